@@ -1,0 +1,29 @@
+/* The one file door: every read and write of the project goes through here (lint: file-door). */
+#ifndef DG_BASE_FILE_H
+#define DG_BASE_FILE_H
+
+#include "base/str.h"
+
+typedef struct FileError {
+  Status status; /* ST_IO, ST_LIMIT, ST_BAD_DATA */
+  char what[256]; /* one line: what was tried, the system's words; the path is escaped */
+} FileError;
+
+/* Reads a regular file whole. Refuses directories, devices, FIFOs and files above max_bytes. */
+MUST_USE bool file_read(Arena *a, Str path, int64_t max_bytes, Str *out, FileError *err);
+/* Writes by atomic replace: temporary beside it, fsync, rename, fsync of the folder. The old file stays whole on failure. */
+MUST_USE bool file_replace(Str path, const Str *parts, size_t nparts, FileError *err);
+
+/* Maps a regular file read-only (data sets, checkpoints). Close with file_unmap. */
+typedef struct FileMap {
+  Str bytes;
+} FileMap;
+MUST_USE bool file_map(Str path, int64_t max_bytes, FileMap *out, FileError *err);
+void file_unmap(FileMap *m);
+
+/* Resolves a path written in a .dg file: relative, no "..", no symlink leaving the root, beneath `root`. The result is
+ * root/rel, NUL-terminated. What is refused says which rule was broken. */
+MUST_USE bool path_beneath(Arena *a, Str root, Str rel, Str *out, FileError *err);
+Str path_folder(Str path); /* "a/b.dg" -> "a"; "b.dg" -> "." */
+
+#endif

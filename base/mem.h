@@ -1,0 +1,47 @@
+/* The one allocator door. Every byte the compiler owns comes through a Mem: it counts, it has a limit, and tests make
+ * its n-th call fail. Code above does not test for NULL: a failed allocation *raises*, which unwinds to the nearest
+ * RESCUE (set at the API boundary). All compile state lives in arenas, so nothing is lost by unwinding. */
+#ifndef DG_BASE_MEM_H
+#define DG_BASE_MEM_H
+
+#include "base/status.h"
+
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct Rescue Rescue;
+struct Rescue {
+  jmp_buf at;
+  Rescue *outer;
+  Status status;
+  char what[192]; /* one line, NUL-terminated */
+};
+
+typedef struct Mem {
+  size_t used, peak, limit; /* bytes; limit 0 means none */
+  uint64_t calls, fail_at;  /* the fail_at-th call fails (1-based); 0 means none */
+  Rescue *rescue;
+} Mem;
+
+void mem_init(Mem *m, size_t limit);
+/* Returns 64-byte aligned zeroed memory, or NULL. n must be above 0. */
+void *mem_try(Mem *m, size_t n) MUST_USE;
+/* Like mem_try but raises ST_NO_MEMORY instead of returning NULL. */
+void *mem_get(Mem *m, size_t n) MUST_USE;
+/* n as given to mem_try; p may be NULL. */
+void mem_free(Mem *m, void *p, size_t n);
+/* Unwinds to the innermost RESCUE; without one it aborts (a defect of the caller). */
+_Noreturn void mem_raise(Mem *m, Status st, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* Usage: Rescue r; if (RESCUE(m, &r)) { ...work...; rescue_end(m, &r); } else { r.status, r.what }
+ * Locals changed between RESCUE and the raise must be volatile or live in memory. */
+#define RESCUE(m, r) (rescue_begin((m), (r)), setjmp((r)->at) == 0)
+void rescue_begin(Mem *m, Rescue *r);
+void rescue_end(Mem *m, Rescue *r);
+
+/* A defect of ours: prints nothing itself, raises ST_INTERNAL with "file:line: text". */
+#define BUG(m, ...) bug_raise((m), __FILE__, __LINE__, __VA_ARGS__)
+_Noreturn void bug_raise(Mem *m, const char *file, int line, const char *fmt, ...) PRINTF_LIKE(4, 5);
+
+#endif
