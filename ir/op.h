@@ -1,0 +1,57 @@
+/* The op table's face. One row of ops.def = one op; consumers pick their columns. */
+#ifndef DG_IR_OP_H
+#define DG_IR_OP_H
+
+#include "ir/type.h"
+
+typedef enum {
+#define SCALAR(id, name, sig, flags, cls, value, d0, d1, d2, lo, hi, doc) OP_##id,
+#define STRUCT(id, name, arity, attrs, cls, cost, doc) OP_##id,
+#include "ir/ops.def"
+#undef SCALAR
+#undef STRUCT
+  OP_COUNT
+} Op;
+
+/* Per input: what a change of the input does to the gradient. Kept apart to the message (docs/errors). */
+typedef enum {
+  GC_CARRIES = 'd', /* differentiable: the gradient passes */
+  GC_ZERO = 'z',    /* derivative zero everywhere: rounding, comparison, conversion to integer */
+  GC_INDEX = 'i',   /* used as index, predicate or shape only */
+  GC_STOPPED = 's', /* blocked on purpose */
+  GC_OPAQUE = 'o',  /* code without a derivative */
+} GradClass;
+
+enum {
+  OPF_COMMUTATIVE = 1,
+  OPF_LEAF = 2,     /* no inputs, value comes from outside or is a literal */
+  OPF_NO_MERGE = 4, /* two occurrences are two values (stop, custom, extern, grad) */
+  OPF_ALIAS = 8,    /* the result may be the first input's memory (reshape, erased ops) */
+  OPF_REDUCES = 16, /* carries an order attribute */
+};
+
+typedef struct OpInfo {
+  const char *name;
+  bool scalar;       /* elementwise: all operands have the result's shape */
+  int8_t arity;      /* -1: any number */
+  uint8_t nattr;     /* attributes as int64_t each */
+  uint8_t flags;
+  const char *sig;   /* scalar: operand letters then result letter; see ops.def */
+  const char *attrs; /* structural: "axis:i start:d"; see ops.def */
+  const char *cls;   /* one GradClass letter per input; the last one repeats */
+  const char *value, *grad[3]; /* scalar: infix programs over x y z (inputs), r (result), g (cotangent) */
+  double lo, hi;     /* scalar: test domain of the float inputs */
+  const char *cost;  /* structural: cost class */
+  const char *doc;
+} OpInfo;
+
+extern const OpInfo op_info[OP_COUNT];
+MUST_USE bool op_find(Str name, Op *out);
+static inline GradClass op_grad_class(Op op, uint32_t input) {
+  const char *c = op_info[op].cls;
+  uint32_t i = 0;
+  while (i < input && c[i + 1]) i++;
+  return (GradClass)c[i];
+}
+
+#endif

@@ -1,0 +1,121 @@
+/* A checked program: leaves shared by all entry points, one graph per entry point, and what the train blocks say. */
+#ifndef DG_IR_PROGRAM_H
+#define DG_IR_PROGRAM_H
+
+#include "base/diag.h"
+#include "ir/graph.h"
+
+typedef enum {
+  LEAF_INPUT, /* bound by the host or a data set */
+  LEAF_PARAM, /* trainable unless frozen; path net.fc1.w */
+  LEAF_STATE, /* written by := only: user state, running statistics, optimizer state (path fit.m.net.fc1.w) */
+  LEAF_STEP,  /* i32 scalar, from 1 */
+  LEAF_EPOCH, /* i32 scalar, from 1 */
+  LEAF_SEED,  /* i32 scalar */
+} LeafKind;
+
+typedef struct Range { /* `in 0:10` (integers, hi left out) or `in [0, 1]` (closed) */
+  bool has, closed;
+  double lo, hi;
+} Range;
+
+typedef struct Leaf {
+  LeafKind kind;
+  Sym path;
+  Type type;
+  Span at;          /* the name in its declaration */
+  SiteId made;      /* unused at file level; else see made_at */
+  Span made_at;     /* the let that made the instance it belongs to (file 0: declared at file level) */
+  bool frozen;      /* PARAM: not trainable by declaration */
+  LeafId of;        /* STATE made by an optimizer: the parameter; else .i == UINT32_MAX */
+  Range range;      /* INPUT */
+  uint32_t allow;   /* bit per DiagGroup named in #[allow(..)] */
+  uint32_t expect;  /* bit per DiagGroup named in #[expect(..)] */
+} Leaf;
+
+/* One parameter in one `update` group of one step. */
+typedef struct Owned {
+  LeafId param;
+  Span item;       /* the path in the update list that took it */
+  bool wildcard;   /* taken by a path above it or by `*`, not by its own name */
+  uint32_t group;  /* index into TrainStep.group */
+  NodeId grad;     /* the GRAD node as the optimizer sees it (before clipping) */
+  NodeId update;   /* the value assigned */
+} Owned;
+
+typedef struct Group {
+  Span at;       /* `update ... using ...` */
+  Span list;     /* the list of paths */
+  Span using_at; /* the optimizer call */
+  Sym optimizer;
+} Group;
+
+typedef struct Setting { /* batch = 128; text values as written */
+  Sym name;
+  Span at;
+  double number; /* NAN for text */
+  Str text;
+} Setting;
+
+typedef struct TrainStep {
+  Sym name;
+  Span at;          /* the name */
+  Span minimize_at; /* the expression */
+  Sym loss_name;    /* name of the loss if it is one, else "loss" */
+  NodeId loss;
+  uint32_t entry;   /* index into Program.entry */
+  VEC(Group) group;
+  VEC(Owned) owned;
+  VEC(Setting) setting;
+} TrainStep;
+
+typedef enum { ENTRY_INIT, ENTRY_TRAIN, ENTRY_AFTER, ENTRY_EVAL, ENTRY_PREDICT } EntryKind;
+typedef struct Entry {
+  EntryKind kind;
+  Sym name;
+  Graph *graph;
+  uint32_t train; /* TRAIN, AFTER: index into Program.train */
+  int64_t every;  /* AFTER: runs each `every` steps */
+} Entry;
+
+typedef struct Extern {
+  Sym name;
+  Span at;
+  uint32_t nin;
+  Type in[8], out; /* dims may hold symbols of the call */
+} Extern;
+
+typedef struct DataField {
+  Sym input;   /* the input it feeds */
+  Sym reader;  /* npy, idx, csv, safetensors */
+  Str path;
+  Span at;
+  Str column;  /* csv */
+} DataField;
+typedef struct Dataset {
+  Sym name;
+  Span at;
+  VEC(DataField) field;
+} Dataset;
+
+typedef struct Program {
+  Arena *arena;
+  Names *names;
+  DimTable *dims;
+  Sources *sources;
+  const Limits *limits;
+  VEC(Leaf) leaf;
+  VEC(Entry) entry;
+  VEC(TrainStep) train;
+  VEC(Extern) externs;
+  VEC(Dataset) dataset;
+  VEC(Sym) symbol; /* free dim symbols of the file, in order of appearance */
+} Program;
+
+void program_init(Program *p, Arena *a, Names *names, Sources *sources, const Limits *limits);
+LeafId program_leaf(Program *p, Leaf leaf);
+MUST_USE bool program_find_leaf(const Program *p, Str path, LeafId *out);
+static inline const Leaf *program_leaf_at(const Program *p, LeafId id) { return &p->leaf.at[id.i]; }
+Graph *program_graph(const Program *p, EntryKind kind, Sym name); /* name ignored for INIT, EVAL, PREDICT; NULL when absent */
+
+#endif
