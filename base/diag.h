@@ -53,6 +53,7 @@ typedef struct DiagNote {
 
 typedef struct Diag {
   struct Diags *owner;
+  uint32_t seq; /* order of reporting */
   DiagKind kind;
   Span at;
   Str text;  /* the headline, without code */
@@ -75,7 +76,8 @@ typedef struct Diags {
   const Limits *limits;
   DiagFlags flags;
   VEC(Diag *) all; /* as reported; diag_finish sorts by place and drops exact repeats */
-  uint32_t errors, warnings; /* counted after flags */
+  uint32_t errors, warnings; /* counted after flags, those above limits.errors included */
+  uint32_t unkept;           /* reported above limits.errors: counted, not in `all` */
   Status status;             /* ST_OK, else the first error's class (ST_REJECTED, ST_LIMIT, ST_IO ...) */
 } Diags;
 

@@ -5,7 +5,7 @@
 #include "base/str.h"
 
 typedef struct FileError {
-  Status status; /* ST_IO, ST_LIMIT, ST_BAD_DATA */
+  Status status; /* ST_IO, ST_LIMIT, ST_BAD_DATA; path_beneath: also ST_REJECTED (a rule broken, or no such file) */
   char what[256]; /* one line: what was tried, the system's words; the path is escaped */
 } FileError;
 

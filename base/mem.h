@@ -27,7 +27,7 @@ typedef struct Mem {
 void mem_init(Mem *m, size_t limit);
 /* Returns 64-byte aligned zeroed memory, or NULL. n must be above 0. */
 void *mem_try(Mem *m, size_t n) MUST_USE;
-/* Like mem_try but raises ST_NO_MEMORY instead of returning NULL. */
+/* Like mem_try but raises instead of returning NULL: ST_LIMIT when m->limit refused, else ST_NO_MEMORY. */
 void *mem_get(Mem *m, size_t n) MUST_USE;
 /* n as given to mem_try; p may be NULL. */
 void mem_free(Mem *m, void *p, size_t n);

@@ -1,0 +1,254 @@
+#include "base/file.h"
+
+#include "base/size.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* "cannot VERB 'PATH': WHY" with the path cut to what fits and control bytes shown as '?'. */
+static bool fail(FileError *err, Status st, const char *verb, Str path, const char *why) {
+  char shown[129];
+  size_t n = path.n < 120 ? path.n : 120;
+  for (size_t i = 0; i < n; i++) {
+    unsigned char c = (unsigned char)path.p[i];
+    shown[i] = (char)(c < 0x20 || c == 0x7f ? '?' : c);
+  }
+  while (n < path.n && n > 0 && ((unsigned char)shown[n - 1] & 0xc0) == 0x80)
+    n--; /* no half of a character */
+  shown[n] = 0;
+  err->status = st;
+  snprintf(err->what, sizeof err->what, "cannot %s '%s%s': %s", verb, shown, n < path.n ? "..." : "", why);
+  return false;
+}
+
+static bool fail_errno(FileError *err, const char *verb, Str path) {
+  int e = errno;
+  return fail(err, ST_IO, verb, path, e == ENOENT ? "no such file or folder" : strerror(e));
+}
+
+/* System calls want a NUL-terminated name. */
+static bool name_z(char z[PATH_MAX], Str path, const char *verb, FileError *err) {
+  if (path.n == 0) return fail(err, ST_IO, verb, path, "the name is empty");
+  if (path.n >= PATH_MAX) return fail(err, ST_IO, verb, path, "the name is too long");
+  if (memchr(path.p, 0, path.n)) return fail(err, ST_IO, verb, path, "the name contains a NUL byte");
+  memcpy(z, path.p, path.n);
+  z[path.n] = 0;
+  return true;
+}
+
+static const char *kind_refused(mode_t mode) {
+  if (S_ISDIR(mode)) return "it is a folder, not a file";
+  if (S_ISFIFO(mode)) return "it is a pipe, not a regular file";
+  return S_ISREG(mode) ? NULL : "it is a device or socket, not a regular file";
+}
+
+/* Opens a regular file of at most max_bytes; -1 is reported. O_NONBLOCK: a FIFO without writer must not hang
+ * us. */
+static int open_regular(Str path, int64_t max_bytes, size_t *size, FileError *err) {
+  char z[PATH_MAX], why[120];
+  struct stat st;
+  if (!name_z(z, path, "read", err)) return -1;
+  int fd = open(z, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (fd < 0) return fail_errno(err, "read", path), -1;
+  bool ok = fstat(fd, &st) == 0;
+  if (!ok) {
+    fail_errno(err, "read", path);
+  } else if (kind_refused(st.st_mode)) {
+    ok = fail(err, ST_IO, "read", path, kind_refused(st.st_mode));
+  } else if (st.st_size > max_bytes || (uint64_t)st.st_size >= SIZE_MAX) {
+    snprintf(why, sizeof why, "%lld bytes, more than the limit of %lld", (long long)st.st_size,
+             (long long)max_bytes);
+    ok = fail(err, ST_LIMIT, "read", path, why);
+  }
+  if (!ok) {
+    close(fd);
+    return -1;
+  }
+  *size = (size_t)st.st_size;
+  return fd;
+}
+
+/* The allocation may unwind past us: the descriptor is closed on the way. */
+static char *text_room(Arena *a, size_t n, int fd) {
+  Rescue r;
+  if (RESCUE(a->mem, &r)) {
+    char *p = ARENA_ARRAY(a, char, n);
+    rescue_end(a->mem, &r);
+    return p;
+  }
+  close(fd);
+  mem_raise(a->mem, r.status, "%s", r.what);
+}
+
+bool file_read(Arena *a, Str path, int64_t max_bytes, Str *out, FileError *err) {
+  size_t size = 0, n = 0;
+  int fd = open_regular(path, max_bytes, &size, err);
+  if (fd < 0) return false;
+  size_t room = size + 1; /* open_regular keeps size below SIZE_MAX */
+  char *p = text_room(a, room, fd);
+  ssize_t got = 1;
+  while (n < room) { /* one byte more than the size is asked for: a file that grew shows itself */
+    got = read(fd, p + n, room - n);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    n += (size_t)got;
+  }
+  bool ok = true;
+  if (got < 0) ok = fail_errno(err, "read", path);
+  close(fd);
+  if (!ok) return false;
+  if (n != size) {
+    char why[96];
+    if (n > size)
+      snprintf(why, sizeof why, "it grew while it was read (%zu bytes at first)", size);
+    else
+      snprintf(why, sizeof why, "it changed while it was read: %zu bytes expected, %zu found", size, n);
+    return fail(err, ST_BAD_DATA, "read", path, why);
+  }
+  *out = (Str){p, size};
+  return true;
+}
+
+static bool write_all(int fd, Str s) {
+  while (s.n) {
+    ssize_t put = write(fd, s.p, s.n < SSIZE_MAX ? s.n : SSIZE_MAX);
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return false;
+    s.p += put;
+    s.n -= (size_t)put;
+  }
+  return true;
+}
+
+static bool sync_folder(const char *target) {
+  char z[PATH_MAX];
+  Str folder = path_folder(str_z(target));
+  memcpy(z, folder.p, folder.n);
+  z[folder.n] = 0;
+  int fd = open(z, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0)
+    return errno == EACCES; /* a folder may be writable but not readable: nothing more can be done */
+  bool ok = fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP || errno == EROFS;
+  int e = errno;
+  close(fd);
+  errno = e;
+  return ok;
+}
+
+/* Creates a temporary beside the target with a name nobody uses. */
+static int temp_open(char temp[PATH_MAX], const char *target, mode_t mode) {
+  for (int k = 0; k < 100; k++) {
+    int n = snprintf(temp, PATH_MAX, "%s.dgc-%ld-%d", target, (long)getpid(), k);
+    if (n < 0 || n >= PATH_MAX) {
+      errno = ENAMETOOLONG;
+      return -1;
+    }
+    int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+    if (fd >= 0 || errno != EEXIST) return fd;
+  }
+  return -1;
+}
+
+bool file_replace(Str path, const Str *parts, size_t nparts, FileError *err) {
+  char given[PATH_MAX], target[PATH_MAX], temp[PATH_MAX];
+  struct stat st;
+  if (!name_z(given, path, "write", err)) return false;
+  bool exists = lstat(given, &st) == 0;
+  memcpy(target, given, path.n + 1);
+  if (exists && S_ISLNK(st.st_mode)) { /* the file behind a link is replaced, the link stays */
+    if (!realpath(given, target) || lstat(target, &st) != 0) return fail_errno(err, "write", path);
+  }
+  if (exists && kind_refused(st.st_mode)) return fail(err, ST_IO, "write", path, kind_refused(st.st_mode));
+  if (!exists && errno != ENOENT) return fail_errno(err, "write", path);
+  int fd = temp_open(temp, target, exists ? 0600 : 0666);
+  if (fd < 0) return fail_errno(err, "write", path);
+  bool ok = !exists || fchmod(fd, st.st_mode & 07777) == 0;
+  for (size_t i = 0; ok && i < nparts; i++) ok = write_all(fd, parts[i]);
+  ok = ok && fsync(fd) == 0;
+  int e = errno;
+  if (close(fd) != 0 && ok) {
+    ok = false;
+    e = errno;
+  }
+  errno = e;
+  if (ok) ok = rename(temp, target) == 0;
+  if (!ok) {
+    e = errno;
+    unlink(temp);
+    errno = e;
+    return fail_errno(err, "write", path);
+  }
+  return sync_folder(target) ? true : fail_errno(err, "secure the folder of", path);
+}
+
+bool file_map(Str path, int64_t max_bytes, FileMap *out, FileError *err) {
+  size_t size = 0;
+  int fd = open_regular(path, max_bytes, &size, err);
+  if (fd < 0) return false;
+  *out = (FileMap){{"", 0}};
+  bool ok = true;
+  if (size) {
+    void *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    ok = p != MAP_FAILED;
+    if (ok)
+      out->bytes = (Str){p, size};
+    else
+      fail_errno(err, "read", path);
+  }
+  close(fd);
+  return ok;
+}
+
+void file_unmap(FileMap *m) {
+  if (m->bytes.n) munmap((void *)(uintptr_t)m->bytes.p, m->bytes.n);
+  m->bytes = (Str){"", 0};
+}
+
+Str path_folder(Str path) {
+  size_t n = path.n;
+  while (n && path.p[n - 1] != '/') n--;
+  if (n == 0) return STR(".");
+  while (n > 1 && path.p[n - 1] == '/') n--;
+  return (Str){path.p, n};
+}
+
+static bool has_parent_step(Str rel) {
+  for (size_t i = 0; i < rel.n;) {
+    size_t end = i;
+    while (end < rel.n && rel.p[end] != '/') end++;
+    if (str_eq((Str){rel.p + i, end - i}, STR(".."))) return true;
+    i = end + 1;
+  }
+  return false;
+}
+
+bool path_beneath(Arena *a, Str root, Str rel, Str *out, FileError *err) {
+  char z[PATH_MAX], real_root[PATH_MAX], real[PATH_MAX];
+  if (rel.n && rel.p[0] == '/') return fail(err, ST_REJECTED, "use", rel, "a path in a program is relative");
+  if (has_parent_step(rel)) return fail(err, ST_REJECTED, "use", rel, "'..' is not allowed in a path");
+  if (!name_z(z, rel, "use", err)) {
+    err->status = ST_REJECTED;
+    return false;
+  }
+  if (!name_z(z, root, "use", err)) return false;
+  if (!realpath(z, real_root)) return fail_errno(err, "use", root);
+  Str joined = str_eq(root, STR(".")) ? str_copy(a, rel) : str_fmt(a, "%s/%.*s", z, (int)rel.n, rel.p);
+  if (!name_z(z, joined, "use", err)) return false;
+  if (!realpath(z, real)) {
+    fail_errno(err, "read", rel);
+    if (errno == ENOENT || errno == ENOTDIR) err->status = ST_REJECTED;
+    return false;
+  }
+  Str in = str_z(real), under = str_z(real_root);
+  bool beneath = str_starts(in, under) && (under.n == 1 || in.p[under.n] == '/');
+  if (!beneath)
+    return fail(err, ST_REJECTED, "use", rel, "a symbolic link leads out of the program's folder");
+  *out = joined;
+  return true;
+}

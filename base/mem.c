@@ -1,0 +1,81 @@
+#include "base/mem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGN = 64 };
+
+void mem_init(Mem *m, size_t limit) { *m = (Mem){.limit = limit}; }
+
+void *mem_try(Mem *m, size_t n) {
+  m->calls++;
+  size_t whole = 0;
+  if (m->fail_at == m->calls || n > PTRDIFF_MAX - ALIGN) return NULL;
+  if (m->limit && (m->used > m->limit || n > m->limit - m->used)) return NULL;
+  whole = n + ALIGN;
+  /* calloc and not aligned_alloc: the system's pages are zero already, and large blocks stay untouched until
+   * used. calloc aligns to 16, so 16 to 64 bytes lie before the block; its last 8 hold calloc's own pointer.
+   */
+  char *raw = calloc(1, whole);
+  if (!raw) return NULL;
+  char *p = raw + (ALIGN - (uintptr_t)raw % ALIGN);
+  memcpy(p - sizeof raw, &raw, sizeof raw);
+  m->used += n;
+  if (m->used > m->peak) m->peak = m->used;
+  return p;
+}
+
+void *mem_get(Mem *m, size_t n) {
+  void *p = mem_try(m, n);
+  if (p) return p;
+  if (m->limit && m->fail_at != m->calls && (m->used > m->limit || n > m->limit - m->used))
+    mem_raise(
+        m, ST_LIMIT,
+        "out of memory: %zu more bytes than the %zu held would exceed the limit 'compiler_bytes' of %zu", n,
+        m->used, m->limit);
+  mem_raise(m, ST_NO_MEMORY, "out of memory: %zu bytes refused, %zu held", n, m->used);
+}
+
+void mem_free(Mem *m, void *p, size_t n) {
+  if (!p) return;
+  void *raw = NULL;
+  memcpy(&raw, (char *)p - sizeof raw, sizeof raw);
+  m->used -= n;
+  free(raw);
+}
+
+void rescue_begin(Mem *m, Rescue *r) {
+  r->outer = m->rescue;
+  r->status = ST_OK;
+  r->what[0] = 0;
+  m->rescue = r;
+}
+
+void rescue_end(Mem *m, Rescue *r) { m->rescue = r->outer; }
+
+static _Noreturn void unwind(Mem *m, Status st, const char *where, const char *fmt, va_list ap) {
+  Rescue *r = m->rescue;
+  if (!r) abort();
+  m->rescue = r->outer;
+  r->status = st;
+  int n = snprintf(r->what, sizeof r->what, "%s", where);
+  if (n < 0 || (size_t)n >= sizeof r->what) n = 0;
+  vsnprintf(r->what + n, sizeof r->what - (size_t)n, fmt, ap);
+  longjmp(r->at, 1);
+}
+
+void mem_raise(Mem *m, Status st, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  unwind(m, st, "", fmt, ap);
+}
+
+void bug_raise(Mem *m, const char *file, int line, const char *fmt, ...) {
+  char where[96];
+  va_list ap;
+  snprintf(where, sizeof where, "%.70s:%d: ", file, line);
+  va_start(ap, fmt);
+  unwind(m, ST_INTERNAL, where, fmt, ap);
+}
