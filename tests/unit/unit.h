@@ -49,7 +49,9 @@ static inline int unit_run(const Unit *u, size_t n) {
 #define ck_assert_strn(s, z) unit_str_is((s).p, (s).n, (z), __FILE__, __LINE__)
 static inline void unit_str_is(const char *p, size_t n, const char *z, const char *file, int line) {
   if (n == strlen(z) && memcmp(p, z, n) == 0) return;
-  ck_abort_msg("%s:%d: got\n%.*s\nexpected\n%s", file, line, (int)n, p, z);
+  /* to stderr: a TAP message is one line */
+  fprintf(stderr, "%s:%d: got\n%.*s\nexpected\n%s\n", file, line, (int)n, p, z);
+  ck_abort_msg("%s:%d: the texts differ, see above", file, line);
 }
 
 #endif
