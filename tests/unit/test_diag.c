@@ -112,7 +112,7 @@ START_TEST(places_at_the_ends) {
         "model.dg:2:3: error: import cycle: eof [DG0005]\n  2 | cd\n    |   ^\n");
   shows(diag_import_cycle(&diags, (Span){f, 1, 4}, STR("two lines")), /* underlined to the end of the first */
         "model.dg:1:2: error: import cycle: two lines [DG0005]\n  1 | ab\n    |  ^\n");
-  f = begin("");
+  f = sources_add(&sources, STR("model.dg"), STR(""), false);
   shows(diag_empty_program(&diags, (Span){f, 0, 0}),
         "model.dg:1:1: error: the program is empty [DG0003]\n  1 | \n    | ^\n");
   end();
