@@ -1,6 +1,7 @@
-/* The floating-point environment of every number dgc computes: round to nearest, subnormals flushed on the way in (DAZ) and
- * out (FTZ), all exceptions masked. Without flushing, Adam's dying moments cost 15x for ever. Callers bracket their work
- * with fpenv_enter / fpenv_leave, because the host's own environment is the host's. */
+/* The floating-point environment of every number dgc computes: round to nearest, subnormals flushed on the
+ * way in (DAZ) and out (FTZ), all exceptions masked. Without flushing, Adam's dying moments cost 15x for
+ * ever. Callers bracket their work with fpenv_enter / fpenv_leave, because the host's own environment is the
+ * host's. */
 #ifndef DG_RUNTIME_CORE_FPENV_H
 #define DG_RUNTIME_CORE_FPENV_H
 
@@ -20,7 +21,8 @@ static inline FpEnv fpenv_enter(void) {
   return old;
 }
 
-/* Gives the caller's environment back, flags included: what our arithmetic raised is not the host's business. */
+/* Gives the caller's environment back, flags included: what our arithmetic raised is not the host's business.
+ */
 static inline void fpenv_leave(FpEnv old) { _mm_setcsr(old.mxcsr); }
 
 #endif
