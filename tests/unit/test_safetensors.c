@@ -142,7 +142,7 @@ START_TEST(faults) {
       {"{\"__metadata__\":[]}", 0, "'{' expected"},
       {"{\"__metadata__\":{\"a\":\"1\",\"a\":\"2\"}}", 0, "metadata 'a' stands twice"},
       {"{\"__metadata__\":{\"a\":{\"b\":\"c\"}}}", 0, "'\"' expected"},
-      {"{" T("abc", "F32", "1", "0", "4") "}", 4, "not aligned to its element size"},
+      {"{" T("abcd", "F32", "1", "0", "4") "}", 4, "not aligned to its element size"},
   };
   for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) check_bad(row[i].header, row[i].data, row[i].why);
 }
