@@ -1,4 +1,5 @@
 /* Memory, arenas, sizes, limits, text, tables and places. */
+#include "base/embed.h"
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/size.h"
@@ -451,6 +452,16 @@ START_TEST(span_joins) {
 }
 END_TEST
 
+START_TEST(embedded_files) {
+  ck_assert_ptr_null(embedded_find(embedded_std, STR("no such file")));
+  for (const EmbeddedFile *f = embedded_pages; f->text.p; f++) {
+    ck_assert(str_starts(f->name, STR("DG")));
+    ck_assert_uint_eq(strlen(f->text.p), f->text.n);
+    ck_assert_ptr_eq(embedded_find(embedded_pages, f->name), f);
+  }
+}
+END_TEST
+
 UNIT_MAIN(UNIT("mem", mem_counts_and_aligns, mem_limit_at_the_edge, mem_too_large_is_refused,
                nth_allocation_fails, rescue_nests, long_reasons_are_cut),
           UNIT("arena", arena_zeroes_and_aligns, arena_large_blocks, arena_rewind_gives_back_zeroed_memory,
@@ -461,5 +472,5 @@ UNIT_MAIN(UNIT("mem", mem_counts_and_aligns, mem_limit_at_the_edge, mem_too_larg
                vec_grows),
           UNIT("size", size_arithmetic, size_products), UNIT("limits", limits_have_names),
           UNIT("str", str_basics, str_builder_grows, str_edit_distance),
-          UNIT("tables", names_intern, map_keeps_pairs, hash_is_stable),
+          UNIT("tables", names_intern, map_keeps_pairs, hash_is_stable, embedded_files),
           UNIT("source", source_places, source_empty_and_final_newline, span_joins))
