@@ -111,5 +111,7 @@ typedef struct DiagStyle {
 } DiagStyle;
 void diag_render_text(const Diags *d, const Diag *g, DiagStyle style, Sb *b);
 void diag_render_all(const Diags *d, DiagStyle style, Sb *b);
+/* The same as one JSON object, version 1: docs/errors/README.md lists the fields. Always valid UTF-8. */
+void diag_render_json(const Diags *d, Sb *b);
 
 #endif

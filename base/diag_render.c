@@ -46,21 +46,6 @@ static const char *severity_word(Severity s) {
   return "";
 }
 
-/* Decodes one UTF-8 character: its length, or 0 for a byte that is none. */
-static uint32_t utf8_at(Str s, size_t i, uint32_t *c) {
-  static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
-  unsigned char b = (unsigned char)s.p[i];
-  uint32_t n = b < 0x80 ? 1 : b < 0xc2 ? 0 : b < 0xe0 ? 2 : b < 0xf0 ? 3 : b < 0xf5 ? 4 : 0;
-  if (n == 0 || n > s.n - i) return 0;
-  *c = n == 1 ? b : b & (0xffu >> (n + 1));
-  for (uint32_t k = 1; k < n; k++) {
-    unsigned char t = (unsigned char)s.p[i + k];
-    if ((t & 0xc0) != 0x80) return 0;
-    *c = *c << 6 | (t & 0x3f);
-  }
-  return *c < least[n] || *c > 0x10ffff || (*c >= 0xd800 && *c < 0xe000) ? 0 : n;
-}
-
 /* Columns of a character on a terminal, roughly: the East Asian wide blocks and emoji take two, combining
  * marks none. */
 static uint32_t char_width(uint32_t c) {
@@ -81,7 +66,7 @@ static bool must_escape(uint32_t c) {
 
 /* Shows the character at byte i; b may be NULL to measure only. Advances i, returns the columns taken. */
 static uint32_t put_char(Sb *b, Str s, size_t *i, uint32_t col, uint32_t tab) {
-  uint32_t c = 0, n = utf8_at(s, *i, &c);
+  uint32_t c = 0, n = str_utf8(s, *i, &c);
   unsigned char byte = (unsigned char)s.p[*i];
   if (n == 1 && c == '\t' && tab) {
     uint32_t w = tab - col % tab;

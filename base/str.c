@@ -35,6 +35,20 @@ Str str_fmt(Arena *a, const char *fmt, ...) {
   return sb_str(&b);
 }
 
+uint32_t str_utf8(Str s, size_t i, uint32_t *c) {
+  static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
+  unsigned char b = (unsigned char)s.p[i];
+  uint32_t n = b < 0x80 ? 1 : b < 0xc2 ? 0 : b < 0xe0 ? 2 : b < 0xf0 ? 3 : b < 0xf5 ? 4 : 0;
+  if (n == 0 || n > s.n - i) return 0;
+  *c = n == 1 ? b : b & (0xffu >> (n + 1));
+  for (uint32_t k = 1; k < n; k++) {
+    unsigned char t = (unsigned char)s.p[i + k];
+    if ((t & 0xc0) != 0x80) return 0;
+    *c = *c << 6 | (t & 0x3f);
+  }
+  return *c < least[n] || *c > 0x10ffff || (*c >= 0xd800 && *c < 0xe000) ? 0 : n;
+}
+
 /* Optimal string alignment: insert, delete, replace, swap of neighbours. Names longer than MAX are only
  * compared. */
 size_t str_distance(Str a, Str b, size_t cap) {

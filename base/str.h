@@ -26,6 +26,10 @@ Str str_copy(Arena *a, Str s);          /* the copy is followed by a NUL for sys
 Str str_fmt(Arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 size_t str_distance(Str a, Str b, size_t cap); /* edit distance with transpositions; cap + 1 when above cap */
 
+/* Decodes the UTF-8 character at byte i: its length in bytes, or 0 for a byte that begins none (overlong forms, surrogates
+ * and what lies above U+10FFFF are none). */
+uint32_t str_utf8(Str s, size_t i, uint32_t *c);
+
 /* Growing text. */
 typedef struct Sb {
   Arena *arena;

@@ -2,6 +2,10 @@
 #include "base/diag.h"
 #include "unit.h"
 
+#if DG_JANSSON
+#include <jansson.h>
+#endif
+
 static Mem mem;
 static Arena arena;
 static Sources sources;
@@ -363,9 +367,66 @@ START_TEST(subjects_are_kept) {
 }
 END_TEST
 
+START_TEST(json_fields) {
+  uint32_t f = begin("one\ntwo \xc3\xa9 three\n");
+  Diag *g = diag_import_cycle(&diags, find(f, "three", 0), STR("a\"\\\n\t\1\xff\xc3\xa9"));
+  diag_under(g, "u");
+  diag_label(g, find(f, "one", 0), "l");
+  diag_note(g, (Span){0, 0, 0}, "n");
+  diag_help(g, "h");
+  diag_edit(g, find(f, "two", 0), STR("2"));
+  diag_subject(g, STR("net.w"));
+  diag_subject(g, STR("net.b"));
+  Sb b;
+  sb_init(&b, &arena);
+  diag_render_json(&diags, &b);
+  ck_assert_strn(sb_str(&b), "{\"version\":1,\"diagnostics\":[\n{\"code\":\"DG0005\",\"name\":\"import_"
+                             "cycle\",\"group\":\"\",\"severity\":"
+                             "\"error\",\"message\":\"import cycle: "
+                             "a\\\"\\\\\\n\\t\\u0001\xef\xbf\xbd\xc3\xa9\",\"span\":{\"file\":\"model.dg\","
+                             "\"lo\":11,\"hi\":16,\"line\":2,\"column\":7,\"end_line\":2,\"end_column\":12},"
+                             "\"under\":\"u\",\"labels\":["
+                             "{\"span\":{\"file\":\"model.dg\",\"lo\":0,\"hi\":3,\"line\":1,\"column\":1,"
+                             "\"end_line\":1,\"end_column\":4},\"text\":"
+                             "\"l\"}],\"notes\":[{\"span\":null,\"text\":\"n\"}],\"help\":\"h\",\"edits\":[{"
+                             "\"span\":{\"file\":\"model.dg\",\"lo\":4,"
+                             "\"hi\":7,\"line\":2,\"column\":1,\"end_line\":2,\"end_column\":4},\"text\":"
+                             "\"2\"}],\"subjects\":[\"net.w\",\"net.b\"]}"
+                             "],\n\"errors\":1,\"warnings\":0,\"not_shown\":0}\n");
+  end();
+}
+END_TEST
+
+#if DG_JANSSON
+START_TEST(json_is_read_by_others) {
+  char text[256];
+  for (int i = 0; i < 255; i++) text[i] = (char)(i + 1); /* every byte but NUL */
+  text[255] = 0;
+  uint32_t f = begin(text);
+  Span nul = {f, 0, 255};
+  for (int i = 0; i < 3; i++)
+    diag_edit(diag_import_cycle(&diags, nul, (Str){text, 255}), nul, (Str){"a\0b", 3});
+  Sb b;
+  sb_init(&b, &arena);
+  diag_render_json(&diags, &b);
+  json_error_t e;
+  json_t *j = json_loadb(sb_str(&b).p, sb_str(&b).n, JSON_ALLOW_NUL, &e);
+  ck_assert_msg(j != NULL, "%s", e.text);
+  ck_assert_uint_eq(json_array_size(json_object_get(j, "diagnostics")), 3);
+  json_decref(j);
+  end();
+}
+END_TEST
+#endif
+
 UNIT_MAIN(UNIT("render", the_form_of_the_contract, label_before_primary_and_same_line, notes_and_other_files,
                no_place, places_at_the_ends, tabs_and_wide_characters, nothing_a_terminal_obeys,
                a_hostile_file_name, long_lines_show_a_window, edits_on_several_lines, wide_gutter,
                colors_as_compilers_do),
           UNIT("collect", sorted_and_without_repeats, limit_of_errors_at_the_edge, status_of_the_first_error,
-               flags, table_is_sound, nearest_names, subjects_are_kept))
+               flags, table_is_sound, nearest_names, subjects_are_kept),
+          UNIT("json",
+#if DG_JANSSON
+               json_is_read_by_others,
+#endif
+               json_fields))
