@@ -1,5 +1,5 @@
-/* Native code from kernels: the one face of everything that knows LLVM. Nothing here prints or exits; LLVM's own fatal paths
- * come back as a status through codegen/guard.cc. */
+/* Native code from kernels: the one face of everything that knows LLVM. Nothing here prints or exits; LLVM's
+ * own fatal paths come back as a status through codegen/guard.cc. */
 #ifndef DG_CODEGEN_CODEGEN_H
 #define DG_CODEGEN_CODEGEN_H
 
@@ -13,8 +13,8 @@ typedef struct CodegenTarget {
   Str cpu, features;    /* as LLVM spells them; NUL-terminated */
 } CodegenTarget;
 
-/* The level for this CPU by CPUID, or the one asked for ("avx2", "avx512"; NULL: best). Initialises no LLVM target.
- * ST_REJECTED with *why: this CPU has no AVX2 and FMA, or not the level asked for. */
+/* The level for this CPU by CPUID, or the one asked for ("avx2", "avx512"; NULL: best). Initialises no LLVM
+ * target. ST_REJECTED with *why: this CPU has no AVX2 and FMA, or not the level asked for. */
 MUST_USE Status codegen_target(Arena *a, const char *force, CodegenTarget *out, Sb *why);
 
 typedef struct CodegenOptions {
@@ -34,22 +34,24 @@ typedef struct KernelSet {
 } KernelSet;
 
 typedef struct CodegenStats {
-  double ms;               /* wall clock of codegen_compile */
+  double ms;                                   /* wall clock of codegen_compile */
   double ms_emit, ms_passes, ms_code, ms_link; /* summed over threads */
-  uint32_t functions;      /* after sharing equal kernels */
+  uint32_t functions;                          /* after sharing equal kernels */
   size_t object_bytes;
 } CodegenStats;
 
 typedef struct NativeCode NativeCode; /* owns the machine code */
-/* fn[i] is kernel i's code; equal kernels share one. ST_OK, ST_NO_MEMORY, ST_INTERNAL (LLVM refused: *why). stats may be NULL. */
-MUST_USE Status codegen_compile(Arena *a, const KernelSet *set, const CodegenOptions *o, NativeCode **out, KernelFn **fn,
-                                CodegenStats *stats, Sb *why);
+/* fn[i] is kernel i's code; equal kernels share one. ST_OK, ST_NO_MEMORY, ST_INTERNAL (LLVM refused: *why).
+ * stats may be NULL. */
+MUST_USE Status codegen_compile(Arena *a, const KernelSet *set, const CodegenOptions *o, NativeCode **out,
+                                KernelFn **fn, CodegenStats *stats, Sb *why);
 void native_release(NativeCode *n); /* NULL is fine */
 
 typedef enum { PRINT_LLVM, PRINT_ASSEMBLY, PRINT_OBJECT } CodegenPrint;
-/* The set as one module, after the passes. In an object, kernel i's symbol is `prefix` followed by its index, shared or not. */
-MUST_USE Status codegen_print(Arena *a, const KernelSet *set, const CodegenOptions *o, CodegenPrint what, const char *prefix, Sb *out,
-                              Sb *why);
+/* The set as one module, after the passes. In an object, kernel i's symbol is `prefix` followed by its index,
+ * shared or not. */
+MUST_USE Status codegen_print(Arena *a, const KernelSet *set, const CodegenOptions *o, CodegenPrint what,
+                              const char *prefix, Sb *out, Sb *why);
 
 const char *codegen_llvm_version(void);
 
