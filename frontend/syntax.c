@@ -1,0 +1,245 @@
+/* Messages for what the grammar cannot take: ordered rules over (the token got, the exact set of expected
+ * tokens, the bracket around). No rule knows a parser state. The first that applies speaks. */
+#include "frontend/filter.h"
+#include "frontend/parser.h"
+
+typedef struct Report {
+  Filter *f;
+  const bool *expected;
+  int got;
+  Span at;
+  Str text;             /* as shown: 'x', end of line */
+  bool expression;      /* one may begin here */
+  bool operator_;       /* an operand ends here */
+  bool statement, type; /* ... may begin here */
+  uint32_t bracket;     /* token of the innermost bracket of this statement, or UINT32_MAX */
+} Report;
+
+static Str token_text(const Reader *r, uint32_t i) {
+  return reader_text(r, r->tokens.at[i].lo, r->tokens.at[i].hi);
+}
+static int raw_kind(const Filter *f, uint32_t i) {
+  return i < f->r->tokens.n ? f->r->tokens.at[i].kind : TOK_END;
+}
+
+static bool begins_operand(int k) {
+  switch (k) {
+  case TOK_NAME:
+  case TOK_NUMBER:
+  case TOK_STRING:
+  case TOK_HOLE:
+  case TOK_TRUE:
+  case TOK_FALSE:
+  case TOK_IF:
+  case TOK_COND:
+  case TOK_SCAN:
+  case TOK_DTYPE:
+  case TOK_FN:
+  case TOK_NOT:
+  case TOK_INT: return true;
+  default: return false;
+  }
+}
+
+/* The word of the innermost head: of the brace around, or of the statement. */
+static Str head_word(const Filter *f) {
+  for (uint32_t n = f->open.n; n > 0; n--)
+    if (f->open.at[n - 1].kind == HEAD_BODY || f->open.at[n - 1].kind == HEAD_FN ||
+        f->open.at[n - 1].kind == HEAD_CHOICE)
+      return token_text(f->r, f->open.at[n - 1].token);
+  return token_text(f->r, f->first);
+}
+
+/* `if` or `cond` whose brace is the innermost one. */
+static Str choice_word(const Filter *f, uint32_t brace) {
+  for (uint32_t i = brace; i > f->first; i--)
+    if (raw_kind(f, i) == TOK_COND) return STR("cond");
+  return STR("if");
+}
+
+static void list_add(Sb *b, uint32_t *n, const char *what) {
+  if (*n > 0 && *n <= 4) sb_fmt(b, "%s", *n == 4 ? ", .." : ", ");
+  if (*n < 4) sb_fmt(b, "%s", what);
+  ++*n;
+}
+
+/* The expected set folded into words: "an expression, ')' or ','". */
+static Str expected_text(const Report *r) {
+  bool left[TOK_DATASET + 1];
+  memcpy(left, r->expected, sizeof left);
+  static const uint8_t expression[] = {TOK_NUMBER, TOK_STRING, TOK_TRUE, TOK_FALSE,    TOK_NAME,
+                                       TOK_HOLE,   TOK_DTYPE,  TOK_LPAR, TOK_LBRACKET, TOK_IF,
+                                       TOK_COND,   TOK_SCAN,   TOK_FN,   TOK_NOT,      TOK_MINUS};
+  static const uint8_t operators[] = {TOK_PLUS, TOK_MINUS, TOK_STAR, TOK_SLASH,    TOK_AT,  TOK_CARET,
+                                      TOK_EQ,   TOK_NE,    TOK_LT,   TOK_LE,       TOK_GT,  TOK_GE,
+                                      TOK_AND,  TOK_OR,    TOK_LPAR, TOK_LBRACKET, TOK_DOT, TOK_QUOTE};
+  static const uint8_t types[] = {TOK_DTYPE, TOK_INT, TOK_FN, TOK_NAME, TOK_LBRACKET, TOK_LPAR};
+  Sb b;
+  sb_init(&b, r->f->r->arena);
+  uint32_t n = 0;
+  if (r->statement) {
+    sb_fmt(&b, "a statement");
+    if (left[TOK_RBRACE]) sb_fmt(&b, " or '}'");
+    return sb_str(&b);
+  }
+  if (r->expression) {
+    list_add(&b, &n, "an expression");
+    for (size_t i = 0; i < sizeof expression; i++) left[expression[i]] = false;
+  }
+  if (r->type) {
+    list_add(&b, &n, "a type");
+    for (size_t i = 0; i < sizeof types; i++) left[types[i]] = false;
+  }
+  if (r->operator_) {
+    list_add(&b, &n, "an operator");
+    for (size_t i = 0; i < sizeof operators; i++) left[operators[i]] = false;
+  }
+  if (left[TOK_NAME]) left[TOK_HOLE] = false;
+  for (int k = 0; k <= TOK_DATASET; k++)
+    if (left[k] && k != TOK_END) list_add(&b, &n, token_name(k));
+  if (n == 0) sb_fmt(&b, "nothing more");
+  return sb_str(&b);
+}
+
+static Diag *generic(const Report *r) {
+  Diags *d = r->f->r->diags;
+  if (r->got == TOK_EOS || r->got == TOK_END) {
+    if (!r->expected[TOK_EOS] && !r->operator_) return diag_line_ends(d, r->at, expected_text(r));
+  }
+  return diag_unexpected(d, r->at, r->text, expected_text(r));
+}
+
+/* A name was read at the begin of a statement, and what comes is neither `=` nor `:=`. */
+static void statement_rule(const Report *r) {
+  Filter *f = r->f;
+  Diags *d = f->r->diags;
+  static const char *const words[] = {
+      "let",    "var",    "const", "import",   "fn",     "extern", "module", "optimizer", "param",
+      "frozen", "train",  "after", "minimize", "update", "if",     "for",    "next",      "yield",
+      "return", "assert", "input", "output",   "loss",   "metric", "state",  "dataset"};
+  Span first = reader_span(f->r, f->r->tokens.at[f->first].lo, f->r->tokens.at[f->first].hi);
+  Str word = token_text(f->r, f->first);
+  bool second = f->last_token == f->first + 1 && r->got != TOK_EOS && r->got != TOK_END;
+  if (second && r->got == TOK_COLON) {
+    diag_missing_word(d, first, word);
+    return;
+  }
+  if (second && (begins_operand(r->got) || word_reserved(r->got))) {
+    Str names[sizeof words / sizeof words[0]];
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) names[i] = str_z(words[i]);
+    Str near = diag_nearest(word, names, sizeof words / sizeof words[0]);
+    Diag *g = diag_unknown_statement(d, first, word);
+    if (near.n) {
+      diag_help(g, "did you mean '" STRF "'?", STRA(near));
+      diag_edit(g, first, near);
+    }
+    return;
+  }
+  Diag *g = diag_no_statement(d, span_join(first, r->at));
+  diag_help(g, "name it: 'let a = ..', or 'output a = ..' to see it");
+}
+
+static bool comparison(int k) { return k >= TOK_EQ && k <= TOK_GE; }
+
+void syntax_report(Filter *f, const bool *expected) {
+  if (f->muted || f->last_bad || f->deep || f->stopped) return;
+  const int got = f->last;
+  Report rep = {
+      .f = f,
+      .expected = expected,
+      .got = got,
+      .at = f->last_at,
+      .expression = expected[TOK_NUMBER] && expected[TOK_LPAR],
+      .operator_ = expected[TOK_PLUS],
+      .statement = expected[TOK_LET] && expected[TOK_TRAIN],
+      .type = expected[TOK_INT],
+      .bracket = filter_bracket(f),
+  };
+  Report *r = &rep;
+  const Reader *rd = f->r;
+  Diags *d = rd->diags;
+  bool end = got == TOK_EOS || got == TOK_END;
+  if (end)
+    r->text = got == TOK_EOS ? STR("end of line") : STR("end of file");
+  else if (got == TOK_BREAK)
+    r->text = raw_kind(f, f->last_token) == TOK_EOS ? STR("';'") : STR("end of line");
+  else {
+    Str t = token_text(rd, f->last_token);
+    r->text =
+        t.n > 60 ? str_fmt(rd->arena, "%s", token_name(got)) : str_fmt(rd->arena, "'" STRF "'", STRA(t));
+  }
+  const bool reserved = word_reserved(got) || (got >= TOK_INPUT && got <= TOK_DATASET);
+  const int before = f->last_token > 0 ? raw_kind(f, end ? f->last_token : f->last_token - 1) : TOK_END;
+
+  /* A bracket left open shows only where the next line makes no sense inside it. */
+  if (r->bracket != UINT32_MAX && r->operator_ && got == TOK_NAME && rd->tokens.at[f->last_token].newline &&
+      (raw_kind(f, f->last_token + 1) == TOK_SET || raw_kind(f, f->last_token + 1) == TOK_ASSIGN)) {
+    if (reader_may_report(f->r)) {
+      Str open = token_text(rd, r->bracket);
+      Diag *g = diag_never_closed(
+          d, reader_span(rd, rd->tokens.at[r->bracket].lo, rd->tokens.at[r->bracket].hi), open);
+      diag_label(g, r->at, "this begins a statement");
+    }
+    filter_take_back(f);
+    return;
+  }
+  if (!reader_may_report(f->r)) return;
+
+  if (got == TOK_QUOTE && r->expression && !r->operator_) {
+    diag_single_quotes(d, r->at);
+  } else if (got == TOK_FN && r->expression && !expected[TOK_FN]) {
+    diag_lambda_operand(d, r->at);
+  } else if (comparison(got) && r->operator_) {
+    diag_chained_comparison(d, r->at);
+  } else if (expected[TOK_SET] && expected[TOK_ASSIGN]) {
+    statement_rule(r);
+  } else if (before == TOK_FROZEN && expected[TOK_LET]) {
+    diag_frozen_place(
+        d, reader_span(rd, rd->tokens.at[f->last_token - !end].lo, rd->tokens.at[f->last_token - !end].hi));
+  } else if (r->statement &&
+             (begins_operand(got) || got == TOK_LPAR || got == TOK_LBRACKET || got == TOK_MINUS)) {
+    if (got == TOK_DTYPE || got == TOK_INT)
+      diag_unknown_statement(d, r->at, token_text(rd, f->last_token));
+    else
+      diag_no_statement(d, r->at);
+  } else if (got == TOK_BREAK && raw_kind(f, f->last_token) != TOK_EOS) {
+    diag_statement_in_choice(
+        d, reader_span(rd, rd->tokens.at[f->last_token].lo, rd->tokens.at[f->last_token].hi),
+        choice_word(f, r->bracket));
+  } else if (r->bracket != UINT32_MAX && raw_kind(f, r->bracket) == TOK_LBRACE && !end &&
+             (filter_statement_word(f, f->last_token) || (got == TOK_SET && r->operator_))) {
+    diag_statement_in_choice(d, r->at, choice_word(f, r->bracket));
+  } else if (reserved && !end && expected[TOK_NAME] && !r->statement &&
+             (!r->expression || raw_kind(f, f->last_token + 1) == TOK_SET ||
+              raw_kind(f, f->last_token + 1) == TOK_COMMA || raw_kind(f, f->last_token + 1) == TOK_RPAR)) {
+    diag_reserved_word(d, r->at, r->text);
+  } else if (expected[TOK_COLON] && !expected[TOK_SET] && !r->operator_ && !r->expression &&
+             (end || got == TOK_SET || got == TOK_TILDE || got == TOK_IN || got == TOK_ASSIGN)) {
+    diag_missing_type(d, r->at, token_text(rd, f->last_token - !end));
+  } else if (got == TOK_ASSIGN && expected[TOK_SET]) {
+    diag_wrong_assignment(d, r->at, "':=' assigns at the end of a step; a declaration takes '='");
+  } else if (got == TOK_SET && r->operator_) {
+    diag_wrong_assignment(d, r->at, "'=' gives a name to a value; '==' compares");
+  } else if (got == TOK_ASSIGN && r->operator_) {
+    diag_wrong_assignment(d, r->at, "':=' assigns to one state, parameter or instance, by its path");
+  } else if (expected[TOK_ELSE] && !expected[TOK_EOS]) {
+    diag_missing_else(d, r->at, choice_word(f, f->last_token));
+  } else if ((expected[TOK_LBRACE] || expected[TOK_LCHOICE]) && !expected[TOK_SET] &&
+             (end || got == TOK_BREAK)) {
+    diag_missing_brace(d, r->at, head_word(f));
+  } else if (expected[TOK_LBRACE] && expected[TOK_SET] && !r->operator_ && end) {
+    diag_missing_body(d, r->at);
+  } else if (r->operator_ && (begins_operand(got) || reserved) && !expected[TOK_LBRACE] &&
+             !expected[TOK_LCHOICE]) {
+    if (r->bracket == UINT32_MAX)
+      diag_missing_end(d, r->at, r->text);
+    else if (expected[TOK_COMMA])
+      diag_missing_comma(d, r->at, r->text);
+    else
+      generic(r);
+  } else if (got == TOK_COMMA && r->operator_ && r->bracket == UINT32_MAX) {
+    diag_bare_tuple(d, r->at);
+  } else {
+    generic(r);
+  }
+}
