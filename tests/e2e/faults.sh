@@ -1,0 +1,95 @@
+#!/bin/sh
+# What a user can do wrong: each a located or named error with its exit status, and no output touched.
+. "$(dirname "$0")/lib.sh"
+
+model() { # FILE: a program that trains, then what stdin adds
+  cat >"$1" <<'M'
+input x: f32[N, 1]
+input y: f32[N, 1]
+param w: f32[1, 1] ~ normal(0, 1)
+let  pred = x @ w
+loss mse  = mean((pred - y)^2)
+train fit {
+  minimize mse
+  update   w
+  using    sgd(lr = 0.1)
+}
+M
+}
+
+echo 'input x f32[N]' >syntax.dg
+gives "syntax error" 1 "$DGC" check syntax.dg
+says "syntax.dg:1:"
+silent out
+
+printf 'input a: f32[N, 3]\ninput b: f32[4, M]\noutput c = a @ b\n' >shape.dg
+gives "shape error" 1 "$DGC" check shape.dg
+says "shape.dg:3:"
+says "f32[N, 3]"
+says "f32[4, M]"
+
+printf 'input weight: f32[N]\noutput c = wieght\n' >name.dg
+gives "unknown name" 1 "$DGC" check name.dg
+says "name.dg:2:12"
+says "weight"
+
+printf 'import b = "b.dg"\nfn f(x: f32) -> f32 = x\n' >a.dg
+printf 'import a = "a.dg"\nfn g(x: f32) -> f32 = x\n' >b.dg
+gives "import cycle" 1 "$DGC" check a.dg
+says "DG0005"
+says "b.dg"
+
+gives "missing file" 4 "$DGC" check missing.dg
+says "missing.dg"
+printf 'import m = "gone.dg"\ninput x: f32[N]\noutput y = x\n' >import.dg
+gives "missing import" 1 "$DGC" check import.dg
+says "import.dg:1:"
+printf 'import m = "../gone.dg"\ninput x: f32[N]\noutput y = x\n' >outside.dg
+gives "import outside" 1 "$DGC" check outside.dg
+says "'..'"
+mkdir folder.dg
+gives "a folder" 4 "$DGC" check folder.dg
+mkfifo pipe.dg
+gives "a pipe" 4 timeout 5 "$DGC" check pipe.dg
+: >empty.dg
+gives "an empty file" 1 "$DGC" check empty.dg
+says "DG0003"
+printf 'input x: f32[N] // \377\n' >utf8.dg
+gives "no UTF-8" 1 "$DGC" check utf8.dg
+says "DG0004"
+printf 'input x: f32[N]\000\noutput y = x\n' >nul.dg
+gives "a NUL" 1 "$DGC" check nul.dg
+
+python3 -c "print('input x: f32[N]\noutput y = ' + '(' * 10**6 + 'x' + ')' * 10**6)" >deep.dg
+gives "a million brackets" 5 "$DGC" check deep.dg
+says "nesting"
+says "deep.dg:2:"
+python3 -c "print('input x: f32[N]\noutput y = ' + '-' * 10**6 + 'x')" >minus.dg
+gives "a million signs" 5 "$DGC" check minus.dg
+printf 'param w: f32[3037000500, 3037000500] = 0\nloss l = sum(w)\n' >huge.dg
+gives "2^63 elements" 5 "$DGC" check huge.dg
+says "huge.dg:1:"
+says "tensor_bytes"
+printf 'input x: f32[1,1,1,1,1,1,1,1,1]\noutput y = x\n' >rank.dg
+gives "rank 9" 5 "$DGC" check rank.dg
+says "rank"
+
+gives "no such flag" 2 "$DGC" check --no-such-flag empty.dg
+gives "no file" 2 "$DGC" check
+gives "no such group" 2 "$DGC" check -Wnonsense empty.dg
+
+model good.dg
+echo precious >w.safetensors
+cp "$TOP/examples/seed/x.npy" "$TOP/examples/seed/y.npy" .
+gzip -c x.npy | head -c 100 >cut.npy.gz
+gives "truncated .gz" 3 "$DGC" train good.dg --data x=cut.npy.gz --data y=y.npy --save w.safetensors
+says "cut.npy.gz"
+[ "$(cat w.safetensors)" = precious ]
+result $? "truncated .gz: no output touched"
+head -c 200 x.npy >short.npy
+gives "truncated .npy" 3 "$DGC" train good.dg --data x=short.npy --data y=y.npy --save w.safetensors
+says "short.npy"
+gives "missing data" 4 "$DGC" train good.dg --data x=gone.npy --data y=y.npy --save w.safetensors
+[ "$(cat w.safetensors)" = precious ]
+result $? "missing data: no output touched"
+finish
