@@ -1,0 +1,237 @@
+/* Rows to batches: conversion, flushing of subnormals, ranges. One loop per pair of types, each branch-free
+ * over a row so that the compiler vectorises it; a row with a fault is looked at again, slowly, to say which
+ * value it was. */
+#include "base/size.h"
+#include "runtime/core/fpenv.h"
+#include "runtime/host/data.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("O3") /* the loops below are worth vectorising in every build; clang does so at -O2 */
+#endif
+
+/* Rows lie at any address of a file. */
+typedef uint8_t SrcU8;
+typedef int8_t SrcI8;
+typedef uint8_t SrcBOOL;
+typedef int32_t __attribute__((aligned(1), may_alias)) SrcI32;
+typedef int64_t __attribute__((aligned(1), may_alias)) SrcI64;
+typedef uint32_t
+    __attribute__((aligned(1), may_alias)) SrcF32; /* as bits: moves do not flush, the code below does */
+typedef uint64_t __attribute__((aligned(1), may_alias)) SrcF64;
+
+static inline float f32_of(uint32_t b) {
+  float f;
+  memcpy(&f, &b, sizeof f);
+  return f;
+}
+static inline double f64_of(uint64_t b) {
+  double d;
+  memcpy(&d, &b, sizeof d);
+  return d;
+}
+static inline uint32_t f32_bits(float f) {
+  uint32_t b;
+  memcpy(&b, &f, sizeof b);
+  return b;
+}
+/* A subnormal becomes the zero of its sign. By integer operations: compilers fold x * 1 away, and moves do
+ * not flush. */
+static inline uint32_t flush32(uint32_t b) { return b & 0x7f800000u ? b : b & 0x80000000u; }
+static inline uint64_t flush64(uint64_t b) { return b & 0x7ff0000000000000u ? b : b & 0x8000000000000000u; }
+static inline bool finite32(uint32_t b) { return (b & 0x7f800000u) != 0x7f800000u; }
+static inline bool finite64(uint64_t b) { return (b & 0x7ff0000000000000u) != 0x7ff0000000000000u; }
+
+/* Is the integer v a value of the float type? 2^24 and 2^53 bound the dense range; beyond, the bits below the
+ * last place must be zero, which the way there and back tells (the largest i64 rounds to 2^63, which does not
+ * come back). */
+static inline bool exact32(int64_t v) { return (float)v < 0x1p63f && (int64_t)(float)v == v; }
+static inline bool exact64(int64_t v) { return (double)v < 0x1p63 && (int64_t)(double)v == v; }
+/* Is the float a whole number lo <= v < hi (both powers of two or their negatives)? */
+static inline bool whole(double v, double lo, double hi) { return v >= lo && v < hi && v == floor(v); }
+
+/* CONVERT(name, source type, destination type): v is the element as read, `ok` whether it may stand, to what
+ * is stored. */
+#define CONVERT(name, Src, Dst, ok, value)                                                                   \
+  static bool name(const void *from, void *to, int64_t n) {                                                  \
+    const Src *restrict s = from;                                                                            \
+    Dst *restrict d = to;                                                                                    \
+    bool good = true;                                                                                        \
+    for (int64_t i = 0; i < n; i++) {                                                                        \
+      __typeof__(s[0] + 0) v = s[i];                                                                         \
+      (void)v;                                                                                               \
+      good &= (ok);                                                                                          \
+      d[i] = (Dst)(value);                                                                                   \
+    }                                                                                                        \
+    return good;                                                                                             \
+  }
+/* From integers; fits: whether every value of the source is exact in both float types. */
+#define FROM_INT(T, ok_f32, ok_f64, ok_i32)                                                                  \
+  CONVERT(T##_to_f32, Src##T, float, ok_f32, v)                                                              \
+  CONVERT(T##_to_f64, Src##T, double, ok_f64, v)                                                             \
+  CONVERT(T##_to_i32, Src##T, int32_t, ok_i32, v)                                                            \
+  CONVERT(T##_to_i64, Src##T, int64_t, true, v)                                                              \
+  CONVERT(T##_to_bool, Src##T, uint32_t, v == 0 || v == 1, v)
+
+FROM_INT(U8, true, true, true)
+FROM_INT(I8, true, true, true)
+FROM_INT(I32, exact32(v), true, true)
+FROM_INT(I64, exact32(v), exact64(v), v == (int32_t)v)
+/* A byte of a bool array is 0 or 1. */
+CONVERT(BOOL_to_f32, SrcBOOL, float, v <= 1, v)
+CONVERT(BOOL_to_f64, SrcBOOL, double, v <= 1, v)
+CONVERT(BOOL_to_i32, SrcBOOL, int32_t, v <= 1, v)
+CONVERT(BOOL_to_i64, SrcBOOL, int64_t, v <= 1, v)
+CONVERT(BOOL_to_bool, SrcBOOL, uint32_t, v <= 1, v)
+/* Floats. Non-finite values pass here and are looked for apart, because they may be allowed; a finite f64
+ * that rounds to an infinity may not. */
+CONVERT(F32_to_f32, SrcF32, uint32_t, true, flush32(v))
+CONVERT(F32_to_f64, SrcF32, double, true, f32_of(flush32(v)))
+CONVERT(F64_to_f32, SrcF64, uint32_t, finite32(f32_bits((float)f64_of(flush64(v)))) || !finite64(v),
+        flush32(f32_bits((float)f64_of(flush64(v)))))
+CONVERT(F64_to_f64, SrcF64, uint64_t, true, flush64(v))
+#define FROM_FLOAT(T, of, flush)                                                                             \
+  CONVERT(T##_to_i32, Src##T, int32_t, whole(of(flush(v)), -0x1p31, 0x1p31),                                 \
+          whole(of(flush(v)), -0x1p31, 0x1p31) ? of(flush(v)) : 0)                                           \
+  CONVERT(T##_to_i64, Src##T, int64_t, whole(of(flush(v)), -0x1p63, 0x1p63),                                 \
+          whole(of(flush(v)), -0x1p63, 0x1p63) ? of(flush(v)) : 0)                                           \
+  CONVERT(T##_to_bool, Src##T, uint32_t, of(flush(v)) == 0 || of(flush(v)) == 1, of(flush(v)) == 1)
+FROM_FLOAT(F32, f32_of, flush32)
+FROM_FLOAT(F64, f64_of, flush64)
+
+typedef bool (*Convert)(const void *from, void *to, int64_t n);
+static Convert converter(DataType from, DataType to) {
+#define ROW(T)                                                                                               \
+  [DATA_##T] = {[DATA_F32] = T##_to_f32,                                                                     \
+                [DATA_F64] = T##_to_f64,                                                                     \
+                [DATA_I32] = T##_to_i32,                                                                     \
+                [DATA_I64] = T##_to_i64,                                                                     \
+                [DATA_BOOL] = T##_to_bool},
+  static const Convert table[DATA_TYPE_COUNT][DATA_TYPE_COUNT] = {ROW(U8) ROW(I8) ROW(BOOL) ROW(I32) ROW(I64)
+                                                                      ROW(F32) ROW(F64)};
+#undef ROW
+  return table[from][to];
+}
+
+/* Are all n converted values finite? */
+static bool all_finite(const void *p, DataType t, int64_t n) {
+  bool good = true;
+  if (t == DATA_F32)
+    for (int64_t i = 0; i < n; i++) good &= finite32(((const uint32_t *)p)[i]);
+  if (t == DATA_F64)
+    for (int64_t i = 0; i < n; i++) good &= finite64(((const uint64_t *)p)[i]);
+  return good;
+}
+
+static bool in_range(const void *p, DataType t, int64_t i, DataRange r) {
+  double d = 0;
+  int64_t v = 0;
+  switch (t) {
+  case DATA_F32: d = ((const float *)p)[i]; break;
+  case DATA_F64: d = ((const double *)p)[i]; break;
+  case DATA_I64: v = ((const int64_t *)p)[i]; break;
+  case DATA_I32: v = ((const int32_t *)p)[i]; break;
+  case DATA_BOOL: v = (int64_t)((const uint32_t *)p)[i]; break;
+  case DATA_U8:
+  case DATA_I8:
+  case DATA_TYPE_COUNT: return false;
+  }
+  bool real = t == DATA_F32 || t == DATA_F64;
+  if (r.kind == RANGE_INT)
+    return real ? d >= (double)r.lo && d < (double)r.hi && d == floor(d) : v >= r.lo && v < r.hi;
+  return real ? d >= r.from && d <= r.to : (double)v >= r.from && (double)v <= r.to;
+}
+
+static bool all_in_range(const void *p, DataType t, int64_t n, DataRange r) {
+  for (int64_t i = 0; i < n && r.kind != RANGE_NONE; i++)
+    if (!in_range(p, t, i, r)) return false;
+  return true;
+}
+
+/* Element i of a source row as text. */
+static void value_text(const DataSource *s, const char *row, int64_t i, char *z, size_t n) {
+  switch (s->type) {
+  case DATA_U8:
+  case DATA_BOOL: snprintf(z, n, "%u", ((const SrcU8 *)row)[i]); break;
+  case DATA_I8: snprintf(z, n, "%d", ((const SrcI8 *)row)[i]); break;
+  case DATA_I32: snprintf(z, n, "%d", (int)((const SrcI32 *)row)[i]); break;
+  case DATA_I64: snprintf(z, n, "%lld", (long long)((const SrcI64 *)row)[i]); break;
+  case DATA_F32: snprintf(z, n, "%.9g", (double)f32_of(((const SrcF32 *)row)[i])); break;
+  case DATA_F64: snprintf(z, n, "%.17g", f64_of(((const SrcF64 *)row)[i])); break;
+  case DATA_TYPE_COUNT: break;
+  }
+}
+
+typedef struct Row {
+  const DataSource *source;
+  const char *from;
+  char *to;
+  int64_t index;
+  DataType type;
+  DataRange range;
+} Row;
+
+/* Finds the first value of the row at fault and says what is wrong with it. */
+static bool explain(const Row *r, Convert convert, HostError *err) {
+  const DataSource *s = r->source;
+  size_t step = data_type_bytes(s->type);
+  const char *at = r->from;
+  for (int64_t i = 0; i < s->row_elements; i++, at += step) {
+    uint64_t room = 0; /* one converted value */
+    char value[40], range[96] = "";
+    bool fits = convert(at, &room, 1);
+    bool finite = s->allow_non_finite || all_finite(&room, r->type, 1);
+    if (fits && finite && all_in_range(&room, r->type, 1, r->range)) continue;
+    value_text(s, r->from, i, value, sizeof value);
+    if (r->range.kind == RANGE_INT)
+      snprintf(range, sizeof range, "the declared range %lld:%lld", (long long)r->range.lo,
+               (long long)r->range.hi);
+    if (r->range.kind == RANGE_CLOSED)
+      snprintf(range, sizeof range, "the declared range [%.17g, %.17g]", r->range.from, r->range.to);
+    HostShown file = host_show(s->name);
+    long long row = (long long)r->index, element = (long long)i;
+    if (!fits)
+      return host_fail(err, ST_BAD_DATA,
+                       "%s: row %lld (counted from 0), element %lld: %s is no value of type %s", file.z, row,
+                       element, value, data_type_name(r->type));
+    if (!finite)
+      return host_fail(err, ST_BAD_DATA, "%s: row %lld (counted from 0), element %lld: %s is not finite",
+                       file.z, row, element, value);
+    return host_fail(err, ST_BAD_DATA, "%s: row %lld (counted from 0), element %lld: %s is outside %s",
+                     file.z, row, element, value, range);
+  }
+  return host_fail(err, ST_INTERNAL, "%s: row %lld was refused for no reason", host_show(s->name).z,
+                   (long long)r->index);
+}
+
+static bool gather_all(const DataSource *s, const int64_t *rows, int64_t n, char *to, DataType t,
+                       DataRange range, size_t step, HostError *err) {
+  Convert convert = converter(s->type, t);
+  bool watch = !s->allow_non_finite && (s->type == DATA_F32 || s->type == DATA_F64);
+  for (int64_t i = 0; i < n; i++, to += step) {
+    size_t offset;
+    if (rows[i] < 0 || rows[i] >= s->dim[0] || !size_mul((size_t)rows[i], s->row_bytes, &offset))
+      return host_fail(err, ST_USAGE, "%s: row %lld asked for, it has %lld", host_show(s->name).z,
+                       (long long)rows[i], (long long)s->dim[0]);
+    Row r = {s, s->rows + offset, to, rows[i], t, range};
+    if (!convert(r.from, to, s->row_elements) || (watch && !all_finite(to, t, s->row_elements)) ||
+        !all_in_range(to, t, s->row_elements, range))
+      return explain(&r, convert, err);
+  }
+  return true;
+}
+
+bool data_rows_gather(const DataSource *s, const int64_t *rows, int64_t n, void *dst, DataType dst_type,
+                      DataRange range, HostError *err) {
+  size_t step;
+  if (!data_memory_bytes(dst_type))
+    return host_fail(err, ST_USAGE, "%s is no type of a compiled program", data_type_name(dst_type));
+  if (!size_mul((size_t)s->row_elements, data_memory_bytes(dst_type), &step))
+    return host_fail(err, ST_LIMIT, "%s: sizes overflow", host_show(s->name).z);
+  FpEnv host = fpenv_enter(); /* rounding f64 -> f32 is part of the result */
+  bool ok = gather_all(s, rows, n, dst, dst_type, range, step, err);
+  fpenv_leave(host);
+  return ok;
+}
