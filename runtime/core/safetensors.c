@@ -163,7 +163,7 @@ static bool parse_escape(Parser *p, uint32_t *out) {
   const char *hit = *p->at ? strchr(plain, *p->at) : NULL;
   if (hit) return p->at++, *out = (uint32_t)means[hit - plain], true;
   if (*p->at++ != 'u') return fail_at(p, from, "unknown escape with byte 0x%02x", *from);
-  uint32_t c, low;
+  uint32_t c = 0, low = 0;
   if (!parse_hex4(p, &c)) return false;
   if (c == 0) return fail_at(p, from, "a name or text holds the character NUL");
   if (c >= 0xdc00 && c < 0xe000) return fail_at(p, from, "half of a surrogate pair");
