@@ -1,0 +1,60 @@
+/* Inside the library: what the opaque handles of include/dg/dg.h are. */
+#ifndef DG_API_API_H
+#define DG_API_API_H
+
+#include "dg/dg.h"
+#include "ir/interp.h"
+
+typedef struct Define {
+  Str name, value;
+} Define;
+typedef struct HostReg {
+  Str name;
+  dg_host_fn *fn;
+  void *user;
+} HostReg;
+
+struct dg_context {
+  Mem mem;
+  uint32_t refs; /* the user's, and one of each program */
+  Arena arena;   /* settings */
+  Limits limits;
+  VEC(Define) define;
+  VEC(Str) warn;
+  VEC(Str) root;
+  VEC(HostReg) host;
+  char error[1024];
+};
+
+struct AstFile;
+
+struct dg_program {
+  dg_context *cx;
+  uint32_t refs; /* the user's, and one of each session */
+  Arena arena;
+  Names names;
+  Sources sources;
+  Diags diags;
+  Program prog;
+  struct AstFile *ast;
+  bool sound;   /* no errors: entry points may be compiled */
+  Str folder;   /* of the main file: data and imports are looked up beneath it */
+  dg_diagnostic *view;
+  VEC(DimBinding) bound; /* symbols bound by dg_define */
+};
+
+/* ---- context.c ---- */
+void context_drop(dg_context *cx);
+void program_drop(dg_program *p);
+/* Records the reason and returns st. */
+dg_status api_fail(dg_context *cx, Status st, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Runs fn(arg) with a RESCUE around it: raises become statuses. */
+typedef dg_status ApiFn(void *arg);
+dg_status api_guard(dg_context *cx, ApiFn *fn, void *arg);
+const char *api_z(Arena *a, Str s); /* NUL-terminated copy */
+
+/* ---- program.c ---- */
+/* Entry by the name users see: a train step, "eval", "predict", "init"; NULL when absent. */
+const Entry *program_entry(const dg_program *p, Str name);
+
+#endif

@@ -1,0 +1,324 @@
+/* Sessions: initial values, binding, compiled variants, steps. */
+#include "api/session.h"
+
+#include "base/size.h"
+#include "passes/passes.h"
+
+#include <math.h>
+#include <unistd.h>
+
+typedef struct HostThunk {
+  const HostReg *reg;
+} HostThunk;
+
+static dg_array to_array(const Tensor *t) {
+  static const dg_dtype to[DT_COUNT] = {[DT_F32] = DG_F32, [DT_F64] = DG_F64, [DT_I32] = DG_I32,
+                                        [DT_I64] = DG_I64, [DT_BOOL] = DG_BOOL};
+  dg_array a = {.dtype = to[t->dtype], .rank = t->rank, .data = t->data};
+  for (int i = 0; i < t->rank; i++) a.extent[i] = t->ext[i];
+  return a;
+}
+
+static bool from_dtype(dg_dtype d, DType *out) {
+  static const DType from[] = {[DG_F32] = DT_F32, [DG_F64] = DT_F64, [DG_I32] = DT_I32, [DG_I64] = DT_I64,
+                               [DG_BOOL] = DT_BOOL};
+  if ((unsigned)d >= sizeof from / sizeof *from) return false;
+  *out = from[d];
+  return true;
+}
+
+static bool call_host(void *user, const Tensor *in, uint32_t nin, Tensor *out) {
+  const HostThunk *k = user;
+  dg_array a[16], o = to_array(out);
+  if (nin > 16) return false;
+  for (uint32_t i = 0; i < nin; i++) a[i] = to_array(&in[i]);
+  return k->reg->fn(k->reg->user, a, (int)nin, &o) == 0;
+}
+
+void dg_session_options_init(dg_session_options *o) {
+  *o = (dg_session_options){.size = sizeof *o, .level = -1, .check_finite = 1};
+}
+
+static int core_count(void) {
+  long n = sysconf(_SC_NPROCESSORS_ONLN);
+  return n < 1 ? 1 : n > POOL_MAX_THREADS ? POOL_MAX_THREADS : (int)n;
+}
+
+/* Storage of everything but inputs. */
+static dg_status make_leaves(dg_session *s) {
+  const Program *p = &s->p->prog;
+  uint32_t n = p->leaf.n;
+  s->leaf = ARENA_ARRAY(&s->arena, void *, n);
+  s->leaf_bytes = ARENA_ARRAY(&s->arena, size_t, n);
+  s->leaf_tensor = ARENA_ARRAY(&s->arena, Tensor, n);
+  s->bound = ARENA_ARRAY(&s->arena, Bound, n);
+  s->counter = ARENA_ARRAY(&s->arena, int32_t, p->train.n + 1);
+  for (uint32_t i = 0; i < n; i++) {
+    const Leaf *l = &p->leaf.at[i];
+    if (l->kind == LEAF_INPUT) continue;
+    Type t = l->type;
+    for (int k = 0; k < t.rank; k++) t.dim[k] = dim_bind(p->dims, t.dim[k], s->p->bound.at, s->p->bound.n);
+    if (!tensor_of_type(&s->arena, p->dims, &t, &s->leaf_tensor[i]))
+      return api_fail(s->p->cx, ST_REJECTED, "'" STRF "' has a shape that depends on a dim without a value: bind it (-D NAME=VALUE)",
+                      STRA(names_str(p->names, l->path)));
+    s->leaf[i] = s->leaf_tensor[i].data;
+    size_t bytes;
+    if (!size_mul(s->leaf_tensor[i].count, dtype_bytes(s->leaf_tensor[i].dtype), &bytes))
+      return api_fail(s->p->cx, ST_LIMIT, "sizes overflow");
+    s->leaf_bytes[i] = bytes;
+  }
+  return DG_OK;
+}
+
+static void set_counters(dg_session *s, const Entry *e) {
+  const Program *p = &s->p->prog;
+  for (uint32_t i = 0; i < p->leaf.n; i++) {
+    int32_t v;
+    switch (p->leaf.at[i].kind) {
+    case LEAF_STEP: v = e->kind == ENTRY_TRAIN ? s->counter[e->train] + 1 : e->kind == ENTRY_AFTER ? s->counter[e->train] : 1; break;
+    case LEAF_EPOCH: v = s->epoch + 1; break;
+    case LEAF_SEED: v = (int32_t)s->opt.seed; break;
+    case LEAF_INPUT:
+    case LEAF_PARAM:
+    case LEAF_STATE: continue;
+    }
+    memcpy(s->leaf[i], &v, sizeof v);
+  }
+}
+
+static dg_status make_initial(dg_session *s) {
+  const Entry *e = program_entry(s->p, STR("init"));
+  if (!e) return DG_OK;
+  Sb why;
+  sb_init(&why, &s->arena);
+  RunnerOptions how = {.interpret = true};
+  Runner *r;
+  Status st = runner_new(&s->p->cx->mem, &s->p->prog, e, s->p->bound.at, s->p->bound.n, &how, &r, &why);
+  if (st != ST_OK) return api_fail(s->p->cx, st, "initial values: " STRF, STRA(sb_str(&why)));
+  set_counters(s, e);
+  st = runner_run(r, s->leaf, s->host, &why);
+  runner_free(r);
+  if (st != ST_OK) return api_fail(s->p->cx, st, "initial values: " STRF, STRA(sb_str(&why)));
+  return DG_OK;
+}
+
+typedef struct NewCall {
+  dg_program *p;
+  dg_session *s;
+} NewCall;
+
+static dg_status new_in(void *arg) {
+  dg_session *s = ((NewCall *)arg)->s;
+  const Program *p = &s->p->prog;
+  dg_context *cx = s->p->cx;
+  if (s->opt.threads <= 0) s->opt.threads = core_count();
+  if (!s->opt.interpret) {
+    if (!pool_bytes((uint32_t)s->opt.threads, &s->pool_size))
+      return api_fail(cx, ST_USAGE, "threads: 1 to %d", POOL_MAX_THREADS);
+    s->pool_memory = mem_get(&cx->mem, s->pool_size);
+    s->pool = pool_start(s->pool_memory, (uint32_t)s->opt.threads);
+    if (!s->pool) return api_fail(cx, ST_IO, "the system refused a thread");
+  }
+  s->host = ARENA_ARRAY(&s->arena, HostEntry, p->externs.n + 1);
+  s->thunk = ARENA_ARRAY(&s->arena, HostThunk, p->externs.n + 1);
+  for (uint32_t i = 0; i < p->externs.n; i++)
+    for (uint32_t k = 0; k < cx->host.n; k++)
+      if (str_eq(cx->host.at[k].name, names_str(p->names, p->externs.at[i].name))) {
+        s->thunk[i].reg = &cx->host.at[k];
+        s->host[i] = (HostEntry){call_host, &s->thunk[i]};
+      }
+  dg_status st = make_leaves(s);
+  return st == DG_OK ? make_initial(s) : st;
+}
+
+dg_status dg_session_new(dg_program *p, const dg_session_options *options, dg_session **out) {
+  if (!out) return DG_USAGE;
+  *out = NULL;
+  if (!p) return DG_USAGE;
+  if (!p->sound) return api_fail(p->cx, ST_REJECTED, "the program has errors: see its diagnostics");
+  if (options && options->size != sizeof *options)
+    return api_fail(p->cx, ST_USAGE, "dg_session_options: size is not this library's; call dg_session_options_init");
+  dg_session *s = mem_try(&p->cx->mem, sizeof *s);
+  if (!s) return api_fail(p->cx, ST_NO_MEMORY, "out of memory");
+  s->p = p;
+  p->refs++;
+  arena_init(&s->arena, &p->cx->mem);
+  if (options) s->opt = *options;
+  else dg_session_options_init(&s->opt);
+  NewCall call = {p, s};
+  dg_status st = api_guard(p->cx, new_in, &call);
+  if (st == DG_OK) *out = s;
+  else dg_session_free(s);
+  return st;
+}
+
+void dg_session_free(dg_session *s) {
+  if (!s) return;
+  dg_context *cx = s->p->cx;
+  for (uint32_t i = 0; i < s->nvariant; i++) runner_free(s->variant[i].runner);
+  if (s->pool) pool_stop(s->pool);
+  mem_free(&cx->mem, s->pool_memory, s->pool_size);
+  arena_release(&s->arena);
+  dg_program *p = s->p;
+  mem_free(&cx->mem, s, sizeof *s);
+  program_drop(p);
+}
+
+/* ---- binding ---- */
+
+static bool find_input(const Program *p, const char *name, LeafId *out) {
+  return program_find_leaf(p, str_z(name), out) && program_leaf_at(p, *out)->kind == LEAF_INPUT;
+}
+
+dg_status dg_bind(dg_session *s, const char *input, const dg_array *a) {
+  if (!s) return DG_USAGE;
+  dg_context *cx = s->p->cx;
+  const Program *p = &s->p->prog;
+  cx->error[0] = 0;
+  LeafId id;
+  if (!input || !a || !a->data) return api_fail(cx, ST_USAGE, "dg_bind: an input, an array and its data are needed");
+  if (!find_input(p, input, &id)) return api_fail(cx, ST_USAGE, "the program has no input '%.60s'", input);
+  const Leaf *l = program_leaf_at(p, id);
+  DType dt;
+  if (!from_dtype(a->dtype, &dt) || dt != l->type.dtype)
+    return api_fail(cx, ST_REJECTED, "input '%s' is %s", input, dtype_name((DType)l->type.dtype));
+  if (a->rank != l->type.rank) return api_fail(cx, ST_REJECTED, "input '%s' has %d axes, the array %d", input, l->type.rank, a->rank);
+  Tensor t = {.dtype = dt, .rank = l->type.rank, .data = a->data, .count = 1};
+  for (int i = 0; i < t.rank; i++) {
+    int64_t want;
+    DimId d = dim_bind(p->dims, l->type.dim[i], s->p->bound.at, s->p->bound.n);
+    if (a->extent[i] < 1) return api_fail(cx, ST_REJECTED, "input '%s': axis %d is empty", input, i);
+    if (dim_is_const(p->dims, d, &want) && want != a->extent[i])
+      return api_fail(cx, ST_REJECTED, "input '%s': axis %d is %lld, the array has %lld", input, i, (long long)want,
+                      (long long)a->extent[i]);
+    t.ext[i] = a->extent[i];
+    if (!size_mul(t.count, (size_t)a->extent[i], &t.count)) return api_fail(cx, ST_LIMIT, "input '%s': sizes overflow", input);
+  }
+  s->bound[id.i] = (Bound){true, t};
+  s->leaf[id.i] = a->data;
+  return DG_OK;
+}
+
+/* ---- variants ---- */
+
+/* Bindings from the inputs bound now. */
+static dg_status collect(dg_session *s, const Entry *e, Arena *a, DimBinding **out, uint32_t *n) {
+  const Program *p = &s->p->prog;
+  VEC(DimBinding) v = {0};
+  for (uint32_t i = 0; i < s->p->bound.n; i++) VEC_PUSH(a, &v, s->p->bound.at[i]);
+  bool *reads = ARENA_ARRAY(a, bool, p->leaf.n + 1);
+  for (uint32_t i = 0; i < e->graph->node.n; i++)
+    if (e->graph->node.at[i].op == OP_LEAF) reads[graph_attr(e->graph, (NodeId){i})[0]] = true;
+  for (uint32_t i = 0; i < p->leaf.n; i++) {
+    const Leaf *l = &p->leaf.at[i];
+    if (l->kind != LEAF_INPUT || !reads[i]) continue;
+    if (!s->bound[i].has)
+      return api_fail(s->p->cx, ST_USAGE, "input '" STRF "' is not bound", STRA(names_str(p->names, l->path)));
+    for (int k = 0; k < l->type.rank; k++) {
+      Sym name;
+      if (!dim_is_symbol(p->dims, l->type.dim[k], &name)) continue;
+      uint32_t j = 0;
+      while (j < v.n && !sym_eq(v.at[j].name, name)) j++;
+      if (j == v.n) VEC_PUSH(a, &v, (DimBinding){name, s->bound[i].t.ext[k]});
+    }
+  }
+  /* every axis must now agree: symbols shared by inputs, and dims computed from them */
+  for (uint32_t i = 0; i < p->leaf.n; i++) {
+    const Leaf *l = &p->leaf.at[i];
+    if (l->kind != LEAF_INPUT || !reads[i]) continue;
+    for (int k = 0; k < l->type.rank; k++) {
+      int64_t want = 0;
+      if (!dim_eval(p->dims, l->type.dim[k], v.at, v.n, &want) || want != s->bound[i].t.ext[k])
+        return api_fail(s->p->cx, ST_REJECTED, "input '" STRF "': axis %d has extent %lld where %lld is needed",
+                        STRA(names_str(p->names, l->path)), k, (long long)s->bound[i].t.ext[k], (long long)want);
+    }
+  }
+  *out = v.at;
+  *n = v.n;
+  return DG_OK;
+}
+
+static bool same_bind(const Variant *v, const DimBinding *b, uint32_t n) {
+  if (v->nbind != n) return false;
+  for (uint32_t i = 0; i < n; i++)
+    if (!sym_eq(v->bind[i].name, b[i].name) || v->bind[i].value != b[i].value) return false;
+  return true;
+}
+
+dg_status session_variant(dg_session *s, const Entry *e, Variant **out) {
+  ArenaMark mark = arena_mark(&s->arena);
+  DimBinding *bind;
+  uint32_t n;
+  dg_status ok = collect(s, e, &s->arena, &bind, &n);
+  if (ok != DG_OK) return ok;
+  for (uint32_t i = 0; i < s->nvariant; i++)
+    if (s->variant[i].entry == e && same_bind(&s->variant[i], bind, n)) {
+      arena_rewind(&s->arena, mark);
+      s->variant[i].used = ++s->tick;
+      *out = &s->variant[i];
+      return DG_OK;
+    }
+  Variant *v;
+  if (s->nvariant < SESSION_VARIANTS) {
+    v = &s->variant[s->nvariant];
+  } else {
+    v = &s->variant[0];
+    for (uint32_t i = 1; i < s->nvariant; i++)
+      if (s->variant[i].used < v->used) v = &s->variant[i];
+    if (s->last == v) s->last = NULL;
+    runner_free(v->runner);
+    v->runner = NULL;
+  }
+  Sb why;
+  sb_init(&why, &s->arena);
+  RunnerOptions how = {s->opt.interpret != 0, s->opt.level, s->opt.isa, s->pool};
+  Runner *r = NULL;
+  Status st = runner_new(&s->p->cx->mem, &s->p->prog, e, bind, n, &how, &r, &why);
+  if (st != ST_OK) return api_fail(s->p->cx, st, STRF, STRA(sb_str(&why)));
+  *v = (Variant){e, bind, n, r, ++s->tick};
+  if (v == &s->variant[s->nvariant]) s->nvariant++;
+  *out = v;
+  return DG_OK;
+}
+
+double session_scalar(const Tensor *t) {
+  switch (t->dtype) {
+  case DT_F32: return (double)*(const float *)t->data;
+  case DT_F64: return *(const double *)t->data;
+  case DT_I32:
+  case DT_BOOL: return *(const int32_t *)t->data;
+  case DT_I64: return (double)*(const int64_t *)t->data;
+  case DT_COUNT: break;
+  }
+  return NAN;
+}
+
+void session_scalar_put(dg_session *s, Sym name, double v) {
+  for (uint32_t i = 0; i < s->scalar.n; i++)
+    if (sym_eq(s->scalar.at[i].name, name)) {
+      s->scalar.at[i].value = v;
+      return;
+    }
+  VEC_PUSH(&s->arena, &s->scalar, (Scalar1){name, v});
+}
+
+dg_status session_run(dg_session *s, const Entry *e, Variant **ran) {
+  Variant *v;
+  dg_status ok = session_variant(s, e, &v);
+  if (ok != DG_OK) return ok;
+  set_counters(s, e);
+  Sb why;
+  ArenaMark mark = arena_mark(&s->arena);
+  sb_init(&why, &s->arena);
+  Status st = runner_run(v->runner, s->leaf, s->host, &why);
+  if (st != ST_OK) return api_fail(s->p->cx, st, STRF, STRA(sb_str(&why)));
+  arena_rewind(&s->arena, mark);
+  for (uint32_t i = 0; i < v->runner->graph->root.n; i++) {
+    const Root *r = &v->runner->graph->root.at[i];
+    if ((r->kind == ROOT_LOSS || r->kind == ROOT_METRIC) && v->runner->value[i].count == 1)
+      session_scalar_put(s, r->name, session_scalar(&v->runner->value[i]));
+  }
+  s->last = v;
+  if (ran) *ran = v;
+  return DG_OK;
+}

@@ -1,0 +1,65 @@
+/* Sessions: parameters and states in memory, and the compiled variants of the entry points. */
+#ifndef DG_API_SESSION_H
+#define DG_API_SESSION_H
+
+#include "api/runner.h"
+#include "runtime/host/data.h"
+
+enum { SESSION_VARIANTS = 16 }; /* compiled variants alive at once; the least recently used one goes */
+
+typedef struct Variant {
+  const Entry *entry;
+  DimBinding *bind;
+  uint32_t nbind;
+  Runner *runner;
+  uint64_t used; /* tick of the last use */
+} Variant;
+
+typedef struct Bound { /* an input as the host or the data set bound it */
+  bool has;
+  Tensor t; /* data is the host's */
+} Bound;
+
+typedef struct Scalar1 { /* last value of a loss or metric */
+  Sym name;
+  double value;
+} Scalar1;
+
+typedef struct Feed { /* an input fed from a file */
+  Sym input;
+  DataSource source;
+} Feed;
+typedef enum { SET_TRAIN, SET_TEST, SET_COUNT } SetKind;
+
+struct dg_session {
+  dg_program *p;
+  Arena arena;
+  dg_session_options opt;
+  void *pool_memory;
+  size_t pool_size;
+  Pool *pool;
+  void **leaf;         /* by LeafId: storage of parameters, states and counters; inputs: bound buffers */
+  size_t *leaf_bytes;  /* 0 for inputs */
+  Tensor *leaf_tensor; /* parameters and states: their constant shapes */
+  Bound *bound;        /* by LeafId */
+  int32_t *counter;    /* by train step: steps done */
+  int32_t epoch;       /* epochs done */
+  HostEntry *host;     /* by extern */
+  struct HostThunk *thunk;
+  Variant variant[SESSION_VARIANTS];
+  uint32_t nvariant;
+  uint64_t tick;
+  Variant *last;       /* whose outputs dg_read sees */
+  VEC(Scalar1) scalar;
+  VEC(Feed) feed[SET_COUNT];
+  bool dead;           /* after DG_INTERNAL or DG_NO_MEMORY: may only be freed */
+};
+
+/* The variant of an entry for the inputs bound now, compiled when it is not there. */
+dg_status session_variant(dg_session *s, const Entry *e, Variant **out);
+/* Runs an entry on the inputs bound now and records its scalars. */
+dg_status session_run(dg_session *s, const Entry *e, Variant **ran);
+double session_scalar(const Tensor *t); /* first element as a double */
+void session_scalar_put(dg_session *s, Sym name, double v);
+
+#endif
