@@ -179,8 +179,21 @@ static void note_head(Filter *f, uint32_t i, int kind) {
   }
 }
 
+/* Index + 1 of a head of the statement at hand that waits for a body below brackets that are open, or 0. */
+static uint32_t head_below(const Filter *f) {
+  for (uint32_t n = f->open.n; n > floor_of(f); n--)
+    if (f->open.at[n - 1].kind == HEAD_BODY || f->open.at[n - 1].kind == HEAD_FN) return n;
+  return 0;
+}
+
 static int open_brace(Filter *f, uint32_t i) {
   OpenKind kind = OPEN_CHOICE; /* a brace that nothing announced */
+  uint32_t head = top_is_head(f) || f->last == TOK_ELSE ? 0 : head_below(f);
+  if (head) { /* `module M(a: int {`: no expression goes on with a brace */
+    never_closed(f, filter_bracket(f), span_at(f, i), "before this");
+    f->muted = true;
+    while (f->open.n > head) pop(f);
+  }
   if (f->last == TOK_ELSE) {
     kind = f->closed;
   } else if (top_is_head(f)) {
@@ -211,6 +224,7 @@ static int close_bracket(Filter *f, uint32_t i, int kind) {
     if (!f->panic && reader_may_report(f->r)) {
       Span at = span_at(f, i);
       diag_closes_nothing(f->r->diags, at, reader_text(f->r, at.lo, at.hi));
+      f->muted = true;
     }
     return -1;
   }
@@ -337,7 +351,9 @@ static bool skip(Filter *f) {
     case TOK_LPAR: push(f, OPEN_PAREN, i); break;
     case TOK_LBRACKET: push(f, OPEN_BRACKET, i); break;
     case TOK_LBRACE:
-      if (bracket == NONE && top_is_head(f) && top(f)->kind != HEAD_CHOICE) return false;
+      if (f->last != TOK_ELSE && !top_is_head(f) && head_below(f))
+        while (f->open.n > head_below(f)) pop(f);
+      if (filter_bracket(f) == NONE && top_is_head(f) && top(f)->kind != HEAD_CHOICE) return false;
       if (top_is_head(f)) pop(f);
       push(f, OPEN_CHOICE, i);
       break;
@@ -480,7 +496,11 @@ void filter_error(Filter *f) {
   f->panic = f->last != TOK_EOS && f->last != TOK_RBRACE && f->last != TOK_LBRACE && f->last != TOK_END;
 }
 
-void filter_take_back(Filter *f) { f->next = f->last_token; }
+void filter_take_back(Filter *f) {
+  f->next = f->last_token;
+  f->last = TOK_NAME; /* an operand: nothing makes its line go on */
+  while (f->open.n > floor_of(f)) pop(f);
+}
 
 void filter_broken_names(Filter *f) {
   uint32_t i = f->error_first;

@@ -137,7 +137,8 @@ plain
   | ASSERT expr                      { $$ = build_assert(f, @$, @1, $2, (Str){0}, (Span){0}); }
   | ASSERT expr COMMA STRING         { $$ = build_assert(f, @$, @1, $2, $4, @4); }
   | error                            { yyerrok; $$ = build_error_stmt(f, @$, NULL, NULL); }
-  | error block error_tail           { yyerrok; $$ = build_error_stmt(f, @$, $2, $3); }
+  | error { yyerrok; } block error_tail
+                                    { $$ = build_error_stmt(f, @$, $3, $4); }
   ;
 error_tail
   : opt_else
