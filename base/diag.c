@@ -168,8 +168,9 @@ Str diag_nearest(Str got, const Str *names, size_t n) {
   if (got.n == 0) return best;
   for (size_t i = 0; i < n; i++) {
     size_t at = str_distance(got, names[i], cap);
-    /* A name of which every letter would change is no suggestion: 'b' for 'w'. */
-    if (at >= best_at || at >= got.n || at >= names[i].n) continue;
+    /* A name of which every letter would change is no suggestion: 'b' for 'w'. Neither is the
+     * name itself: it stands where it means nothing. */
+    if (at == 0 || at >= best_at || at >= got.n || at >= names[i].n) continue;
     best = names[i];
     best_at = at;
   }

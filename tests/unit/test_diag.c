@@ -352,6 +352,7 @@ START_TEST(nearest_names) {
   ck_assert_strn(diag_nearest(STR("v"), names, 5), "");
   ck_assert_strn(diag_nearest(STR("tanh"), names, 5), "");
   ck_assert_strn(diag_nearest(STR(""), names, 5), "");
+  ck_assert_strn(diag_nearest(STR("relu"), names, 5), "");
   ck_assert_strn(diag_nearest(STR("relu2"), names, 0), "");
 }
 END_TEST
