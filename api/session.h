@@ -27,8 +27,14 @@ typedef struct Scalar1 { /* last value of a loss or metric */
 
 typedef struct Feed { /* an input fed from a file */
   Sym input;
+  LeafId leaf;
+  int64_t ext[MAX_RANK]; /* of the input behind axis 0 */
+  DataRange range;
   DataSource source;
 } Feed;
+typedef struct DataSet {
+  VEC(Feed) feed;
+} DataSet;
 typedef enum { SET_TRAIN, SET_TEST, SET_COUNT } SetKind;
 
 struct dg_session {
@@ -44,6 +50,7 @@ struct dg_session {
   Bound *bound;        /* by LeafId */
   int32_t *counter;    /* by train step: steps done */
   int32_t epoch;       /* epochs done */
+  int64_t batch;       /* batches done of the epoch under way */
   HostEntry *host;     /* by extern */
   struct HostThunk *thunk;
   Variant variant[SESSION_VARIANTS];
@@ -51,7 +58,9 @@ struct dg_session {
   uint64_t tick;
   Variant *last;       /* whose outputs dg_read sees */
   VEC(Scalar1) scalar;
-  VEC(Feed) feed[SET_COUNT];
+  DataSet set[SET_COUNT];
+  struct Pass *eval[SET_COUNT]; /* kept passes of evaluation, and their batch */
+  int64_t eval_batch[SET_COUNT];
   bool dead;           /* after DG_INTERNAL or DG_NO_MEMORY: may only be freed */
 };
 
@@ -59,6 +68,9 @@ struct dg_session {
 dg_status session_variant(dg_session *s, const Entry *e, Variant **out);
 /* Runs an entry on the inputs bound now and records its scalars. */
 dg_status session_run(dg_session *s, const Entry *e, Variant **ran);
+/* A train step: runs it, counts it, checks its loss, then its `after` block. */
+dg_status session_step(dg_session *s, const Entry *e, Variant **ran);
+dg_status session_save(dg_session *s, const char *path);
 double session_scalar(const Tensor *t); /* first element as a double */
 void session_scalar_put(dg_session *s, Sym name, double v);
 

@@ -1,0 +1,179 @@
+/* Data sets of a session: which file feeds which input, and one pass of batches over them. */
+#include "api/train.h"
+
+#include "base/file.h"
+#include "base/size.h"
+
+static DataType data_type(DType t) {
+  static const DataType to[DT_COUNT] = {[DT_F32] = DATA_F32, [DT_F64] = DATA_F64, [DT_I32] = DATA_I32,
+                                        [DT_I64] = DATA_I64, [DT_BOOL] = DATA_BOOL};
+  return to[t];
+}
+
+static DataRange data_range(const Leaf *l) {
+  DataRange r = {.kind = RANGE_NONE};
+  if (!l->range.has) return r;
+  if (l->range.closed) return (DataRange){.kind = RANGE_CLOSED, .from = l->range.lo, .to = l->range.hi};
+  return (DataRange){.kind = RANGE_INT, .lo = (int64_t)l->range.lo, .hi = (int64_t)l->range.hi};
+}
+
+Feed *set_find(const DataSet *set, Sym input) {
+  for (uint32_t i = 0; i < set->feed.n; i++)
+    if (sym_eq(set->feed.at[i].input, input)) return &set->feed.at[i];
+  return NULL;
+}
+
+static dg_status open_feed(dg_session *s, DataSet *set, Sym input, Str path, DataFormat format, Str column) {
+  dg_context *cx = s->p->cx;
+  LeafId id;
+  if (!program_find_leaf(&s->p->prog, names_str(&s->p->names, input), &id) ||
+      program_leaf_at(&s->p->prog, id)->kind != LEAF_INPUT)
+    return api_fail(cx, ST_USAGE, "the program has no input '" STRF "'", STRA(names_str(&s->p->names, input)));
+  const Leaf *l = program_leaf_at(&s->p->prog, id);
+  DataOpen how = {.format = format, .max_bytes = cx->limits.data_bytes, .type = data_type((DType)l->type.dtype)};
+  if (how.type == DATA_BOOL) how.type = DATA_I32;
+  VEC(Str) columns = {0};
+  for (size_t i = 0, from = 0; column.n && i <= column.n; i++)
+    if (i == column.n || column.p[i] == ',') {
+      VEC_PUSH(&s->arena, &columns, (Str){column.p + from, i - from});
+      from = i + 1;
+    }
+  how.column = columns.at, how.columns = columns.n;
+  Feed f = {.input = input, .leaf = id};
+  HostError err;
+  if (!data_open(&s->arena, path, &how, &f.source, &err)) return api_fail(cx, err.status, "%s", err.what);
+  if (l->type.rank == 0)
+    return api_fail(cx, ST_REJECTED, "input '" STRF "' has no axis for the rows of a data set", STRA(names_str(&s->p->names, input)));
+  int64_t ext[MAX_RANK];
+  for (int k = 1; k < l->type.rank; k++) {
+    DimId d = dim_bind(s->p->prog.dims, l->type.dim[k], s->p->bound.at, s->p->bound.n);
+    if (!dim_is_const(s->p->prog.dims, d, &ext[k - 1])) {
+      if ((uint32_t)k >= f.source.rank)
+        return api_fail(cx, ST_REJECTED, "input '" STRF "': the data have no axis %d", STRA(names_str(&s->p->names, input)), k);
+      ext[k - 1] = f.source.dim[k];
+    }
+    f.ext[k] = ext[k - 1];
+  }
+  if (!data_fits(&f.source, names_str(&s->p->names, input), ext, (uint32_t)l->type.rank - 1, &err))
+    return api_fail(cx, err.status, "%s", err.what);
+  f.range = data_range(l);
+  Feed *old = set_find(set, input);
+  if (old) *old = f;
+  else VEC_PUSH(&s->arena, &set->feed, f);
+  return DG_OK;
+}
+
+typedef struct DataCall {
+  dg_session *s;
+  const char *set, *input, *path, *column;
+} DataCall;
+
+static dg_status data_in(void *arg) {
+  DataCall *c = arg;
+  SetKind kind;
+  if (!strcmp(c->set, "train")) kind = SET_TRAIN;
+  else if (!strcmp(c->set, "test")) kind = SET_TEST;
+  else return api_fail(c->s->p->cx, ST_USAGE, "no data set '%.40s': train or test", c->set);
+  Arena *a = &c->s->arena;
+  Sym input = names_add(&c->s->p->names, str_z(c->input));
+  Str column = c->column ? str_copy(a, str_z(c->column)) : STR("");
+  return open_feed(c->s, &c->s->set[kind], input, str_copy(a, str_z(c->path)), DATA_BY_NAME, column);
+}
+
+dg_status dg_data(dg_session *s, const char *set, const char *input, const char *path, const char *column) {
+  if (!s) return DG_USAGE;
+  if (!set || !input || !path) return api_fail(s->p->cx, ST_USAGE, "dg_data: a set, an input and a path are needed");
+  DataCall c = {s, set, input, path, column};
+  return api_guard(s->p->cx, data_in, &c);
+}
+
+/* A path written in the program: beneath its folder, else beneath a data root. */
+static bool find_path(dg_session *s, Str rel, Str *out, FileError *err) {
+  if (path_beneath(&s->arena, s->p->folder, rel, out, err)) return true;
+  FileError other;
+  for (uint32_t i = 0; i < s->p->cx->root.n; i++)
+    if (path_beneath(&s->arena, s->p->cx->root.at[i], rel, out, &other)) return true;
+  return false;
+}
+
+dg_status set_from_program(dg_session *s, SetKind kind, Str name, Span at) {
+  const Program *p = &s->p->prog;
+  (void)at;
+  for (uint32_t i = 0; i < p->dataset.n; i++) {
+    const Dataset *d = &p->dataset.at[i];
+    if (!str_eq(names_str(p->names, d->name), name)) continue;
+    for (uint32_t k = 0; k < d->field.n; k++) {
+      const DataField *f = &d->field.at[k];
+      if (set_find(&s->set[kind], f->input)) continue; /* given by the host */
+      Str path, reader = names_str(p->names, f->reader);
+      FileError err;
+      if (!find_path(s, f->path, &path, &err)) return api_fail(s->p->cx, err.status, "%s", err.what);
+      DataFormat format = str_eq(reader, STR("idx")) ? DATA_IDX : str_eq(reader, STR("npy")) ? DATA_NPY
+                          : str_eq(reader, STR("csv")) ? DATA_CSV : DATA_BY_NAME;
+      dg_status st = open_feed(s, &s->set[kind], f->input, path, format, f->column);
+      if (st != DG_OK) return st;
+    }
+    return DG_OK;
+  }
+  return api_fail(s->p->cx, ST_USAGE, "the program has no dataset '" STRF "'", STRA(name));
+}
+
+dg_status pass_begin(dg_session *s, DataSet *set, const Entry *const *entry, uint32_t nentry, int64_t batch,
+                     DataLast last, bool shuffle, Pass *out) {
+  const Program *p = &s->p->prog;
+  *out = (Pass){.s = s};
+  for (uint32_t i = 0; i < p->leaf.n; i++) {
+    if (p->leaf.at[i].kind != LEAF_INPUT) continue;
+    bool read = false;
+    for (uint32_t e = 0; e < nentry; e++) read |= entry_reads(entry[e], (LeafId){i});
+    if (!read) continue;
+    Feed *f = set_find(set, p->leaf.at[i].path);
+    if (f) VEC_PUSH(&s->arena, &out->feed, f);
+    else if (!s->bound[i].has)
+      return api_fail(s->p->cx, ST_USAGE, "input '" STRF "' has no data: name a dataset in the program, or give a file",
+                      STRA(names_str(p->names, p->leaf.at[i].path)));
+  }
+  if (!out->feed.n) return DG_OK;
+  VEC(const DataSource *) src = {0};
+  for (uint32_t i = 0; i < out->feed.n; i++) VEC_PUSH(&s->arena, &src, &out->feed.at[i]->source);
+  HostError err;
+  if (!data_same_rows(src.at, src.n, &err)) return api_fail(s->p->cx, err.status, "%s", err.what);
+  int64_t rows = out->feed.at[0]->source.dim[0];
+  if (batch <= 0) batch = rows;
+  if (!data_order_init(&s->arena, &out->order, rows, batch, last, shuffle, s->opt.seed, &err))
+    return api_fail(s->p->cx, err.status, "%s", err.what);
+  for (uint32_t i = 0; i < out->feed.n; i++) {
+    const Leaf *l = program_leaf_at(p, out->feed.at[i]->leaf);
+    size_t n, bytes;
+    if (!size_mul((size_t)batch, (size_t)out->feed.at[i]->source.row_elements, &n) ||
+        !size_mul(n, dtype_bytes((DType)l->type.dtype), &bytes))
+      return api_fail(s->p->cx, ST_LIMIT, "a batch of %lld rows is too large", (long long)batch);
+    VEC_PUSH(&s->arena, &out->staging, arena_alloc(&s->arena, bytes, 64));
+  }
+  return DG_OK;
+}
+
+dg_status pass_batch(Pass *ps, int64_t i, int64_t *rows) {
+  dg_session *s = ps->s;
+  if (!ps->feed.n) {
+    *rows = 1;
+    return DG_OK;
+  }
+  const int64_t *row = data_order_batch(&ps->order, i, rows);
+  for (uint32_t k = 0; k < ps->feed.n; k++) {
+    const Feed *f = ps->feed.at[k];
+    const Leaf *l = program_leaf_at(&s->p->prog, f->leaf);
+    HostError err;
+    if (!data_rows_gather(&f->source, row, *rows, ps->staging.at[k], data_type((DType)l->type.dtype), f->range, &err))
+      return api_fail(s->p->cx, err.status, "%s", err.what);
+    Tensor t = {.dtype = (DType)l->type.dtype, .rank = l->type.rank, .data = ps->staging.at[k], .count = (size_t)*rows};
+    t.ext[0] = *rows;
+    for (int d = 1; d < t.rank; d++) {
+      t.ext[d] = f->ext[d];
+      if (!size_mul(t.count, (size_t)t.ext[d], &t.count)) return api_fail(s->p->cx, ST_LIMIT, "sizes overflow");
+    }
+    s->bound[f->leaf.i] = (Bound){true, t};
+    s->leaf[f->leaf.i] = t.data;
+  }
+  return DG_OK;
+}

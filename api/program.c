@@ -1,0 +1,256 @@
+/* Programs: the pipeline from text to a checked program with its diagnosis, and diagnostics as data. */
+#include "api/api.h"
+#include "base/embed.h"
+#include "base/file.h"
+#include "frontend/frontend.h"
+#include "passes/passes.h"
+
+#include <stdio.h>
+
+const char *dg_version(void) { return "0.1.0"; }
+
+typedef struct CheckCall {
+  dg_context *cx;
+  const char *name;
+  Str text;
+  bool from_file;
+  dg_program *p;
+} CheckCall;
+
+/* text -> tree -> program -> diagnosis: each a call that takes one value and gives a new one. */
+static dg_status check_in(void *arg) {
+  CheckCall *c = arg;
+  dg_program *p = c->p;
+  dg_context *cx = c->cx;
+  names_init(&p->names, &p->arena);
+  sources_init(&p->sources, &p->arena);
+  diags_init(&p->diags, &p->arena, &p->sources, &cx->limits);
+  program_init(&p->prog, &p->arena, &p->names, &p->sources, &cx->limits);
+  for (uint32_t i = 0; i < cx->warn.n; i++)
+    if (!diags_flag(&p->diags, cx->warn.at[i])) return api_fail(cx, ST_USAGE, "unknown warning flag");
+  p->folder = path_folder(str_copy(&p->arena, str_z(c->name)));
+  Str text = c->text;
+  if (c->from_file) {
+    FileError err;
+    if (!file_read(&p->arena, str_z(c->name), cx->limits.source_bytes, &text, &err)) {
+      diag_status(diag_cannot_read(&p->diags, (Span){0}, str_z(c->name), err.what), err.status);
+      diags_finish(&p->diags);
+      return api_fail(cx, err.status, "%s", err.what);
+    }
+  }
+  uint32_t file = sources_add(&p->sources, str_z(c->name), text, false);
+  ElabOptions opt = {.folder = p->folder};
+  for (uint32_t i = 0; i < cx->define.n; i++)
+    VEC_PUSH(&p->arena, &opt.define, (ElabDefine){cx->define.at[i].name, cx->define.at[i].value});
+  bool ok = frontend_program(file, &opt, &p->diags, &p->prog, &p->ast);
+  for (uint32_t i = 0; i < opt.bound.n; i++) VEC_PUSH(&p->arena, &p->bound, opt.bound.at[i]);
+  if (ok) diagnose(&p->prog, p->bound.at, p->bound.n, &p->diags);
+  diags_finish(&p->diags);
+  p->sound = ok && p->diags.status == ST_OK;
+  if (p->diags.status != ST_OK) return api_fail(cx, p->diags.status, "%u error%s", p->diags.errors, p->diags.errors == 1 ? "" : "s");
+  return DG_OK;
+}
+
+static dg_status check(dg_context *cx, const char *name, Str text, bool from_file, dg_program **out) {
+  if (!out) return DG_USAGE;
+  *out = NULL;
+  if (!cx) return DG_USAGE;
+  if (!name || !*name) return api_fail(cx, ST_USAGE, "a file name is needed");
+  dg_program *p = mem_try(&cx->mem, sizeof *p);
+  if (!p) return api_fail(cx, ST_NO_MEMORY, "out of memory");
+  p->cx = cx;
+  cx->refs++;
+  p->refs = 1;
+  arena_init(&p->arena, &cx->mem);
+  CheckCall call = {cx, name, text, from_file, p};
+  dg_status st = api_guard(cx, check_in, &call);
+  if (st == DG_INTERNAL || st == DG_NO_MEMORY || st == DG_USAGE) {
+    program_drop(p);
+    return st;
+  }
+  *out = p;
+  return st;
+}
+
+dg_status dg_check_file(dg_context *cx, const char *path, dg_program **out) { return check(cx, path, STR(""), true, out); }
+
+dg_status dg_check_source(dg_context *cx, const char *name, const char *text, size_t length, dg_program **out) {
+  if (!text && length) return DG_USAGE;
+  return check(cx, name, (Str){text, length}, false, out);
+}
+
+void program_drop(dg_program *p) {
+  if (--p->refs) return;
+  dg_context *cx = p->cx;
+  arena_release(&p->arena);
+  mem_free(&cx->mem, p, sizeof *p);
+  context_drop(cx);
+}
+
+void dg_program_free(dg_program *p) {
+  if (p) program_drop(p);
+}
+
+const Entry *program_entry(const dg_program *p, Str name) {
+  EntryKind kind = str_eq(name, STR("eval"))      ? ENTRY_EVAL
+                   : str_eq(name, STR("predict")) ? ENTRY_PREDICT
+                   : str_eq(name, STR("init"))    ? ENTRY_INIT
+                                                  : ENTRY_TRAIN;
+  for (uint32_t i = 0; i < p->prog.entry.n; i++) {
+    const Entry *e = &p->prog.entry.at[i];
+    if (e->kind == kind && (kind != ENTRY_TRAIN || str_eq(names_str(p->prog.names, e->name), name))) return e;
+  }
+  return NULL;
+}
+
+/* ---- diagnostics as data ---- */
+
+static dg_place place_of(const dg_program *p, Span s) {
+  dg_place at = {.file = ""};
+  if (!s.file) return at;
+  LineCol a = sources_at(&p->sources, s.file, s.lo), b = sources_at(&p->sources, s.file, s.hi);
+  at.file = p->sources.file.at[s.file].name.p;
+  at.line = a.line, at.column = a.col, at.end_line = b.line, at.end_column = b.col;
+  at.byte = s.lo, at.end_byte = s.hi;
+  return at;
+}
+
+static dg_diagnostic view_of(dg_program *p, const Diag *g) {
+  Arena *a = &p->arena;
+  const DiagInfo *info = &diag_info[g->kind];
+  dg_diagnostic v = {.code = api_z(a, str_fmt(a, "DG%04d", info->code)), .group = diag_groups[info->group].name};
+  Severity sev = diag_severity(&p->diags, g);
+  v.severity = sev == SEV_ERROR ? DG_SEV_ERROR : sev == SEV_WARNING ? DG_SEV_WARNING : DG_SEV_NOTE;
+  v.message = api_z(a, g->text), v.help = api_z(a, g->help), v.place = place_of(p, g->at);
+  v.subjects = (int)g->subject.n;
+  const char **subject = ARENA_ARRAY(a, const char *, g->subject.n);
+  for (uint32_t i = 0; i < g->subject.n; i++) subject[i] = api_z(a, g->subject.at[i]);
+  v.edits = (int)g->edit.n;
+  dg_place *ep = ARENA_ARRAY(a, dg_place, g->edit.n);
+  const char **et = ARENA_ARRAY(a, const char *, g->edit.n);
+  for (uint32_t i = 0; i < g->edit.n; i++) ep[i] = place_of(p, g->edit.at[i].at), et[i] = api_z(a, g->edit.at[i].text);
+  v.notes = (int)(g->label.n + g->note.n);
+  dg_place *np = ARENA_ARRAY(a, dg_place, v.notes);
+  const char **nt = ARENA_ARRAY(a, const char *, v.notes);
+  for (uint32_t i = 0; i < g->label.n; i++) np[i] = place_of(p, g->label.at[i].at), nt[i] = api_z(a, g->label.at[i].text);
+  for (uint32_t i = 0; i < g->note.n; i++)
+    np[g->label.n + i] = place_of(p, g->note.at[i].at), nt[g->label.n + i] = api_z(a, g->note.at[i].text);
+  v.subject = subject, v.edit_place = ep, v.edit_text = et, v.note_place = np, v.note_text = nt;
+  Sb b;
+  sb_init(&b, a);
+  diag_render_text(&p->diags, g, (DiagStyle){.tab = 8}, &b);
+  v.rendered = api_z(a, sb_str(&b));
+  return v;
+}
+
+static dg_status views_in(void *arg) {
+  dg_program *p = arg;
+  p->view = ARENA_ARRAY(&p->arena, dg_diagnostic, p->diags.all.n);
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < p->diags.all.n; i++)
+    if (diag_severity(&p->diags, p->diags.all.at[i]) != SEV_IGNORED) p->view[n++] = view_of(p, p->diags.all.at[i]);
+  return DG_OK;
+}
+
+int dg_diagnostic_count(const dg_program *p) {
+  int n = 0;
+  for (uint32_t i = 0; p && i < p->diags.all.n; i++) n += diag_severity(&p->diags, p->diags.all.at[i]) != SEV_IGNORED;
+  return n;
+}
+
+const dg_diagnostic *dg_diagnostic_at(const dg_program *cp, int i) {
+  dg_program *p = (dg_program *)(uintptr_t)cp; /* the view is built on first use; the program's facts do not change */
+  if (!p || i < 0 || i >= dg_diagnostic_count(p)) return NULL;
+  if (!p->view && api_guard(p->cx, views_in, p) != DG_OK) return NULL;
+  return &p->view[i];
+}
+
+const char *dg_explain(const char *code) {
+  char name[32];
+  if (!code) return NULL;
+  snprintf(name, sizeof name, "%.20s.md", code);
+  const EmbeddedFile *f = embedded_find(embedded_pages, str_z(name));
+  return f ? f->text.p : NULL;
+}
+
+typedef struct TextCall {
+  dg_program *p;
+  int color;
+  const char *text;
+} TextCall;
+
+static dg_status text_in(void *arg) {
+  TextCall *c = arg;
+  Sb b;
+  sb_init(&b, &c->p->arena);
+  diag_render_all(&c->p->diags, (DiagStyle){.color = c->color != 0, .tab = 8}, &b);
+  c->text = api_z(&c->p->arena, sb_str(&b));
+  return DG_OK;
+}
+
+const char *dg_diagnostics_text(dg_program *p, int color) {
+  if (!p) return "";
+  TextCall c = {p, color, ""};
+  return api_guard(p->cx, text_in, &c) == DG_OK ? c.text : "";
+}
+
+static dg_status report_in(void *arg) {
+  TextCall *c = arg;
+  Sb b;
+  sb_init(&b, &c->p->arena);
+  diagnose_table(&c->p->prog, c->p->bound.at, c->p->bound.n, &b);
+  c->text = api_z(&c->p->arena, sb_str(&b));
+  return DG_OK;
+}
+
+const char *dg_report(dg_program *p) {
+  if (!p || !p->sound) return "";
+  TextCall c = {p, 0, ""};
+  return api_guard(p->cx, report_in, &c) == DG_OK ? c.text : "";
+}
+
+/* ---- names ---- */
+
+static bool name_of_kind(const dg_program *p, dg_kind kind, int want, Sym *out, int *count) {
+  const Program *q = &p->prog;
+  int n = 0;
+  switch (kind) {
+  case DG_INPUT:
+  case DG_PARAM:
+  case DG_STATE: {
+    LeafKind k = kind == DG_INPUT ? LEAF_INPUT : kind == DG_PARAM ? LEAF_PARAM : LEAF_STATE;
+    for (uint32_t i = 0; i < q->leaf.n; i++)
+      if (q->leaf.at[i].kind == k && n++ == want) return *out = q->leaf.at[i].path, true;
+    break;
+  }
+  case DG_STEP:
+    for (uint32_t i = 0; i < q->train.n; i++)
+      if (n++ == want) return *out = q->train.at[i].name, true;
+    break;
+  case DG_OUTPUT:
+  case DG_LOSS:
+  case DG_METRIC: {
+    const Entry *e = program_entry(p, kind == DG_OUTPUT ? STR("predict") : STR("eval"));
+    RootKind k = kind == DG_OUTPUT ? ROOT_OUTPUT : kind == DG_LOSS ? ROOT_LOSS : ROOT_METRIC;
+    for (uint32_t i = 0; e && i < e->graph->root.n; i++)
+      if (e->graph->root.at[i].kind == k && n++ == want) return *out = e->graph->root.at[i].name, true;
+    break;
+  }
+  }
+  *count = n;
+  return false;
+}
+
+int dg_name_count(const dg_program *p, dg_kind kind) {
+  Sym s;
+  int n = 0;
+  if (p) (void)!name_of_kind(p, kind, -1, &s, &n);
+  return n;
+}
+
+const char *dg_name_at(const dg_program *p, dg_kind kind, int i) {
+  Sym s;
+  int n = 0;
+  if (!p || i < 0 || !name_of_kind(p, kind, i, &s, &n)) return NULL;
+  return names_str(p->prog.names, s).p;
+}

@@ -1,0 +1,134 @@
+/* Steps, predictions, and reading what they left. */
+#include "api/session.h"
+
+#include "base/size.h"
+
+#include <math.h>
+
+typedef struct RunCall {
+  dg_session *s;
+  const char *name;
+  double *value;
+  dg_array *array;
+  const dg_array *from;
+} RunCall;
+
+static dg_status guarded(dg_session *s, ApiFn *fn, RunCall *call) {
+  if (!s) return DG_USAGE;
+  if (s->dead) return api_fail(s->p->cx, ST_USAGE, "this session failed earlier and can only be freed");
+  dg_status st = api_guard(s->p->cx, fn, call);
+  if (st == DG_INTERNAL || st == DG_NO_MEMORY) s->dead = true;
+  return st;
+}
+
+dg_status session_step(dg_session *s, const Entry *e, Variant **ran) {
+  const Program *p = &s->p->prog;
+  dg_status st = session_run(s, e, ran);
+  if (st != DG_OK) return st;
+  s->counter[e->train]++;
+  Sym name = p->train.at[e->train].loss_name;
+  for (uint32_t i = 0; s->opt.check_finite && i < s->scalar.n; i++) {
+    double loss = s->scalar.at[i].value;
+    if (sym_eq(s->scalar.at[i].name, name) && !isfinite(loss))
+      return api_fail(s->p->cx, ST_NON_FINITE, "step %d of '" STRF "': the loss '" STRF "' is %s", s->counter[e->train],
+                      STRA(names_str(p->names, e->name)), STRA(names_str(p->names, name)), isnan(loss) ? "not a number" : "infinite");
+  }
+  for (uint32_t i = 0; i < p->entry.n; i++) {
+    const Entry *after = &p->entry.at[i];
+    if (after->kind != ENTRY_AFTER || after->train != e->train) continue;
+    if (after->every > 1 && s->counter[e->train] % after->every) continue;
+    if ((st = session_run(s, after, NULL)) != DG_OK) return st;
+  }
+  return DG_OK;
+}
+
+static dg_status step_in(void *arg) {
+  RunCall *c = arg;
+  const Entry *e = c->name ? program_entry(c->s->p, str_z(c->name)) : NULL;
+  if (!e || e->kind != ENTRY_TRAIN) return api_fail(c->s->p->cx, ST_USAGE, "no train step '%.60s'", c->name ? c->name : "");
+  return session_step(c->s, e, NULL);
+}
+
+dg_status dg_step(dg_session *s, const char *name) {
+  RunCall c = {.s = s, .name = name};
+  return guarded(s, step_in, &c);
+}
+
+static dg_status entry_in(void *arg) {
+  RunCall *c = arg;
+  const Entry *e = program_entry(c->s->p, str_z(c->name));
+  if (!e) return api_fail(c->s->p->cx, ST_USAGE, "the program has nothing to %s", c->name);
+  return session_run(c->s, e, NULL);
+}
+
+dg_status dg_predict(dg_session *s) {
+  RunCall c = {.s = s, .name = "predict"};
+  return guarded(s, entry_in, &c);
+}
+
+dg_status dg_evaluate(dg_session *s) {
+  RunCall c = {.s = s, .name = "eval"};
+  return guarded(s, entry_in, &c);
+}
+
+dg_status dg_value(dg_session *s, const char *name, double *out) {
+  if (!s) return DG_USAGE;
+  if (!name || !out) return api_fail(s->p->cx, ST_USAGE, "dg_value: a name and a place for the value are needed");
+  for (uint32_t i = 0; i < s->scalar.n; i++)
+    if (str_eq(names_str(s->p->prog.names, s->scalar.at[i].name), str_z(name))) {
+      *out = s->scalar.at[i].value;
+      return DG_OK;
+    }
+  return api_fail(s->p->cx, ST_USAGE, "no step or evaluation has given '%.60s' a value", name);
+}
+
+static void fill_array(const Tensor *t, dg_array *out) {
+  static const dg_dtype to[DT_COUNT] = {[DT_F32] = DG_F32, [DT_F64] = DG_F64, [DT_I32] = DG_I32,
+                                        [DT_I64] = DG_I64, [DT_BOOL] = DG_BOOL};
+  *out = (dg_array){.dtype = to[t->dtype], .rank = t->rank, .data = t->data};
+  for (int i = 0; i < t->rank; i++) out->extent[i] = t->ext[i];
+}
+
+/* Storage of a parameter or state by path; NULL when there is none. */
+static Tensor *stored(dg_session *s, const char *path) {
+  LeafId id;
+  if (!program_find_leaf(&s->p->prog, str_z(path), &id)) return NULL;
+  LeafKind k = program_leaf_at(&s->p->prog, id)->kind;
+  return k == LEAF_PARAM || k == LEAF_STATE ? &s->leaf_tensor[id.i] : NULL;
+}
+
+dg_status dg_read(dg_session *s, const char *name, dg_array *out) {
+  if (!s) return DG_USAGE;
+  s->p->cx->error[0] = 0;
+  if (!name || !out) return api_fail(s->p->cx, ST_USAGE, "dg_read: a name and a place for the array are needed");
+  if (s->last) {
+    const Graph *g = s->last->runner->graph;
+    for (uint32_t i = 0; i < g->root.n; i++)
+      if (g->root.at[i].kind == ROOT_OUTPUT && str_eq(names_str(s->p->prog.names, g->root.at[i].name), str_z(name))) {
+        fill_array(&s->last->runner->value[i], out);
+        return DG_OK;
+      }
+  }
+  const Tensor *t = stored(s, name);
+  if (!t) return api_fail(s->p->cx, ST_USAGE, "'%.60s' is no parameter, no state, and no output of the last prediction", name);
+  fill_array(t, out);
+  return DG_OK;
+}
+
+dg_status dg_write(dg_session *s, const char *path, const dg_array *a) {
+  if (!s) return DG_USAGE;
+  s->p->cx->error[0] = 0;
+  if (!path || !a || !a->data) return api_fail(s->p->cx, ST_USAGE, "dg_write: a path, an array and its data are needed");
+  Tensor *t = stored(s, path);
+  if (!t) return api_fail(s->p->cx, ST_USAGE, "'%.60s' is no parameter and no state", path);
+  dg_array have;
+  fill_array(t, &have);
+  bool same = have.dtype == a->dtype && have.rank == a->rank;
+  for (int i = 0; same && i < have.rank; i++) same = have.extent[i] == a->extent[i];
+  if (!same) return api_fail(s->p->cx, ST_REJECTED, "'%.60s' has another type or shape", path);
+  LeafId id;
+  if (!program_find_leaf(&s->p->prog, str_z(path), &id)) return DG_INTERNAL;
+  memcpy(t->data, a->data, s->leaf_bytes[id.i]);
+  fp_flush(t->dtype, t->data, t->count);
+  return DG_OK;
+}

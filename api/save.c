@@ -1,0 +1,111 @@
+/* Sessions to safetensors and back: parameters, states, and the counters that make a resumed run go on bit for bit. */
+#include "api/session.h"
+#include "base/hash.h"
+#include "runtime/host/checkpoint.h"
+
+static DataType data_type(DType t) {
+  static const DataType to[DT_COUNT] = {[DT_F32] = DATA_F32, [DT_F64] = DATA_F64, [DT_I32] = DATA_I32,
+                                        [DT_I64] = DATA_I64, [DT_BOOL] = DATA_BOOL};
+  return to[t];
+}
+
+/* net.blocks[3].w is net.blocks.3.w in files. */
+static Str file_name(Arena *a, Str path) {
+  Sb b;
+  sb_init(&b, a);
+  for (size_t i = 0; i < path.n; i++) {
+    if (path.p[i] == ']') continue;
+    sb_char(&b, path.p[i] == '[' ? '.' : path.p[i]);
+  }
+  return sb_str(&b);
+}
+
+typedef VEC(CkTensor) CkVec;
+
+static void add_scalar(Arena *a, CkVec *v, Str name, DataType t, void *data) {
+  VEC_PUSH(a, v, (CkTensor){.name = name, .type = t, .data = data});
+}
+
+/* Everything a checkpoint holds; weights: parameters alone. */
+static CkVec tensors(dg_session *s, bool weights) {
+  Arena *a = &s->arena;
+  const Program *p = &s->p->prog;
+  CkVec v = {0};
+  for (uint32_t i = 0; i < p->leaf.n; i++) {
+    LeafKind k = p->leaf.at[i].kind;
+    if (k != LEAF_PARAM && (weights || k != LEAF_STATE)) continue;
+    const Tensor *t = &s->leaf_tensor[i];
+    CkTensor c = {.name = file_name(a, names_str(p->names, p->leaf.at[i].path)), .type = data_type(t->dtype),
+                  .rank = t->rank, .data = t->data};
+    for (int d = 0; d < t->rank; d++) c.dim[d] = t->ext[d];
+    VEC_PUSH(a, &v, c);
+  }
+  if (weights) return v;
+  for (uint32_t i = 0; i < p->train.n; i++)
+    add_scalar(a, &v, str_fmt(a, "dg.step." STRF, STRA(names_str(p->names, p->train.at[i].name))), DATA_I32, &s->counter[i]);
+  add_scalar(a, &v, STR("dg.epoch"), DATA_I32, &s->epoch);
+  add_scalar(a, &v, STR("dg.batch"), DATA_I64, &s->batch);
+  return v;
+}
+
+/* Names, types and shapes of all parameters and states: what a checkpoint must agree with. */
+static uint64_t program_hash(const CkVec *v) {
+  uint64_t h = 0;
+  for (uint32_t i = 0; i < v->n; i++) {
+    const CkTensor *t = &v->at[i];
+    h = hash_bytes(t->name.p, t->name.n, h);
+    h = hash_bytes(&t->type, sizeof t->type, h);
+    h = hash_bytes(t->dim, sizeof t->dim[0] * t->rank, h);
+  }
+  return h;
+}
+
+dg_status session_save(dg_session *s, const char *path) {
+  ArenaMark mark = arena_mark(&s->arena);
+  CkVec v = tensors(s, false);
+  CkMeta meta = {.program = program_hash(&v), .epoch = s->epoch, .seed = s->opt.seed};
+  for (uint32_t i = 0; i < s->p->prog.train.n; i++) meta.step += s->counter[i];
+  HostError err;
+  bool ok = checkpoint_save(&s->arena, str_z(path), v.at, v.n, &meta, false, &err);
+  arena_rewind(&s->arena, mark);
+  return ok ? DG_OK : api_fail(s->p->cx, err.status, "%s", err.what);
+}
+
+typedef struct SaveCall {
+  dg_session *s;
+  const char *path;
+  int weights;
+} SaveCall;
+
+static dg_status save_in(void *arg) {
+  SaveCall *c = arg;
+  return session_save(c->s, c->path);
+}
+
+dg_status dg_save(dg_session *s, const char *path) {
+  if (!s) return DG_USAGE;
+  if (!path || !*path) return api_fail(s->p->cx, ST_USAGE, "dg_save: a path is needed");
+  SaveCall c = {s, path, 0};
+  return api_guard(s->p->cx, save_in, &c);
+}
+
+static dg_status load_in(void *arg) {
+  SaveCall *c = arg;
+  dg_session *s = c->s;
+  ArenaMark mark = arena_mark(&s->arena);
+  CkVec v = tensors(s, c->weights != 0);
+  CkMeta meta;
+  HostError err;
+  CkLoad how = {.max_bytes = s->p->cx->limits.data_bytes, .allow_extra = c->weights != 0};
+  bool ok = checkpoint_load(&s->arena, str_z(c->path), v.at, v.n, how, &meta, &err);
+  if (ok && !c->weights && meta.ours) s->opt.seed = meta.seed;
+  arena_rewind(&s->arena, mark);
+  return ok ? DG_OK : api_fail(s->p->cx, err.status, "%s", err.what);
+}
+
+dg_status dg_load(dg_session *s, const char *path, int weights_only) {
+  if (!s) return DG_USAGE;
+  if (!path || !*path) return api_fail(s->p->cx, ST_USAGE, "dg_load: a path is needed");
+  SaveCall c = {s, path, weights_only};
+  return api_guard(s->p->cx, load_in, &c);
+}

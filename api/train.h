@@ -1,0 +1,26 @@
+/* Inside the library: data sets of a session and passes over them. */
+#ifndef DG_API_TRAIN_H
+#define DG_API_TRAIN_H
+
+#include "api/session.h"
+
+typedef struct Pass Pass;
+/* One pass of batches over the files that feed what some entries read. Without such files it has one batch: what is bound. */
+struct Pass {
+  dg_session *s;
+  VEC(Feed *) feed;
+  VEC(void *) staging; /* by feed: a batch of rows */
+  DataOrder order;
+};
+
+Feed *set_find(const DataSet *set, Sym input);
+/* Opens the files of `dataset NAME` for inputs that the host has not fed already. */
+dg_status set_from_program(dg_session *s, SetKind kind, Str name, Span at);
+dg_status pass_begin(dg_session *s, DataSet *set, const Entry *const *entry, uint32_t nentry, int64_t batch,
+                     DataLast last, bool shuffle, Pass *out);
+static inline int64_t pass_batches(const Pass *ps) { return ps->feed.n ? ps->order.batches : 1; }
+/* Fills the staging buffers with batch i and binds them. */
+dg_status pass_batch(Pass *ps, int64_t i, int64_t *rows);
+bool entry_reads(const Entry *e, LeafId leaf);
+
+#endif
