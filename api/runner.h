@@ -27,6 +27,7 @@ typedef struct Runner {
   Tensor *value;     /* by root: where its value stands after a run (not for ASSIGN) */
   Tensor *leaf;      /* by leaf, with the constant extents of this binding; data NULL where not read nor assigned */
   bool *reads;       /* by leaf */
+  ArenaMark values;  /* interpreted: what a run allocates starts here */
 } Runner;
 
 /* Compiles an entry under bindings. The runner lives in memory of its own. ST_REJECTED: *why says what does not fit. */

@@ -1,0 +1,36 @@
+/* Native execution of one graph: plan, machine code, arena. The same bits as the interpreter on that graph, whatever the
+ * threads, the instruction set and the level. */
+#ifndef DG_API_EXEC_H
+#define DG_API_EXEC_H
+
+#include "ir/interp.h"
+#include "runtime/core/pool.h"
+
+typedef struct ExecOptions {
+  int level;       /* of LLVM's optimisation, 0 to 3; -1: the default list of passes */
+  const char *isa; /* "avx512", "avx2"; NULL: the best this CPU has */
+  Pool *pool;      /* NULL: the caller alone */
+  bool no_reuse;   /* arena memory is never used twice (bits must not change) */
+} ExecOptions;
+
+typedef struct ExecFacts {
+  size_t arena_bytes;
+  uint32_t kernels;
+  double flops;
+  double lower_ms, codegen_ms;
+  const char *isa;
+} ExecFacts;
+
+typedef struct Exec Exec;
+/* g: optimised, dims constant; it must outlive the Exec. ST_REJECTED: no code for this CPU (*why). */
+MUST_USE Status exec_new(Arena *a, const Graph *g, const ExecOptions *o, Exec **out, Sb *why);
+void exec_free(Exec *x);
+const ExecFacts *exec_facts(const Exec *x);
+/* One step. data: by leaf, every leaf the graph reads or assigns; any alignment of the element. host: by extern. */
+MUST_USE Status exec_run(Exec *x, void *const *data, const HostEntry *host, Sb *why);
+/* Where root i's value stands after exec_run with the same data. */
+Tensor exec_root(const Exec *x, uint32_t i, void *const *data);
+/* Text of --emit=kernels, plan, llvm, asm, obj for a graph. */
+MUST_USE Status exec_emit(Arena *a, const Graph *g, const ExecOptions *o, const char *stage, Sb *out, Sb *why);
+
+#endif
