@@ -2,9 +2,11 @@
 
 #include "base/size.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -185,6 +187,38 @@ bool file_replace(Str path, const Str *parts, size_t nparts, FileError *err) {
     return fail_errno(err, "write", path);
   }
   return sync_folder(target) ? true : fail_errno(err, "secure the folder of", path);
+}
+
+/* The process number in "NAME.dgc-PID-K", or 0 when `entry` is no temporary of `name`. */
+static long temp_writer(const char *entry, Str name) {
+  if (!str_starts(str_z(entry), name) || strncmp(entry + name.n, ".dgc-", 5) != 0) return 0;
+  char *end;
+  long pid = strtol(entry + name.n + 5, &end, 10);
+  if (pid <= 0 || *end != '-' || end[1] == 0 || end[1 + strspn(end + 1, "0123456789")] != 0) return 0;
+  return pid;
+}
+
+uint32_t file_sweep(Str path) {
+  char given[PATH_MAX], target[PATH_MAX];
+  FileError ignored;
+  uint32_t n = 0;
+  if (!name_z(given, path, "write", &ignored)) return 0;
+  if (!realpath(given, target))
+    memcpy(target, given, path.n + 1); /* as file_replace: beside the file, not the link */
+  Str whole = str_z(target), folder = path_folder(whole);
+  const char *slash = strrchr(target, '/');
+  Str name = slash ? str_z(slash + 1) : whole;
+  memcpy(given, folder.p, folder.n);
+  given[folder.n] = 0;
+  DIR *d = opendir(given);
+  if (!d) return 0;
+  for (struct dirent *e; (e = readdir(d));) {
+    long pid = temp_writer(e->d_name, name);
+    if (pid && pid <= INT_MAX && kill((pid_t)pid, 0) != 0 && errno == ESRCH)
+      n += unlinkat(dirfd(d), e->d_name, 0) == 0;
+  }
+  closedir(d);
+  return n;
 }
 
 bool file_map(Str path, int64_t max_bytes, FileMap *out, FileError *err) {

@@ -52,6 +52,7 @@ typedef struct SafeTensor {
   uint32_t rank;
   uint64_t dim[SAFE_MAX_RANK];
   uint64_t lo, hi; /* bytes of the data part, hi excluded */
+  size_t tag;      /* the caller's own; moves along when tensors are put in order */
 } SafeTensor;
 
 typedef struct SafeMeta {

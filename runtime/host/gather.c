@@ -22,6 +22,14 @@ typedef uint32_t
     __attribute__((aligned(1), may_alias)) SrcF32; /* as bits: moves do not flush, the code below does */
 typedef uint64_t __attribute__((aligned(1), may_alias)) SrcF64;
 
+/* What is written as one type is looked at as another: as bits, as numbers. */
+typedef float __attribute__((may_alias)) DstF32;
+typedef double __attribute__((may_alias)) DstF64;
+typedef int32_t __attribute__((may_alias)) DstI32;
+typedef int64_t __attribute__((may_alias)) DstI64;
+typedef uint32_t __attribute__((may_alias)) Bits32;
+typedef uint64_t __attribute__((may_alias)) Bits64;
+
 static inline float f32_of(uint32_t b) {
   float f;
   memcpy(&f, &b, sizeof f);
@@ -69,35 +77,35 @@ static inline bool whole(double v, double lo, double hi) { return v >= lo && v <
   }
 /* From integers; fits: whether every value of the source is exact in both float types. */
 #define FROM_INT(T, ok_f32, ok_f64, ok_i32)                                                                  \
-  CONVERT(T##_to_f32, Src##T, float, ok_f32, v)                                                              \
-  CONVERT(T##_to_f64, Src##T, double, ok_f64, v)                                                             \
-  CONVERT(T##_to_i32, Src##T, int32_t, ok_i32, v)                                                            \
-  CONVERT(T##_to_i64, Src##T, int64_t, true, v)                                                              \
-  CONVERT(T##_to_bool, Src##T, uint32_t, v == 0 || v == 1, v)
+  CONVERT(T##_to_f32, Src##T, DstF32, ok_f32, v)                                                             \
+  CONVERT(T##_to_f64, Src##T, DstF64, ok_f64, v)                                                             \
+  CONVERT(T##_to_i32, Src##T, DstI32, ok_i32, v)                                                             \
+  CONVERT(T##_to_i64, Src##T, DstI64, true, v)                                                               \
+  CONVERT(T##_to_bool, Src##T, Bits32, v == 0 || v == 1, v)
 
 FROM_INT(U8, true, true, true)
 FROM_INT(I8, true, true, true)
 FROM_INT(I32, exact32(v), true, true)
 FROM_INT(I64, exact32(v), exact64(v), v == (int32_t)v)
 /* A byte of a bool array is 0 or 1. */
-CONVERT(BOOL_to_f32, SrcBOOL, float, v <= 1, v)
-CONVERT(BOOL_to_f64, SrcBOOL, double, v <= 1, v)
-CONVERT(BOOL_to_i32, SrcBOOL, int32_t, v <= 1, v)
-CONVERT(BOOL_to_i64, SrcBOOL, int64_t, v <= 1, v)
-CONVERT(BOOL_to_bool, SrcBOOL, uint32_t, v <= 1, v)
+CONVERT(BOOL_to_f32, SrcBOOL, DstF32, v <= 1, v)
+CONVERT(BOOL_to_f64, SrcBOOL, DstF64, v <= 1, v)
+CONVERT(BOOL_to_i32, SrcBOOL, DstI32, v <= 1, v)
+CONVERT(BOOL_to_i64, SrcBOOL, DstI64, v <= 1, v)
+CONVERT(BOOL_to_bool, SrcBOOL, Bits32, v <= 1, v)
 /* Floats. Non-finite values pass here and are looked for apart, because they may be allowed; a finite f64
  * that rounds to an infinity may not. */
-CONVERT(F32_to_f32, SrcF32, uint32_t, true, flush32(v))
-CONVERT(F32_to_f64, SrcF32, double, true, f32_of(flush32(v)))
-CONVERT(F64_to_f32, SrcF64, uint32_t, finite32(f32_bits((float)f64_of(flush64(v)))) || !finite64(v),
+CONVERT(F32_to_f32, SrcF32, Bits32, true, flush32(v))
+CONVERT(F32_to_f64, SrcF32, DstF64, true, f32_of(flush32(v)))
+CONVERT(F64_to_f32, SrcF64, Bits32, finite32(f32_bits((float)f64_of(flush64(v)))) || !finite64(v),
         flush32(f32_bits((float)f64_of(flush64(v)))))
-CONVERT(F64_to_f64, SrcF64, uint64_t, true, flush64(v))
+CONVERT(F64_to_f64, SrcF64, Bits64, true, flush64(v))
 #define FROM_FLOAT(T, of, flush)                                                                             \
-  CONVERT(T##_to_i32, Src##T, int32_t, whole(of(flush(v)), -0x1p31, 0x1p31),                                 \
+  CONVERT(T##_to_i32, Src##T, DstI32, whole(of(flush(v)), -0x1p31, 0x1p31),                                  \
           whole(of(flush(v)), -0x1p31, 0x1p31) ? of(flush(v)) : 0)                                           \
-  CONVERT(T##_to_i64, Src##T, int64_t, whole(of(flush(v)), -0x1p63, 0x1p63),                                 \
+  CONVERT(T##_to_i64, Src##T, DstI64, whole(of(flush(v)), -0x1p63, 0x1p63),                                  \
           whole(of(flush(v)), -0x1p63, 0x1p63) ? of(flush(v)) : 0)                                           \
-  CONVERT(T##_to_bool, Src##T, uint32_t, of(flush(v)) == 0 || of(flush(v)) == 1, of(flush(v)) == 1)
+  CONVERT(T##_to_bool, Src##T, Bits32, of(flush(v)) == 0 || of(flush(v)) == 1, of(flush(v)) == 1)
 FROM_FLOAT(F32, f32_of, flush32)
 FROM_FLOAT(F64, f64_of, flush64)
 
@@ -119,9 +127,9 @@ static Convert converter(DataType from, DataType to) {
 static bool all_finite(const void *p, DataType t, int64_t n) {
   bool good = true;
   if (t == DATA_F32)
-    for (int64_t i = 0; i < n; i++) good &= finite32(((const uint32_t *)p)[i]);
+    for (int64_t i = 0; i < n; i++) good &= finite32(((const Bits32 *)p)[i]);
   if (t == DATA_F64)
-    for (int64_t i = 0; i < n; i++) good &= finite64(((const uint64_t *)p)[i]);
+    for (int64_t i = 0; i < n; i++) good &= finite64(((const Bits64 *)p)[i]);
   return good;
 }
 
@@ -129,11 +137,11 @@ static bool in_range(const void *p, DataType t, int64_t i, DataRange r) {
   double d = 0;
   int64_t v = 0;
   switch (t) {
-  case DATA_F32: d = ((const float *)p)[i]; break;
-  case DATA_F64: d = ((const double *)p)[i]; break;
-  case DATA_I64: v = ((const int64_t *)p)[i]; break;
-  case DATA_I32: v = ((const int32_t *)p)[i]; break;
-  case DATA_BOOL: v = (int64_t)((const uint32_t *)p)[i]; break;
+  case DATA_F32: d = ((const DstF32 *)p)[i]; break;
+  case DATA_F64: d = ((const DstF64 *)p)[i]; break;
+  case DATA_I64: v = ((const DstI64 *)p)[i]; break;
+  case DATA_I32: v = ((const DstI32 *)p)[i]; break;
+  case DATA_BOOL: v = (int64_t)((const Bits32 *)p)[i]; break;
   case DATA_U8:
   case DATA_I8:
   case DATA_TYPE_COUNT: return false;
@@ -206,12 +214,22 @@ static bool explain(const Row *r, Convert convert, HostError *err) {
                    (long long)r->index);
 }
 
+/* Shuffled rows are everywhere in memory; asking for one a few rows ahead hides most of the wait. */
+static void prefetch_row(const DataSource *s, int64_t row) {
+  enum { LINE = 64, MOST = 4096 };
+  size_t offset;
+  if (row < 0 || row >= s->dim[0] || !size_mul((size_t)row, s->row_bytes, &offset)) return;
+  for (size_t b = 0; b < s->row_bytes && b < MOST; b += LINE) __builtin_prefetch(s->rows + offset + b);
+}
+
 static bool gather_all(const DataSource *s, const int64_t *rows, int64_t n, char *to, DataType t,
                        DataRange range, size_t step, HostError *err) {
+  enum { AHEAD = 6 };
   Convert convert = converter(s->type, t);
   bool watch = !s->allow_non_finite && (s->type == DATA_F32 || s->type == DATA_F64);
   for (int64_t i = 0; i < n; i++, to += step) {
     size_t offset;
+    if (i + AHEAD < n) prefetch_row(s, rows[i + AHEAD]);
     if (rows[i] < 0 || rows[i] >= s->dim[0] || !size_mul((size_t)rows[i], s->row_bytes, &offset))
       return host_fail(err, ST_USAGE, "%s: row %lld asked for, it has %lld", host_show(s->name).z,
                        (long long)rows[i], (long long)s->dim[0]);
