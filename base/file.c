@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -214,7 +213,7 @@ uint32_t file_sweep(Str path) {
   if (!d) return 0;
   for (struct dirent *e; (e = readdir(d));) {
     long pid = temp_writer(e->d_name, name);
-    if (pid && pid <= INT_MAX && kill((pid_t)pid, 0) != 0 && errno == ESRCH)
+    if (pid && pid <= INT_MAX && getsid((pid_t)pid) < 0 && errno == ESRCH)
       n += unlinkat(dirfd(d), e->d_name, 0) == 0;
   }
   closedir(d);
