@@ -6,8 +6,13 @@
 #define NONE UINT32_MAX
 
 void filter_init(Filter *f, Reader *r, AstFile *file) {
-  *f = (Filter){
-      .r = r, .file = file, .start = true, .last = TOK_EOS, .closed = OPEN_BODY, .error_first = NONE};
+  *f = (Filter){.r = r,
+                .file = file,
+                .start = true,
+                .last = TOK_EOS,
+                .closed = OPEN_BODY,
+                .error_first = NONE,
+                .suspect = NONE};
   f->last_at = reader_span(r, 0, 0);
 }
 
@@ -132,7 +137,11 @@ static bool in_choice(const Filter *f) {
 static void drop_statement(Filter *f) {
   bool head = false;
   while (f->open.n > floor_of(f)) {
-    head |= is_head(top(f)->kind);
+    /* What was skipped held the value of a function whose `=` is the mistake, rather than a body. */
+    if (is_head(top(f)->kind) && !(f->panic && top(f)->kind == HEAD_FN)) {
+      if (!head) f->head = top(f)->token;
+      head = true;
+    }
     pop(f);
   }
   if (head) push(f, OPEN_MISSING, f->next);
@@ -172,6 +181,9 @@ static void note_head(Filter *f, uint32_t i, int kind) {
     if ((next == TOK_NAME || next == TOK_LPAR) && f->last != TOK_EXTERN) push(f, HEAD_FN, i);
     break;
   case TOK_BACKWARD: push(f, HEAD_FN, i); break;
+  case TOK_ELSE:
+    if (next != TOK_LBRACE && next != TOK_IF) push(f, f->closed == OPEN_CHOICE ? HEAD_CHOICE : HEAD_BODY, i);
+    break;
   case TOK_SET:
     if (f->open.n && top(f)->kind == HEAD_FN) pop(f);
     break;
@@ -216,6 +228,16 @@ static uint32_t matching(const Filter *f, int kind) {
   return 0;
 }
 
+/* Column of the first token on the line of byte `at`. */
+static uint32_t indent_of(const Filter *f, uint32_t at) {
+  Str t = f->r->text;
+  uint32_t lo = at;
+  while (lo > 0 && t.p[lo - 1] != '\n') lo--;
+  uint32_t i = lo;
+  while (i < t.n && (t.p[i] == ' ' || t.p[i] == '\t')) i++;
+  return i - lo;
+}
+
 /* A closing bracket: its kind for the grammar, or -1 when it is swallowed. */
 static int close_bracket(Filter *f, uint32_t i, int kind) {
   uint32_t m = matching(f, kind);
@@ -238,6 +260,11 @@ static int close_bracket(Filter *f, uint32_t i, int kind) {
   }
   while (f->open.n > m) pop(f);
   OpenKind k = top(f)->kind;
+  if (k == OPEN_BODY && raw(f, i)->newline && f->suspect == NONE &&
+      indent_of(f, raw(f, i)->lo) < indent_of(f, raw(f, top(f)->token)->lo)) {
+    f->suspect = top(f)->token;
+    f->suspect_end = i;
+  }
   pop(f);
   if (k == OPEN_MISSING) {
     f->swallowed = true;
@@ -252,6 +279,10 @@ static int close_bracket(Filter *f, uint32_t i, int kind) {
  * head. */
 static void blocks_left_open(Filter *f) {
   if (f->swallowed) return;
+  if (f->suspect != NONE) {
+    never_closed(f, f->suspect, span_at(f, f->suspect_end), "this '}' closes it, but stands further left");
+    return;
+  }
   uint32_t best = NONE;
   for (uint32_t n = f->open.n; n > 0; n--) {
     const Open *o = &f->open.at[n - 1];
@@ -265,16 +296,6 @@ static void blocks_left_open(Filter *f) {
     never_closed(f, o->token, span_at(f, o->strange), "a '}' is probably missing before this");
   else
     never_closed(f, o->token, (Span){0}, "");
-}
-
-/* Column of the first token on the line of byte `at`. */
-static uint32_t indent_of(const Filter *f, uint32_t at) {
-  Str t = f->r->text;
-  uint32_t lo = at;
-  while (lo > 0 && t.p[lo - 1] != '\n') lo--;
-  uint32_t i = lo;
-  while (i < t.n && (t.p[i] == ' ' || t.p[i] == '\t')) i++;
-  return i - lo;
 }
 
 /* A statement begins a line at or left of the line that opened its block: remember it, should the block stay
@@ -337,6 +358,7 @@ static bool skip(Filter *f) {
     if (kind == TOK_END) return true;
     uint32_t bracket = filter_bracket(f);
     if (raw(f, i)->newline) {
+      if (kind == TOK_RBRACE && matching(f, kind) <= base) return true;
       if (bracket == NONE ? kind != TOK_RBRACE && line_ends(f, i)
                           : in_round(f) && filter_statement_word(f, i))
         return true;
@@ -396,18 +418,20 @@ int filter_next(Filter *f, Span *at) {
   if (f->stopped) return stop(f, at);
   if (f->panic) {
     bool end = skip(f);
+    if (end || kind_at(f, f->next) == TOK_RBRACE) drop_statement(f);
     f->panic = false;
-    if (end) {
-      drop_statement(f);
-      return hand_over_end(f, at);
-    }
-    if (kind_at(f, f->next) == TOK_RBRACE) drop_statement(f);
+    if (end) return hand_over_end(f, at);
   }
   for (;;) {
     uint32_t i = f->next;
     const Token *t = raw(f, i);
     int kind = t->kind;
 
+    if (t->newline && !f->start && kind == TOK_RBRACE && filter_bracket(f) == NONE &&
+        needs_more(f->last, f->last_wild)) {
+      drop_statement(f); /* the mistake is on the line before */
+      return hand_over_end(f, at);
+    }
     if (t->newline && !f->start && kind != TOK_RBRACE) {
       if (in_round(f)) {
         if (filter_statement_word(f, i)) {

@@ -40,8 +40,12 @@ typedef struct Filter {
   bool panic;               /* an error was reported: skip to the end of the statement */
   bool swallowed;           /* a } was swallowed for an OPEN_MISSING */
   bool stopped;             /* a limit was exceeded: only END from now on */
-  uint32_t first;           /* token that begins the statement at hand */
-  uint32_t error_first;     /* ... that held the last error */
+  /* the first block whose } begins a line further left than the block's head, and that }: should a block stay
+   * open */
+  uint32_t suspect, suspect_end;
+  uint32_t head;        /* word of the head that the statement just ended left without its brace */
+  uint32_t first;       /* token that begins the statement at hand */
+  uint32_t error_first; /* ... that held the last error */
   bool muted; /* the token at hand was reported by the filter: the grammar's message would repeat it */
   bool deep;  /* the depth limit was reported */
   AstFile *file;

@@ -1,8 +1,8 @@
-/* Source to source: the author's words, comments and line breaks; our spacing, indentation and blank lines. Works on tokens,
- * so that nothing is lost, with the filter's knowledge of where statements begin and which braces hold what. */
-#include "frontend/parse.h"
-
+/* Source to source: the author's words, comments and line breaks; our spacing, indentation and blank lines.
+ * Works on tokens, so that nothing is lost, with the filter's knowledge of where statements begin and which
+ * braces hold what. */
 #include "frontend/filter.h"
+#include "frontend/parse.h"
 #include "frontend/parser.h"
 
 #define STEP 2
@@ -10,16 +10,16 @@
 /* A token or a comment, in text order. */
 typedef struct Item {
   uint32_t lo, hi;
-  int kind;        /* -1: a comment */
-  uint32_t lines;  /* line ends between the item before and this one */
-  bool first;      /* begins a statement */
+  int kind;       /* -1: a comment */
+  uint32_t lines; /* line ends between the item before and this one */
+  bool first;     /* begins a statement */
 } Item;
 
 typedef struct Level {
-  int kind;        /* of the opening bracket */
-  uint32_t indent; /* of the line it stands on */
+  int kind;           /* of the opening bracket */
+  uint32_t indent;    /* of the line it stands on */
   uint32_t statement; /* indentation of the statement at hand inside a { */
-  bool in;         /* `in` was seen in the statement at hand: a colon is a range */
+  bool in;            /* `in` was seen in the statement at hand: a colon is a range */
 } Level;
 
 typedef struct Fmt {
@@ -64,7 +64,8 @@ static void collect(Fmt *f) {
     if (t->kind == TOK_END) break;
     if (t->kind == TOK_EOS) {
       const Token *n = &r->tokens.at[i + 1];
-      bool needless = n->newline || n->kind == TOK_END || n->kind == TOK_RBRACE || n->kind == TOK_EOS || f->items.n == 0;
+      bool needless =
+          n->newline || n->kind == TOK_END || n->kind == TOK_RBRACE || n->kind == TOK_EOS || f->items.n == 0;
       for (uint32_t k = f->items.n; k > 0 && !needless; k--) {
         int before = f->items.at[k - 1].kind;
         if (before == -1) continue;
@@ -73,13 +74,17 @@ static void collect(Fmt *f) {
       }
       if (needless) continue; /* line ends around it stay with the next item */
     }
-    VEC_PUSH(a, &f->items, (Item){t->lo, t->hi, t->kind == TOK_EOS ? TOK_EOS : kind[i], count_lines(r->text, end, t->lo), first[i]});
+    VEC_PUSH(a, &f->items,
+             (Item){t->lo, t->hi, t->kind == TOK_EOS ? TOK_EOS : kind[i], count_lines(r->text, end, t->lo),
+                    first[i]});
     end = t->hi;
   }
 }
 
 static bool opens(int k) { return k == TOK_LPAR || k == TOK_LBRACKET || k == TOK_LBRACE || k == TOK_LCHOICE; }
-static bool closes(int k) { return k == TOK_RPAR || k == TOK_RBRACKET || k == TOK_RBRACE || k == TOK_RCHOICE; }
+static bool closes(int k) {
+  return k == TOK_RPAR || k == TOK_RBRACKET || k == TOK_RBRACE || k == TOK_RCHOICE;
+}
 static bool arithmetic(int k) { return k == TOK_PLUS || k == TOK_MINUS || k == TOK_STAR || k == TOK_SLASH; }
 
 static Level *level(Fmt *f) { return &f->levels.at[f->levels.n - 1]; }
@@ -104,13 +109,18 @@ static uint32_t line_indent(Fmt *f, uint32_t i) {
 /* A word, number or closing bracket: `(` and `[` behind it are a call, an index, dims. */
 static bool hugs(int k) { return token_ends_operand(k) || k == TOK_DTYPE; }
 
-static bool binary_at(const Fmt *f, uint32_t i) { return i > 0 && token_ends_operand(f->items.at[i - 1].kind); }
+static bool binary_at(const Fmt *f, uint32_t i) {
+  return i > 0 && token_ends_operand(f->items.at[i - 1].kind);
+}
 
-static bool blank_before(const Fmt *f, uint32_t i) { return i > 0 && f->items.at[i - 1].hi < f->items.at[i].lo; }
+static bool blank_before(const Fmt *f, uint32_t i) {
+  return i > 0 && f->items.at[i - 1].hi < f->items.at[i].lo;
+}
 
 /* Around `+ - * /` the author's blanks say how tightly they bind: one on each side, or none. */
 static bool spaced(const Fmt *f, uint32_t op) {
-  return (blank_before(f, op) || f->items.at[op].lines) && (op + 1 < f->items.n && (blank_before(f, op + 1) || f->items.at[op + 1].lines));
+  return (blank_before(f, op) || f->items.at[op].lines) &&
+         (op + 1 < f->items.n && (blank_before(f, op + 1) || f->items.at[op + 1].lines));
 }
 
 static bool range_colon(Fmt *f) {
@@ -125,7 +135,8 @@ static bool space_before(Fmt *f, uint32_t i) {
   if (a == TOK_LBRACE || a == TOK_LCHOICE) return !closes(b);
   if (b == TOK_RBRACE || b == TOK_RCHOICE) return true;
   if (a == TOK_LPAR || a == TOK_LBRACKET || a == TOK_DOT || a == TOK_HASH) return false;
-  if (b == TOK_RPAR || b == TOK_RBRACKET || b == TOK_COMMA || b == TOK_EOS || b == TOK_DOT || b == TOK_QUOTE) return false;
+  if (b == TOK_RPAR || b == TOK_RBRACKET || b == TOK_COMMA || b == TOK_EOS || b == TOK_DOT || b == TOK_QUOTE)
+    return false;
   if (a == TOK_COMMA || a == TOK_EOS) return true;
   if (a == TOK_COLON || b == TOK_COLON) return a == TOK_COLON && !range_colon(f);
   if (a == TOK_CARET || b == TOK_CARET) return false;
@@ -167,9 +178,11 @@ static void write_items(Fmt *f) {
     }
     if (it.kind == TOK_IN) level(f)->in = true;
     if (it.kind == TOK_WHILE) level(f)->in = false;
-    if (opens(it.kind)) VEC_PUSH(r->arena, &f->levels, (Level){.kind = it.kind, .indent = indent, .statement = indent + STEP});
+    if (opens(it.kind))
+      VEC_PUSH(r->arena, &f->levels, (Level){.kind = it.kind, .indent = indent, .statement = indent + STEP});
     if (closes(it.kind) && f->levels.n > 1) f->levels.n--;
-    if (it.kind == TOK_RBRACKET && f->levels.n >= 1 && f->mark && level(f)->kind == TOK_LBRACE) f->mark = false;
+    if (it.kind == TOK_RBRACKET && f->levels.n >= 1 && f->mark && level(f)->kind == TOK_LBRACE)
+      f->mark = false;
   }
   if (f->items.n) sb_char(&f->out, '\n');
 }

@@ -1,4 +1,5 @@
-/* The front end's face: source text -> Program (ir/program.h), everything checked. Never looks at gradients. */
+/* The front end's face: source text -> Program (ir/program.h), everything checked. Never looks at gradients.
+ */
 #ifndef DG_FRONTEND_FRONTEND_H
 #define DG_FRONTEND_FRONTEND_H
 
@@ -15,8 +16,8 @@ typedef struct ElabOptions {
   VEC(DimBinding) bound; /* out: dim symbols bound by a define */
 } ElabOptions;
 
-/* Parses file `file` (already in p->sources), elaborates it and everything it imports into p (program_init done). *ast is set
- * whenever there is a tree. False: errors were reported to d. Memory: p->arena. */
+/* Parses file `file` (already in p->sources), elaborates it and everything it imports into p (program_init
+ * done). *ast is set whenever there is a tree. False: errors were reported to d. Memory: p->arena. */
 MUST_USE bool frontend_program(uint32_t file, ElabOptions *o, Diags *d, Program *p, AstFile **ast);
 
 #endif

@@ -41,13 +41,13 @@ static bool begins_operand(int k) {
   }
 }
 
-/* The word of the innermost head: of the brace around, or of the statement. */
+/* The word of the head whose brace is missing. */
 static Str head_word(const Filter *f) {
   for (uint32_t n = f->open.n; n > 0; n--)
     if (f->open.at[n - 1].kind == HEAD_BODY || f->open.at[n - 1].kind == HEAD_FN ||
         f->open.at[n - 1].kind == HEAD_CHOICE)
       return token_text(f->r, f->open.at[n - 1].token);
-  return token_text(f->r, f->first);
+  return token_text(f->r, f->head);
 }
 
 /* `if` or `cond` whose brace is the innermost one. */
@@ -57,10 +57,21 @@ static Str choice_word(const Filter *f, uint32_t brace) {
   return STR("if");
 }
 
-static void list_add(Sb *b, uint32_t *n, const char *what) {
-  if (*n > 0 && *n <= 4) sb_fmt(b, "%s", *n == 4 ? ", .." : ", ");
-  if (*n < 4) sb_fmt(b, "%s", what);
-  ++*n;
+typedef struct List {
+  const char *item[5];
+  uint32_t n;
+} List;
+
+static void list_add(List *l, const char *what) {
+  if (l->n < 5) l->item[l->n++] = what;
+}
+
+/* "a, b or c"; more than four end in "..". */
+static void list_text(const List *l, Sb *b) {
+  uint32_t n = l->n < 5 ? l->n : 4;
+  for (uint32_t i = 0; i < n; i++)
+    sb_fmt(b, "%s%s", i == 0 ? "" : i + 1 == n && l->n < 5 ? " or " : ", ", l->item[i]);
+  if (l->n == 5) sb_add(b, STR(", .."));
 }
 
 /* The expected set folded into words: "an expression, ')' or ','". */
@@ -76,28 +87,29 @@ static Str expected_text(const Report *r) {
   static const uint8_t types[] = {TOK_DTYPE, TOK_INT, TOK_FN, TOK_NAME, TOK_LBRACKET, TOK_LPAR};
   Sb b;
   sb_init(&b, r->f->r->arena);
-  uint32_t n = 0;
+  List list = {0};
   if (r->statement) {
     sb_fmt(&b, "a statement");
     if (left[TOK_RBRACE]) sb_fmt(&b, " or '}'");
     return sb_str(&b);
   }
   if (r->expression) {
-    list_add(&b, &n, "an expression");
+    list_add(&list, "an expression");
     for (size_t i = 0; i < sizeof expression; i++) left[expression[i]] = false;
   }
   if (r->type) {
-    list_add(&b, &n, "a type");
+    list_add(&list, "a type");
     for (size_t i = 0; i < sizeof types; i++) left[types[i]] = false;
   }
   if (r->operator_) {
-    list_add(&b, &n, "an operator");
+    list_add(&list, "an operator");
     for (size_t i = 0; i < sizeof operators; i++) left[operators[i]] = false;
   }
   if (left[TOK_NAME]) left[TOK_HOLE] = false;
   for (int k = 0; k <= TOK_DATASET; k++)
-    if (left[k] && k != TOK_END) list_add(&b, &n, token_name(k));
-  if (n == 0) sb_fmt(&b, "nothing more");
+    if (left[k] && k != TOK_END) list_add(&list, token_name(k));
+  if (list.n == 0) list_add(&list, "nothing more");
+  list_text(&list, &b);
   return sb_str(&b);
 }
 
@@ -117,10 +129,20 @@ static void statement_rule(const Report *r) {
       "let",    "var",    "const", "import",   "fn",     "extern", "module", "optimizer", "param",
       "frozen", "train",  "after", "minimize", "update", "if",     "for",    "next",      "yield",
       "return", "assert", "input", "output",   "loss",   "metric", "state",  "dataset"};
+  static const char *const other[][2] = {
+      {"def", "fn"},         {"func", "fn"},      {"function", "fn"},  {"class", "module"},
+      {"struct", "module"},  {"model", "module"}, {"layer", "module"}, {"parameter", "param"},
+      {"weight", "param"},   {"variable", "var"}, {"print", "output"}, {"use", "import"},
+      {"include", "import"}, {"buffer", "state"}, {"elif", "else if"},
+  };
   Span first = reader_span(f->r, f->r->tokens.at[f->first].lo, f->r->tokens.at[f->first].hi);
   Str word = token_text(f->r, f->first);
   bool second = f->last_token == f->first + 1 && r->got != TOK_EOS && r->got != TOK_END;
-  if (second && r->got == TOK_COLON) {
+  if (second && word_contextual_kind(word) && word_reserved(r->got)) { /* `input in: ..` */
+    diag_reserved_word(d, r->at, r->text);
+    return;
+  }
+  if (second && (r->got == TOK_COLON || r->got == TOK_COMMA)) {
     diag_missing_word(d, first, word);
     return;
   }
@@ -128,6 +150,8 @@ static void statement_rule(const Report *r) {
     Str names[sizeof words / sizeof words[0]];
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) names[i] = str_z(words[i]);
     Str near = diag_nearest(word, names, sizeof words / sizeof words[0]);
+    for (size_t i = 0; i < sizeof other / sizeof other[0]; i++)
+      if (str_eq(word, str_z(other[i][0]))) near = str_z(other[i][1]);
     Diag *g = diag_unknown_statement(d, first, word);
     if (near.n) {
       diag_help(g, "did you mean '" STRF "'?", STRA(near));
@@ -172,8 +196,11 @@ void syntax_report(Filter *f, const bool *expected) {
   const int before = f->last_token > 0 ? raw_kind(f, end ? f->last_token : f->last_token - 1) : TOK_END;
 
   /* A bracket left open shows only where the next line makes no sense inside it. */
-  if (r->bracket != UINT32_MAX && r->operator_ && got == TOK_NAME && rd->tokens.at[f->last_token].newline &&
-      (raw_kind(f, f->last_token + 1) == TOK_SET || raw_kind(f, f->last_token + 1) == TOK_ASSIGN)) {
+  const int follows = raw_kind(f, f->last_token + 1);
+  if (r->bracket != UINT32_MAX && raw_kind(f, r->bracket) != TOK_LBRACE && r->operator_ && !end &&
+      rd->tokens.at[f->last_token].newline &&
+      (got == TOK_FN || got == TOK_IF || got == TOK_FOR ||
+       (got == TOK_NAME && (follows == TOK_SET || follows == TOK_ASSIGN)))) {
     if (reader_may_report(f->r)) {
       Str open = token_text(rd, r->bracket);
       Diag *g = diag_never_closed(
@@ -185,7 +212,7 @@ void syntax_report(Filter *f, const bool *expected) {
   }
   if (!reader_may_report(f->r)) return;
 
-  if (got == TOK_QUOTE && r->expression && !r->operator_) {
+  if (got == TOK_QUOTE && expected[TOK_STRING]) {
     diag_single_quotes(d, r->at);
   } else if (got == TOK_FN && r->expression && !expected[TOK_FN]) {
     diag_lambda_operand(d, r->at);
@@ -237,6 +264,9 @@ void syntax_report(Filter *f, const bool *expected) {
       diag_missing_comma(d, r->at, r->text);
     else
       generic(r);
+  } else if (r->bracket != UINT32_MAX && expected[TOK_COMMA] && !r->operator_ &&
+             (got == TOK_NAME || got == TOK_HOLE)) {
+    diag_missing_comma(d, r->at, r->text);
   } else if (got == TOK_COMMA && r->operator_ && r->bracket == UINT32_MAX) {
     diag_bare_tuple(d, r->at);
   } else {
