@@ -71,6 +71,8 @@ Graph *graph_new(Arena *a, struct Program *p, Sym name);
 /* Appends (or finds, when sharing) a node. The caller is right about the type: ir/build.h infers it. Raises above limits.nodes. */
 NodeId graph_add(Graph *g, Op op, Type type, const NodeId *in, uint32_t nin, const int64_t *attr, SiteId site, NodeId primal);
 SiteId graph_site(Graph *g, Span at, SiteId caller, Sym what);
+/* A literal tensor for a TABLE node's attribute; words as in Table. Copied. */
+uint32_t graph_table(Graph *g, const uint64_t *word, uint32_t n);
 void graph_root(Graph *g, RootKind kind, Sym name, LeafId leaf, NodeId node, Span at);
 
 static inline const Node *graph_node(const Graph *g, NodeId id) { return &g->node.at[id.i]; }

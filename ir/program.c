@@ -1,0 +1,31 @@
+/* Programs: leaves and entry points. */
+#include "ir/program.h"
+
+void program_init(Program *p, Arena *a, Names *names, Sources *sources, const Limits *limits) {
+  *p = (Program){.arena = a, .names = names, .sources = sources, .limits = limits};
+  p->dims = dims_new(a, names);
+}
+
+LeafId program_leaf(Program *p, Leaf leaf) {
+  if (p->leaf.n == UINT32_MAX - 1) mem_raise(p->arena->mem, ST_LIMIT, "too many leaves");
+  VEC_PUSH(p->arena, &p->leaf, leaf);
+  return (LeafId){p->leaf.n - 1};
+}
+
+bool program_find_leaf(const Program *p, Str path, LeafId *out) {
+  bool known;
+  Sym name = names_find(p->names, path, &known);
+  for (uint32_t i = 0; known && i < p->leaf.n; i++)
+    if (sym_eq(p->leaf.at[i].path, name)) return *out = (LeafId){i}, true;
+  return false;
+}
+
+static bool named(EntryKind k) { return k == ENTRY_TRAIN || k == ENTRY_AFTER; }
+
+Graph *program_graph(const Program *p, EntryKind kind, Sym name) {
+  for (uint32_t i = 0; i < p->entry.n; i++) {
+    const Entry *e = &p->entry.at[i];
+    if (e->kind == kind && (!named(kind) || sym_eq(e->name, name))) return e->graph;
+  }
+  return NULL;
+}

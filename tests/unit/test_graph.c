@@ -1,0 +1,210 @@
+/* The op table, type rules, building, sharing, copying, text form and verifier. */
+#include "base/mem.h"
+#include "ir/build.h"
+#include "ir/program.h"
+#include "unit.h"
+
+static Mem mem;
+static Arena arena;
+static Names names;
+static Sources sources;
+static Limits limits;
+static Program program;
+static Builder b;
+
+static Type ty(DType t, int rank, ...) {
+  Type r = type_scalar(t);
+  va_list ap;
+  va_start(ap, rank);
+  for (int i = 0; i < rank; i++) r.dim[r.rank++] = dim_const(program.dims, va_arg(ap, int));
+  va_end(ap);
+  return r;
+}
+static void begin(void) {
+  mem_init(&mem, 0);
+  arena_init(&arena, &mem);
+  names_init(&names, &arena);
+  sources_init(&sources, &arena);
+  limits_init(&limits);
+  program_init(&program, &arena, &names, &sources, &limits);
+  b = (Builder){graph_new(&arena, &program, names_add(&names, STR("eval"))), {0}, NO_NODE};
+}
+static NodeId leaf(const char *path, Type t) {
+  return build_leaf(
+      &b,
+      program_leaf(&program, (Leaf){.kind = LEAF_INPUT, .path = names_add(&names, str_z(path)), .type = t}));
+}
+static Type type_of(NodeId n) { return graph_node(b.g, n)->type; }
+static void is_type(NodeId n, Type t) {
+  Type own = type_of(n);
+  Sb x;
+  sb_init(&x, &arena);
+  type_print(program.dims, &own, &x);
+  ck_assert_msg(type_eq(&own, &t), "the type is %.*s", (int)x.n, x.p);
+}
+
+START_TEST(table) {
+  for (int op = 0; op < OP_COUNT; op++) {
+    const OpInfo *o = &op_info[op];
+    int colons = 0;
+    Op back;
+    for (const char *p = o->attrs; *p; p++) colons += *p == ':';
+    ck_assert_msg(colons == o->nattr, "%s has %d attributes", o->name, colons);
+    ck_assert(op_find(str_z(o->name), &back) && (int)back == op);
+    ck_assert_msg(*o->doc, "%s has no doc line", o->name);
+    ck_assert_msg(!o->scalar || strlen(o->sig) == (size_t)o->arity + 1, "%s", o->name);
+    ck_assert_msg(!!strstr(o->attrs, "order:") == !!(o->flags & OPF_REDUCES), "%s: order", o->name);
+    /* every input is classified; every differentiable scalar input has its derivative, no other has one */
+    ck_assert_msg(*o->cls || o->arity == 0, "%s: no gradient class", o->name);
+    ck_assert_msg(o->arity != 0 || (o->flags & OPF_LEAF), "%s", o->name);
+    for (const char *c = o->cls; *c; c++)
+      ck_assert_msg(strchr("dziso", *c) != NULL, "%s: class %c", o->name, *c);
+    for (int i = 0; o->scalar && i < 3; i++) {
+      bool has = o->grad[i][0] != 0, want = i < o->arity && op_grad_class((Op)op, (uint32_t)i) == GC_CARRIES;
+      ck_assert_msg(has == want, "%s: derivative by input %d", o->name, i);
+    }
+  }
+}
+END_TEST
+
+START_TEST(elementwise) {
+  begin();
+  NodeId x = leaf("x", ty(DT_F32, 2, 2, 3)), y = leaf("y", ty(DT_F32, 2, 2, 3)),
+         i = leaf("i", ty(DT_I32, 2, 2, 3));
+  is_type(build_scalar(&b, OP_ADD, x, y, NO_NODE), ty(DT_F32, 2, 2, 3));
+  NodeId lt = build_scalar(&b, OP_LT, x, y, NO_NODE);
+  is_type(lt, ty(DT_BOOL, 2, 2, 3));
+  is_type(build_scalar(&b, OP_WHERE, lt, i, i), ty(DT_I32, 2, 2, 3));
+  is_type(build_cast(&b, i, DT_F64), ty(DT_F64, 2, 2, 3));
+  Type out;
+  Sb why;
+  sb_init(&why, &arena);
+  ck_assert(!op_infer(b.g, OP_ADD, (NodeId[]){x, i}, 2, NULL, NULL, &out, &why));
+  ck_assert_strn(why, "add: operands of different types f32[2, 3] and i32[2, 3]");
+  sb_init(&why, &arena);
+  ck_assert(!op_infer(b.g, OP_EXP, &i, 1, NULL, NULL, &out, &why));
+  sb_init(&why, &arena);
+  NodeId z = leaf("z", ty(DT_F32, 1, 3));
+  ck_assert(!op_infer(b.g, OP_ADD, (NodeId[]){x, z}, 2, NULL, NULL, &out, &why));
+  ck_assert_strn(why, "add: operands of different shapes f32[2, 3] and f32[3]");
+  ck_assert_int_eq(graph_grad_class(b.g, build_cast(&b, i, DT_F32), 0), GC_ZERO);
+  ck_assert_int_eq(graph_grad_class(b.g, build_cast(&b, x, DT_F64), 0), GC_CARRIES);
+  ck_assert_int_eq(graph_grad_class(b.g, lt, 0), GC_ZERO);
+}
+END_TEST
+
+START_TEST(movement) {
+  begin();
+  NodeId x = leaf("x", ty(DT_F32, 3, 2, 3, 4));
+  is_type(build_transpose(&b, x, (uint8_t[]){2, 0, 1}), ty(DT_F32, 3, 4, 2, 3));
+  is_type(build_reshape(&b, x, ty(DT_F32, 1, 24)), ty(DT_F32, 1, 24));
+  ck_assert(node_eq(build_reshape(&b, x, ty(DT_F32, 3, 2, 3, 4)), x));
+  is_type(build_slice(&b, x, 2, dim_const(program.dims, 1), 2, dim_const(program.dims, 2)),
+          ty(DT_F32, 3, 2, 3, 2));
+  is_type(build_reduce(&b, OP_SUM, x, 5), ty(DT_F32, 3, 1, 3, 1));
+  is_type(build_drop_axes(&b, build_reduce(&b, OP_SUM, x, 5), 5), ty(DT_F32, 1, 3));
+  NodeId s = build_broadcast(&b, leaf("s", ty(DT_F32, 2, 3, 1)), ty(DT_F32, 3, 2, 3, 4));
+  is_type(s, ty(DT_F32, 3, 2, 3, 4));
+  is_type(build_sum_to(&b, s, ty(DT_F32, 2, 3, 1)), ty(DT_F32, 2, 3, 1));
+  ck_assert(node_eq(build_sum_to(&b, s, ty(DT_F32, 3, 2, 3, 4)), s));
+  is_type(build_op(&b, OP_PAD, &x, 1,
+                   (int64_t[]){1, dim_const(program.dims, 1).i, dim_const(program.dims, 2).i, 3}, NULL),
+          ty(DT_F32, 3, 2, 10, 4));
+  is_type(build_op(&b, OP_CONCAT, (NodeId[]){x, x}, 2, (int64_t[]){2}, NULL), ty(DT_F32, 3, 2, 3, 8));
+}
+END_TEST
+
+START_TEST(products_and_windows) {
+  begin();
+  DimId n = dim_symbol(program.dims, names_add(&names, STR("N")));
+  Type img = ty(DT_F32, 4, 1, 3, 28, 28);
+  img.dim[0] = n;
+  NodeId x = leaf("x", img), w = leaf("w", ty(DT_F32, 4, 8, 3, 5, 5));
+  int64_t conv[8] = {2, 2, 2, 2, 1, 1, 1, 0}, pool[6] = {2, 2, 2, 2, 0, 0};
+  NodeId y = build_op(&b, OP_CONV2D, (NodeId[]){x, w}, 2, conv, NULL);
+  Type want = ty(DT_F32, 4, 1, 8, 14, 14);
+  want.dim[0] = n;
+  is_type(y, want);
+  is_type(build_op(&b, OP_CONV2D_DX, (NodeId[]){y, w}, 2, conv, &img), img);
+  Type wt = type_of(w);
+  is_type(build_op(&b, OP_CONV2D_DW, (NodeId[]){x, y}, 2, conv, &wt), wt);
+  NodeId p = build_op(&b, OP_MAX_POOL2D, &y, 1, pool, NULL);
+  want.dim[2] = want.dim[3] = dim_const(program.dims, 7);
+  is_type(p, want);
+  Type yt = type_of(y);
+  is_type(build_op(&b, OP_MAX_POOL2D_DX, (NodeId[]){y, p, p}, 3, pool, NULL), yt);
+  is_type(build_op(&b, OP_AVG_POOL2D_DX, &p, 1, pool, &yt), yt);
+  Type out;
+  Sb why;
+  sb_init(&why, &arena);
+  pool[4] = 2;
+  ck_assert(!op_infer(b.g, OP_MAX_POOL2D, &y, 1, pool, NULL, &out, &why));
+  NodeId a = leaf("a", ty(DT_F32, 3, 7, 3, 4)), c = leaf("c", ty(DT_F32, 3, 7, 5, 4));
+  is_type(build_contract(&b, a, c, false, true), ty(DT_F32, 3, 7, 3, 5));
+  ck_assert(!op_infer(b.g, OP_CONTRACT, (NodeId[]){a, c}, 2, (int64_t[]){0, 0, 0}, NULL, &out, &why));
+  ck_assert(!op_infer(b.g, OP_CONTRACT, (NodeId[]){a, c}, 2, (int64_t[]){0, 1, 7}, NULL, &out, &why));
+}
+END_TEST
+
+START_TEST(sharing) {
+  begin();
+  NodeId x = leaf("x", ty(DT_F32, 0)), y = leaf("y", ty(DT_F32, 0));
+  ck_assert(!node_eq(build_scalar(&b, OP_ADD, x, y, NO_NODE), build_scalar(&b, OP_ADD, x, y, NO_NODE)));
+  b.g->share = true;
+  NodeId s = build_scalar(&b, OP_ADD, x, y, NO_NODE);
+  ck_assert(node_eq(s, build_scalar(&b, OP_ADD, y, x, NO_NODE)));
+  ck_assert(!node_eq(build_scalar(&b, OP_SUB, x, y, NO_NODE), build_scalar(&b, OP_SUB, y, x, NO_NODE)));
+  ck_assert(
+      node_eq(build_const(&b, type_scalar(DT_F32), 0.1), build_const(&b, type_scalar(DT_F32), (double)0.1f)));
+  ck_assert(!node_eq(build_const(&b, type_scalar(DT_F32), 0), build_const(&b, type_scalar(DT_F64), 0)));
+  ck_assert(node_eq(build_const(&b, type_scalar(DT_F32), 0), build_const(&b, type_scalar(DT_F32), 1e-42)));
+  NodeId a = build_op(&b, OP_STOP, &x, 1, NULL, NULL), c = build_op(&b, OP_STOP, &x, 1, NULL, NULL);
+  ck_assert(!node_eq(a, c));
+}
+END_TEST
+
+START_TEST(copying) {
+  begin();
+  DimId n = dim_symbol(program.dims, names_add(&names, STR("N")));
+  Type t = ty(DT_F32, 2, 1, 4);
+  t.dim[0] = n;
+  NodeId x = leaf("x", t), dead = build_scalar(&b, OP_EXP, x, NO_NODE, NO_NODE);
+  b.site =
+      graph_site(b.g, (Span){0, 3, 4}, graph_site(b.g, (Span){0, 1, 2}, (SiteId){0}, (Sym){0}), (Sym){0});
+  NodeId y = build_scalar(&b, OP_NEG, x, NO_NODE, NO_NODE),
+         s = build_slice(&b, y, 0, dim_floordiv(program.dims, n, 2), 1, dim_const(program.dims, 1));
+  (void)dead;
+  graph_root(b.g, ROOT_OUTPUT, names_add(&names, STR("o")), (LeafId){0}, s, (Span){0});
+  Graph *g = graph_copy(&arena, b.g, (DimBinding[]){{names_add(&names, STR("N")), 6}}, 1);
+  ck_assert_uint_eq(g->node.n, 3);
+  ck_assert(graph_node(g, (NodeId){1})->type.dim[0].i == dim_const(program.dims, 6).i);
+  ck_assert_int_eq(graph_attr(g, (NodeId){2})[1], dim_const(program.dims, 3).i);
+  SiteId site = graph_node(g, (NodeId){2})->site;
+  ck_assert_uint_eq(g->site.at[site.i].at.lo, 3);
+  ck_assert_uint_eq(g->site.at[g->site.at[site.i].caller.i].at.lo, 1);
+  /* within one graph, with x replaced */
+  NodeId map[16], z = leaf("z", t), want = y;
+  for (int i = 0; i < 16; i++) map[i] = NO_NODE;
+  map[x.i] = z;
+  graph_copy_nodes(&b, b.g, &want, 1, map);
+  ck_assert(node_eq(graph_in(b.g, map[y.i])[0], z));
+}
+END_TEST
+
+START_TEST(node_limit) {
+  begin();
+  limits.nodes = 2;
+  NodeId x = leaf("x", ty(DT_F32, 0));
+  Rescue r;
+  build_scalar(&b, OP_NEG, x, NO_NODE, NO_NODE);
+  if (RESCUE(&mem, &r)) {
+    build_scalar(&b, OP_NEG, x, NO_NODE, NO_NODE);
+    ck_abort_msg("no limit");
+  } else {
+    ck_assert_int_eq(r.status, ST_LIMIT);
+  }
+}
+END_TEST
+
+UNIT_MAIN(UNIT("ops", table), UNIT("types", elementwise, movement, products_and_windows),
+          UNIT("graph", sharing, copying, node_limit))
