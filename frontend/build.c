@@ -79,7 +79,7 @@ static AstExpr *expr_new(Filter *f, AstExprKind kind, Span at, uint32_t below) {
   return e;
 }
 
-AstExpr *build_leaf(Filter *f, AstExprKind kind, Span at) { return expr_new(f, kind, at, 0); }
+AstExpr *build_bare(Filter *f, AstExprKind kind, Span at) { return expr_new(f, kind, at, 0); }
 
 AstExpr *build_number(Filter *f, Span at, AstNumber *n) {
   AstExpr *e = expr_new(f, n ? EXPR_NUMBER : EXPR_ERROR, at, 0);
@@ -104,7 +104,7 @@ AstExpr *build_binary(Filter *f, AstBinary op, Span op_at, AstExpr *l, AstExpr *
   return e;
 }
 
-AstExpr *build_transpose(Filter *f, Span at, AstExpr *x, Span op_at) {
+AstExpr *build_quote(Filter *f, Span at, AstExpr *x, Span op_at) {
   AstExpr *e = expr_new(f, EXPR_TRANSPOSE, at, x->depth);
   e->transpose.operand = x;
   e->transpose.op_at = op_at;

@@ -28,11 +28,11 @@ AstIdentVec build_one(Filter *f, AstIdent i);
 AstExprVec build_one_expr(Filter *f, AstExpr *e);
 void build_too_deep(Filter *f, Span at);
 
-AstExpr *build_leaf(Filter *f, AstExprKind kind, Span at);
+AstExpr *build_bare(Filter *f, AstExprKind kind, Span at);
 AstExpr *build_number(Filter *f, Span at, AstNumber *n); /* NULL: a malformed number, an error node */
 AstExpr *build_unary(Filter *f, AstUnary op, Span op_at, AstExpr *e);
 AstExpr *build_binary(Filter *f, AstBinary op, Span op_at, AstExpr *l, AstExpr *r);
-AstExpr *build_transpose(Filter *f, Span at, AstExpr *e, Span op_at);
+AstExpr *build_quote(Filter *f, Span at, AstExpr *e, Span op_at);
 AstExpr *build_call(Filter *f, Span at, AstExpr *callee, AstArgVec args, Span brackets);
 AstExpr *build_index(Filter *f, Span at, AstExpr *base, AstExprVec items, Span brackets);
 AstExpr *build_field(Filter *f, Span at, AstExpr *base, AstIdent field);

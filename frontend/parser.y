@@ -251,7 +251,7 @@ dim_list
   ;
 dim
   : expr
-  | REST                             { $$ = build_leaf(f, EXPR_REST, @$); }
+  | REST                             { $$ = build_bare(f, EXPR_REST, @$); }
   ;
 
 paths
@@ -353,16 +353,16 @@ postfix
   | postfix LPAR args RPAR           { $$ = build_call(f, @$, $1, $3, span_join(@2, @4)); }
   | postfix LBRACKET items RBRACKET  { $$ = build_index(f, @$, $1, $3, span_join(@2, @4)); }
   | postfix DOT NAME                 { $$ = build_field(f, @$, $1, (AstIdent){$3, @3}); }
-  | postfix QUOTE                    { $$ = build_transpose(f, @$, $1, @2); }
+  | postfix QUOTE                    { $$ = build_quote(f, @$, $1, @2); }
   ;
 primary
   : NUMBER                           { $$ = build_number(f, @$, $1); }
-  | STRING                           { $$ = build_leaf(f, EXPR_STRING, @$); $$->string = $1; }
-  | TRUE                             { $$ = build_leaf(f, EXPR_BOOL, @$); $$->boolean = true; }
-  | FALSE                            { $$ = build_leaf(f, EXPR_BOOL, @$); }
-  | NAME                             { $$ = build_leaf(f, EXPR_NAME, @$); $$->name = $1; }
-  | HOLE                             { $$ = build_leaf(f, EXPR_HOLE, @$); }
-  | DTYPE LPAR args RPAR             { AstExpr *d = build_leaf(f, EXPR_DTYPE, @1); d->dtype = $1;
+  | STRING                           { $$ = build_bare(f, EXPR_STRING, @$); $$->string = $1; }
+  | TRUE                             { $$ = build_bare(f, EXPR_BOOL, @$); $$->boolean = true; }
+  | FALSE                            { $$ = build_bare(f, EXPR_BOOL, @$); }
+  | NAME                             { $$ = build_bare(f, EXPR_NAME, @$); $$->name = $1; }
+  | HOLE                             { $$ = build_bare(f, EXPR_HOLE, @$); }
+  | DTYPE LPAR args RPAR             { AstExpr *d = build_bare(f, EXPR_DTYPE, @1); d->dtype = $1;
                                        $$ = build_call(f, @$, d, $3, span_join(@2, @4)); }
   | LPAR expr RPAR                   { $$ = $2; $$->parens = true; $$->at = @$; }
   | LPAR exprs RPAR                  { $$ = build_items(f, EXPR_TUPLE, @$, $2); }
@@ -412,7 +412,7 @@ item_list
   ;
 item
   : expr
-  | REST                             { $$ = build_leaf(f, EXPR_REST, @$); }
+  | REST                             { $$ = build_bare(f, EXPR_REST, @$); }
   | opt_expr COLON opt_expr          { $$ = build_range(f, @$, @2, $1, $3, NULL); }
   | opt_expr COLON opt_expr COLON opt_expr
                                      { $$ = build_range(f, @$, @2, $1, $3, $5); }
