@@ -1,0 +1,42 @@
+#!/bin/sh
+# What is linked and what is exported: libc and libm only below the command (static LLVM), dg_* only out of the library.
+. "$(dirname "$0")/lib.sh"
+folder=$(dirname "$DGC")
+
+gives "version" 0 "$DGC" --version
+silent err
+if ldd "$DGC" | grep -q 'libLLVM\|libasan'; then
+  echo "# shared LLVM or sanitizers: the list of libraries is not looked at"
+else
+  ldd "$DGC" | sed 's/ *(0x.*//' | grep -v 'linux-vdso\|ld-linux\|libc\.so\.6\|libm\.so\.6' >out
+  : >err
+  name="libraries beside libc and libm"
+  silent out
+fi
+if [ -e "$folder/libdgc.so" ]; then
+  nm -D --defined-only "$folder/libdgc.so" | awk '$2 != "A" && $3 !~ /^dg_/ { print $3 }' >out
+  : >err
+  name="symbols of libdgc.so beside dg_*"
+  silent out
+fi
+for f in "$DGC" "$folder/libdgc.so"; do
+  [ -e "$f" ] || continue
+  gives "unwinding through $(basename "$f")" 0 "$TOP/tools/unwind-check" "$f"
+done
+# The smallest of five, so that a busy machine does not count: --version and check end in under 20 ms.
+for what in --version "check $TOP/examples/seed/b-update-list-mended.dg"; do
+  ms=$(python3 - "$DGC" $what <<'P'
+import subprocess, sys, time
+best = 1e9
+for _ in range(5):
+    t = time.perf_counter()
+    subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    best = min(best, time.perf_counter() - t)
+print(int(best * 1000))
+P
+)
+  if ldd "$DGC" | grep -q 'libLLVM\|libasan'; then limit=500; else limit=20; fi
+  [ "$ms" -lt "$limit" ]
+  result $? "dgc ${what%% *} in under $limit ms ($ms)"
+done
+finish
