@@ -19,7 +19,6 @@ enum {
   KERNEL_DST = SCALAR_OUT,
   KERNEL_ROWS = 256, /* of a tile */
   KERNEL_COLS = 1024,
-  KERNEL_UNIT_VECTORS = 4096, /* rows * columns / 16 of a tile */
 };
 
 /* value = k + sum of v[i] * (loop variable of depth i) */

@@ -20,18 +20,55 @@ static const char *infix(ScalarOp op) {
   return NULL;
 }
 
-static void print_constant(const ScalarLeaf *l, Sb *b) {
-  double x = l->type == DT_F32 ? (double)l->value.s : l->value.d;
-  if (l->type == DT_BOOL)
-    sb_fmt(b, "%s", l->value.i ? "true" : "false");
-  else if (l->type == DT_I32)
-    sb_fmt(b, "%d", l->value.i);
-  else if (l->type == DT_I64)
-    sb_fmt(b, "%lld", (long long)l->value.l);
+static void print_number(DType t, ScalarValue v, Sb *b) {
+  double x = t == DT_F32 ? (double)v.s : v.d;
+  if (t == DT_I32 || t == DT_BOOL)
+    sb_fmt(b, "%d", v.i);
+  else if (t == DT_I64)
+    sb_fmt(b, "%lld", (long long)v.l);
   else if (isnan(x))
     sb_fmt(b, "nan");
   else
-    sb_fmt(b, l->type == DT_F32 ? "%.9g" : "%.17g", x);
+    sb_fmt(b, t == DT_F32 ? "%.9g" : "%.17g", x);
+}
+static void print_constant(const ScalarLeaf *l, Sb *b) {
+  if (l->type == DT_BOOL)
+    sb_fmt(b, "%s", l->value.i ? "true" : "false");
+  else
+    print_number((DType)l->type, l->value, b);
+}
+
+void scalar_constant_print(DType t, ScalarValue v, Sb *b) {
+  print_number(t, v, b);
+  sb_char(b, dtype_letter(t));
+}
+
+bool scalar_constant_read(const char **p, DType *type, ScalarValue *v) {
+  ScalarNumber n = {0};
+  bool minus = **p == '-';
+  if (strncmp(*p + minus, "inf", 3) == 0) {
+    n.x = minus ? -(double)INFINITY : (double)INFINITY;
+    *p += minus + 3;
+  } else if (strncmp(*p, "nan", 3) == 0) {
+    n.x = (double)NAN;
+    *p += 3;
+  } else if (!scalar_number_text(p, &n))
+    return false;
+  if (minus && n.x == 0) n.x = -0.0;
+  DType t = DT_F32;
+  while (t < DT_COUNT && dtype_letter(t) != **p) t = (DType)(t + 1);
+  if (t == DT_COUNT) return false;
+  ++*p;
+  *type = t;
+  *v = (ScalarValue){.w = 0};
+  if (t == DT_F32) v->s = (float)n.x;
+  if (t == DT_F64) v->d = n.x;
+  if (t == DT_I32) v->i = (int32_t)n.i;
+  if (t == DT_I64) v->l = n.i;
+  if (t == DT_BOOL) v->i = n.i != 0;
+  if (t == DT_F32 && isnan(n.x)) v->u = 0x7fc00000u;
+  if (t == DT_F64 && isnan(n.x)) v->w = 0x7ff8000000000000u;
+  return true;
 }
 
 typedef struct Formula {
@@ -115,12 +152,8 @@ static void write_ref(const Scalar *p, ScalarRef r, Sb *b) {
   sb_char(b, ' ');
   if (l->input)
     sb_fmt(b, "x%u", l->index);
-  else if (l->type == DT_BOOL)
-    sb_fmt(b, "%db", l->value.i);
-  else {
-    print_constant(l, b);
-    sb_char(b, dtype_letter((DType)l->type));
-  }
+  else
+    scalar_constant_print((DType)l->type, l->value, b);
 }
 
 void scalar_write(const Scalar *p, Sb *b) {
@@ -184,6 +217,7 @@ static bool type_here(ProgramReader *r, uint8_t *out) {
 
 static bool leaf_here(ProgramReader *r, ScalarRef *out) {
   ScalarLeaf l = {0};
+  DType t;
   skip(r);
   if (*r->p == 'x') {
     uint16_t i;
@@ -191,32 +225,8 @@ static bool leaf_here(ProgramReader *r, ScalarRef *out) {
     if (!small(r, r->nin, &i)) return false;
     l = (ScalarLeaf){.type = r->in[i], .input = true, .index = (uint8_t)i};
   } else {
-    ScalarNumber n = {0};
-    bool minus = false;
-    if (strncmp(r->p, "-inf", 4) == 0 || strncmp(r->p, "inf", 3) == 0) {
-      minus = *r->p == '-';
-      n.x = minus ? -(double)INFINITY : (double)INFINITY;
-      r->p += minus ? 4 : 3;
-    } else if (strncmp(r->p, "nan", 3) == 0) {
-      n.x = (double)NAN;
-      r->p += 3;
-    } else {
-      minus = *r->p == '-';
-      if (!scalar_number_text(&r->p, &n)) return false;
-    }
-    if (minus && n.x == 0) n.x = -0.0;
-    DType t = DT_F32;
-    while (t < DT_COUNT && dtype_letter(t) != *r->p) t = (DType)(t + 1);
-    if (t == DT_COUNT) return false;
-    r->p++;
+    if (!scalar_constant_read(&r->p, &t, &l.value)) return false;
     l.type = (uint8_t)t;
-    if (t == DT_F32) l.value.s = (float)n.x;
-    if (t == DT_F64) l.value.d = n.x;
-    if (t == DT_I32) l.value.i = (int32_t)n.i;
-    if (t == DT_I64) l.value.l = n.i;
-    if (t == DT_BOOL) l.value.i = n.i != 0;
-    if (t == DT_F32 && isnan(n.x)) l.value.u = 0x7fc00000u;
-    if (t == DT_F64 && isnan(n.x)) l.value.w = 0x7ff8000000000000u;
   }
   for (uint16_t i = 0; i < r->nleaf; i++) {
     const ScalarLeaf *o = &r->leaf[i];

@@ -9,6 +9,7 @@
 static Mem mem;
 static Arena arena;
 static void begin(void) {
+  if (arena.mem) arena_release(&arena);
   mem_init(&mem, 0);
   arena_init(&arena, &mem);
 }
