@@ -1,5 +1,6 @@
 /* Steps, predictions, and reading what they left. */
 #include "api/session.h"
+#include "ir/scalar.h"
 
 #include "base/size.h"
 

@@ -198,18 +198,43 @@ static dg_status end_epoch(Loop *l, Means *train, dg_progress *g) {
   return DG_OK;
 }
 
+/* What to run, over what: the same for preparing and for training. */
+static dg_status loop_begin(Loop *l, Pass *ps) {
+  dg_status st = choose(l);
+  if (st != DG_OK) return st;
+  st = pass_begin(l->s, &l->s->set[SET_TRAIN], l->entry.at, l->entry.n, l->batch, l->last, l->shuffle, ps);
+  if (st != DG_OK) return st;
+  if (!l->epochs) l->epochs = l->steps ? (l->steps + pass_batches(ps) - 1) / pass_batches(ps) : 1;
+  return DG_OK;
+}
+
+static Loop loop_of(dg_session *s, const dg_train_options *o) {
+  return (Loop){.s = s, .o = o, .epochs = o->epochs, .batch = o->batch, .steps = o->steps, .last = LAST_DROP, .shuffle = true, .began = now()};
+}
+
+static dg_status prepare_in(void *arg) {
+  TrainCall *c = arg;
+  Loop l = loop_of(c->s, c->o);
+  Pass ps;
+  int64_t rows;
+  dg_status st = loop_begin(&l, &ps);
+  if (st == DG_OK && ps.feed.n) data_order_epoch(&ps.order, 1);
+  if (st == DG_OK) st = pass_batch(&ps, 0, &rows);
+  for (uint32_t i = 0; st == DG_OK && i < l.entry.n; i++) {
+    Variant *v;
+    st = session_variant(c->s, l.entry.at[i], &v);
+  }
+  return st;
+}
+
 static dg_status train_in(void *arg) {
   TrainCall *c = arg;
   dg_session *s = c->s;
-  Loop l = {.s = s, .o = c->o, .epochs = c->o->epochs, .batch = c->o->batch, .steps = c->o->steps,
-            .last = LAST_DROP, .shuffle = true, .began = now()};
-  dg_status st = choose(&l);
-  if (st != DG_OK) return st;
+  Loop l = loop_of(s, c->o);
   Pass ps;
-  st = pass_begin(s, &s->set[SET_TRAIN], l.entry.at, l.entry.n, l.batch, l.last, l.shuffle, &ps);
+  dg_status st = loop_begin(&l, &ps);
   if (st != DG_OK) return st;
   int64_t batches = pass_batches(&ps);
-  if (!l.epochs) l.epochs = l.steps ? (l.steps + batches - 1) / batches : 1;
   Sym loss = s->p->prog.train.at[l.step.at[0]].loss_name;
   dg_progress g = {.at = DG_AT_START, .step = names_str(&s->p->names, s->p->prog.train.at[l.step.at[0]].name).p,
                    .epochs = l.epochs, .batches = batches};
@@ -237,7 +262,7 @@ static dg_status train_in(void *arg) {
   return l.o->save ? session_save(s, l.o->save) : DG_OK;
 }
 
-dg_status dg_train(dg_session *s, const dg_train_options *options, int *stopped) {
+static dg_status with_options(dg_session *s, const dg_train_options *options, int *stopped, ApiFn *fn) {
   if (!s) return DG_USAGE;
   dg_train_options o;
   dg_train_options_init(&o);
@@ -248,5 +273,61 @@ dg_status dg_train(dg_session *s, const dg_train_options *options, int *stopped)
   }
   if (stopped) *stopped = 0;
   TrainCall c = {.s = s, .o = &o, .stopped = stopped};
-  return api_guard(s->p->cx, train_in, &c);
+  return api_guard(s->p->cx, fn, &c);
+}
+
+dg_status dg_train(dg_session *s, const dg_train_options *options, int *stopped) {
+  return with_options(s, options, stopped, train_in);
+}
+
+dg_status dg_train_prepare(dg_session *s, const dg_train_options *options) {
+  return with_options(s, options, NULL, prepare_in);
+}
+
+static dg_status predict_set_in(void *arg) {
+  TrainCall *c = arg;
+  const Entry *e = program_entry(c->s->p, STR("predict"));
+  if (!e) return api_fail(c->s->p->cx, ST_USAGE, "the program has no output");
+  Pass ps;
+  int64_t rows;
+  dg_status st = pass_begin(c->s, &c->s->set[strcmp(c->set, "test") ? SET_TRAIN : SET_TEST], &e, 1, 0, LAST_KEEP, false, &ps);
+  if (st == DG_OK && ps.feed.n) data_order_epoch(&ps.order, 1);
+  if (st == DG_OK) st = pass_batch(&ps, 0, &rows);
+  return st == DG_OK ? session_run(c->s, e, NULL) : st;
+}
+
+dg_status dg_predict_set(dg_session *s, const char *set) {
+  if (!s || !set) return DG_USAGE;
+  if (strcmp(set, "train") && strcmp(set, "test")) return api_fail(s->p->cx, ST_USAGE, "no data set '%.40s': train or test", set);
+  TrainCall c = {.s = s, .set = set};
+  return api_guard(s->p->cx, predict_set_in, &c);
+}
+
+typedef struct FactsCall {
+  dg_session *s;
+  const char *entry;
+  dg_facts *out;
+} FactsCall;
+
+static dg_status facts_in(void *arg) {
+  FactsCall *c = arg;
+  dg_session *s = c->s;
+  const Program *p = &s->p->prog;
+  const Entry *e = c->entry ? program_entry(s->p, str_z(c->entry)) : p->train.n ? &p->entry.at[p->train.at[0].entry] : NULL;
+  if (!e) return api_fail(s->p->cx, ST_USAGE, "no entry point '%.60s'", c->entry ? c->entry : "");
+  Variant *v;
+  dg_status st = session_variant(s, e, &v);
+  if (st != DG_OK) return st;
+  const RunnerFacts *f = &v->runner->facts;
+  *c->out = (dg_facts){.arena_bytes = f->arena_bytes, .kernels = f->kernels, .flops = f->flops, .compile_ms = f->compile_ms,
+                       .isa = f->isa, .threads = s->opt.threads};
+  for (uint32_t i = 0; i < p->leaf.n; i++)
+    if (p->leaf.at[i].kind == LEAF_PARAM && !p->leaf.at[i].frozen) c->out->parameters += (int64_t)s->leaf_tensor[i].count;
+  return DG_OK;
+}
+
+dg_status dg_session_facts(dg_session *s, const char *entry, dg_facts *out) {
+  if (!s || !out) return DG_USAGE;
+  FactsCall c = {s, entry, out};
+  return api_guard(s->p->cx, facts_in, &c);
 }

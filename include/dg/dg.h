@@ -135,9 +135,19 @@ DG_API int dg_name_count(const dg_program *p, dg_kind kind);
 DG_API const char *dg_name_at(const dg_program *p, dg_kind kind, int i); /* NULL outside 0..count-1 */
 /* Rows of `--report=table` as text: one line a parameter. */
 DG_API const char *dg_report(dg_program *p);
-/* Text of a stage: tokens ast graph facts grad step opt kernels plan llvm asm; obj gives bytes. `entry` is a train step, "eval",
- * "predict" or "init" (NULL: the first train step, else predict). */
-DG_API DG_MUST_USE dg_status dg_emit(dg_program *p, const char *stage, const char *entry, const char **text, size_t *length);
+typedef struct dg_emit_options {
+  uint32_t size;           /* sizeof(dg_emit_options) */
+  const char *entry;       /* a train step, "eval", "predict" or "init"; NULL: the first train step, else predict */
+  const char *print_after; /* pass name, "all" or "changed": graphs are put before the text */
+  const char *stop_after;  /* pass name */
+  int time_passes;         /* 1: a table of times before the text */
+  int level;               /* of optimisation by LLVM, -1: default */
+  const char *isa;
+} dg_emit_options;
+/* Text of a stage: tokens ast fmt graph grad step opt kernels plan llvm asm; obj gives bytes; log: only what print_after and
+ * time_passes ask for. Stages from opt on need values for all dims (dg_define). */
+DG_API DG_MUST_USE dg_status dg_emit(dg_program *p, const char *stage, const dg_emit_options *options, const char **text,
+                                     size_t *length);
 
 /* ---- session: a program with parameters and native code ---- */
 
@@ -208,8 +218,14 @@ typedef struct dg_train_options {
 DG_API void dg_train_options_init(dg_train_options *o);
 /* DG_OK also when the callback stopped it: *stopped says so (may be NULL). */
 DG_API DG_MUST_USE dg_status dg_train(dg_session *s, const dg_train_options *options, int *stopped);
+/* Opens the data and compiles what dg_train will run, so that dg_session_facts can tell of it first. Optional. */
+DG_API DG_MUST_USE dg_status dg_train_prepare(dg_session *s, const dg_train_options *options);
+/* One line of text about g, at most `width` characters, NUL-terminated; returns 0 when there is nothing to say. */
+DG_API int dg_progress_line(const dg_progress *g, int width, char *text, size_t capacity);
 /* Losses and metrics over a whole data set ("train" or "test"), exactly, last batch included. */
 DG_API DG_MUST_USE dg_status dg_evaluate_set(dg_session *s, const char *set, int64_t batch);
+/* Outputs for all rows of a set at once: dg_read gives them. */
+DG_API DG_MUST_USE dg_status dg_predict_set(dg_session *s, const char *set);
 
 /* Facts about a compiled entry, compiled now if it has not been: for summaries. */
 typedef struct dg_facts {

@@ -1,0 +1,82 @@
+/* Text of every stage, for people and golden tests. Each stage is computed afresh from the program. */
+#include "api/api.h"
+#include "api/exec.h"
+#include "frontend/parse.h"
+#include "passes/passes.h"
+
+typedef struct EmitCall {
+  dg_program *p;
+  Str stage;
+  const dg_emit_options *o;
+  Sb out;
+} EmitCall;
+
+static const Entry *default_entry(const dg_program *p) {
+  return p->prog.train.n ? &p->prog.entry.at[p->prog.train.at[0].entry] : program_entry(p, STR("predict"));
+}
+
+static dg_status emit_text(EmitCall *c) {
+  dg_program *p = c->p;
+  Limits *limits = &p->cx->limits;
+  bool ok = str_eq(c->stage, STR("tokens")) ? tokens_print(1, &p->sources, &p->names, &p->arena, &p->diags, limits, &c->out)
+                                            : fmt_file(1, &p->sources, &p->names, &p->arena, &p->diags, limits, &c->out);
+  return ok ? DG_OK : api_fail(p->cx, ST_REJECTED, "the text has syntax errors");
+}
+
+static dg_status emit_in(void *arg) {
+  EmitCall *c = arg;
+  dg_program *p = c->p;
+  dg_context *cx = p->cx;
+  sb_init(&c->out, &p->arena);
+  if (str_eq(c->stage, STR("tokens")) || str_eq(c->stage, STR("fmt"))) return emit_text(c);
+  if (str_eq(c->stage, STR("ast"))) {
+    if (!p->ast) return api_fail(cx, ST_REJECTED, "there is no tree");
+    ast_print(p->ast, &p->names, false, &c->out);
+    return DG_OK;
+  }
+  if (!p->sound) return api_fail(cx, ST_REJECTED, "the program has errors");
+  const Entry *e = c->o->entry ? program_entry(p, str_z(c->o->entry)) : default_entry(p);
+  if (!e) return api_fail(cx, ST_USAGE, "no entry point '%.60s'", c->o->entry ? c->o->entry : "predict");
+  if (str_eq(c->stage, STR("graph"))) {
+    graph_print(e->graph, &c->out);
+    return DG_OK;
+  }
+  Sb why;
+  sb_init(&why, &p->arena);
+  bool log = str_eq(c->stage, STR("log"));
+  PassOptions po = {.print_after = c->o->print_after, .stop_after = c->o->stop_after, .time = c->o->time_passes != 0, .log = &c->out};
+  Graph *g = passes_reference(&p->arena, &p->prog, e, p->bound.at, p->bound.n, &po, &why);
+  if (!g) return api_fail(cx, ST_REJECTED, STRF, STRA(sb_str(&why)));
+  if (str_eq(c->stage, STR("step")) || str_eq(c->stage, STR("grad"))) {
+    graph_print(g, &c->out);
+    return DG_OK;
+  }
+  g = passes_optimise(&p->arena, g, &po);
+  if (log) return DG_OK;
+  if (str_eq(c->stage, STR("opt"))) {
+    graph_print(g, &c->out);
+    return DG_OK;
+  }
+  ExecOptions xo = {.level = c->o->level, .isa = c->o->isa};
+  char stage[16] = "";
+  if (c->stage.n < sizeof stage) memcpy(stage, c->stage.p, c->stage.n);
+  Status st = exec_emit(&p->arena, g, &xo, stage, &c->out, &why);
+  return st == ST_OK ? DG_OK : api_fail(cx, st, STRF, STRA(sb_str(&why)));
+}
+
+dg_status dg_emit(dg_program *p, const char *stage, const dg_emit_options *options, const char **text, size_t *length) {
+  static const char *const stages[] = {"tokens", "ast", "fmt", "graph", "grad", "step", "opt", "kernels", "plan", "llvm", "asm", "obj", "log"};
+  if (!p || !stage || !text || !length) return DG_USAGE;
+  dg_emit_options none = {.size = sizeof none, .level = -1};
+  if (!options) options = &none;
+  if (options->size != sizeof none) return api_fail(p->cx, ST_USAGE, "dg_emit_options: size is not this library's");
+  bool known = false;
+  for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) known |= !strcmp(stages[i], stage);
+  if (!known) return api_fail(p->cx, ST_USAGE, "no stage '%.30s': tokens ast graph grad step opt kernels plan llvm asm obj", stage);
+  EmitCall c = {.p = p, .stage = str_z(stage), .o = options};
+  dg_status st = api_guard(p->cx, emit_in, &c);
+  if (st != DG_OK) return st;
+  sb_char(&c.out, 0); /* text can be used as a C string; the length does not count it */
+  *text = c.out.p, *length = c.out.n - 1;
+  return DG_OK;
+}

@@ -1,0 +1,119 @@
+/* check, explain, fmt, and what all commands share. */
+#include "driver/commands.h"
+
+#include <string.h>
+
+dg_status say(dg_context *cx, dg_status st) {
+  if (st != DG_OK) {
+    fprintf(stderr, "dgc: %s\n", dg_error(cx));
+    if (st == DG_INTERNAL) fputs("dgc: this is a defect of dgc; please report it with the program and 'dgc --version'\n", stderr);
+  }
+  return st;
+}
+
+static dg_status define(dg_context *cx, const char *text) {
+  const char *eq = strchr(text, '=');
+  char name[128];
+  if (!eq || eq == text || (size_t)(eq - text) >= sizeof name) {
+    fprintf(stderr, "dgc: -D%s: write NAME=VALUE\n", text);
+    return DG_USAGE;
+  }
+  memcpy(name, text, (size_t)(eq - text));
+  name[eq - text] = 0;
+  return say(cx, dg_define(cx, name, eq + 1));
+}
+
+static dg_status limit(dg_context *cx, const char *text) {
+  char name[64];
+  long long value;
+  int end = 0;
+  if (sscanf(text, "%63[a-z_]=%lld%n", name, &value, &end) != 2 || text[end]) {
+    fprintf(stderr, "dgc: --limit=%s: write NAME=VALUE\n", text);
+    return DG_USAGE;
+  }
+  return say(cx, dg_limit(cx, name, value));
+}
+
+dg_status apply_settings(dg_context *cx, const Options *o) {
+  dg_status st = DG_OK;
+  for (int i = 0; i < o->ngiven && st == DG_OK; i++) {
+    const Given *g = &o->given[i];
+    if (g->key == OPT_DEFINE) st = define(cx, g->text);
+    else if (g->key == OPT_WARN) st = say(cx, dg_warn(cx, g->text));
+    else if (g->key == OPT_DEAD_PARAMS) st = say(cx, dg_warn(cx, "dead-params"));
+    else if (g->key == OPT_LIMIT) st = limit(cx, g->text);
+    else if (g->key == OPT_ROOT) st = say(cx, dg_data_root(cx, g->text));
+  }
+  const char *format = o->last[OPT_FORMAT];
+  if (st == DG_OK && format && strcmp(format, "text") && strcmp(format, "json")) {
+    fprintf(stderr, "dgc: --diagnostics-format=%s: text or json\n", format);
+    st = DG_USAGE;
+  }
+  return st;
+}
+
+dg_status check_subject(dg_context *cx, const Options *o, dg_program **out) {
+  dg_status st = dg_check_file(cx, o->subject, out);
+  if (!*out) return say(cx, st);
+  if (given(o, OPT_FORMAT) && !strcmp(o->last[OPT_FORMAT], "json")) {
+    if (!diagnostics_json(*out, stderr)) return DG_IO;
+  } else {
+    fputs(dg_diagnostics_text(*out, o->color), stderr);
+  }
+  return st;
+}
+
+int command_check(dg_context *cx, const Options *o) {
+  dg_program *p;
+  dg_status st = check_subject(cx, o, &p);
+  const char *report = o->last[OPT_REPORT], *stage = o->last[OPT_EMIT];
+  if (report && strcmp(report, "table")) {
+    fprintf(stderr, "dgc: --report=%s: table is the one there is\n", report);
+    st = DG_USAGE;
+  } else if (report && st == DG_OK) {
+    fputs(dg_report(p), stdout);
+  }
+  bool early = stage && (!strcmp(stage, "tokens") || !strcmp(stage, "ast"));
+  if (stage && p && (st == DG_OK || early)) {
+    const char *text = NULL;
+    size_t n = 0;
+    dg_emit_options e = {sizeof e, o->last[OPT_ENTRY], o->last[OPT_PRINT_AFTER], o->last[OPT_STOP_AFTER],
+                         given(o, OPT_TIME_PASSES), -1, NULL};
+    dg_status made = say(cx, dg_emit(p, stage, &e, &text, &n));
+    if (made == DG_OK) fwrite(text, 1, n, stdout);
+    if (st == DG_OK) st = made;
+  } else if (st == DG_OK && (given(o, OPT_PRINT_AFTER) || given(o, OPT_TIME_PASSES) || given(o, OPT_STOP_AFTER))) {
+    const char *text = NULL;
+    size_t n = 0;
+    dg_emit_options e = {sizeof e, o->last[OPT_ENTRY], o->last[OPT_PRINT_AFTER], o->last[OPT_STOP_AFTER],
+                         given(o, OPT_TIME_PASSES), -1, NULL};
+    st = say(cx, dg_emit(p, "log", &e, &text, &n));
+    if (st == DG_OK) fwrite(text, 1, n, stdout);
+  }
+  dg_program_free(p);
+  return (int)st;
+}
+
+int command_explain(const Options *o) {
+  const char *page = dg_explain(o->subject);
+  if (!page) {
+    fprintf(stderr, "dgc: no diagnostic '%s'; codes look like DG0304\n", o->subject);
+    return DG_USAGE;
+  }
+  fputs(page, stdout);
+  return DG_OK;
+}
+
+int command_fmt(dg_context *cx, const Options *o) {
+  dg_program *p;
+  dg_status st = dg_check_file(cx, o->subject, &p);
+  if (!p) return (int)say(cx, st);
+  const char *text = NULL;
+  size_t n = 0;
+  dg_emit_options e = {.size = sizeof e, .level = -1};
+  dg_status made = dg_emit(p, "fmt", &e, &text, &n);
+  if (made == DG_OK) fwrite(text, 1, n, stdout);
+  else fputs(dg_diagnostics_text(p, o->color), stderr);
+  dg_program_free(p);
+  return (int)made;
+}

@@ -1,0 +1,23 @@
+/* The commands of dgc. Each returns the exit status. */
+#ifndef DG_DRIVER_COMMANDS_H
+#define DG_DRIVER_COMMANDS_H
+
+#include "driver/options.h"
+
+/* Settings that every command takes: -D, -W, --limit, --data-root. Says what is wrong itself. */
+dg_status apply_settings(dg_context *cx, const Options *o);
+/* Checks o->subject and prints its diagnostics; *out is NULL when there is no program. The status counts errors only. */
+dg_status check_subject(dg_context *cx, const Options *o, dg_program **out);
+/* "dgc: reason" for a call that failed. */
+dg_status say(dg_context *cx, dg_status st);
+
+int command_check(dg_context *cx, const Options *o);
+int command_train(dg_context *cx, const Options *o);
+int command_eval(dg_context *cx, const Options *o);
+int command_predict(dg_context *cx, const Options *o);
+int command_explain(const Options *o);
+int command_fmt(dg_context *cx, const Options *o);
+/* diag_json.c: all diagnostics of p as one JSON document; false when it could not be written. */
+bool diagnostics_json(const dg_program *p, FILE *f);
+
+#endif

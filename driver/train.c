@@ -1,0 +1,176 @@
+/* train and eval: the summary, the progress of a run, stopping by signal. */
+#include "driver/commands.h"
+
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t interrupted; /* the signal's number; the one global the language leaves no way around */
+
+static void on_signal(int sig) {
+  if (interrupted) _exit(128 + sig); /* the second one does not wait */
+  interrupted = sig;
+}
+
+static void catch_signals(void) {
+  struct sigaction a = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+  sigemptyset(&a.sa_mask);
+  sigaction(SIGINT, &a, NULL);
+  sigaction(SIGTERM, &a, NULL);
+}
+
+/* [SET:]INPUT=FILE[:COLUMNS] */
+static dg_status feed(dg_context *cx, dg_session *s, const char *text) {
+  char set[8] = "train", input[256], path[4096];
+  const char *at = text, *colon = strchr(text, ':'), *eq = strchr(text, '=');
+  if (colon && eq && colon < eq) {
+    snprintf(set, sizeof set, "%.*s", (int)(colon - text), text);
+    at = colon + 1;
+  }
+  if (!eq || eq == at || (size_t)(eq - at) >= sizeof input || strlen(eq + 1) >= sizeof path) {
+    fprintf(stderr, "dgc: --data=%s: write [SET:]INPUT=FILE[:COLUMNS]\n", text);
+    return DG_USAGE;
+  }
+  snprintf(input, sizeof input, "%.*s", (int)(eq - at), at);
+  snprintf(path, sizeof path, "%s", eq + 1);
+  char *columns = strrchr(path, ':');
+  if (columns) *columns++ = 0;
+  return say(cx, dg_data(s, set, input, path, columns));
+}
+
+/* A session as the options ask for it, with weights and data. */
+static dg_status open_session(dg_context *cx, const Options *o, dg_program *p, dg_session **out) {
+  dg_session_options so;
+  dg_session_options_init(&so);
+  int64_t threads = 0, seed = 0, level = -1;
+  if (!option_number(o, OPT_THREADS, 1, &threads) || !option_number(o, OPT_SEED, 0, &seed) || !option_number(o, OPT_LEVEL, 0, &level))
+    return DG_USAGE;
+  if (level > 3 || threads > 256 || seed > INT32_MAX) {
+    fprintf(stderr, "dgc: %s is too large\n", level > 3 ? "--opt-level" : threads > 256 ? "--threads" : "--seed");
+    return DG_USAGE;
+  }
+  so.threads = (int)threads, so.seed = (uint32_t)seed, so.level = (int)level;
+  so.interpret = given(o, OPT_INTERPRET), so.isa = o->last[OPT_ISA];
+  dg_status st = say(cx, dg_session_new(p, &so, out));
+  if (st == DG_OK && given(o, OPT_LOAD)) st = say(cx, dg_load(*out, o->last[OPT_LOAD], 1));
+  if (st == DG_OK && given(o, OPT_RESUME)) st = say(cx, dg_load(*out, o->last[OPT_RESUME], 0));
+  for (int i = 0; i < o->ngiven && st == DG_OK; i++)
+    if (o->given[i].key == OPT_DATA) st = feed(cx, *out, o->given[i].text);
+  return st;
+}
+
+typedef struct Show {
+  bool quiet, terminal, drawn;
+  double shown; /* seconds of the epoch when last drawn */
+} Show;
+
+static int show(void *user, const dg_progress *g) {
+  Show *w = user;
+  char line[1024];
+  if (!w->quiet && (g->at != DG_AT_STEP || (w->terminal && (g->seconds - w->shown > 0.1 || g->batch == g->batches)))) {
+    if (w->drawn) fputs("\r\033[K", stdout);
+    w->drawn = g->at == DG_AT_STEP;
+    w->shown = g->at == DG_AT_STEP ? g->seconds : 0;
+    if (dg_progress_line(g, 79, line, sizeof line)) {
+      fputs(line, stdout);
+      if (!w->drawn) fputc('\n', stdout);
+    }
+    fflush(stdout);
+  }
+  return interrupted != 0;
+}
+
+static void summary(dg_program *p, dg_session *s, const char *step) {
+  dg_facts f;
+  fputs(dg_report(p), stdout);
+  if (dg_session_facts(s, step, &f) != DG_OK) return;
+  printf("%lld trainable numbers; %.1f KiB of step memory; %lld kernels, %.2f MFLOP a step; compiled in %.0f ms for %s, %d thread%s\n",
+         (long long)f.parameters, (double)f.arena_bytes / 1024, (long long)f.kernels, f.flops * 1e-6, f.compile_ms, f.isa, f.threads,
+         f.threads == 1 ? "" : "s");
+}
+
+int command_train(dg_context *cx, const Options *o) {
+  dg_program *p;
+  dg_session *s = NULL;
+  dg_train_options to;
+  dg_train_options_init(&to);
+  if (!option_number(o, OPT_EPOCHS, 1, &to.epochs) || !option_number(o, OPT_BATCH, 1, &to.batch) || !option_number(o, OPT_STEPS, 1, &to.steps))
+    return DG_USAGE;
+  dg_status st = check_subject(cx, o, &p);
+  if (st == DG_OK) st = open_session(cx, o, p, &s);
+  if (st == DG_OK) {
+    catch_signals();
+    Show w = {.quiet = given(o, OPT_QUIET), .terminal = isatty(STDOUT_FILENO)};
+    to.step = o->last[OPT_STEP], to.save = o->last[OPT_SAVE], to.progress = show, to.user = &w;
+    st = say(cx, dg_train_prepare(s, &to));
+    if (st == DG_OK && !w.quiet) summary(p, s, to.step);
+    fflush(stdout);
+    if (st == DG_OK) st = say(cx, dg_train(s, &to, NULL));
+    if (w.drawn) fputc('\n', stdout);
+    if (st == DG_OK && to.save && !w.quiet) printf("saved %s\n", to.save);
+  }
+  dg_session_free(s);
+  dg_program_free(p);
+  return st == DG_OK && interrupted ? 128 + interrupted : (int)st;
+}
+
+int command_eval(dg_context *cx, const Options *o) {
+  dg_program *p;
+  dg_session *s = NULL;
+  int64_t batch = 0;
+  if (!option_number(o, OPT_BATCH, 1, &batch)) return DG_USAGE;
+  dg_status st = check_subject(cx, o, &p);
+  if (st == DG_OK) st = open_session(cx, o, p, &s);
+  /* test data where there are some: what is asked of a trained model */
+  if (st == DG_OK) st = say(cx, dg_evaluate_set(s, "test", batch));
+  for (int kind = DG_LOSS; st == DG_OK && kind <= DG_METRIC; kind++)
+    for (int i = 0; i < dg_name_count(p, (dg_kind)kind); i++) {
+      double v;
+      if (dg_value(s, dg_name_at(p, (dg_kind)kind, i), &v) == DG_OK) printf("%s %.6g\n", dg_name_at(p, (dg_kind)kind, i), v);
+    }
+  dg_session_free(s);
+  dg_program_free(p);
+  return (int)st;
+}
+
+/* One line a row for outputs of rank 1 or 2, else the shape and the first numbers. */
+static void print_output(const char *name, const dg_array *a) {
+  int64_t rows = a->rank ? a->extent[0] : 1, row = 1;
+  for (int i = 1; i < a->rank; i++) row *= a->extent[i]; /* fits: the session holds that many elements */
+  printf("%s:\n", name);
+  for (int64_t r = 0; r < rows; r++) {
+    for (int64_t c = 0; c < row; c++) {
+      int64_t i = r * row + c;
+      if (c) putchar(' ');
+      switch (a->dtype) {
+      case DG_F32: printf("%.6g", (double)((float *)a->data)[i]); break;
+      case DG_F64: printf("%.12g", ((double *)a->data)[i]); break;
+      case DG_I32:
+      case DG_BOOL: printf("%d", ((int32_t *)a->data)[i]); break;
+      case DG_I64: printf("%lld", (long long)((int64_t *)a->data)[i]); break;
+      }
+    }
+    putchar('\n');
+  }
+}
+
+int command_predict(dg_context *cx, const Options *o) {
+  dg_program *p;
+  dg_session *s = NULL;
+  int64_t batch = 0;
+  if (!option_number(o, OPT_BATCH, 1, &batch)) return DG_USAGE;
+  dg_status st = check_subject(cx, o, &p);
+  if (st == DG_OK) st = open_session(cx, o, p, &s);
+  for (int i = 0; i < o->ngiven && st == DG_OK; i++)
+    if (o->given[i].key == OPT_INPUT) st = feed(cx, s, o->given[i].text);
+  if (st == DG_OK) st = say(cx, dg_predict_set(s, "train"));
+  for (int i = 0; st == DG_OK && i < dg_name_count(p, DG_OUTPUT); i++) {
+    dg_array a;
+    st = say(cx, dg_read(s, dg_name_at(p, DG_OUTPUT, i), &a));
+    if (st == DG_OK) print_output(dg_name_at(p, DG_OUTPUT, i), &a);
+  }
+  dg_session_free(s);
+  dg_program_free(p);
+  return (int)st;
+}
