@@ -25,5 +25,6 @@ MUST_USE bool scalar_number_text(const char **p, ScalarNumber *out);
 /* A constant as in exact text, "1.5s", "-infd", "3i": number, then the letter of its type. */
 void scalar_constant_print(DType t, ScalarValue v, Sb *b);
 MUST_USE bool scalar_constant_read(const char **p, DType *t, ScalarValue *v);
+size_t scalar_word(const char *p); /* length of the name at p, 0 for none */
 
 #endif

@@ -1,11 +1,10 @@
-/* The infix text of scalar programs: a recursive-descent reader that builds as it reads. Calls of library
- * functions read the function's own text with its parameters bound to the arguments, so everything ends up
- * inlined in one program. */
+/* Programs from the tree of their infix text (ir/scalar_expr.h). Calls of library functions walk the
+ * function's own text with its parameters bound to the arguments, so everything ends up inlined in one
+ * program. */
+#include "ir/scalar_expr.h"
 #include "ir/scalar_internal.h"
 
-#include <ctype.h>
 #include <math.h>
-#include <stdlib.h>
 
 #define ROUND(add)                                                                                           \
   "h = mulhi(c0, 0xd256d193); l = c0 * 0xd256d193; c0 = xor(xor(h, k), c1); c1 = l; k = k + " add "; "
@@ -21,9 +20,9 @@ const MathRow mathlib[] = {
 };
 const size_t mathlib_count = sizeof mathlib / sizeof *mathlib;
 
-enum { NAMES = 96, DEPTH = 100 };
+enum { NAMES = 96, CALLS = 16, DEPTH = 4 * SCALAR_DEPTH }; /* CALLS: of library functions within each other */
 
-/* A value while reading: typed, or a number that takes the type it meets. */
+/* A value while building: typed, or a number that takes the type it meets. */
 typedef struct Val {
   bool number, integer;
   double x;
@@ -31,80 +30,38 @@ typedef struct Val {
   ScalarRef ref;
 } Val;
 typedef struct Binding {
-  const char *name;
-  size_t n;
+  Str name;
   Val v;
 } Binding;
-typedef struct Reader {
+typedef struct Walk {
   ScalarBuilder *b;
-  const char *start, *p;
-  DType result; /* of cast() and of the whole text */
-  uint32_t nname, depth;
+  Str text;
+  const ScalarExpr *at; /* for messages */
+  DType result;         /* of cast() and of the whole text */
+  uint32_t nname, calls, depth;
   Binding name[NAMES];
   Sb *why;
   bool failed;
-} Reader;
+} Walk;
 
-static Val read_choice(Reader *r);
+static Val value_of(Walk *r, const ScalarExpr *e);
 
-static Val fail(Reader *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static Val fail(Reader *r, const char *fmt, ...) {
+static Val fail(Walk *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static Val fail(Walk *r, const char *fmt, ...) {
   if (!r->failed) {
     va_list ap;
     va_start(ap, fmt);
     sb_vfmt(r->why, fmt, ap);
     va_end(ap);
-    sb_fmt(r->why, " at byte %zu of \"%s\"", (size_t)(r->p - r->start), r->start);
+    sb_fmt(r->why, " at byte %u of \"" STRF "\"", r->at ? r->at->at : 0, STRA(r->text));
   }
   r->failed = true;
   return (Val){.number = true, .integer = true};
 }
 
-/* ---- words ---- */
-
-static void space(Reader *r) {
-  while (*r->p == ' ' || *r->p == '\n' || *r->p == '\t') r->p++;
-}
-static bool take(Reader *r, const char *what) {
-  space(r);
-  size_t n = strlen(what);
-  if (strncmp(r->p, what, n) != 0) return false;
-  if (isalpha((unsigned char)*what) && (isalnum((unsigned char)r->p[n]) || r->p[n] == '_')) return false;
-  r->p += n;
-  return true;
-}
-static size_t word(const char *p) { /* length of the name at p */
-  size_t n = 0;
-  if (!isalpha((unsigned char)*p) && *p != '_') return 0;
-  while (isalnum((unsigned char)p[n]) || p[n] == '_') n++;
-  return n;
-}
-
-bool scalar_number_text(const char **p, ScalarNumber *out) {
-  const char *s = *p;
-  char *end = NULL;
-  bool minus = *s == '-', hex;
-  const char *d = s + minus;
-  if (!isdigit((unsigned char)*d) && *d != '.') return false;
-  hex = d[0] == '0' && (d[1] == 'x' || d[1] == 'X');
-  size_t n = hex ? 2 : 0;
-  while (hex ? isxdigit((unsigned char)d[n]) : isdigit((unsigned char)d[n])) n++;
-  out->integer = !(d[n] == '.' || (hex ? d[n] == 'p' || d[n] == 'P' : d[n] == 'e' || d[n] == 'E'));
-  if (out->integer) {
-    uint64_t u = strtoull(d, &end, hex ? 16 : 10);
-    out->i = (int64_t)(minus ? 0 - u : u);
-    out->x = minus ? -(double)u : (double)u;
-  } else {
-    out->x = strtod(s, &end);
-    out->i = 0;
-  }
-  *p = end;
-  return true;
-}
-
 /* ---- types ---- */
 
-static ScalarRef settle(Reader *r, Val v, DType t) { /* a number becomes a constant of type t */
+static ScalarRef settle(Walk *r, Val v, DType t) { /* a number becomes a constant of type t */
   if (!v.number) return v.ref;
   if (dtype_is_float(t)) return scalar_number(r->b, t, v.x);
   if (!v.integer || t == DT_BOOL) fail(r, "the number %g stands where %s is needed", v.x, dtype_name(t));
@@ -116,10 +73,10 @@ static ScalarRef settle(Reader *r, Val v, DType t) { /* a number becomes a const
   return scalar_const(r->b, t, c);
 }
 static Val typed(ScalarRef ref) { return (Val){.ref = ref}; }
-static DType type_of(Reader *r, Val v) { return scalar_ref_type(r->b, v.ref); }
+static DType type_of(Walk *r, Val v) { return scalar_ref_type(r->b, v.ref); }
 
 /* Gives two values one type. False: both are numbers. */
-static bool meet(Reader *r, Val *a, Val *b) {
+static bool meet(Walk *r, Val *a, Val *b) {
   if (a->number && b->number) return false;
   DType t = type_of(r, a->number ? *b : *a);
   *a = typed(settle(r, *a, t));
@@ -140,7 +97,7 @@ static bool fits(char c, DType t) {
 }
 
 /* Applies a base instruction after giving numbers their type; all generic operands share one. */
-static Val apply(Reader *r, ScalarOp op, Val *arg) {
+static Val apply(Walk *r, ScalarOp op, Val *arg) {
   const ScalarOpInfo *o = &scalar_op_info[op];
   DType t = DT_COUNT;
   for (int i = 0; i < o->arity; i++)
@@ -160,22 +117,23 @@ static Val apply(Reader *r, ScalarOp op, Val *arg) {
   if (r->failed) return arg[0];
   return typed(scalar_ins(r->b, op, arg[0].ref, arg[o->arity > 1].ref, arg[o->arity > 2 ? 2 : 0].ref));
 }
-static Val apply2(Reader *r, ScalarOp op, Val a, Val b) { return apply(r, op, (Val[3]){a, b, a}); }
-static Val negate_mask(Reader *r, Val a) { return apply(r, SC_NOT, (Val[3]){a, a, a}); }
+static Val apply2(Walk *r, ScalarOp op, Val a, Val b) { return apply(r, op, (Val[3]){a, b, a}); }
+static Val negate_mask(Walk *r, Val a) { return apply(r, SC_NOT, (Val[3]){a, a, a}); }
 
 /* ---- calls ---- */
 
-static Val call_library(Reader *r, const MathRow *row, DType real, const Val *arg) {
-  Reader in = {
-      .b = r->b, .start = row->body, .p = row->body, .result = real, .depth = r->depth + 1, .why = r->why};
+static Val call_library(Walk *r, const MathRow *row, DType real, const Val *arg) {
+  if (r->calls == CALLS) return fail(r, "%s calls too deeply", row->name);
+  Walk in = {.b = r->b, .text = str_z(row->body), .result = real, .calls = r->calls + 1, .why = r->why};
   const char *p = row->params;
   for (int i = 0; *p; i++) {
-    size_t n = word(p);
-    in.name[in.nname++] = (Binding){p, n, arg[i]};
-    for (p += n; *p == ',' || *p == ' ';) p++;
+    Str name = {p, scalar_word(p)};
+    in.name[in.nname++] = (Binding){name, arg[i]};
+    for (p += name.n; *p == ',' || *p == ' ';) p++;
   }
-  Val v = read_choice(&in);
-  r->failed |= in.failed;
+  const ScalarExpr *body = scalar_expr_parse(r->b->arena, in.text, r->why);
+  Val v = body ? value_of(&in, body) : (Val){.number = true};
+  r->failed |= in.failed || !body;
   return v;
 }
 
@@ -185,7 +143,7 @@ static int param_count(const MathRow *row) {
   return n;
 }
 
-static Val call_math(Reader *r, const char *name, size_t n, int narg, Val *arg) {
+static Val call_math(Walk *r, Str name, int narg, Val *arg) {
   DType t = DT_COUNT; /* the first float operand decides */
   for (int i = 0; i < narg; i++)
     if (!arg[i].number && t == DT_COUNT && dtype_is_float(type_of(r, arg[i]))) t = type_of(r, arg[i]);
@@ -194,7 +152,7 @@ static Val call_math(Reader *r, const char *name, size_t n, int narg, Val *arg) 
   if (t == DT_COUNT && number && dtype_is_float(r->result)) t = r->result;
   for (size_t m = 0; m < mathlib_count; m++) {
     const MathRow *row = &mathlib[m];
-    if (strlen(row->name) != n || strncmp(row->name, name, n) != 0) continue;
+    if (!str_eq(name, str_z(row->name))) continue;
     if (narg != param_count(row)) return fail(r, "%s takes %d operands", row->name, param_count(row));
     if (*row->types == '*') {
       for (int i = 0; i < narg; i++) {
@@ -211,33 +169,22 @@ static Val call_math(Reader *r, const char *name, size_t n, int narg, Val *arg) 
     }
     return call_library(r, row, t, arg);
   }
-  return fail(r, "no function '%.*s' for these operands", (int)n, name);
+  return fail(r, "no function '" STRF "' for these operands", STRA(name));
 }
 
-static Val call_cast(Reader *r, DType to, Val v) {
+static Val call_cast(Walk *r, DType to, Val v) {
   if (v.number) return typed(settle(r, v, to));
   return typed(scalar_cast(r->b, to, v.ref));
 }
 
 /* poly(x, c0, c1, ...): c0 + x (c1 + x (...)) by fma */
-static Val call_poly(Reader *r, Val x, Val *c, int n) {
+static Val call_poly(Walk *r, Val x, Val *c, int n) {
   Val acc = c[n - 1];
   for (int i = n - 2; i >= 0; i--) acc = apply(r, SC_FMA, (Val[3]){acc, x, c[i]});
   return acc;
 }
 
-static Val read_call(Reader *r, const char *name, size_t n) {
-  Val arg[24];
-  int narg = 0;
-  if (!take(r, ")")) {
-    do {
-      if (narg == 24) return fail(r, "more than 24 operands");
-      arg[narg++] = read_choice(r);
-    } while (!r->failed && take(r, ","));
-    if (!take(r, ")")) return fail(r, "')' expected");
-  }
-  if (r->failed || narg == 0) return fail(r, "operands expected");
-  Str s = {name, n};
+static Val call(Walk *r, Str s, int narg, Val *arg) {
   DType to;
   if (str_eq(s, STR("poly")) && narg > 2) return call_poly(r, arg[0], arg + 1, narg - 1);
   if (str_eq(s, STR("cast")) && narg == 1) return call_cast(r, r->result, arg[0]);
@@ -251,190 +198,96 @@ static Val read_call(Reader *r, const char *name, size_t n) {
     Val three[3] = {arg[0], arg[narg > 1], arg[narg > 2 ? 2 : 0]};
     return apply(r, (ScalarOp)op, three);
   }
-  return call_math(r, name, n, narg, arg);
+  return call_math(r, s, narg, arg);
 }
 
-/* ---- expressions, tightest first ---- */
+/* ---- operators ---- */
 
-static Val number(double x) { return (Val){.number = true, .x = x}; }
-
-static Val read_atom(Reader *r) {
-  space(r);
-  ScalarNumber num;
-  if (*r->p != '-' && scalar_number_text(&r->p, &num))
-    return (Val){.number = true, .integer = num.integer, .x = num.x, .i = num.i};
-  if (take(r, "(")) {
-    Val v = read_choice(r);
-    if (!r->failed && !take(r, ")")) return fail(r, "')' expected");
-    return v;
-  }
-  const char *name = r->p;
-  size_t n = word(name);
-  if (!n) return fail(r, "operand expected");
-  r->p += n;
-  for (uint32_t i = r->nname; i-- > 0;) /* the latest binding of a name counts */
-    if (r->name[i].n == n && strncmp(r->name[i].name, name, n) == 0) return r->name[i].v;
-  if (take(r, "(")) return read_call(r, name, n);
-  if (n == 3 && strncmp(name, "inf", 3) == 0) return number((double)INFINITY);
-  if (n == 3 && strncmp(name, "nan", 3) == 0) return number((double)NAN);
-  if (n == 2 && strncmp(name, "pi", 2) == 0) return number(3.14159265358979323846);
-  return fail(r, "nothing is called '%.*s'", (int)n, name);
-}
-
-static Val read_unary(Reader *r) {
-  if (r->depth > DEPTH) return fail(r, "nested too deeply");
-  space(r);
-  if (*r->p != '-') return read_atom(r);
-  r->p++;
-  r->depth++;
-  Val v = read_unary(r);
-  r->depth--;
-  if (v.number)
-    return (Val){.number = true, .integer = v.integer, .x = -v.x, .i = (int64_t)(0 - (uint64_t)v.i)};
-  return r->failed ? v : apply(r, SC_NEG, (Val[3]){v, v, v});
-}
-
-static Val arithmetic(Reader *r, char op, Val a, Val b) {
-  if (r->failed) return a;
+static Val arithmetic(Walk *r, ScalarOp op, Val a, Val b) {
   if (!meet(r, &a, &b)) { /* numbers compute exactly as doubles; whole numbers stay whole */
-    double x = op == '+' ? a.x + b.x : op == '-' ? a.x - b.x : op == '*' ? a.x * b.x : a.x / b.x;
-    bool whole = a.integer && b.integer && op != '/' && fabs(x) < 9007199254740992.0;
+    double x = op == SC_ADD ? a.x + b.x : op == SC_SUB ? a.x - b.x : op == SC_MUL ? a.x * b.x : a.x / b.x;
+    bool whole = a.integer && b.integer && op != SC_DIV && fabs(x) < 9007199254740992.0;
     return (Val){.number = true, .integer = whole, .x = x, .i = whole ? (int64_t)x : 0};
   }
-  return apply2(r, op == '+' ? SC_ADD : op == '-' ? SC_SUB : op == '*' ? SC_MUL : SC_DIV, a, b);
+  return r->failed ? a : apply2(r, op, a, b);
 }
 
-static Val read_product(Reader *r) {
-  Val v = read_unary(r);
-  while (!r->failed) {
-    space(r);
-    if (*r->p != '*' && *r->p != '/') break;
-    char op = *r->p++;
-    v = arithmetic(r, op, v, read_unary(r));
-  }
-  return v;
-}
-static Val read_sum(Reader *r) {
-  Val v = read_product(r);
-  while (!r->failed) {
-    space(r);
-    if (*r->p != '+' && *r->p != '-') break;
-    char op = *r->p++;
-    v = arithmetic(r, op, v, read_product(r));
-  }
-  return v;
-}
-static Val read_shift(Reader *r) {
-  Val v = read_sum(r);
-  while (!r->failed) {
-    ScalarOp op;
-    if (take(r, "<<"))
-      op = SC_SHL;
-    else if (take(r, ">>>"))
-      op = SC_USHR;
-    else if (take(r, ">>"))
-      op = SC_SHR;
-    else
-      break;
-    v = apply2(r, op, v, read_sum(r));
-  }
-  return v;
-}
-static Val read_bits(Reader *r) {
-  Val v = read_shift(r);
-  while (!r->failed) {
-    if (take(r, "&"))
-      v = apply2(r, SC_AND, v, read_shift(r));
-    else if (take(r, "|"))
-      v = apply2(r, SC_OR, v, read_shift(r));
-    else
-      break;
-  }
-  return v;
-}
-
-static Val read_comparison(Reader *r) {
-  Val a = read_bits(r);
-  if (r->failed) return a;
-  static const char *const text[] = {"==", "!=", "<=", ">=", "<", ">"};
-  int op = -1;
-  for (int i = 0; i < 6 && op < 0; i++)
-    if (take(r, text[i])) op = i;
-  if (op < 0) return a;
-  Val b = read_bits(r);
-  if (r->failed) return a;
+static Val compare(Walk *r, Str op, Val a, Val b) {
+  bool equal = str_eq(op, STR("eq")), unequal = str_eq(op, STR("ne"));
   if (!meet(r, &a, &b)) return fail(r, "comparison of two numbers");
-  bool mask = !r->failed && type_of(r, a) == DT_BOOL;
-  if (mask && op > 1) return fail(r, "masks have no order");
-  if (mask) { /* equal is not-xor */
+  if (r->failed) return a;
+  if (type_of(r, a) == DT_BOOL) { /* equal is not-xor */
+    if (!equal && !unequal) return fail(r, "masks have no order");
     Val x = apply2(r, SC_XOR, a, b);
-    return op == 1 ? x : negate_mask(r, x);
+    return unequal ? x : negate_mask(r, x);
   }
-  if (op == 0) return apply2(r, SC_EQ, a, b);
-  if (op == 1) {
-    Val e = apply2(r, SC_EQ, a, b);
-    return negate_mask(r, e);
+  if (!equal && !unequal) return apply2(r, str_eq(op, STR("lt")) ? SC_LT : SC_LE, a, b);
+  Val e = apply2(r, SC_EQ, a, b);
+  return equal ? e : negate_mask(r, e);
+}
+
+static Val choose(Walk *r, Val c, Val a, Val b) {
+  if (c.number || type_of(r, c) != DT_BOOL) return fail(r, "the condition is no mask");
+  if (!meet(r, &a, &b)) { /* two numbers: the result type decides */
+    a = typed(settle(r, a, r->result));
+    b = typed(settle(r, b, r->result));
   }
-  if (op == 3 || op == 5) return apply2(r, op == 3 ? SC_LE : SC_LT, b, a);
-  return apply2(r, op == 2 ? SC_LE : SC_LT, a, b);
+  return r->failed ? a : typed(scalar_ins(r->b, SC_SEL, c.ref, a.ref, b.ref));
 }
 
-static Val read_not(Reader *r) {
-  if (r->depth > DEPTH) return fail(r, "nested too deeply");
-  if (!take(r, "not")) return read_comparison(r);
-  r->depth++;
-  Val v = read_not(r);
-  r->depth--;
-  return r->failed ? v : apply(r, SC_NOT, (Val[3]){v, v, v});
-}
-static Val read_and(Reader *r) {
-  Val v = read_not(r);
-  while (!r->failed && take(r, "and")) v = apply2(r, SC_AND, v, read_not(r));
-  return v;
-}
-static Val read_or(Reader *r) {
-  Val v = read_and(r);
-  while (!r->failed && take(r, "or")) v = apply2(r, SC_OR, v, read_and(r));
-  return v;
-}
-
-/* name = expression; */
-static bool read_binding(Reader *r) {
-  space(r);
-  const char *name = r->p, *q;
-  size_t n = word(name);
-  for (q = name + n; *q == ' ';) q++;
-  if (!n || *q != '=' || q[1] == '=') return false;
-  r->p = q + 1;
-  Val v = read_choice(r);
-  if (r->failed) return true;
-  if (!take(r, ";"))
-    fail(r, "';' expected");
-  else if (r->nname == NAMES)
-    fail(r, "more than %d names", NAMES);
-  else
-    r->name[r->nname++] = (Binding){name, n, v};
-  return true;
+static Val operate(Walk *r, Str op, Val *arg) {
+  static const struct {
+    const char *name;
+    ScalarOp op;
+    bool arith;
+  } plain[] = {{"add", SC_ADD, true},   {"sub", SC_SUB, true},   {"mul", SC_MUL, true},
+               {"div", SC_DIV, true},   {"and", SC_AND, false},  {"or", SC_OR, false},
+               {"shl", SC_SHL, false},  {"shr", SC_SHR, false},  {"bitand", SC_AND, false},
+               {"bitor", SC_OR, false}, {"ushr", SC_USHR, false}};
+  for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+    if (!str_eq(op, str_z(plain[i].name))) continue;
+    return plain[i].arith ? arithmetic(r, plain[i].op, arg[0], arg[1])
+                          : apply2(r, plain[i].op, arg[0], arg[1]);
+  }
+  if (str_eq(op, STR("neg"))) return apply(r, SC_NEG, (Val[3]){arg[0], arg[0], arg[0]});
+  if (str_eq(op, STR("not"))) return negate_mask(r, arg[0]);
+  if (str_eq(op, STR("where"))) return choose(r, arg[0], arg[1], arg[2]);
+  return compare(r, op, arg[0], arg[1]);
 }
 
-static Val read_choice(Reader *r) {
+/* Bindings are walked in a loop, and a name keeps its meaning in what follows the expression that binds it.
+ */
+static const ScalarExpr *bind(Walk *r, const ScalarExpr *e) {
+  for (; e->kind == SCALAR_LET && !r->failed; e = e->arg[1]) {
+    Val v = value_of(r, e->arg[0]);
+    r->at = e;
+    if (!r->failed && r->nname == NAMES) fail(r, "more than %d names", NAMES);
+    if (!r->failed) r->name[r->nname++] = (Binding){e->name, v};
+  }
+  return e;
+}
+
+static Val value_of(Walk *r, const ScalarExpr *e) {
+  Val arg[SCALAR_ARGS];
   if (++r->depth > DEPTH) return fail(r, "nested too deeply");
-  while (!r->failed && read_binding(r)) continue;
-  Val c = read_or(r);
-  if (!r->failed && take(r, "?")) {
-    Val a = read_choice(r);
-    if (!r->failed && !take(r, ":")) fail(r, "':' expected");
-    Val b = r->failed ? a : read_choice(r);
-    if (!r->failed && (c.number || type_of(r, c) != DT_BOOL)) fail(r, "the condition is no mask");
-    if (!r->failed && !meet(r, &a, &b)) { /* two numbers: the result type decides */
-      DType t = r->result;
-      a = typed(settle(r, a, t));
-      b = typed(settle(r, b, t));
-    }
-    if (!r->failed) c = typed(scalar_ins(r->b, SC_SEL, c.ref, a.ref, b.ref));
-  }
+  e = bind(r, e);
+  r->at = e;
+  if (r->failed) return (Val){.number = true};
+  for (uint32_t i = 0; i < e->narg && !r->failed; i++) arg[i] = value_of(r, e->arg[i]);
   r->depth--;
-  return c;
+  if (r->failed) return (Val){.number = true};
+  r->at = e;
+  switch (e->kind) {
+  case SCALAR_NUMBER: return (Val){.number = true, .integer = e->integer, .x = e->x, .i = e->i};
+  case SCALAR_OPERATOR: return operate(r, e->name, arg);
+  case SCALAR_CALL: return call(r, e->name, (int)e->narg, arg);
+  case SCALAR_NAME:
+    for (uint32_t i = r->nname; i-- > 0;) /* the latest binding of a name counts */
+      if (str_eq(r->name[i].name, e->name)) return r->name[i].v;
+    return fail(r, "nothing is called '" STRF "'", STRA(e->name));
+  case SCALAR_LET: break;
+  }
+  return fail(r, "binding without value");
 }
 
 /* ---- the two faces ---- */
@@ -442,14 +295,13 @@ static Val read_choice(Reader *r) {
 const Scalar *scalar_parse(Arena *a, Str text, const ScalarInput *in, uint32_t nin, DType result, Sb *why) {
   ScalarBuilder b;
   scalar_begin(&b, a);
-  Str z = str_copy(a, text);
-  Reader r = {.b = &b, .start = z.p, .p = z.p, .result = result, .why = why};
+  Walk r = {.b = &b, .text = text, .result = result, .why = why};
   if (nin > SCALAR_IN || nin > NAMES) return sb_fmt(why, "more than %d inputs", SCALAR_IN), NULL;
   for (uint32_t i = 0; i < nin; i++)
-    r.name[r.nname++] = (Binding){in[i].name, strlen(in[i].name), typed(scalar_input(&b, i, in[i].type))};
-  Val v = read_choice(&r);
-  space(&r);
-  if (!r.failed && *r.p) fail(&r, "unexpected text");
+    r.name[r.nname++] = (Binding){str_z(in[i].name), typed(scalar_input(&b, i, in[i].type))};
+  const ScalarExpr *e = scalar_expr_parse(a, text, why);
+  if (!e) return NULL;
+  Val v = value_of(&r, e);
   if (r.failed) return NULL;
   ScalarRef ref = settle(&r, v, result);
   if (!r.failed && scalar_ref_type(&b, ref) != result)
@@ -468,7 +320,7 @@ const Scalar *scalar_lib(Arena *a, Str name, DType t) {
     int n = 0;
     DType each = *row->types == '*' ? DT_I32 : t;
     for (const char *p = row->params; *p;) {
-      size_t w = word(p);
+      size_t w = scalar_word(p);
       in[n++] = (ScalarInput){str_copy(a, (Str){p, w}).p, each};
       for (p += w; *p == ',' || *p == ' ';) p++;
     }
