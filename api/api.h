@@ -37,8 +37,8 @@ struct dg_program {
   Diags diags;
   Program prog;
   struct AstFile *ast;
-  bool sound;   /* no errors: entry points may be compiled */
-  Str folder;   /* of the main file: data and imports are looked up beneath it */
+  bool sound; /* no errors: entry points may be compiled */
+  Str folder; /* of the main file: data and imports are looked up beneath it */
   dg_diagnostic *view;
   VEC(DimBinding) bound; /* symbols bound by dg_define */
 };

@@ -71,7 +71,8 @@ static dg_status define_in(void *arg) {
 }
 
 dg_status dg_define(dg_context *cx, const char *name, const char *value) {
-  if (!name || !*name || !value || !*value) return api_fail(cx, ST_USAGE, "dg_define: a name and a value are needed");
+  if (!name || !*name || !value || !*value)
+    return api_fail(cx, ST_USAGE, "dg_define: a name and a value are needed");
   ContextCall s = {.cx = cx, .name = name, .value = value};
   return api_guard(cx, define_in, &s);
 }
@@ -82,7 +83,8 @@ static dg_status warn_in(void *arg) {
   sources_init(&none, &s->cx->arena);
   Diags probe;
   diags_init(&probe, &s->cx->arena, &none, &s->cx->limits);
-  if (!diags_flag(&probe, str_z(s->name))) return api_fail(s->cx, ST_USAGE, "no warning group '-W%.60s'", s->name);
+  if (!diags_flag(&probe, str_z(s->name)))
+    return api_fail(s->cx, ST_USAGE, "no warning group '-W%.60s'", s->name);
   VEC_PUSH(&s->cx->arena, &s->cx->warn, str_copy(&s->cx->arena, str_z(s->name)));
   return DG_OK;
 }

@@ -1,12 +1,14 @@
 /* Data sets of a session: which file feeds which input, and one pass of batches over them. */
 #include "api/train.h"
-
 #include "base/file.h"
 #include "base/size.h"
 
 static DataType data_type(DType t) {
-  static const DataType to[DT_COUNT] = {[DT_F32] = DATA_F32, [DT_F64] = DATA_F64, [DT_I32] = DATA_I32,
-                                        [DT_I64] = DATA_I64, [DT_BOOL] = DATA_BOOL};
+  static const DataType to[DT_COUNT] = {[DT_F32] = DATA_F32,
+                                        [DT_F64] = DATA_F64,
+                                        [DT_I32] = DATA_I32,
+                                        [DT_I64] = DATA_I64,
+                                        [DT_BOOL] = DATA_BOOL};
   return to[t];
 }
 
@@ -28,9 +30,11 @@ static dg_status open_feed(dg_session *s, DataSet *set, Sym input, Str path, Dat
   LeafId id;
   if (!program_find_leaf(&s->p->prog, names_str(&s->p->names, input), &id) ||
       program_leaf_at(&s->p->prog, id)->kind != LEAF_INPUT)
-    return api_fail(cx, ST_USAGE, "the program has no input '" STRF "'", STRA(names_str(&s->p->names, input)));
+    return api_fail(cx, ST_USAGE, "the program has no input '" STRF "'",
+                    STRA(names_str(&s->p->names, input)));
   const Leaf *l = program_leaf_at(&s->p->prog, id);
-  DataOpen how = {.format = format, .max_bytes = cx->limits.data_bytes, .type = data_type((DType)l->type.dtype)};
+  DataOpen how = {
+      .format = format, .max_bytes = cx->limits.data_bytes, .type = data_type((DType)l->type.dtype)};
   if (how.type == DATA_BOOL) how.type = DATA_I32;
   VEC(Str) columns = {0};
   for (size_t i = 0, from = 0; column.n && i <= column.n; i++)
@@ -43,13 +47,15 @@ static dg_status open_feed(dg_session *s, DataSet *set, Sym input, Str path, Dat
   HostError err;
   if (!data_open(&s->arena, path, &how, &f.source, &err)) return api_fail(cx, err.status, "%s", err.what);
   if (l->type.rank == 0)
-    return api_fail(cx, ST_REJECTED, "input '" STRF "' has no axis for the rows of a data set", STRA(names_str(&s->p->names, input)));
+    return api_fail(cx, ST_REJECTED, "input '" STRF "' has no axis for the rows of a data set",
+                    STRA(names_str(&s->p->names, input)));
   int64_t ext[MAX_RANK];
   for (int k = 1; k < l->type.rank; k++) {
     DimId d = dim_bind(s->p->prog.dims, l->type.dim[k], s->p->bound.at, s->p->bound.n);
     if (!dim_is_const(s->p->prog.dims, d, &ext[k - 1])) {
       if ((uint32_t)k >= f.source.rank)
-        return api_fail(cx, ST_REJECTED, "input '" STRF "': the data have no axis %d", STRA(names_str(&s->p->names, input)), k);
+        return api_fail(cx, ST_REJECTED, "input '" STRF "': the data have no axis %d",
+                        STRA(names_str(&s->p->names, input)), k);
       ext[k - 1] = f.source.dim[k];
     }
     f.ext[k] = ext[k - 1];
@@ -58,8 +64,10 @@ static dg_status open_feed(dg_session *s, DataSet *set, Sym input, Str path, Dat
     return api_fail(cx, err.status, "%s", err.what);
   f.range = data_range(l);
   Feed *old = set_find(set, input);
-  if (old) *old = f;
-  else VEC_PUSH(&s->arena, &set->feed, f);
+  if (old)
+    *old = f;
+  else
+    VEC_PUSH(&s->arena, &set->feed, f);
   return DG_OK;
 }
 
@@ -71,9 +79,12 @@ typedef struct DataCall {
 static dg_status data_in(void *arg) {
   DataCall *c = arg;
   SetKind kind;
-  if (!strcmp(c->set, "train")) kind = SET_TRAIN;
-  else if (!strcmp(c->set, "test")) kind = SET_TEST;
-  else return api_fail(c->s->p->cx, ST_USAGE, "no data set '%.40s': train or test", c->set);
+  if (!strcmp(c->set, "train"))
+    kind = SET_TRAIN;
+  else if (!strcmp(c->set, "test"))
+    kind = SET_TEST;
+  else
+    return api_fail(c->s->p->cx, ST_USAGE, "no data set '%.40s': train or test", c->set);
   Arena *a = &c->s->arena;
   Sym input = names_add(&c->s->p->names, str_z(c->input));
   Str column = c->column ? str_copy(a, str_z(c->column)) : STR("");
@@ -82,7 +93,8 @@ static dg_status data_in(void *arg) {
 
 dg_status dg_data(dg_session *s, const char *set, const char *input, const char *path, const char *column) {
   if (!s) return DG_USAGE;
-  if (!set || !input || !path) return api_fail(s->p->cx, ST_USAGE, "dg_data: a set, an input and a path are needed");
+  if (!set || !input || !path)
+    return api_fail(s->p->cx, ST_USAGE, "dg_data: a set, an input and a path are needed");
   DataCall c = {s, set, input, path, column};
   return api_guard(s->p->cx, data_in, &c);
 }
@@ -108,8 +120,10 @@ dg_status set_from_program(dg_session *s, SetKind kind, Str name, Span at) {
       Str path, reader = names_str(p->names, f->reader);
       FileError err;
       if (!find_path(s, f->path, &path, &err)) return api_fail(s->p->cx, err.status, "%s", err.what);
-      DataFormat format = str_eq(reader, STR("idx")) ? DATA_IDX : str_eq(reader, STR("npy")) ? DATA_NPY
-                          : str_eq(reader, STR("csv")) ? DATA_CSV : DATA_BY_NAME;
+      DataFormat format = str_eq(reader, STR("idx"))   ? DATA_IDX
+                          : str_eq(reader, STR("npy")) ? DATA_NPY
+                          : str_eq(reader, STR("csv")) ? DATA_CSV
+                                                       : DATA_BY_NAME;
       dg_status st = open_feed(s, &s->set[kind], f->input, path, format, f->column);
       if (st != DG_OK) return st;
     }
@@ -128,9 +142,11 @@ dg_status pass_begin(dg_session *s, DataSet *set, const Entry *const *entry, uin
     for (uint32_t e = 0; e < nentry; e++) read |= entry_reads(entry[e], (LeafId){i});
     if (!read) continue;
     Feed *f = set_find(set, p->leaf.at[i].path);
-    if (f) VEC_PUSH(&s->arena, &out->feed, f);
+    if (f)
+      VEC_PUSH(&s->arena, &out->feed, f);
     else if (!s->bound[i].has)
-      return api_fail(s->p->cx, ST_USAGE, "input '" STRF "' has no data: name a dataset in the program, or give a file",
+      return api_fail(s->p->cx, ST_USAGE,
+                      "input '" STRF "' has no data: name a dataset in the program, or give a file",
                       STRA(names_str(p->names, p->leaf.at[i].path)));
   }
   if (!out->feed.n) return DG_OK;
@@ -164,13 +180,18 @@ dg_status pass_batch(Pass *ps, int64_t i, int64_t *rows) {
     const Feed *f = ps->feed.at[k];
     const Leaf *l = program_leaf_at(&s->p->prog, f->leaf);
     HostError err;
-    if (!data_rows_gather(&f->source, row, *rows, ps->staging.at[k], data_type((DType)l->type.dtype), f->range, &err))
+    if (!data_rows_gather(&f->source, row, *rows, ps->staging.at[k], data_type((DType)l->type.dtype),
+                          f->range, &err))
       return api_fail(s->p->cx, err.status, "%s", err.what);
-    Tensor t = {.dtype = (DType)l->type.dtype, .rank = l->type.rank, .data = ps->staging.at[k], .count = (size_t)*rows};
+    Tensor t = {.dtype = (DType)l->type.dtype,
+                .rank = l->type.rank,
+                .data = ps->staging.at[k],
+                .count = (size_t)*rows};
     t.ext[0] = *rows;
     for (int d = 1; d < t.rank; d++) {
       t.ext[d] = f->ext[d];
-      if (!size_mul(t.count, (size_t)t.ext[d], &t.count)) return api_fail(s->p->cx, ST_LIMIT, "sizes overflow");
+      if (!size_mul(t.count, (size_t)t.ext[d], &t.count))
+        return api_fail(s->p->cx, ST_LIMIT, "sizes overflow");
     }
     s->bound[f->leaf.i] = (Bound){true, t};
     s->leaf[f->leaf.i] = t.data;

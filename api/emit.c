@@ -18,8 +18,9 @@ static const Entry *default_entry(const dg_program *p) {
 static dg_status emit_text(EmitCall *c) {
   dg_program *p = c->p;
   Limits *limits = &p->cx->limits;
-  bool ok = str_eq(c->stage, STR("tokens")) ? tokens_print(1, &p->sources, &p->names, &p->arena, &p->diags, limits, &c->out)
-                                            : fmt_file(1, &p->sources, &p->names, &p->arena, &p->diags, limits, &c->out);
+  bool ok = str_eq(c->stage, STR("tokens"))
+                ? tokens_print(1, &p->sources, &p->names, &p->arena, &p->diags, limits, &c->out)
+                : fmt_file(1, &p->sources, &p->names, &p->arena, &p->diags, limits, &c->out);
   return ok ? DG_OK : api_fail(p->cx, ST_REJECTED, "the text has syntax errors");
 }
 
@@ -44,7 +45,10 @@ static dg_status emit_in(void *arg) {
   Sb why;
   sb_init(&why, &p->arena);
   bool log = str_eq(c->stage, STR("log"));
-  PassOptions po = {.print_after = c->o->print_after, .stop_after = c->o->stop_after, .time = c->o->time_passes != 0, .log = &c->out};
+  PassOptions po = {.print_after = c->o->print_after,
+                    .stop_after = c->o->stop_after,
+                    .time = c->o->time_passes != 0,
+                    .log = &c->out};
   Graph *g = passes_reference(&p->arena, &p->prog, e, p->bound.at, p->bound.n, &po, &why);
   if (!g) return api_fail(cx, ST_REJECTED, STRF, STRA(sb_str(&why)));
   if (str_eq(c->stage, STR("step")) || str_eq(c->stage, STR("grad"))) {
@@ -64,15 +68,20 @@ static dg_status emit_in(void *arg) {
   return st == ST_OK ? DG_OK : api_fail(cx, st, STRF, STRA(sb_str(&why)));
 }
 
-dg_status dg_emit(dg_program *p, const char *stage, const dg_emit_options *options, const char **text, size_t *length) {
-  static const char *const stages[] = {"tokens", "ast", "fmt", "graph", "grad", "step", "opt", "kernels", "plan", "llvm", "asm", "obj", "log"};
+dg_status dg_emit(dg_program *p, const char *stage, const dg_emit_options *options, const char **text,
+                  size_t *length) {
+  static const char *const stages[] = {"tokens",  "ast",  "fmt",  "graph", "grad", "step", "opt",
+                                       "kernels", "plan", "llvm", "asm",   "obj",  "log"};
   if (!p || !stage || !text || !length) return DG_USAGE;
   dg_emit_options none = {.size = sizeof none, .level = -1};
   if (!options) options = &none;
-  if (options->size != sizeof none) return api_fail(p->cx, ST_USAGE, "dg_emit_options: size is not this library's");
+  if (options->size != sizeof none)
+    return api_fail(p->cx, ST_USAGE, "dg_emit_options: size is not this library's");
   bool known = false;
   for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) known |= !strcmp(stages[i], stage);
-  if (!known) return api_fail(p->cx, ST_USAGE, "no stage '%.30s': tokens ast graph grad step opt kernels plan llvm asm obj", stage);
+  if (!known)
+    return api_fail(p->cx, ST_USAGE,
+                    "no stage '%.30s': tokens ast graph grad step opt kernels plan llvm asm obj", stage);
   EmitCall c = {.p = p, .stage = str_z(stage), .o = options};
   dg_status st = api_guard(p->cx, emit_in, &c);
   if (st != DG_OK) return st;

@@ -1,5 +1,5 @@
-/* Native execution of one graph: plan, machine code, arena. The same bits as the interpreter on that graph, whatever the
- * threads, the instruction set and the level. */
+/* Native execution of one graph: plan, machine code, arena. The same bits as the interpreter on that graph,
+ * whatever the threads, the instruction set and the level. */
 #ifndef DG_API_EXEC_H
 #define DG_API_EXEC_H
 
@@ -26,11 +26,13 @@ typedef struct Exec Exec;
 MUST_USE Status exec_new(Arena *a, const Graph *g, const ExecOptions *o, Exec **out, Sb *why);
 void exec_free(Exec *x);
 const ExecFacts *exec_facts(const Exec *x);
-/* One step. data: by leaf, every leaf the graph reads or assigns; any alignment of the element. host: by extern. */
+/* One step. data: by leaf, every leaf the graph reads or assigns; any alignment of the element. host: by
+ * extern. */
 MUST_USE Status exec_run(Exec *x, void *const *data, const HostEntry *host, Sb *why);
 /* Where root i's value stands after exec_run with the same data. */
 Tensor exec_root(const Exec *x, uint32_t i, void *const *data);
 /* Text of --emit=kernels, plan, llvm, asm, obj for a graph. */
-MUST_USE Status exec_emit(Arena *a, const Graph *g, const ExecOptions *o, const char *stage, Sb *out, Sb *why);
+MUST_USE Status exec_emit(Arena *a, const Graph *g, const ExecOptions *o, const char *stage, Sb *out,
+                          Sb *why);
 
 #endif

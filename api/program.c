@@ -47,7 +47,8 @@ static dg_status check_in(void *arg) {
   if (ok) diagnose(&p->prog, p->bound.at, p->bound.n, &p->diags);
   diags_finish(&p->diags);
   p->sound = ok && p->diags.status == ST_OK;
-  if (p->diags.status != ST_OK) return api_fail(cx, p->diags.status, "%u error%s", p->diags.errors, p->diags.errors == 1 ? "" : "s");
+  if (p->diags.status != ST_OK)
+    return api_fail(cx, p->diags.status, "%u error%s", p->diags.errors, p->diags.errors == 1 ? "" : "s");
   return DG_OK;
 }
 
@@ -72,9 +73,12 @@ static dg_status check(dg_context *cx, const char *name, Str text, bool from_fil
   return st;
 }
 
-dg_status dg_check_file(dg_context *cx, const char *path, dg_program **out) { return check(cx, path, STR(""), true, out); }
+dg_status dg_check_file(dg_context *cx, const char *path, dg_program **out) {
+  return check(cx, path, STR(""), true, out);
+}
 
-dg_status dg_check_source(dg_context *cx, const char *name, const char *text, size_t length, dg_program **out) {
+dg_status dg_check_source(dg_context *cx, const char *name, const char *text, size_t length,
+                          dg_program **out) {
   if (!text && length) return DG_USAGE;
   return check(cx, name, (Str){text, length}, false, out);
 }
@@ -118,7 +122,8 @@ static dg_place place_of(const dg_program *p, Span s) {
 static dg_diagnostic view_of(dg_program *p, const Diag *g) {
   Arena *a = &p->arena;
   const DiagInfo *info = &diag_info[g->kind];
-  dg_diagnostic v = {.code = api_z(a, str_fmt(a, "DG%04d", info->code)), .group = diag_groups[info->group].name};
+  dg_diagnostic v = {.code = api_z(a, str_fmt(a, "DG%04d", info->code)),
+                     .group = diag_groups[info->group].name};
   Severity sev = diag_severity(&p->diags, g);
   v.severity = sev == SEV_ERROR ? DG_SEV_ERROR : sev == SEV_WARNING ? DG_SEV_WARNING : DG_SEV_NOTE;
   v.message = api_z(a, g->text), v.help = api_z(a, g->help), v.place = place_of(p, g->at);
@@ -128,11 +133,13 @@ static dg_diagnostic view_of(dg_program *p, const Diag *g) {
   v.edits = (int)g->edit.n;
   dg_place *ep = ARENA_ARRAY(a, dg_place, g->edit.n);
   const char **et = ARENA_ARRAY(a, const char *, g->edit.n);
-  for (uint32_t i = 0; i < g->edit.n; i++) ep[i] = place_of(p, g->edit.at[i].at), et[i] = api_z(a, g->edit.at[i].text);
+  for (uint32_t i = 0; i < g->edit.n; i++)
+    ep[i] = place_of(p, g->edit.at[i].at), et[i] = api_z(a, g->edit.at[i].text);
   v.notes = (int)(g->label.n + g->note.n);
   dg_place *np = ARENA_ARRAY(a, dg_place, v.notes);
   const char **nt = ARENA_ARRAY(a, const char *, v.notes);
-  for (uint32_t i = 0; i < g->label.n; i++) np[i] = place_of(p, g->label.at[i].at), nt[i] = api_z(a, g->label.at[i].text);
+  for (uint32_t i = 0; i < g->label.n; i++)
+    np[i] = place_of(p, g->label.at[i].at), nt[i] = api_z(a, g->label.at[i].text);
   for (uint32_t i = 0; i < g->note.n; i++)
     np[g->label.n + i] = place_of(p, g->note.at[i].at), nt[g->label.n + i] = api_z(a, g->note.at[i].text);
   v.subject = subject, v.edit_place = ep, v.edit_text = et, v.note_place = np, v.note_text = nt;
@@ -148,18 +155,21 @@ static dg_status views_in(void *arg) {
   p->view = ARENA_ARRAY(&p->arena, dg_diagnostic, p->diags.all.n);
   uint32_t n = 0;
   for (uint32_t i = 0; i < p->diags.all.n; i++)
-    if (diag_severity(&p->diags, p->diags.all.at[i]) != SEV_IGNORED) p->view[n++] = view_of(p, p->diags.all.at[i]);
+    if (diag_severity(&p->diags, p->diags.all.at[i]) != SEV_IGNORED)
+      p->view[n++] = view_of(p, p->diags.all.at[i]);
   return DG_OK;
 }
 
 int dg_diagnostic_count(const dg_program *p) {
   int n = 0;
-  for (uint32_t i = 0; p && i < p->diags.all.n; i++) n += diag_severity(&p->diags, p->diags.all.at[i]) != SEV_IGNORED;
+  for (uint32_t i = 0; p && i < p->diags.all.n; i++)
+    n += diag_severity(&p->diags, p->diags.all.at[i]) != SEV_IGNORED;
   return n;
 }
 
 const dg_diagnostic *dg_diagnostic_at(const dg_program *cp, int i) {
-  dg_program *p = (dg_program *)(uintptr_t)cp; /* the view is built on first use; the program's facts do not change */
+  dg_program *p =
+      (dg_program *)(uintptr_t)cp; /* the view is built on first use; the program's facts do not change */
   if (!p || i < 0 || i >= dg_diagnostic_count(p)) return NULL;
   if (!p->view && api_guard(p->cx, views_in, p) != DG_OK) return NULL;
   return &p->view[i];

@@ -1,6 +1,7 @@
 /* Progress of dg_train as one line of text. */
-#include "dg/dg.h"
 #include "runtime/host/progress.h"
+
+#include "dg/dg.h"
 
 #include <math.h>
 #include <stdio.h>

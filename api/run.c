@@ -1,8 +1,7 @@
 /* Steps, predictions, and reading what they left. */
 #include "api/session.h"
-#include "ir/scalar.h"
-
 #include "base/size.h"
+#include "ir/scalar.h"
 
 #include <math.h>
 
@@ -31,8 +30,9 @@ dg_status session_step(dg_session *s, const Entry *e, Variant **ran) {
   for (uint32_t i = 0; s->opt.check_finite && i < s->scalar.n; i++) {
     double loss = s->scalar.at[i].value;
     if (sym_eq(s->scalar.at[i].name, name) && !isfinite(loss))
-      return api_fail(s->p->cx, ST_NON_FINITE, "step %d of '" STRF "': the loss '" STRF "' is %s", s->counter[e->train],
-                      STRA(names_str(p->names, e->name)), STRA(names_str(p->names, name)), isnan(loss) ? "not a number" : "infinite");
+      return api_fail(s->p->cx, ST_NON_FINITE, "step %d of '" STRF "': the loss '" STRF "' is %s",
+                      s->counter[e->train], STRA(names_str(p->names, e->name)),
+                      STRA(names_str(p->names, name)), isnan(loss) ? "not a number" : "infinite");
   }
   for (uint32_t i = 0; i < p->entry.n; i++) {
     const Entry *after = &p->entry.at[i];
@@ -46,7 +46,8 @@ dg_status session_step(dg_session *s, const Entry *e, Variant **ran) {
 static dg_status step_in(void *arg) {
   RunCall *c = arg;
   const Entry *e = c->name ? program_entry(c->s->p, str_z(c->name)) : NULL;
-  if (!e || e->kind != ENTRY_TRAIN) return api_fail(c->s->p->cx, ST_USAGE, "no train step '%.60s'", c->name ? c->name : "");
+  if (!e || e->kind != ENTRY_TRAIN)
+    return api_fail(c->s->p->cx, ST_USAGE, "no train step '%.60s'", c->name ? c->name : "");
   return session_step(c->s, e, NULL);
 }
 
@@ -74,7 +75,8 @@ dg_status dg_evaluate(dg_session *s) {
 
 dg_status dg_value(dg_session *s, const char *name, double *out) {
   if (!s) return DG_USAGE;
-  if (!name || !out) return api_fail(s->p->cx, ST_USAGE, "dg_value: a name and a place for the value are needed");
+  if (!name || !out)
+    return api_fail(s->p->cx, ST_USAGE, "dg_value: a name and a place for the value are needed");
   for (uint32_t i = 0; i < s->scalar.n; i++)
     if (str_eq(names_str(s->p->prog.names, s->scalar.at[i].name), str_z(name))) {
       *out = s->scalar.at[i].value;
@@ -84,8 +86,8 @@ dg_status dg_value(dg_session *s, const char *name, double *out) {
 }
 
 static void fill_array(const Tensor *t, dg_array *out) {
-  static const dg_dtype to[DT_COUNT] = {[DT_F32] = DG_F32, [DT_F64] = DG_F64, [DT_I32] = DG_I32,
-                                        [DT_I64] = DG_I64, [DT_BOOL] = DG_BOOL};
+  static const dg_dtype to[DT_COUNT] = {
+      [DT_F32] = DG_F32, [DT_F64] = DG_F64, [DT_I32] = DG_I32, [DT_I64] = DG_I64, [DT_BOOL] = DG_BOOL};
   *out = (dg_array){.dtype = to[t->dtype], .rank = t->rank, .data = t->data};
   for (int i = 0; i < t->rank; i++) out->extent[i] = t->ext[i];
 }
@@ -101,17 +103,21 @@ static Tensor *stored(dg_session *s, const char *path) {
 dg_status dg_read(dg_session *s, const char *name, dg_array *out) {
   if (!s) return DG_USAGE;
   s->p->cx->error[0] = 0;
-  if (!name || !out) return api_fail(s->p->cx, ST_USAGE, "dg_read: a name and a place for the array are needed");
+  if (!name || !out)
+    return api_fail(s->p->cx, ST_USAGE, "dg_read: a name and a place for the array are needed");
   if (s->last) {
     const Graph *g = s->last->runner->graph;
     for (uint32_t i = 0; i < g->root.n; i++)
-      if (g->root.at[i].kind == ROOT_OUTPUT && str_eq(names_str(s->p->prog.names, g->root.at[i].name), str_z(name))) {
+      if (g->root.at[i].kind == ROOT_OUTPUT &&
+          str_eq(names_str(s->p->prog.names, g->root.at[i].name), str_z(name))) {
         fill_array(&s->last->runner->value[i], out);
         return DG_OK;
       }
   }
   const Tensor *t = stored(s, name);
-  if (!t) return api_fail(s->p->cx, ST_USAGE, "'%.60s' is no parameter, no state, and no output of the last prediction", name);
+  if (!t)
+    return api_fail(s->p->cx, ST_USAGE,
+                    "'%.60s' is no parameter, no state, and no output of the last prediction", name);
   fill_array(t, out);
   return DG_OK;
 }
@@ -119,7 +125,8 @@ dg_status dg_read(dg_session *s, const char *name, dg_array *out) {
 dg_status dg_write(dg_session *s, const char *path, const dg_array *a) {
   if (!s) return DG_USAGE;
   s->p->cx->error[0] = 0;
-  if (!path || !a || !a->data) return api_fail(s->p->cx, ST_USAGE, "dg_write: a path, an array and its data are needed");
+  if (!path || !a || !a->data)
+    return api_fail(s->p->cx, ST_USAGE, "dg_write: a path, an array and its data are needed");
   Tensor *t = stored(s, path);
   if (!t) return api_fail(s->p->cx, ST_USAGE, "'%.60s' is no parameter and no state", path);
   dg_array have;

@@ -1,5 +1,5 @@
-/* From an entry point to something that runs. This is the compiler's second half as a list: reference graph, optimised graph,
- * plan, native code. */
+/* From an entry point to something that runs. This is the compiler's second half as a list: reference graph,
+ * optimised graph, plan, native code. */
 #include "api/runner.h"
 
 #include "api/exec.h"
@@ -33,7 +33,8 @@ static Status bind_leaves(Runner *r, const Program *p, const DimBinding *bind, s
     Tensor *t = &r->leaf[i];
     *t = (Tensor){.dtype = (DType)ty->dtype, .rank = ty->rank, .count = 1};
     for (int k = 0; k < ty->rank; k++)
-      if (!dim_eval(p->dims, ty->dim[k], bind, nbind, &t->ext[k]) || !size_mul(t->count, (size_t)t->ext[k], &t->count)) {
+      if (!dim_eval(p->dims, ty->dim[k], bind, nbind, &t->ext[k]) ||
+          !size_mul(t->count, (size_t)t->ext[k], &t->count)) {
         sb_fmt(why, "'" STRF "': axis %d has no value: bind its dim (-D NAME=VALUE, or data)",
                STRA(names_str(p->names, p->leaf.at[i].path)), k);
         return ST_REJECTED;
@@ -42,7 +43,8 @@ static Status bind_leaves(Runner *r, const Program *p, const DimBinding *bind, s
   return ST_OK;
 }
 
-static Status compile(Runner *r, const Program *p, const Entry *e, const DimBinding *bind, size_t nbind, Sb *why) {
+static Status compile(Runner *r, const Program *p, const Entry *e, const DimBinding *bind, size_t nbind,
+                      Sb *why) {
   const PassOptions quiet = {0};
   Graph *reference = passes_reference(&r->arena, p, e, bind, nbind, &quiet, why);
   if (!reference) return ST_REJECTED;
@@ -56,12 +58,13 @@ static Status compile(Runner *r, const Program *p, const Entry *e, const DimBind
   st = exec_new(&r->arena, r->graph, &o, &r->exec, why);
   if (st != ST_OK) return st;
   const ExecFacts *f = exec_facts(r->exec);
-  r->facts = (RunnerFacts){.arena_bytes = (int64_t)f->arena_bytes, .kernels = f->kernels, .flops = f->flops, .isa = f->isa};
+  r->facts = (RunnerFacts){
+      .arena_bytes = (int64_t)f->arena_bytes, .kernels = f->kernels, .flops = f->flops, .isa = f->isa};
   return ST_OK;
 }
 
-Status runner_new(Mem *m, const Program *p, const Entry *e, const DimBinding *bind, size_t nbind, const RunnerOptions *how,
-                  Runner **out, Sb *why) {
+Status runner_new(Mem *m, const Program *p, const Entry *e, const DimBinding *bind, size_t nbind,
+                  const RunnerOptions *how, Runner **out, Sb *why) {
   *out = NULL;
   Runner *volatile r = mem_get(m, sizeof *r);
   arena_init(&r->arena, m);
@@ -114,7 +117,8 @@ static Status interpret(Runner *r, void *const *data, const HostEntry *host, Sb 
   Map assigned;
   map_init(&assigned, &r->arena);
   for (uint32_t i = 0; i < r->graph->root.n; i++)
-    if (r->graph->root.at[i].kind == ROOT_ASSIGN) map_put(&assigned, (uintptr_t)data[r->graph->root.at[i].leaf.i], i);
+    if (r->graph->root.at[i].kind == ROOT_ASSIGN)
+      map_put(&assigned, (uintptr_t)data[r->graph->root.at[i].leaf.i], i);
   for (int turn = 0; turn < 2; turn++)
     for (uint32_t i = 0; i < r->graph->root.n; i++) {
       const Root *root = &r->graph->root.at[i];

@@ -19,22 +19,25 @@ typedef struct RunnerFacts {
 } RunnerFacts;
 
 typedef struct Runner {
-  Arena arena; /* everything of it, the values included */
+  Arena arena;        /* everything of it, the values included */
   const Graph *graph; /* optimised, dims constant; its roots are in the order of the entry's */
   RunnerOptions how;
   RunnerFacts facts;
   struct Exec *exec; /* NULL: interpreted */
   Tensor *value;     /* by root: where its value stands after a run (not for ASSIGN) */
-  Tensor *leaf;      /* by leaf, with the constant extents of this binding; data NULL where not read nor assigned */
-  bool *reads;       /* by leaf */
-  ArenaMark values;  /* interpreted: what a run allocates starts here */
+  Tensor
+      *leaf;   /* by leaf, with the constant extents of this binding; data NULL where not read nor assigned */
+  bool *reads; /* by leaf */
+  ArenaMark values; /* interpreted: what a run allocates starts here */
 } Runner;
 
-/* Compiles an entry under bindings. The runner lives in memory of its own. ST_REJECTED: *why says what does not fit. */
+/* Compiles an entry under bindings. The runner lives in memory of its own. ST_REJECTED: *why says what does
+ * not fit. */
 MUST_USE Status runner_new(Mem *m, const Program *p, const Entry *e, const DimBinding *bind, size_t nbind,
                            const RunnerOptions *how, Runner **out, Sb *why);
 void runner_free(Runner *r);
-/* Runs once. data[leaf] is the buffer of each leaf read or assigned; assignments are written there at the end. */
+/* Runs once. data[leaf] is the buffer of each leaf read or assigned; assignments are written there at the
+ * end. */
 MUST_USE Status runner_run(Runner *r, void *const *data, const HostEntry *host, Sb *why);
 
 #endif

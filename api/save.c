@@ -1,11 +1,15 @@
-/* Sessions to safetensors and back: parameters, states, and the counters that make a resumed run go on bit for bit. */
+/* Sessions to safetensors and back: parameters, states, and the counters that make a resumed run go on bit
+ * for bit. */
 #include "api/session.h"
 #include "base/hash.h"
 #include "runtime/host/checkpoint.h"
 
 static DataType data_type(DType t) {
-  static const DataType to[DT_COUNT] = {[DT_F32] = DATA_F32, [DT_F64] = DATA_F64, [DT_I32] = DATA_I32,
-                                        [DT_I64] = DATA_I64, [DT_BOOL] = DATA_BOOL};
+  static const DataType to[DT_COUNT] = {[DT_F32] = DATA_F32,
+                                        [DT_F64] = DATA_F64,
+                                        [DT_I32] = DATA_I32,
+                                        [DT_I64] = DATA_I64,
+                                        [DT_BOOL] = DATA_BOOL};
   return to[t];
 }
 
@@ -35,14 +39,17 @@ static CkVec tensors(dg_session *s, bool weights) {
     LeafKind k = p->leaf.at[i].kind;
     if (k != LEAF_PARAM && (weights || k != LEAF_STATE)) continue;
     const Tensor *t = &s->leaf_tensor[i];
-    CkTensor c = {.name = file_name(a, names_str(p->names, p->leaf.at[i].path)), .type = data_type(t->dtype),
-                  .rank = t->rank, .data = t->data};
+    CkTensor c = {.name = file_name(a, names_str(p->names, p->leaf.at[i].path)),
+                  .type = data_type(t->dtype),
+                  .rank = t->rank,
+                  .data = t->data};
     for (int d = 0; d < t->rank; d++) c.dim[d] = t->ext[d];
     VEC_PUSH(a, &v, c);
   }
   if (weights) return v;
   for (uint32_t i = 0; i < p->train.n; i++)
-    add_scalar(a, &v, str_fmt(a, "dg.step." STRF, STRA(names_str(p->names, p->train.at[i].name))), DATA_I32, &s->counter[i]);
+    add_scalar(a, &v, str_fmt(a, "dg.step." STRF, STRA(names_str(p->names, p->train.at[i].name))), DATA_I32,
+               &s->counter[i]);
   add_scalar(a, &v, STR("dg.epoch"), DATA_I32, &s->epoch);
   add_scalar(a, &v, STR("dg.batch"), DATA_I64, &s->batch);
   return v;

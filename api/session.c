@@ -12,16 +12,16 @@ typedef struct HostThunk {
 } HostThunk;
 
 static dg_array to_array(const Tensor *t) {
-  static const dg_dtype to[DT_COUNT] = {[DT_F32] = DG_F32, [DT_F64] = DG_F64, [DT_I32] = DG_I32,
-                                        [DT_I64] = DG_I64, [DT_BOOL] = DG_BOOL};
+  static const dg_dtype to[DT_COUNT] = {
+      [DT_F32] = DG_F32, [DT_F64] = DG_F64, [DT_I32] = DG_I32, [DT_I64] = DG_I64, [DT_BOOL] = DG_BOOL};
   dg_array a = {.dtype = to[t->dtype], .rank = t->rank, .data = t->data};
   for (int i = 0; i < t->rank; i++) a.extent[i] = t->ext[i];
   return a;
 }
 
 static bool from_dtype(dg_dtype d, DType *out) {
-  static const DType from[] = {[DG_F32] = DT_F32, [DG_F64] = DT_F64, [DG_I32] = DT_I32, [DG_I64] = DT_I64,
-                               [DG_BOOL] = DT_BOOL};
+  static const DType from[] = {
+      [DG_F32] = DT_F32, [DG_F64] = DT_F64, [DG_I32] = DT_I32, [DG_I64] = DT_I64, [DG_BOOL] = DT_BOOL};
   if ((unsigned)d >= sizeof from / sizeof *from) return false;
   *out = from[d];
   return true;
@@ -59,7 +59,8 @@ static dg_status make_leaves(dg_session *s) {
     Type t = l->type;
     for (int k = 0; k < t.rank; k++) t.dim[k] = dim_bind(p->dims, t.dim[k], s->p->bound.at, s->p->bound.n);
     if (!tensor_of_type(&s->arena, p->dims, &t, &s->leaf_tensor[i]))
-      return api_fail(s->p->cx, ST_REJECTED, "'" STRF "' has a shape that depends on a dim without a value: bind it (-D NAME=VALUE)",
+      return api_fail(s->p->cx, ST_REJECTED,
+                      "'" STRF "' has a shape that depends on a dim without a value: bind it (-D NAME=VALUE)",
                       STRA(names_str(p->names, l->path)));
     s->leaf[i] = s->leaf_tensor[i].data;
     size_t bytes;
@@ -75,7 +76,11 @@ static void set_counters(dg_session *s, const Entry *e) {
   for (uint32_t i = 0; i < p->leaf.n; i++) {
     int32_t v;
     switch (p->leaf.at[i].kind) {
-    case LEAF_STEP: v = e->kind == ENTRY_TRAIN ? s->counter[e->train] + 1 : e->kind == ENTRY_AFTER ? s->counter[e->train] : 1; break;
+    case LEAF_STEP:
+      v = e->kind == ENTRY_TRAIN   ? s->counter[e->train] + 1
+          : e->kind == ENTRY_AFTER ? s->counter[e->train]
+                                   : 1;
+      break;
     case LEAF_EPOCH: v = s->epoch + 1; break;
     case LEAF_SEED: v = (int32_t)s->opt.seed; break;
     case LEAF_INPUT:
@@ -137,18 +142,23 @@ dg_status dg_session_new(dg_program *p, const dg_session_options *options, dg_se
   if (!p) return DG_USAGE;
   if (!p->sound) return api_fail(p->cx, ST_REJECTED, "the program has errors: see its diagnostics");
   if (options && options->size != sizeof *options)
-    return api_fail(p->cx, ST_USAGE, "dg_session_options: size is not this library's; call dg_session_options_init");
+    return api_fail(p->cx, ST_USAGE,
+                    "dg_session_options: size is not this library's; call dg_session_options_init");
   dg_session *s = mem_try(&p->cx->mem, sizeof *s);
   if (!s) return api_fail(p->cx, ST_NO_MEMORY, "out of memory");
   s->p = p;
   p->refs++;
   arena_init(&s->arena, &p->cx->mem);
-  if (options) s->opt = *options;
-  else dg_session_options_init(&s->opt);
+  if (options)
+    s->opt = *options;
+  else
+    dg_session_options_init(&s->opt);
   NewCall call = {p, s};
   dg_status st = api_guard(p->cx, new_in, &call);
-  if (st == DG_OK) *out = s;
-  else dg_session_free(s);
+  if (st == DG_OK)
+    *out = s;
+  else
+    dg_session_free(s);
   return st;
 }
 
@@ -176,23 +186,26 @@ dg_status dg_bind(dg_session *s, const char *input, const dg_array *a) {
   const Program *p = &s->p->prog;
   cx->error[0] = 0;
   LeafId id;
-  if (!input || !a || !a->data) return api_fail(cx, ST_USAGE, "dg_bind: an input, an array and its data are needed");
+  if (!input || !a || !a->data)
+    return api_fail(cx, ST_USAGE, "dg_bind: an input, an array and its data are needed");
   if (!find_input(p, input, &id)) return api_fail(cx, ST_USAGE, "the program has no input '%.60s'", input);
   const Leaf *l = program_leaf_at(p, id);
   DType dt;
   if (!from_dtype(a->dtype, &dt) || dt != l->type.dtype)
     return api_fail(cx, ST_REJECTED, "input '%s' is %s", input, dtype_name((DType)l->type.dtype));
-  if (a->rank != l->type.rank) return api_fail(cx, ST_REJECTED, "input '%s' has %d axes, the array %d", input, l->type.rank, a->rank);
+  if (a->rank != l->type.rank)
+    return api_fail(cx, ST_REJECTED, "input '%s' has %d axes, the array %d", input, l->type.rank, a->rank);
   Tensor t = {.dtype = dt, .rank = l->type.rank, .data = a->data, .count = 1};
   for (int i = 0; i < t.rank; i++) {
     int64_t want;
     DimId d = dim_bind(p->dims, l->type.dim[i], s->p->bound.at, s->p->bound.n);
     if (a->extent[i] < 1) return api_fail(cx, ST_REJECTED, "input '%s': axis %d is empty", input, i);
     if (dim_is_const(p->dims, d, &want) && want != a->extent[i])
-      return api_fail(cx, ST_REJECTED, "input '%s': axis %d is %lld, the array has %lld", input, i, (long long)want,
-                      (long long)a->extent[i]);
+      return api_fail(cx, ST_REJECTED, "input '%s': axis %d is %lld, the array has %lld", input, i,
+                      (long long)want, (long long)a->extent[i]);
     t.ext[i] = a->extent[i];
-    if (!size_mul(t.count, (size_t)a->extent[i], &t.count)) return api_fail(cx, ST_LIMIT, "input '%s': sizes overflow", input);
+    if (!size_mul(t.count, (size_t)a->extent[i], &t.count))
+      return api_fail(cx, ST_LIMIT, "input '%s': sizes overflow", input);
   }
   s->bound[id.i] = (Bound){true, t};
   s->leaf[id.i] = a->data;
@@ -213,7 +226,8 @@ static dg_status collect(dg_session *s, const Entry *e, Arena *a, DimBinding **o
     const Leaf *l = &p->leaf.at[i];
     if (l->kind != LEAF_INPUT || !reads[i]) continue;
     if (!s->bound[i].has)
-      return api_fail(s->p->cx, ST_USAGE, "input '" STRF "' is not bound", STRA(names_str(p->names, l->path)));
+      return api_fail(s->p->cx, ST_USAGE, "input '" STRF "' is not bound",
+                      STRA(names_str(p->names, l->path)));
     for (int k = 0; k < l->type.rank; k++) {
       Sym name;
       if (!dim_is_symbol(p->dims, l->type.dim[k], &name)) continue;
@@ -229,8 +243,9 @@ static dg_status collect(dg_session *s, const Entry *e, Arena *a, DimBinding **o
     for (int k = 0; k < l->type.rank; k++) {
       int64_t want = 0;
       if (!dim_eval(p->dims, l->type.dim[k], v.at, v.n, &want) || want != s->bound[i].t.ext[k])
-        return api_fail(s->p->cx, ST_REJECTED, "input '" STRF "': axis %d has extent %lld where %lld is needed",
-                        STRA(names_str(p->names, l->path)), k, (long long)s->bound[i].t.ext[k], (long long)want);
+        return api_fail(
+            s->p->cx, ST_REJECTED, "input '" STRF "': axis %d has extent %lld where %lld is needed",
+            STRA(names_str(p->names, l->path)), k, (long long)s->bound[i].t.ext[k], (long long)want);
     }
   }
   *out = v.at;

@@ -56,12 +56,12 @@ struct dg_session {
   Variant variant[SESSION_VARIANTS];
   uint32_t nvariant;
   uint64_t tick;
-  Variant *last;       /* whose outputs dg_read sees */
+  Variant *last; /* whose outputs dg_read sees */
   VEC(Scalar1) scalar;
   DataSet set[SET_COUNT];
   struct Pass *eval[SET_COUNT]; /* kept passes of evaluation, and their batch */
   int64_t eval_batch[SET_COUNT];
-  bool dead;           /* after DG_INTERNAL or DG_NO_MEMORY: may only be freed */
+  bool dead; /* after DG_INTERNAL or DG_NO_MEMORY: may only be freed */
 };
 
 /* The variant of an entry for the inputs bound now, compiled when it is not there. */

@@ -52,7 +52,8 @@ static double means_of(const Means *m, Sym name) {
 static void means_run(Means *m, const Variant *v, double rows) {
   const Graph *g = v->runner->graph;
   for (uint32_t i = 0; i < g->root.n; i++)
-    if ((g->root.at[i].kind == ROOT_LOSS || g->root.at[i].kind == ROOT_METRIC) && v->runner->value[i].count == 1)
+    if ((g->root.at[i].kind == ROOT_LOSS || g->root.at[i].kind == ROOT_METRIC) &&
+        v->runner->value[i].count == 1)
       means_add(m, g->root.at[i].name, session_scalar(&v->runner->value[i]), rows);
 }
 
@@ -89,7 +90,8 @@ typedef struct TrainCall {
 } TrainCall;
 
 static dg_status program_sets(dg_session *s, const TrainStep *t) {
-  const Setting *data = setting(&s->p->prog, t, STR("data")), *test = setting(&s->p->prog, t, STR("validate"));
+  const Setting *data = setting(&s->p->prog, t, STR("data")),
+                *test = setting(&s->p->prog, t, STR("validate"));
   dg_status st = DG_OK;
   if (data) st = set_from_program(s, SET_TRAIN, data->text, data->at);
   if (st == DG_OK && test) st = set_from_program(s, SET_TEST, test->text, test->at);
@@ -114,7 +116,8 @@ static dg_status evaluate_in(void *arg) {
 
 dg_status dg_evaluate_set(dg_session *s, const char *set, int64_t batch) {
   if (!s || !set) return DG_USAGE;
-  if (strcmp(set, "train") && strcmp(set, "test")) return api_fail(s->p->cx, ST_USAGE, "no data set '%.40s': train or test", set);
+  if (strcmp(set, "train") && strcmp(set, "test"))
+    return api_fail(s->p->cx, ST_USAGE, "no data set '%.40s': train or test", set);
   TrainCall c = {.s = s, .set = set, .batch = batch};
   return api_guard(s->p->cx, evaluate_in, &c);
 }
@@ -124,7 +127,7 @@ dg_status dg_evaluate_set(dg_session *s, const char *set, int64_t batch) {
 typedef struct Loop {
   dg_session *s;
   const dg_train_options *o;
-  VEC(uint32_t) step;     /* train steps of a round */
+  VEC(uint32_t) step; /* train steps of a round */
   VEC(const Entry *) entry;
   int64_t epochs, batch, steps;
   DataLast last;
@@ -183,7 +186,8 @@ static dg_status end_epoch(Loop *l, Means *train, dg_progress *g) {
   double a[64], b[64];
   int n = 0;
   for (uint32_t i = 0; i < train->n; i++, n++)
-    name[n] = names_str(&s->p->names, train->name[i]).p, a[n] = means_of(train, train->name[i]), b[n] = means_of(&test, train->name[i]);
+    name[n] = names_str(&s->p->names, train->name[i]).p, a[n] = means_of(train, train->name[i]),
+    b[n] = means_of(&test, train->name[i]);
   for (uint32_t i = 0; i < test.n && n < 64; i++)
     if (isnan(means_of(train, test.name[i])))
       name[n] = names_str(&s->p->names, test.name[i]).p, a[n] = NAN, b[n++] = means_of(&test, test.name[i]);
@@ -209,7 +213,14 @@ static dg_status loop_begin(Loop *l, Pass *ps) {
 }
 
 static Loop loop_of(dg_session *s, const dg_train_options *o) {
-  return (Loop){.s = s, .o = o, .epochs = o->epochs, .batch = o->batch, .steps = o->steps, .last = LAST_DROP, .shuffle = true, .began = now()};
+  return (Loop){.s = s,
+                .o = o,
+                .epochs = o->epochs,
+                .batch = o->batch,
+                .steps = o->steps,
+                .last = LAST_DROP,
+                .shuffle = true,
+                .began = now()};
 }
 
 static dg_status prepare_in(void *arg) {
@@ -236,8 +247,10 @@ static dg_status train_in(void *arg) {
   if (st != DG_OK) return st;
   int64_t batches = pass_batches(&ps);
   Sym loss = s->p->prog.train.at[l.step.at[0]].loss_name;
-  dg_progress g = {.at = DG_AT_START, .step = names_str(&s->p->names, s->p->prog.train.at[l.step.at[0]].name).p,
-                   .epochs = l.epochs, .batches = batches};
+  dg_progress g = {.at = DG_AT_START,
+                   .step = names_str(&s->p->names, s->p->prog.train.at[l.step.at[0]].name).p,
+                   .epochs = l.epochs,
+                   .batches = batches};
   tell(&l, &g);
   int64_t done = 0;
   while (s->epoch < l.epochs && !l.stop) {
@@ -247,12 +260,14 @@ static dg_status train_in(void *arg) {
     g.epoch = s->epoch + 1;
     while (s->batch < batches && !l.stop) {
       int64_t rows;
-      if ((st = pass_batch(&ps, s->batch, &rows)) != DG_OK || (st = round_of(&l, &m, rows)) != DG_OK) return st;
+      if ((st = pass_batch(&ps, s->batch, &rows)) != DG_OK || (st = round_of(&l, &m, rows)) != DG_OK)
+        return st;
       g.at = DG_AT_STEP, g.batch = ++s->batch, g.seconds = now() - began, g.loss = means_of(&m, loss);
       tell(&l, &g);
       if (l.steps && ++done >= l.steps) l.stop = true;
     }
-    if (s->batch < batches) break; /* stopped inside an epoch: saved with its place, so that it can go on there */
+    if (s->batch < batches)
+      break; /* stopped inside an epoch: saved with its place, so that it can go on there */
     s->epoch++, s->batch = 0;
     if ((st = end_epoch(&l, &m, &g)) != DG_OK) return st;
   }
@@ -268,7 +283,8 @@ static dg_status with_options(dg_session *s, const dg_train_options *options, in
   dg_train_options_init(&o);
   if (options) {
     if (options->size != sizeof o)
-      return api_fail(s->p->cx, ST_USAGE, "dg_train_options: size is not this library's; call dg_train_options_init");
+      return api_fail(s->p->cx, ST_USAGE,
+                      "dg_train_options: size is not this library's; call dg_train_options_init");
     o = *options;
   }
   if (stopped) *stopped = 0;
@@ -290,7 +306,8 @@ static dg_status predict_set_in(void *arg) {
   if (!e) return api_fail(c->s->p->cx, ST_USAGE, "the program has no output");
   Pass ps;
   int64_t rows;
-  dg_status st = pass_begin(c->s, &c->s->set[strcmp(c->set, "test") ? SET_TRAIN : SET_TEST], &e, 1, 0, LAST_KEEP, false, &ps);
+  dg_status st = pass_begin(c->s, &c->s->set[strcmp(c->set, "test") ? SET_TRAIN : SET_TEST], &e, 1, 0,
+                            LAST_KEEP, false, &ps);
   if (st == DG_OK && ps.feed.n) data_order_epoch(&ps.order, 1);
   if (st == DG_OK) st = pass_batch(&ps, 0, &rows);
   return st == DG_OK ? session_run(c->s, e, NULL) : st;
@@ -298,7 +315,8 @@ static dg_status predict_set_in(void *arg) {
 
 dg_status dg_predict_set(dg_session *s, const char *set) {
   if (!s || !set) return DG_USAGE;
-  if (strcmp(set, "train") && strcmp(set, "test")) return api_fail(s->p->cx, ST_USAGE, "no data set '%.40s': train or test", set);
+  if (strcmp(set, "train") && strcmp(set, "test"))
+    return api_fail(s->p->cx, ST_USAGE, "no data set '%.40s': train or test", set);
   TrainCall c = {.s = s, .set = set};
   return api_guard(s->p->cx, predict_set_in, &c);
 }
@@ -313,16 +331,23 @@ static dg_status facts_in(void *arg) {
   FactsCall *c = arg;
   dg_session *s = c->s;
   const Program *p = &s->p->prog;
-  const Entry *e = c->entry ? program_entry(s->p, str_z(c->entry)) : p->train.n ? &p->entry.at[p->train.at[0].entry] : NULL;
+  const Entry *e = c->entry     ? program_entry(s->p, str_z(c->entry))
+                   : p->train.n ? &p->entry.at[p->train.at[0].entry]
+                                : NULL;
   if (!e) return api_fail(s->p->cx, ST_USAGE, "no entry point '%.60s'", c->entry ? c->entry : "");
   Variant *v;
   dg_status st = session_variant(s, e, &v);
   if (st != DG_OK) return st;
   const RunnerFacts *f = &v->runner->facts;
-  *c->out = (dg_facts){.arena_bytes = f->arena_bytes, .kernels = f->kernels, .flops = f->flops, .compile_ms = f->compile_ms,
-                       .isa = f->isa, .threads = s->opt.threads};
+  *c->out = (dg_facts){.arena_bytes = f->arena_bytes,
+                       .kernels = f->kernels,
+                       .flops = f->flops,
+                       .compile_ms = f->compile_ms,
+                       .isa = f->isa,
+                       .threads = s->opt.threads};
   for (uint32_t i = 0; i < p->leaf.n; i++)
-    if (p->leaf.at[i].kind == LEAF_PARAM && !p->leaf.at[i].frozen) c->out->parameters += (int64_t)s->leaf_tensor[i].count;
+    if (p->leaf.at[i].kind == LEAF_PARAM && !p->leaf.at[i].frozen)
+      c->out->parameters += (int64_t)s->leaf_tensor[i].count;
   return DG_OK;
 }
 

@@ -5,7 +5,8 @@
 #include "api/session.h"
 
 typedef struct Pass Pass;
-/* One pass of batches over the files that feed what some entries read. Without such files it has one batch: what is bound. */
+/* One pass of batches over the files that feed what some entries read. Without such files it has one batch:
+ * what is bound. */
 struct Pass {
   dg_session *s;
   VEC(Feed *) feed;

@@ -6,7 +6,8 @@
 dg_status say(dg_context *cx, dg_status st) {
   if (st != DG_OK) {
     fprintf(stderr, "dgc: %s\n", dg_error(cx));
-    if (st == DG_INTERNAL) fputs("dgc: this is a defect of dgc; please report it with the program and 'dgc --version'\n", stderr);
+    if (st == DG_INTERNAL)
+      fputs("dgc: this is a defect of dgc; please report it with the program and 'dgc --version'\n", stderr);
   }
   return st;
 }
@@ -38,11 +39,16 @@ dg_status apply_settings(dg_context *cx, const Options *o) {
   dg_status st = DG_OK;
   for (int i = 0; i < o->ngiven && st == DG_OK; i++) {
     const Given *g = &o->given[i];
-    if (g->key == OPT_DEFINE) st = define(cx, g->text);
-    else if (g->key == OPT_WARN) st = say(cx, dg_warn(cx, g->text));
-    else if (g->key == OPT_DEAD_PARAMS) st = say(cx, dg_warn(cx, "dead-params"));
-    else if (g->key == OPT_LIMIT) st = limit(cx, g->text);
-    else if (g->key == OPT_ROOT) st = say(cx, dg_data_root(cx, g->text));
+    if (g->key == OPT_DEFINE)
+      st = define(cx, g->text);
+    else if (g->key == OPT_WARN)
+      st = say(cx, dg_warn(cx, g->text));
+    else if (g->key == OPT_DEAD_PARAMS)
+      st = say(cx, dg_warn(cx, "dead-params"));
+    else if (g->key == OPT_LIMIT)
+      st = limit(cx, g->text);
+    else if (g->key == OPT_ROOT)
+      st = say(cx, dg_data_root(cx, g->text));
   }
   const char *format = o->last[OPT_FORMAT];
   if (st == DG_OK && format && strcmp(format, "text") && strcmp(format, "json")) {
@@ -77,16 +83,27 @@ int command_check(dg_context *cx, const Options *o) {
   if (stage && p && (st == DG_OK || early)) {
     const char *text = NULL;
     size_t n = 0;
-    dg_emit_options e = {sizeof e, o->last[OPT_ENTRY], o->last[OPT_PRINT_AFTER], o->last[OPT_STOP_AFTER],
-                         given(o, OPT_TIME_PASSES), -1, NULL};
+    dg_emit_options e = {sizeof e,
+                         o->last[OPT_ENTRY],
+                         o->last[OPT_PRINT_AFTER],
+                         o->last[OPT_STOP_AFTER],
+                         given(o, OPT_TIME_PASSES),
+                         -1,
+                         NULL};
     dg_status made = say(cx, dg_emit(p, stage, &e, &text, &n));
     if (made == DG_OK) fwrite(text, 1, n, stdout);
     if (st == DG_OK) st = made;
-  } else if (st == DG_OK && (given(o, OPT_PRINT_AFTER) || given(o, OPT_TIME_PASSES) || given(o, OPT_STOP_AFTER))) {
+  } else if (st == DG_OK &&
+             (given(o, OPT_PRINT_AFTER) || given(o, OPT_TIME_PASSES) || given(o, OPT_STOP_AFTER))) {
     const char *text = NULL;
     size_t n = 0;
-    dg_emit_options e = {sizeof e, o->last[OPT_ENTRY], o->last[OPT_PRINT_AFTER], o->last[OPT_STOP_AFTER],
-                         given(o, OPT_TIME_PASSES), -1, NULL};
+    dg_emit_options e = {sizeof e,
+                         o->last[OPT_ENTRY],
+                         o->last[OPT_PRINT_AFTER],
+                         o->last[OPT_STOP_AFTER],
+                         given(o, OPT_TIME_PASSES),
+                         -1,
+                         NULL};
     st = say(cx, dg_emit(p, "log", &e, &text, &n));
     if (st == DG_OK) fwrite(text, 1, n, stdout);
   }
@@ -112,8 +129,10 @@ int command_fmt(dg_context *cx, const Options *o) {
   size_t n = 0;
   dg_emit_options e = {.size = sizeof e, .level = -1};
   dg_status made = dg_emit(p, "fmt", &e, &text, &n);
-  if (made == DG_OK) fwrite(text, 1, n, stdout);
-  else fputs(dg_diagnostics_text(p, o->color), stderr);
+  if (made == DG_OK)
+    fwrite(text, 1, n, stdout);
+  else
+    fputs(dg_diagnostics_text(p, o->color), stderr);
   dg_program_free(p);
   return (int)made;
 }

@@ -39,22 +39,30 @@ static const char *const limit_help[] = {
         NULL};
 
 static bool belongs(const struct Row *r, Command c) {
-  return strchr(r->commands, commands[c].letter) || (strchr(r->commands, '*') && strchr("ctep", commands[c].letter));
+  return strchr(r->commands, commands[c].letter) ||
+         (strchr(r->commands, '*') && strchr("ctep", commands[c].letter));
 }
 
 static void help_row(FILE *f, const struct Row *r) {
   char left[80];
-  int n = r->letter ? snprintf(left, sizeof left, "  -%c, ", r->letter) : snprintf(left, sizeof left, "      ");
+  int n =
+      r->letter ? snprintf(left, sizeof left, "  -%c, ", r->letter) : snprintf(left, sizeof left, "      ");
   snprintf(left + n, sizeof left - (size_t)n, r->arg ? "--%s=%s" : "--%s", r->name, r->arg);
-  if (strlen(left) > 30) fprintf(f, "%s\n%-32s%s\n", left, "", r->help);
-  else fprintf(f, "%-32s%s\n", left, r->help);
+  if (strlen(left) > 30)
+    fprintf(f, "%s\n%-32s%s\n", left, "", r->help);
+  else
+    fprintf(f, "%-32s%s\n", left, r->help);
 }
 
 void options_help(FILE *f) {
   fputs("usage: dgc [COMMAND] [OPTION]... MODEL.dg\n\n"
-        "Proves which parameters of a model will not train, and trains it as native code.\n\ncommands:\n", f);
-  for (int c = 0; c < CMD_COUNT; c++) fprintf(f, "  %-8s %-10s %s\n", commands[c].name, commands[c].args, commands[c].help);
-  static const struct { const char *title, *set; } part[] = {{"all commands", "*"}, {"check", "c"}, {"train, eval, predict", "tep"}};
+        "Proves which parameters of a model will not train, and trains it as native code.\n\ncommands:\n",
+        f);
+  for (int c = 0; c < CMD_COUNT; c++)
+    fprintf(f, "  %-8s %-10s %s\n", commands[c].name, commands[c].args, commands[c].help);
+  static const struct {
+    const char *title, *set;
+  } part[] = {{"all commands", "*"}, {"check", "c"}, {"train, eval, predict", "tep"}};
   for (int p = 0; p < 3; p++) {
     fprintf(f, "\noptions of %s:\n", part[p].title);
     for (int i = 0; i < OPT_COUNT; i++) {
@@ -64,9 +72,12 @@ void options_help(FILE *f) {
   }
   fputs("\n      --help[=limits|warnings]  this text; the named limits; the groups of -W\n"
         "      --version                 the versions of dgc and of its code generator\n\n"
-        "exit status: 0 fine (warnings included), 1 the program is rejected, 2 usage, 3 bad data or checkpoint, 4 the system\n"
-        "refused to read or write, 5 a limit, 6 no memory, 7 NaN or infinity in training, 9 a checkpoint of another program,\n"
-        "70 a defect of dgc, 130 interrupted after saving\n", f);
+        "exit status: 0 fine (warnings included), 1 the program is rejected, 2 usage, 3 bad data or "
+        "checkpoint, 4 the system\n"
+        "refused to read or write, 5 a limit, 6 no memory, 7 NaN or infinity in training, 9 a checkpoint of "
+        "another program,\n"
+        "70 a defect of dgc, 130 interrupted after saving\n",
+        f);
 }
 
 static void man_text(FILE *f, const char *s) {
@@ -77,11 +88,16 @@ static void man_text(FILE *f, const char *s) {
 }
 
 void options_man(FILE *f) {
-  fprintf(f, ".TH DGC 1 \"\" \"dgc %s\"\n.SH NAME\ndgc \\- static compiler for differentiable programs\n.SH SYNOPSIS\n"
-             ".B dgc\n[COMMAND] [OPTION]... MODEL.dg\n.SH DESCRIPTION\n"
-             "Proves which trainable parameters of a model will not learn, says why and where, and trains it as native code.\n"
-             ".SH COMMANDS\n", dg_version());
-  for (int c = 0; c < CMD_COUNT; c++) fprintf(f, ".TP\n.B %s %s\n%s\n", commands[c].name, commands[c].args, commands[c].help);
+  fprintf(f,
+          ".TH DGC 1 \"\" \"dgc %s\"\n.SH NAME\ndgc \\- static compiler for differentiable programs\n.SH "
+          "SYNOPSIS\n"
+          ".B dgc\n[COMMAND] [OPTION]... MODEL.dg\n.SH DESCRIPTION\n"
+          "Proves which trainable parameters of a model will not learn, says why and where, and trains it as "
+          "native code.\n"
+          ".SH COMMANDS\n",
+          dg_version());
+  for (int c = 0; c < CMD_COUNT; c++)
+    fprintf(f, ".TP\n.B %s %s\n%s\n", commands[c].name, commands[c].args, commands[c].help);
   fputs(".SH OPTIONS\n", f);
   for (int i = 0; i < OPT_COUNT; i++) {
     fputs(".TP\n.B ", f);
@@ -94,16 +110,20 @@ void options_man(FILE *f) {
     fputc('\n', f);
   }
   fputs(".SH LIMITS\n", f);
-  for (int i = 0; limit_help[i]; i += 3) fprintf(f, ".TP\n.B %s\n%s (%s)\n", limit_help[i], limit_help[i + 1], limit_help[i + 2]);
+  for (int i = 0; limit_help[i]; i += 3)
+    fprintf(f, ".TP\n.B %s\n%s (%s)\n", limit_help[i], limit_help[i + 1], limit_help[i + 2]);
 }
 
 static void help_limits(FILE *f) {
   fputs("limits (--limit NAME=VALUE):\n", f);
-  for (int i = 0; limit_help[i]; i += 3) fprintf(f, "  %-16s %s (%s)\n", limit_help[i], limit_help[i + 1], limit_help[i + 2]);
+  for (int i = 0; limit_help[i]; i += 3)
+    fprintf(f, "  %-16s %s (%s)\n", limit_help[i], limit_help[i + 1], limit_help[i + 2]);
 }
 
 static void help_warnings(FILE *f) {
-  static const struct { const char *name, *help; } group[] = {
+  static const struct {
+    const char *name, *help;
+  } group[] = {
 #define GROUP(id, name, parent, sev, help) {name, help},
 #define DIAG(code, fn, group, params, args, fmt)
 #include "base/diag.def"
@@ -111,7 +131,8 @@ static void help_warnings(FILE *f) {
 #undef DIAG
   };
   fputs("warning groups (-WGROUP, -Wno-GROUP, -Werror=GROUP; -Werror for all but hints):\n", f);
-  for (size_t i = 1; i < sizeof group / sizeof *group; i++) fprintf(f, "  %-24s %s\n", group[i].name, group[i].help);
+  for (size_t i = 1; i < sizeof group / sizeof *group; i++)
+    fprintf(f, "  %-24s %s\n", group[i].name, group[i].help);
 }
 
 enum { KEY_HELP = 1000, KEY_VERSION, KEY_MAN, KEY_FIRST };
@@ -142,14 +163,19 @@ static error_t read_one(int key, char *arg, struct argp_state *state) {
   }
   switch (key) {
   case KEY_HELP:
-    if (!arg) options_help(stdout);
-    else if (!strcmp(arg, "limits")) help_limits(stdout);
-    else if (!strcmp(arg, "warnings")) help_warnings(stdout);
-    else return wrong(r, "no help about '%s': limits or warnings", arg);
+    if (!arg)
+      options_help(stdout);
+    else if (!strcmp(arg, "limits"))
+      help_limits(stdout);
+    else if (!strcmp(arg, "warnings"))
+      help_warnings(stdout);
+    else
+      return wrong(r, "no help about '%s': limits or warnings", arg);
     r->status = DG_OK;
     return EINVAL;
   case KEY_VERSION:
-    printf("dgc %s%s%s\n", dg_version(), *dg_llvm_version() ? ", LLVM " : ", without native code", dg_llvm_version());
+    printf("dgc %s%s%s\n", dg_version(), *dg_llvm_version() ? ", LLVM " : ", without native code",
+           dg_llvm_version());
     r->status = DG_OK;
     return EINVAL;
   case KEY_MAN:
@@ -171,14 +197,17 @@ static error_t read_one(int key, char *arg, struct argp_state *state) {
   }
 }
 
-/* getopt's messages name the program by argv[0]; ours are enough, but an unknown option is told by argp itself. */
+/* getopt's messages name the program by argv[0]; ours are enough, but an unknown option is told by argp
+ * itself. */
 int options_read(int argc, char **argv, Options *o) {
   *o = (Options){.command = CMD_CHECK};
   o->given = calloc((size_t)argc + 1, sizeof *o->given);
   struct argp_option table[OPT_COUNT + 4] = {0};
   for (int i = 0; i < OPT_COUNT; i++)
-    table[i] = (struct argp_option){.name = rows[i].name, .key = rows[i].letter ? rows[i].letter : KEY_FIRST + i, .arg = rows[i].arg};
-  table[OPT_COUNT] = (struct argp_option){.name = "help", .key = KEY_HELP, .arg = "TOPIC", .flags = OPTION_ARG_OPTIONAL};
+    table[i] = (struct argp_option){
+        .name = rows[i].name, .key = rows[i].letter ? rows[i].letter : KEY_FIRST + i, .arg = rows[i].arg};
+  table[OPT_COUNT] =
+      (struct argp_option){.name = "help", .key = KEY_HELP, .arg = "TOPIC", .flags = OPTION_ARG_OPTIONAL};
   table[OPT_COUNT + 1] = (struct argp_option){.name = "version", .key = KEY_VERSION};
   table[OPT_COUNT + 2] = (struct argp_option){.name = "man", .key = KEY_MAN, .flags = OPTION_HIDDEN};
   const struct argp parser = {.options = table, .parser = read_one};
@@ -190,7 +219,8 @@ int options_read(int argc, char **argv, Options *o) {
   if (given(o, OPT_EXPLAIN)) o->command = CMD_EXPLAIN, o->subject = o->last[OPT_EXPLAIN];
   for (int i = 0; i < o->ngiven; i++)
     if (!belongs(&rows[o->given[i].key], o->command)) {
-      fprintf(stderr, "dgc: --%s is no option of 'dgc %s'\ntry 'dgc --help'\n", rows[o->given[i].key].name, commands[o->command].name);
+      fprintf(stderr, "dgc: --%s is no option of 'dgc %s'\ntry 'dgc --help'\n", rows[o->given[i].key].name,
+              commands[o->command].name);
       return DG_USAGE;
     }
   if (!o->subject) {
@@ -203,7 +233,8 @@ int options_read(int argc, char **argv, Options *o) {
     wrong(&r, "--color=%s: auto, always or never", when);
     return DG_USAGE;
   }
-  o->color = when && strcmp(when, "auto") ? !strcmp(when, "always") : isatty(STDERR_FILENO) && !getenv("NO_COLOR");
+  o->color =
+      when && strcmp(when, "auto") ? !strcmp(when, "always") : isatty(STDERR_FILENO) && !getenv("NO_COLOR");
   return -1;
 }
 
@@ -215,7 +246,8 @@ bool option_number(const Options *o, OptKey k, int64_t least, int64_t *out) {
   errno = 0;
   long long v = strtoll(o->last[k], &end, 10);
   if (errno || *end || end == o->last[k] || v < least) {
-    fprintf(stderr, "dgc: --%s=%s: a whole number of at least %lld is needed\n", rows[k].name, o->last[k], (long long)least);
+    fprintf(stderr, "dgc: --%s=%s: a whole number of at least %lld is needed\n", rows[k].name, o->last[k],
+            (long long)least);
     return false;
   }
   *out = v;

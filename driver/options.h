@@ -26,10 +26,11 @@ typedef struct Options {
   Given *given;        /* in order */
   int ngiven;
   const char *last[OPT_COUNT]; /* text of the last one given; "" for a switch */
-  bool color;          /* of diagnostics, after --color and the terminal */
+  bool color;                  /* of diagnostics, after --color and the terminal */
 } Options;
 
-/* Fills o from argv. Returns -1 to go on, or the exit status (help and version were printed, or the usage was wrong). */
+/* Fills o from argv. Returns -1 to go on, or the exit status (help and version were printed, or the usage was
+ * wrong). */
 int options_read(int argc, char **argv, Options *o);
 void options_release(Options *o);
 static inline bool given(const Options *o, OptKey k) { return o->last[k] != NULL; }

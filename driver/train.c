@@ -6,7 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t interrupted; /* the signal's number; the one global the language leaves no way around */
+static volatile sig_atomic_t
+    interrupted; /* the signal's number; the one global the language leaves no way around */
 
 static void on_signal(int sig) {
   if (interrupted) _exit(128 + sig); /* the second one does not wait */
@@ -44,10 +45,14 @@ static dg_status open_session(dg_context *cx, const Options *o, dg_program *p, d
   dg_session_options so;
   dg_session_options_init(&so);
   int64_t threads = 0, seed = 0, level = -1;
-  if (!option_number(o, OPT_THREADS, 1, &threads) || !option_number(o, OPT_SEED, 0, &seed) || !option_number(o, OPT_LEVEL, 0, &level))
+  if (!option_number(o, OPT_THREADS, 1, &threads) || !option_number(o, OPT_SEED, 0, &seed) ||
+      !option_number(o, OPT_LEVEL, 0, &level))
     return DG_USAGE;
   if (level > 3 || threads > 256 || seed > INT32_MAX) {
-    fprintf(stderr, "dgc: %s is too large\n", level > 3 ? "--opt-level" : threads > 256 ? "--threads" : "--seed");
+    fprintf(stderr, "dgc: %s is too large\n",
+            level > 3       ? "--opt-level"
+            : threads > 256 ? "--threads"
+                            : "--seed");
     return DG_USAGE;
   }
   so.threads = (int)threads, so.seed = (uint32_t)seed, so.level = (int)level;
@@ -68,7 +73,8 @@ typedef struct Show {
 static int show(void *user, const dg_progress *g) {
   Show *w = user;
   char line[1024];
-  if (!w->quiet && (g->at != DG_AT_STEP || (w->terminal && (g->seconds - w->shown > 0.1 || g->batch == g->batches)))) {
+  if (!w->quiet &&
+      (g->at != DG_AT_STEP || (w->terminal && (g->seconds - w->shown > 0.1 || g->batch == g->batches)))) {
     if (w->drawn) fputs("\r\033[K", stdout);
     w->drawn = g->at == DG_AT_STEP;
     w->shown = g->at == DG_AT_STEP ? g->seconds : 0;
@@ -85,9 +91,10 @@ static void summary(dg_program *p, dg_session *s, const char *step) {
   dg_facts f;
   fputs(dg_report(p), stdout);
   if (dg_session_facts(s, step, &f) != DG_OK) return;
-  printf("%lld trainable numbers; %.1f KiB of step memory; %lld kernels, %.2f MFLOP a step; compiled in %.0f ms for %s, %d thread%s\n",
-         (long long)f.parameters, (double)f.arena_bytes / 1024, (long long)f.kernels, f.flops * 1e-6, f.compile_ms, f.isa, f.threads,
-         f.threads == 1 ? "" : "s");
+  printf("%lld trainable numbers; %.1f KiB of step memory; %lld kernels, %.2f MFLOP a step; compiled in %.0f "
+         "ms for %s, %d thread%s\n",
+         (long long)f.parameters, (double)f.arena_bytes / 1024, (long long)f.kernels, f.flops * 1e-6,
+         f.compile_ms, f.isa, f.threads, f.threads == 1 ? "" : "s");
 }
 
 int command_train(dg_context *cx, const Options *o) {
@@ -95,7 +102,8 @@ int command_train(dg_context *cx, const Options *o) {
   dg_session *s = NULL;
   dg_train_options to;
   dg_train_options_init(&to);
-  if (!option_number(o, OPT_EPOCHS, 1, &to.epochs) || !option_number(o, OPT_BATCH, 1, &to.batch) || !option_number(o, OPT_STEPS, 1, &to.steps))
+  if (!option_number(o, OPT_EPOCHS, 1, &to.epochs) || !option_number(o, OPT_BATCH, 1, &to.batch) ||
+      !option_number(o, OPT_STEPS, 1, &to.steps))
     return DG_USAGE;
   dg_status st = check_subject(cx, o, &p);
   if (st == DG_OK) st = open_session(cx, o, p, &s);
@@ -127,7 +135,8 @@ int command_eval(dg_context *cx, const Options *o) {
   for (int kind = DG_LOSS; st == DG_OK && kind <= DG_METRIC; kind++)
     for (int i = 0; i < dg_name_count(p, (dg_kind)kind); i++) {
       double v;
-      if (dg_value(s, dg_name_at(p, (dg_kind)kind, i), &v) == DG_OK) printf("%s %.6g\n", dg_name_at(p, (dg_kind)kind, i), v);
+      if (dg_value(s, dg_name_at(p, (dg_kind)kind, i), &v) == DG_OK)
+        printf("%s %.6g\n", dg_name_at(p, (dg_kind)kind, i), v);
     }
   dg_session_free(s);
   dg_program_free(p);

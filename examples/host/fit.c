@@ -1,9 +1,8 @@
 /* A C program that trains a model inside itself: no Python, no files, no other library than libdgc.
  *
- * The model is text. Its weight passes through a C function of ours; the text says what its derivative is, so it trains.
- * build: cc fit.c $(pkg-config --cflags --libs dgc) -lm */
+ * The model is text. Its weight passes through a C function of ours; the text says what its derivative is, so
+ * it trains. build: cc fit.c $(pkg-config --cflags --libs dgc) -lm */
 #include <dg/dg.h>
-
 #include <stdio.h>
 #include <string.h>
 
@@ -62,10 +61,12 @@ int main(void) {
   if (failed(cx, "session", dg_session_new(program, NULL, &session))) goto out;
 
   dg_array ax = {DG_F32, 2, {ROWS, 1}, x}, ay = {DG_F32, 2, {ROWS, 1}, y};
-  if (failed(cx, "bind", dg_bind(session, "x", &ax)) || failed(cx, "bind", dg_bind(session, "y", &ay))) goto out;
+  if (failed(cx, "bind", dg_bind(session, "x", &ax)) || failed(cx, "bind", dg_bind(session, "y", &ay)))
+    goto out;
   double first = 0, loss = 0;
   for (int i = 0; i < 300; i++) {
-    if (failed(cx, "step", dg_step(session, "fit")) || failed(cx, "loss", dg_value(session, "mse", &loss))) goto out;
+    if (failed(cx, "step", dg_step(session, "fit")) || failed(cx, "loss", dg_value(session, "mse", &loss)))
+      goto out;
     if (i == 0) first = loss;
   }
   printf("loss %.4f -> %.6f\n", first, loss);
@@ -75,7 +76,8 @@ int main(void) {
   if (failed(cx, "bind", dg_bind(session, "x", &aat)) || failed(cx, "predict", dg_predict(session)) ||
       failed(cx, "read", dg_read(session, "line", &line)))
     goto out;
-  printf("line(0) = %.2f, line(2) = %.2f\n", (double)((float *)line.data)[0], (double)((float *)line.data)[1]);
+  printf("line(0) = %.2f, line(2) = %.2f\n", (double)((float *)line.data)[0],
+         (double)((float *)line.data)[1]);
   status = loss < 1e-3 ? 0 : 1;
 out:
   dg_session_free(session);

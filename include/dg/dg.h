@@ -11,16 +11,16 @@
  *
  * Nothing here prints, exits, or installs handlers. C99; no other header of the project is needed.
  *
- * Ownership. What a dg_*_new or dg_check_* gives is released by the matching dg_*_free; NULL may be freed. A session keeps
- *   its program alive, a program its context: free them in any order. Text and pointers returned live as long as the object
- *   they were asked of, unless said otherwise. Buffers given to dg_bind stay yours and must live until the next dg_bind of
- *   that name or dg_session_free.
- * Shapes. Tensors are dense and row-major, outermost extent first. f32 and f64 are IEEE; i32, i64 signed; bool is an int32_t
- *   of 0 or 1. Subnormal numbers count as zero.
- * Errors. Every call that can fail returns a dg_status; dg_error gives one line about the last failure of that context.
- *   After DG_INTERNAL or DG_NO_MEMORY the object the call was about can only be freed.
- * Threads. A context and everything made from it belong to one thread at a time. Different contexts are independent.
- *   A session runs its kernels on its own threads (dg_session_options.threads); results do not depend on their number. */
+ * Ownership. What a dg_*_new or dg_check_* gives is released by the matching dg_*_free; NULL may be freed. A
+ * session keeps its program alive, a program its context: free them in any order. Text and pointers returned
+ * live as long as the object they were asked of, unless said otherwise. Buffers given to dg_bind stay yours
+ * and must live until the next dg_bind of that name or dg_session_free. Shapes. Tensors are dense and
+ * row-major, outermost extent first. f32 and f64 are IEEE; i32, i64 signed; bool is an int32_t of 0 or 1.
+ * Subnormal numbers count as zero. Errors. Every call that can fail returns a dg_status; dg_error gives one
+ * line about the last failure of that context. After DG_INTERNAL or DG_NO_MEMORY the object the call was
+ * about can only be freed. Threads. A context and everything made from it belong to one thread at a time.
+ * Different contexts are independent. A session runs its kernels on its own threads
+ * (dg_session_options.threads); results do not depend on their number. */
 #ifndef DG_DG_H
 #define DG_DG_H
 
@@ -42,16 +42,17 @@ extern "C" {
 /* Also the exit statuses of the dgc command. */
 typedef enum {
   DG_OK = 0,
-  DG_REJECTED = 1,   /* the program was rejected, or what was asked does not fit it: see diagnostics, dg_error */
-  DG_USAGE = 2,      /* the API or the command line was used wrongly */
-  DG_BAD_DATA = 3,   /* a data or checkpoint file is invalid */
-  DG_IO = 4,         /* the system refused to read or write */
-  DG_LIMIT = 5,      /* a named limit was exceeded */
+  DG_REJECTED =
+      1,        /* the program was rejected, or what was asked does not fit it: see diagnostics, dg_error */
+  DG_USAGE = 2, /* the API or the command line was used wrongly */
+  DG_BAD_DATA = 3, /* a data or checkpoint file is invalid */
+  DG_IO = 4,       /* the system refused to read or write */
+  DG_LIMIT = 5,    /* a named limit was exceeded */
   DG_NO_MEMORY = 6,
   DG_NON_FINITE = 7, /* training met a NaN or an infinity */
   DG_SELF_CHECK = 8,
-  DG_MISMATCH = 9,   /* a checkpoint of another program */
-  DG_INTERNAL = 70   /* a defect of dgc */
+  DG_MISMATCH = 9, /* a checkpoint of another program */
+  DG_INTERNAL = 70 /* a defect of dgc */
 } dg_status;
 
 typedef struct dg_context dg_context;
@@ -84,23 +85,24 @@ typedef struct dg_array {
   int64_t extent[8];
   void *data;
 } dg_array;
-/* A host function for `extern fn NAME`: reads in[0..n-1], fills out->data, returns 0 for success. It must be pure: the same
- * inputs give the same output. Called on the thread that called dg_step. */
+/* A host function for `extern fn NAME`: reads in[0..n-1], fills out->data, returns 0 for success. It must be
+ * pure: the same inputs give the same output. Called on the thread that called dg_step. */
 typedef int dg_host_fn(void *user, const dg_array *in, int n, dg_array *out);
 DG_API DG_MUST_USE dg_status dg_register(dg_context *cx, const char *name, dg_host_fn *fn, void *user);
 
 /* ---- program: a text, checked ---- */
 
-/* Both always give a program when they return DG_OK or DG_REJECTED: it carries the diagnostics. Warnings (a parameter that
- * will not learn is one) leave the status DG_OK. `name` is shown in messages; imports are looked up beneath its folder. */
+/* Both always give a program when they return DG_OK or DG_REJECTED: it carries the diagnostics. Warnings (a
+ * parameter that will not learn is one) leave the status DG_OK. `name` is shown in messages; imports are
+ * looked up beneath its folder. */
 DG_API DG_MUST_USE dg_status dg_check_file(dg_context *cx, const char *path, dg_program **out);
-DG_API DG_MUST_USE dg_status dg_check_source(dg_context *cx, const char *name, const char *text, size_t length,
-                                             dg_program **out);
+DG_API DG_MUST_USE dg_status dg_check_source(dg_context *cx, const char *name, const char *text,
+                                             size_t length, dg_program **out);
 DG_API void dg_program_free(dg_program *p);
 
 typedef enum { DG_SEV_NOTE = 1, DG_SEV_WARNING = 2, DG_SEV_ERROR = 3 } dg_severity;
 typedef struct dg_place {
-  const char *file; /* "" when there is no place */
+  const char *file;              /* "" when there is no place */
   uint32_t line, column;         /* from 1; columns count characters */
   uint32_t end_line, end_column; /* just behind the last character */
   uint32_t byte, end_byte;
@@ -112,12 +114,12 @@ typedef struct dg_diagnostic {
   const char *message; /* the headline */
   const char *help;    /* "" when there is none */
   dg_place place;
-  int subjects;                /* parameters it is about, by path: "net.fc1.w" */
+  int subjects; /* parameters it is about, by path: "net.fc1.w" */
   const char *const *subject;
-  int edits;                   /* replacing text of edit_place[i] by edit_text[i] mends it */
+  int edits; /* replacing text of edit_place[i] by edit_text[i] mends it */
   const dg_place *edit_place;
   const char *const *edit_text;
-  int notes;                   /* further places with their text: the cut, the update list ... */
+  int notes; /* further places with their text: the cut, the update list ... */
   const dg_place *note_place;
   const char *const *note_text;
   const char *rendered; /* as the command prints it, with source lines, without colour */
@@ -136,39 +138,41 @@ DG_API const char *dg_name_at(const dg_program *p, dg_kind kind, int i); /* NULL
 /* Rows of `--report=table` as text: one line a parameter. */
 DG_API const char *dg_report(dg_program *p);
 typedef struct dg_emit_options {
-  uint32_t size;           /* sizeof(dg_emit_options) */
-  const char *entry;       /* a train step, "eval", "predict" or "init"; NULL: the first train step, else predict */
+  uint32_t size;     /* sizeof(dg_emit_options) */
+  const char *entry; /* a train step, "eval", "predict" or "init"; NULL: the first train step, else predict */
   const char *print_after; /* pass name, "all" or "changed": graphs are put before the text */
   const char *stop_after;  /* pass name */
   int time_passes;         /* 1: a table of times before the text */
   int level;               /* of optimisation by LLVM, -1: default */
   const char *isa;
 } dg_emit_options;
-/* Text of a stage: tokens ast fmt graph grad step opt kernels plan llvm asm; obj gives bytes; log: only what print_after and
- * time_passes ask for. Stages from opt on need values for all dims (dg_define). */
-DG_API DG_MUST_USE dg_status dg_emit(dg_program *p, const char *stage, const dg_emit_options *options, const char **text,
-                                     size_t *length);
+/* Text of a stage: tokens ast fmt graph grad step opt kernels plan llvm asm; obj gives bytes; log: only what
+ * print_after and time_passes ask for. Stages from opt on need values for all dims (dg_define). */
+DG_API DG_MUST_USE dg_status dg_emit(dg_program *p, const char *stage, const dg_emit_options *options,
+                                     const char **text, size_t *length);
 
 /* ---- session: a program with parameters and native code ---- */
 
 typedef struct dg_session_options {
-  uint32_t size;          /* sizeof(dg_session_options) */
-  int threads;            /* 0: as many as the machine has cores */
-  uint32_t seed;          /* of initial values, noise and shuffling */
-  int interpret;          /* 1: the reference interpreter instead of native code (same bits, slow) */
-  int level;              /* of optimisation by LLVM, 0..3; -1: the default */
-  const char *isa;        /* "avx512", "avx2"; NULL: the best this CPU has */
-  int check_finite;       /* 1: a step whose loss is NaN or infinite fails with DG_NON_FINITE */
+  uint32_t size;    /* sizeof(dg_session_options) */
+  int threads;      /* 0: as many as the machine has cores */
+  uint32_t seed;    /* of initial values, noise and shuffling */
+  int interpret;    /* 1: the reference interpreter instead of native code (same bits, slow) */
+  int level;        /* of optimisation by LLVM, 0..3; -1: the default */
+  const char *isa;  /* "avx512", "avx2"; NULL: the best this CPU has */
+  int check_finite; /* 1: a step whose loss is NaN or infinite fails with DG_NON_FINITE */
 } dg_session_options;
 /* Fills in the defaults. */
 DG_API void dg_session_options_init(dg_session_options *o);
 
 /* options may be NULL. Dim symbols not bound by dg_define are bound by the buffers given to dg_bind. */
-DG_API DG_MUST_USE dg_status dg_session_new(dg_program *p, const dg_session_options *options, dg_session **out);
+DG_API DG_MUST_USE dg_status dg_session_new(dg_program *p, const dg_session_options *options,
+                                            dg_session **out);
 DG_API void dg_session_free(dg_session *s);
 
-/* Binds an input to your buffer, which is read at each step or prediction. Its extents must fit the declared type; symbols
- * take their values from them, and the same symbol must get the same value from all inputs an entry reads. */
+/* Binds an input to your buffer, which is read at each step or prediction. Its extents must fit the declared
+ * type; symbols take their values from them, and the same symbol must get the same value from all inputs an
+ * entry reads. */
 DG_API DG_MUST_USE dg_status dg_bind(dg_session *s, const char *input, const dg_array *array);
 /* One training step of `train NAME`: losses, gradients and updates. A failed step changes nothing. */
 DG_API DG_MUST_USE dg_status dg_step(dg_session *s, const char *name);
@@ -177,8 +181,8 @@ DG_API DG_MUST_USE dg_status dg_predict(dg_session *s);
 DG_API DG_MUST_USE dg_status dg_evaluate(dg_session *s);
 /* A scalar loss or metric of the last dg_step or dg_evaluate. */
 DG_API DG_MUST_USE dg_status dg_value(dg_session *s, const char *name, double *out);
-/* An output of the last dg_predict, or a parameter or state by path. `data` belongs to the session and is valid until the
- * next call that runs or loads. */
+/* An output of the last dg_predict, or a parameter or state by path. `data` belongs to the session and is
+ * valid until the next call that runs or loads. */
 DG_API DG_MUST_USE dg_status dg_read(dg_session *s, const char *name, dg_array *out);
 /* Copies array->data into a parameter or state of the same shape. */
 DG_API DG_MUST_USE dg_status dg_write(dg_session *s, const char *path, const dg_array *array);
@@ -189,7 +193,8 @@ DG_API DG_MUST_USE dg_status dg_load(dg_session *s, const char *path, int weight
 
 /* ---- training over data sets, as `dgc train` does ---- */
 
-/* Feeds an input from a file (IDX, npy, csv; .gz too). `set` is "train" or "test"; `column` is for csv ("" or NULL: all). */
+/* Feeds an input from a file (IDX, npy, csv; .gz too). `set` is "train" or "test"; `column` is for csv ("" or
+ * NULL: all). */
 DG_API DG_MUST_USE dg_status dg_data(dg_session *s, const char *set, const char *input, const char *path,
                                      const char *column);
 typedef struct dg_progress {
@@ -197,30 +202,33 @@ typedef struct dg_progress {
   const char *step;      /* name of the train step */
   int64_t epoch, epochs; /* from 1 */
   int64_t batch, batches;
-  double seconds;        /* since the epoch began (STEP, EPOCH) or training began (END) */
-  double loss;           /* running mean of the epoch */
-  int values;            /* EPOCH: name, value on training data (NaN: not measured) and on test data (NaN: no test data) */
+  double seconds; /* since the epoch began (STEP, EPOCH) or training began (END) */
+  double loss;    /* running mean of the epoch */
+  int values; /* EPOCH: name, value on training data (NaN: not measured) and on test data (NaN: no test data)
+               */
   const char *const *value_name;
   const double *train_value, *test_value;
 } dg_progress;
 /* Return nonzero to stop after the current step. */
 typedef int dg_progress_fn(void *user, const dg_progress *progress);
 typedef struct dg_train_options {
-  uint32_t size;       /* sizeof(dg_train_options) */
-  const char *step;    /* NULL: every train step of the file, in text order, in each round */
-  int64_t epochs;      /* 0: as the train block says, else 1 */
-  int64_t batch;       /* 0: as the train block says, else all rows */
-  int64_t steps;       /* 0: as the train block says; stops after so many steps */
-  const char *save;    /* NULL: nothing is saved; else after each epoch and at the end */
+  uint32_t size;    /* sizeof(dg_train_options) */
+  const char *step; /* NULL: every train step of the file, in text order, in each round */
+  int64_t epochs;   /* 0: as the train block says, else 1 */
+  int64_t batch;    /* 0: as the train block says, else all rows */
+  int64_t steps;    /* 0: as the train block says; stops after so many steps */
+  const char *save; /* NULL: nothing is saved; else after each epoch and at the end */
   dg_progress_fn *progress;
   void *user;
 } dg_train_options;
 DG_API void dg_train_options_init(dg_train_options *o);
 /* DG_OK also when the callback stopped it: *stopped says so (may be NULL). */
 DG_API DG_MUST_USE dg_status dg_train(dg_session *s, const dg_train_options *options, int *stopped);
-/* Opens the data and compiles what dg_train will run, so that dg_session_facts can tell of it first. Optional. */
+/* Opens the data and compiles what dg_train will run, so that dg_session_facts can tell of it first.
+ * Optional. */
 DG_API DG_MUST_USE dg_status dg_train_prepare(dg_session *s, const dg_train_options *options);
-/* One line of text about g, at most `width` characters, NUL-terminated; returns 0 when there is nothing to say. */
+/* One line of text about g, at most `width` characters, NUL-terminated; returns 0 when there is nothing to
+ * say. */
 DG_API int dg_progress_line(const dg_progress *g, int width, char *text, size_t capacity);
 /* Losses and metrics over a whole data set ("train" or "test"), exactly, last batch included. */
 DG_API DG_MUST_USE dg_status dg_evaluate_set(dg_session *s, const char *set, int64_t batch);
@@ -229,12 +237,13 @@ DG_API DG_MUST_USE dg_status dg_predict_set(dg_session *s, const char *set);
 
 /* Facts about a compiled entry, compiled now if it has not been: for summaries. */
 typedef struct dg_facts {
-  int64_t parameters;    /* trainable numbers */
-  int64_t arena_bytes;   /* of the entry's values */
+  int64_t parameters;  /* trainable numbers */
+  int64_t arena_bytes; /* of the entry's values */
   int64_t kernels;
-  double flops;          /* of one step: products and convolutions counted as 2 a multiply-add, one for other arithmetic */
-  double compile_ms;     /* from checked program to callable code */
-  const char *isa;       /* "avx512", "avx2", "interpreter" */
+  double flops;      /* of one step: products and convolutions counted as 2 a multiply-add, one for other
+                        arithmetic */
+  double compile_ms; /* from checked program to callable code */
+  const char *isa;   /* "avx512", "avx2", "interpreter" */
   int threads;
 } dg_facts;
 DG_API DG_MUST_USE dg_status dg_session_facts(dg_session *s, const char *entry, dg_facts *out);
