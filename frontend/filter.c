@@ -245,8 +245,19 @@ static int close_bracket(Filter *f, uint32_t i, int kind) {
     if (kind == TOK_RBRACE && f->swallowed) return -1;
     if (!f->panic && reader_may_report(f->r)) {
       Span at = span_at(f, i);
-      diag_closes_nothing(f->r->diags, at, reader_text(f->r, at.lo, at.hi));
+      Diag *g = diag_closes_nothing(f->r->diags, at, reader_text(f->r, at.lo, at.hi));
       f->muted = true;
+      /* `f(x]` at the end of its line: the wrong one of two keys */
+      int next = kind_at(f, i + 1);
+      if (kind != TOK_RBRACE && in_round(f) &&
+          (raw(f, i + 1)->newline || next == TOK_END || next == TOK_EOS || next == TOK_RBRACE)) {
+        Span open = span_at(f, filter_bracket(f));
+        diag_label(g, open, "'" STRF "' is open", STRA(reader_text(f->r, open.lo, open.hi)));
+        while (is_head(top(f)->kind)) pop(f);
+        kind = top(f)->kind == OPEN_PAREN ? TOK_RPAR : TOK_RBRACKET;
+        pop(f);
+        return kind;
+      }
     }
     return -1;
   }
@@ -329,7 +340,6 @@ static int hand_over_end(Filter *f, Span *at) {
 }
 
 static int stop(Filter *f, Span *at) {
-  f->stopped = true;
   at->file = f->r->file;
   at->lo = at->hi = f->last_at.hi;
   return f->last = TOK_END;
@@ -345,6 +355,14 @@ static bool line_ends(Filter *f, uint32_t i) {
       (token_binary(f->last) || f->last == TOK_NOT || f->last == TOK_SET || f->last == TOK_ASSIGN))
     return true;
   return !more && !goes_on(kind);
+}
+
+static void too_deep(Filter *f, uint32_t i) {
+  Diag *g = diag_limit(f->r->diags, span_at(f, i), "brackets are nested too deeply", "nesting",
+                       f->r->limits->nesting);
+  diag_status(g, ST_LIMIT);
+  f->file->errors = true;
+  f->stopped = true;
 }
 
 /* After an error: skips to the end of the statement, balanced. True when the end was consumed, so that an end
@@ -398,19 +416,14 @@ static bool skip(Filter *f) {
     }
     default: note_head(f, i, kind); break;
     }
-    if (f->depth > f->r->limits->nesting) return true;
+    if (f->depth > f->r->limits->nesting) {
+      too_deep(f, i);
+      return true;
+    }
     f->last = kind;
     f->last_wild = false;
     f->last_at = span_at(f, i);
   }
-}
-
-static int too_deep(Filter *f, uint32_t i, Span *at) {
-  Diag *g = diag_limit(f->r->diags, span_at(f, i), "brackets are nested too deeply", "nesting",
-                       f->r->limits->nesting);
-  diag_status(g, ST_LIMIT);
-  f->file->errors = true;
-  return stop(f, at);
 }
 
 int filter_next(Filter *f, Span *at) {
@@ -420,6 +433,7 @@ int filter_next(Filter *f, Span *at) {
     bool end = skip(f);
     if (end || kind_at(f, f->next) == TOK_RBRACE) drop_statement(f);
     f->panic = false;
+    if (f->stopped) return stop(f, at);
     if (end) return hand_over_end(f, at);
   }
   for (;;) {
@@ -503,7 +517,10 @@ int filter_next(Filter *f, Span *at) {
       break;
     default: note_head(f, i, kind); break;
     }
-    if (f->depth > f->r->limits->nesting) return too_deep(f, i, at);
+    if (f->depth > f->r->limits->nesting) {
+      too_deep(f, i);
+      return stop(f, at);
+    }
     bool mark_ends = f->mark && kind == TOK_RBRACKET;
     hand_over(f, i, kind, at);
     if (mark_ends) f->mark = false, f->start = true;
@@ -514,6 +531,7 @@ int filter_next(Filter *f, Span *at) {
 /* ---- errors ---- */
 
 void filter_error(Filter *f) {
+  if (f->r->reported > f->r->limits->errors) f->stopped = true; /* nobody would see more of them */
   f->file->errors = true;
   f->error_first = f->first;
   f->mark = false;
