@@ -298,6 +298,50 @@ START_TEST(single_byte_changes) {
 }
 END_TEST
 
+/* 20,000 files with a few changes each, lengths included: accepted with tensors inside the file, or refused
+ * with a reason. */
+static uint32_t dice(uint32_t *x) { return *x = *x * 1664525 + 1013904223, *x >> 8; }
+START_TEST(mutations) {
+  Bytes good = good_file();
+  uint32_t x = 4711;
+  int accepted = 0;
+  for (int k = 0; k < 20000; k++) {
+    size_t n = good.n;
+    char *p = malloc(n + 8);
+    memcpy(p, good.p, n);
+    for (uint32_t c = 1 + dice(&x) % 3; c > 0 && n > 0; c--) {
+      size_t at = dice(&x) % n;
+      switch (dice(&x) % 6) {
+      case 0: n = dice(&x) % 4 ? n - 1 : at; break;
+      case 1: p[at] = (char)dice(&x); break;
+      case 2: p[dice(&x) % 8 % n] ^= (char)(1 << dice(&x) % 8); break;
+      case 3: p[at] = "\"{}[]:, 0918\\u"[dice(&x) % 15]; break;
+      case 4:
+        memmove(p + at, p + at + 1, n - at - 1), n--;
+        break; /* shorter inside: the length no longer fits */
+      case 5:
+        if (n < good.n + 8) p[n++] = (char)dice(&x);
+        break;
+      }
+    }
+    p = realloc(p, n ? n : 1);
+    Room room = {0};
+    SafeFile f;
+    SafeError err;
+    SafeResult r = parse((Bytes){p, n}, &room, &f, &err);
+    if (r == SAFE_NO_MEMORY || (r == SAFE_BAD && (!err.what[0] || err.at > n))) ck_abort_msg("round %d", k);
+    for (size_t i = 0; r == SAFE_OK && i < f.tensors; i++)
+      if (f.tensor[i].lo > f.tensor[i].hi || f.tensor[i].hi > f.data_bytes)
+        ck_abort_msg("round %d, tensor %zu", k, i);
+    accepted += r == SAFE_OK;
+    room_free(&room);
+    free(p);
+  }
+  ck_assert(accepted > 100 && accepted < 19900);
+  free(good.p);
+}
+END_TEST
+
 START_TEST(out_of_memory) {
   Bytes b = good_file();
   for (size_t fail_at = 1;; fail_at++) {
@@ -378,5 +422,5 @@ START_TEST(xxh64_known_answers) {
 END_TEST
 
 UNIT_MAIN(UNIT("safetensors", faults, length_field, round_trip, foreign_files, truncation,
-               single_byte_changes, out_of_memory, layout_refuses, many_tensors),
+               single_byte_changes, mutations, out_of_memory, layout_refuses, many_tensors),
           UNIT("sum", xxh64_known_answers))
