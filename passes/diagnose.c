@@ -1,0 +1,131 @@
+/* Verdicts per loss, then one headline per parameter. The order of headlines is the contract's: owned twice; dead flow over
+ * all steps that own it; rule; unowned. Dead in one owner and open in another is healthy. */
+#include "passes/diagnose.h"
+
+static void add_view(Diagnose *x, const TrainStep *step, const Graph *g, NodeId loss, Str name) {
+  View v = {.step = step, .g = g, .loss = name, .reach = reach_from(g, loss, &x->sets, x->arena)};
+  v.param = ARENA_ARRAY(x->arena, Verdict, x->p->leaf.n);
+  for (uint32_t i = 0; i < x->p->leaf.n; i++) v.param[i].at = v.param[i].why = NO_NODE;
+  for (uint32_t i = 0; i < g->node.n; i++) {
+    if (g->node.at[i].op != OP_LEAF) continue;
+    Verdict *p = &v.param[graph_attr(g, (NodeId){i})[0]];
+    Flow flow = !v.reach.reads[i] ? FLOW_UNREACHABLE : v.reach.open[i] ? FLOW_OPEN : FLOW_CUT;
+    if (flow == FLOW_CUT) p->cause = sets_union(&x->sets, p->cause, v.reach.cause[i]);
+    if (flow > p->flow || (flow == p->flow && (!node_ok(p->at) || v.reach.far[i] < v.reach.far[p->at.i]))) p->at = (NodeId){i};
+    if (flow > p->flow) p->flow = flow;
+  }
+  if (step)
+    for (uint32_t i = 0; i < step->owned.n; i++) v.param[step->owned.at[i].param.i].rule = RULE_MOVES;
+  VEC_PUSH(x->arena, &x->view, v);
+}
+
+/* Leaves that an `after` block assigns. */
+static void assigned(Diagnose *x) {
+  const Program *p = x->p;
+  x->assigned = ARENA_ARRAY(x->arena, bool, p->leaf.n);
+  for (uint32_t e = 0; e < p->entry.n; e++) {
+    const Graph *g = p->entry.at[e].graph;
+    for (uint32_t i = 0; g && p->entry.at[e].kind == ENTRY_AFTER && i < g->root.n; i++)
+      if (g->root.at[i].kind == ROOT_ASSIGN) x->assigned[g->root.at[i].leaf.i] = true;
+  }
+}
+
+/* The parameters of an instance that nobody calls are one cause. */
+static uint64_t unused_key(const Leaf *leaf, LeafId id) {
+  return leaf->made_at.file ? (uint64_t)leaf->made_at.file << 40 | (uint64_t)leaf->made_at.lo << 1 | 1 : (uint64_t)id.i << 1;
+}
+
+/* Over the views that own it (all views when none does): the view with the weakest verdict speaks for the parameter. */
+static Finding headline(Diagnose *x, LeafId id) {
+  const Leaf *leaf = program_leaf_at(x->p, id);
+  Finding f = {.param = id, .head = HEAD_HEALTHY};
+  if (leaf->frozen) {
+    f.head = sinks_of(x, id) ? HEAD_SILENT : HEAD_FROZEN_UNUSED;
+    return f;
+  }
+  bool steps = x->p->train.n > 0;
+  for (uint32_t i = 0; i < x->view.n; i++) f.owners += x->view.at[i].param[id.i].rule != RULE_NONE;
+  if (!f.owners && x->assigned[id.i]) {
+    f.head = HEAD_SILENT;
+    return f;
+  }
+  if (f.owners > 1) {
+    f.head = HEAD_OWNED_TWICE;
+    for (uint32_t i = x->view.n; i-- > 0;) {
+      if (x->view.at[i].param[id.i].rule == RULE_NONE) continue;
+      f.key = f.key * 1024 + i + 1;
+      f.view = i;
+    }
+    return f;
+  }
+  bool found = false;
+  for (uint32_t i = 0; i < x->view.n; i++) {
+    const Verdict *v = &x->view.at[i].param[id.i];
+    if (f.owners && v->rule == RULE_NONE) continue;
+    if (!found || v->flow > x->view.at[f.view].param[id.i].flow) f.view = i;
+    found = true;
+  }
+  if (!found) { /* no loss at all: nothing trains, but what nobody reads is still unused */
+    if (!sinks_of(x, id)) f.head = HEAD_UNUSED;
+    f.key = unused_key(leaf, id);
+    return f;
+  }
+  const View *view = &x->view.at[f.view];
+  const Verdict *v = &view->param[id.i];
+  Flow flow = v->flow;
+  if (flow <= FLOW_UNREACHABLE) flow = sinks_of(x, id) ? FLOW_UNREACHABLE : FLOW_UNUSED;
+  switch (flow) {
+  case FLOW_UNUSED:
+    f.head = HEAD_UNUSED;
+    f.key = unused_key(leaf, id);
+    return f;
+  case FLOW_UNREACHABLE:
+    f.head = HEAD_UNREACHABLE;
+    f.key = (uint64_t)sinks_of(x, id) << 20 | (uint64_t)f.view << 1 | (f.owners > 0);
+    return f;
+  case FLOW_CUT:
+    f.head = HEAD_CUT;
+    f.key = (uint64_t)v->cause << 20 | (uint64_t)f.view << 1 | (f.owners > 0);
+    return f;
+  case FLOW_OPEN: break;
+  }
+  if (!f.owners) {
+    f.head = steps ? HEAD_UNOWNED : HEAD_HEALTHY;
+    f.key = f.view;
+  } else if (v->rule == RULE_IDLE || v->rule == RULE_DRIFTS) {
+    uint32_t group = 0;
+    for (uint32_t i = 0; i < view->step->owned.n; i++)
+      if (leaf_eq(view->step->owned.at[i].param, id)) group = view->step->owned.at[i].group;
+    f.head = v->rule == RULE_IDLE ? HEAD_IDLE : HEAD_DRIFTS;
+    f.key = (uint64_t)group << 20 | f.view;
+  }
+  return f;
+}
+
+void diagnose_run(Diagnose *x) {
+  const Program *p = x->p;
+  sets_init(&x->sets, x->arena);
+  assigned(x);
+  for (uint32_t i = 0; i < p->train.n; i++) {
+    const TrainStep *t = &p->train.at[i];
+    const Graph *g = t->entry < p->entry.n ? p->entry.at[t->entry].graph : NULL;
+    if (g && node_ok(t->loss)) add_view(x, t, g, t->loss, names_str(p->names, t->loss_name));
+  }
+  if (!p->train.n) {
+    const Graph *g = program_graph(p, ENTRY_EVAL, (Sym){0});
+    for (uint32_t i = 0; g && i < g->root.n; i++)
+      if (g->root.at[i].kind == ROOT_LOSS) add_view(x, NULL, g, g->root.at[i].node, names_str(p->names, g->root.at[i].name));
+  }
+  for (uint32_t i = 0; i < x->view.n; i++)
+    if (x->view.at[i].step) diagnose_rules(x, &x->view.at[i]);
+  for (uint32_t i = 0; i < p->leaf.n; i++)
+    if (p->leaf.at[i].kind == LEAF_PARAM) VEC_PUSH(x->arena, &x->found, headline(x, (LeafId){i}));
+}
+
+void diagnose(const Program *p, const DimBinding *bind, size_t nbind, Diags *d) {
+  (void)bind; /* every verdict here holds for all extents */
+  (void)nbind;
+  Diagnose x = {.arena = p->arena, .p = p, .d = d};
+  diagnose_run(&x);
+  diagnose_say(&x);
+}

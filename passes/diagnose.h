@@ -1,0 +1,86 @@
+/* The diagnosis, between its files. Contract: docs/diagnostics.md. Everything here reads source graphs and writes nothing
+ * that is executed. */
+#ifndef DG_PASSES_DIAGNOSE_H
+#define DG_PASSES_DIAGNOSE_H
+
+#include "passes/passes.h"
+#include "passes/reach.h"
+
+typedef enum { /* strongest first */
+  FLOW_UNUSED,      /* nothing reads it */
+  FLOW_UNREACHABLE, /* read, but not by this loss */
+  FLOW_CUT,         /* this loss reads it, no path carries gradient */
+  FLOW_OPEN,        /* nothing shown against it */
+} Flow;
+
+typedef enum {
+  RULE_NONE,  /* the step does not own it */
+  RULE_MOVES, /* nothing shown against it */
+  RULE_IDLE,  /* the update gives back the parameter for every gradient and every state it can reach */
+  RULE_DRIFTS /* the update changes it and reads no gradient */
+} Rule;
+
+/* One parameter under one loss. */
+typedef struct Verdict {
+  Flow flow;
+  Rule rule;
+  NodeId at;      /* the occurrence nearest to the loss (CUT, OPEN), or any (UNREACHABLE in this graph), or NO_NODE */
+  uint32_t cause; /* CUT: set of edges of this view's graph */
+  NodeId why;     /* IDLE, DRIFTS: the literal that did it, or NO_NODE */
+} Verdict;
+
+/* One loss: that of a train step, or, where a file has no train block, one of the file's. */
+typedef struct View {
+  const TrainStep *step; /* NULL: no train block */
+  const Graph *g;
+  Str loss;  /* its name for messages */
+  Reach reach;
+  Verdict *param; /* by LeafId */
+} View;
+
+typedef enum {
+  HEAD_HEALTHY,
+  HEAD_SILENT, /* frozen, assigned */
+  HEAD_OWNED_TWICE,
+  HEAD_UNUSED,
+  HEAD_UNREACHABLE,
+  HEAD_CUT,
+  HEAD_IDLE,
+  HEAD_DRIFTS,
+  HEAD_UNOWNED,
+  HEAD_FROZEN_UNUSED,
+} Headline;
+
+typedef struct Finding { /* one parameter's headline */
+  LeafId param;
+  Headline head;
+  uint32_t view;   /* the view the message speaks of */
+  uint32_t owners; /* how many steps list it */
+  uint64_t key;    /* equal keys: one root cause */
+} Finding;
+
+typedef struct Diagnose {
+  Arena *arena;
+  const Program *p;
+  Diags *d;
+  Sets sets;
+  VEC(View) view;
+  bool *assigned;    /* by LeafId: by an `after` block */
+  uint32_t *sinks;   /* by LeafId: where its value ends up, made when first asked for */
+  VEC(Finding) found; /* every parameter, in order of declaration */
+} Diagnose;
+
+/* diagnose.c: verdicts and headlines. */
+void diagnose_run(Diagnose *x);
+/* diagnose_rule.c: what the step's update does, by the simplifier on a private copy. */
+void diagnose_rules(Diagnose *x, View *v);
+/* diagnose_say.c: one root cause, one message. */
+void diagnose_say(Diagnose *x);
+/* diagnose_path.c */
+Str path_text(const Diagnose *x, const View *v, LeafId param); /* w -> @ -> pred -> mse; -/-> where it is blocked */
+Str op_text(const Program *p, const Graph *g, NodeId n);       /* how a user writes the op: + @ relu f */
+/* Named places where a parameter's value ends up, its own update and state left out; 0: nobody uses it. */
+uint32_t sinks_of(Diagnose *x, LeafId param);
+Str sinks_text(Diagnose *x, uint32_t set);
+
+#endif

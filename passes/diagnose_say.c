@@ -1,0 +1,362 @@
+/* One root cause, one message: the parameters it kills, each cut with its place and reason, the shortest path, a way out. */
+#include "base/hash.h"
+#include "passes/diagnose.h"
+
+typedef struct Say {
+  Diagnose *x;
+  const Finding *first;
+  VEC(LeafId) who; /* the first is the finding's own */
+} Say;
+
+static const Leaf *leaf_of(const Say *s, uint32_t i) { return program_leaf_at(s->x->p, s->who.at[i]); }
+static bool in_library(const Program *p, Span at) { return at.file && p->sources->file.at[at.file].library; }
+
+/* Where a user looks for a parameter: its declaration, or the instance when the declaration is the library's. */
+static Span place(const Program *p, const Leaf *leaf) {
+  return in_library(p, leaf->at) && leaf->made_at.file ? leaf->made_at : leaf->at;
+}
+
+static DiagGroup group_of(Headline h) {
+  switch (h) {
+  case HEAD_HEALTHY:
+  case HEAD_SILENT: return DGRP_none;
+  case HEAD_OWNED_TWICE: return DGRP_owned_twice;
+  case HEAD_UNUSED: return DGRP_unused;
+  case HEAD_UNREACHABLE: return DGRP_unreachable;
+  case HEAD_CUT: return DGRP_cut;
+  case HEAD_IDLE: return DGRP_idle;
+  case HEAD_DRIFTS: return DGRP_moves;
+  case HEAD_UNOWNED: return DGRP_unowned;
+  case HEAD_FROZEN_UNUSED: return DGRP_frozen_unused;
+  }
+  return DGRP_none;
+}
+
+static bool marked(uint32_t marks, DiagGroup g) {
+  return g != DGRP_none && (marks >> g & 1 || (diag_groups[g].parent != DGRP_none && marks >> diag_groups[g].parent & 1));
+}
+
+/* "parameter 'w'", "parameters 'w' and 'b'", "parameters 'a', 'b', 'c' and 9 more" */
+static Str who_text(const Say *s) {
+  Sb b;
+  sb_init(&b, s->x->arena);
+  uint32_t n = s->who.n, shown = n > 6 ? 4 : n;
+  sb_fmt(&b, n == 1 ? "parameter " : "parameters ");
+  for (uint32_t i = 0; i < shown; i++) {
+    Str path = names_str(s->x->p->names, leaf_of(s, i)->path);
+    sb_fmt(&b, "%s'" STRF "'", i == 0 ? "" : i + 1 == n ? " and " : ", ", STRA(path));
+  }
+  if (shown < n) sb_fmt(&b, " and %u more", n - shown);
+  return sb_str(&b);
+}
+
+static Str loss_text(const Say *s, const View *v) {
+  return v->loss.n && !str_eq(v->loss, STR("loss")) ? str_fmt(s->x->arena, "loss '" STRF "'", STRA(v->loss)) : STR("the loss");
+}
+
+/* Second and further parameters, and the instances that own them. */
+static void others(const Say *s, Diag *g) {
+  const Program *p = s->x->p;
+  Span seen[6];
+  uint32_t nseen = 0;
+  for (uint32_t i = 0; i < s->who.n; i++) {
+    diag_subject(g, names_str(p->names, leaf_of(s, i)->path));
+    Span at = place(p, leaf_of(s, i));
+    bool known = i == 0;
+    for (uint32_t k = 0; k < nseen; k++) known |= seen[k].file == at.file && seen[k].lo == at.lo;
+    if (nseen < 6) seen[nseen++] = at;
+    if (!known && at.file && nseen < 6) diag_label(g, at, "and this one");
+  }
+  const Leaf *leaf = leaf_of(s, 0);
+  if (!in_library(p, leaf->at) && leaf->made_at.file) diag_label(g, leaf->made_at, "of this instance");
+  if (in_library(p, leaf->at) && leaf->made_at.file) diag_note(g, leaf->at, "declared here");
+}
+
+/* The node's place in the user's files; in a library file, when there is no call from outside. */
+static Span node_place(const Say *s, const View *v, NodeId n) { return graph_user_span(v->g, s->x->p->sources, n); }
+
+/* ---- cuts */
+
+typedef enum { CUT_STOP, CUT_EXTERN, CUT_RULE, CUT_INDEX, CUT_PREDICATE, CUT_CAST, CUT_COMPARE, CUT_ARG, CUT_STEP } CutKind;
+
+static CutKind cut_kind(const View *v, Edge e) {
+  Op op = node_op(v->g, e.user);
+  switch (edge_class(v->reach.facts, e.user, e.input)) {
+  case GC_STOPPED: return CUT_STOP;
+  case GC_OPAQUE: return CUT_EXTERN;
+  case EDGE_RULE: return CUT_RULE;
+  case GC_INDEX: return op == OP_WHERE ? CUT_PREDICATE : CUT_INDEX;
+  }
+  if (op == OP_CAST) return CUT_CAST;
+  if (op == OP_ARGMAX || op == OP_ARGMIN) return CUT_ARG;
+  if (op == OP_EQ || op == OP_NE || op == OP_LT || op == OP_LE || op == OP_AND || op == OP_OR || op == OP_NOT) return CUT_COMPARE;
+  return CUT_STEP;
+}
+
+static void label_cut(const Say *s, const View *v, Diag *g, Edge e) {
+  Span at = node_place(s, v, e.user);
+  Str op = op_text(s->x->p, v->g, e.user);
+  const char *type = dtype_name((DType)graph_node(v->g, e.user)->type.dtype);
+  switch (cut_kind(v, e)) {
+  case CUT_STOP: diag_label(g, at, "stop_gradient ends the gradient here"); return;
+  case CUT_EXTERN: diag_label(g, at, "host function '" STRF "' has no derivative", STRA(op)); return;
+  case CUT_RULE: diag_label(g, at, "the declared backward rule gives nothing to it"); return;
+  case CUT_INDEX: diag_label(g, at, "'" STRF "' reads it as an index only", STRA(op)); return;
+  case CUT_PREDICATE: diag_label(g, at, "only the condition of 'where'"); return;
+  case CUT_CAST: diag_label(g, at, "conversion to %s: derivative zero everywhere", type); return;
+  case CUT_COMPARE: diag_label(g, at, "'" STRF "' gives true or false: derivative zero everywhere", STRA(op)); return;
+  case CUT_ARG: diag_label(g, at, "'" STRF "' gives a position: derivative zero everywhere", STRA(op)); return;
+  case CUT_STEP: diag_label(g, at, "'" STRF "' is a step function: derivative zero everywhere", STRA(op)); return;
+  }
+}
+
+/* stop_gradient(e) -> e, with parentheses kept where e is more than a word and stands among operators. */
+static void edit_stop(const Say *s, Diag *g, Span at) {
+  static const Str word = {"stop_gradient", 13};
+  if (!at.file) return;
+  Str text = s->x->p->sources->file.at[at.file].text;
+  if (at.hi > text.n || at.lo >= at.hi) return;
+  Str whole = {text.p + at.lo, at.hi - at.lo};
+  if (!str_starts(whole, word) || whole.p[whole.n - 1] != ')') return;
+  size_t open = word.n;
+  while (open < whole.n && whole.p[open] != '(') open++;
+  if (open >= whole.n) return;
+  Str inner = {whole.p + open + 1, whole.n - open - 2};
+  bool simple = true;
+  for (size_t i = 0; i < inner.n; i++) {
+    char c = inner.p[i];
+    simple &= (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
+  }
+  size_t before = at.lo, after = at.hi;
+  while (before > 0 && text.p[before - 1] == ' ') before--;
+  while (after < text.n && text.p[after] == ' ') after++;
+  char l = before ? text.p[before - 1] : '\n', r = after < text.n ? text.p[after] : '\n';
+  bool alone = (l == '=' || l == '(' || l == ',' || l == '\n') && (r == '\n' || r == ')' || r == ',' || r == ';' || r == '\r');
+  if (before > 1 && l == '=' && text.p[before - 2] == '=') alone = false;
+  diag_edit(g, at, simple || alone ? inner : str_fmt(s->x->arena, "(" STRF ")", STRA(inner)));
+}
+
+static void help_cut(const Say *s, const View *v, Diag *g, Edge e) {
+  Str op = op_text(s->x->p, v->g, e.user);
+  switch (cut_kind(v, e)) {
+  case CUT_STOP:
+    diag_help(g, "remove 'stop_gradient', or declare the parameter 'frozen'");
+    edit_stop(s, g, node_place(s, v, e.user));
+    return;
+  case CUT_EXTERN:
+    diag_help(g, "write 'backward (dy) = ..' after the declaration of '" STRF "', or the function itself in this file", STRA(op));
+    return;
+  case CUT_RULE: diag_help(g, "make the value a parameter of the function and give it a part of the rule, or declare the parameter 'frozen'"); return;
+  case CUT_INDEX:
+  case CUT_PREDICATE: diag_help(g, "use the value itself in the result as well, as a weight for instance"); return;
+  case CUT_CAST: diag_help(g, "keep the value a float on the way to the loss"); return;
+  case CUT_COMPARE:
+  case CUT_ARG: diag_help(g, "a count of right answers is a metric; minimize a smooth loss, 'cross_entropy' for instance"); return;
+  case CUT_STEP:
+    diag_help(g, "leave '" STRF "' out of the loss, or pass the gradient by: x + stop_gradient(" STRF "(x) - x)", STRA(op), STRA(op));
+    return;
+  }
+}
+
+/* ---- train steps */
+
+static const Group *group_in(const View *v, LeafId param) {
+  if (!v->step || !v->step->group.n) return NULL;
+  for (uint32_t i = 0; i < v->step->owned.n; i++)
+    if (leaf_eq(v->step->owned.at[i].param, param)) return &v->step->group.at[v->step->owned.at[i].group];
+  return NULL;
+}
+
+/* The first step whose loss it has a path to, and the edit that lists it there. */
+static void label_step(const Say *s, const View *v, Diag *g) {
+  const Program *p = s->x->p;
+  if (!v->step || !v->step->group.n) return;
+  const Group *group = &v->step->group.at[0];
+  Str step = names_str(p->names, v->step->name), text = p->sources->file.at[group->list.file].text;
+  if (!group->list.file || group->list.hi > text.n || group->list.lo >= group->list.hi) return;
+  Str list = {text.p + group->list.lo, group->list.hi - group->list.lo};
+  if (list.n <= 40 && !memchr(list.p, '\n', list.n))
+    diag_label(g, group->list, "step '" STRF "' updates only '" STRF "'", STRA(step), STRA(list));
+  else
+    diag_label(g, group->list, "the list of step '" STRF "'", STRA(step));
+}
+
+static void edit_list(const Say *s, const View *v, Diag *g) {
+  if (!v->step || !v->step->group.n || s->who.n > 8) return;
+  Span list = v->step->group.at[0].list;
+  if (!list.file) return;
+  Sb b;
+  sb_init(&b, s->x->arena);
+  for (uint32_t i = 0; i < s->who.n; i++) {
+    Str path = names_str(s->x->p->names, leaf_of(s, i)->path);
+    sb_fmt(&b, ", " STRF, STRA(path));
+  }
+  diag_edit(g, (Span){list.file, list.hi, list.hi}, sb_str(&b));
+}
+
+/* "and no step lists it", for dead parameters that would not be updated anyway. */
+static const char *unlisted(const Say *s) {
+  if (s->first->owners || !s->x->p->train.n) return "";
+  return s->who.n == 1 ? ", and no step lists it" : ", and no step lists them";
+}
+
+/* A dead parameter that its optimizer moves all the same. */
+static void note_drift(const Say *s, const View *v, Diag *g) {
+  for (uint32_t i = 0; i < s->who.n; i++) {
+    if (v->param[s->who.at[i].i].rule != RULE_DRIFTS) continue;
+    const Group *group = group_in(v, s->who.at[i]);
+    Str path = names_str(s->x->p->names, leaf_of(s, i)->path), opt = names_str(s->x->p->names, group ? group->optimizer : (Sym){0});
+    if (group) diag_note(g, group->using_at, "'" STRF "' changes '" STRF "' all the same, without a gradient", STRA(opt), STRA(path));
+    return;
+  }
+}
+
+static void say_dead(const Say *s) {
+  Diagnose *x = s->x;
+  const Finding *f = s->first;
+  bool one = s->who.n == 1;
+  const View *v = x->view.n ? &x->view.at[f->view] : NULL;
+  Span at = place(x->p, leaf_of(s, 0));
+  Str who = who_text(s);
+  if (f->head == HEAD_UNUSED || !v) {
+    Diag *g = diag_unused(x->d, at, who, one ? "is" : "are", one ? "it" : "them", unlisted(s));
+    diag_help(g, one ? "use it or remove it" : "use them or remove them");
+    others(s, g);
+    if (v) note_drift(s, v, g);
+    return;
+  }
+  const char *gets = one ? "gets" : "get";
+  if (f->head == HEAD_UNREACHABLE) {
+    Diag *g = diag_unreachable(x->d, at, who, gets, loss_text(s, v), unlisted(s));
+    Str sinks = sinks_text(x, sinks_of(x, f->param));
+    diag_under(g, STRF, STRA(sinks));
+    if (v->step) diag_label(g, v->step->minimize_at, "what step '" STRF "' minimizes does not read %s", STRA(names_str(x->p->names, v->step->name)), one ? "it" : "them");
+    diag_help(g, "let the loss use what is made of %s, or declare %s 'frozen'", one ? "it" : "them", one ? "it" : "them");
+    others(s, g);
+    note_drift(s, v, g);
+    return;
+  }
+  Diag *g = diag_cut(x->d, at, who, gets, loss_text(s, v), unlisted(s));
+  Str path = path_text(x, v, f->param);
+  diag_under(g, STRF, STRA(path));
+  Set cause = x->sets.set.at[v->param[f->param.i].cause];
+  for (uint8_t i = 0; i < cause.n; i++) label_cut(s, v, g, key_edge(cause.at[i]));
+  if (cause.more) diag_note(g, (Span){0}, "there are more cuts than are shown");
+  if (cause.n) help_cut(s, v, g, key_edge(cause.at[0]));
+  others(s, g);
+  note_drift(s, v, g);
+}
+
+static void say_owned_twice(const Say *s) {
+  Diagnose *x = s->x;
+  Sb b;
+  sb_init(&b, x->arena);
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < x->view.n; i++) {
+    const View *v = &x->view.at[i];
+    if (v->param[s->first->param.i].rule == RULE_NONE) continue;
+    Str name = names_str(x->p->names, v->step->name);
+    sb_fmt(&b, "%s'" STRF "'", n++ ? ", " : "", STRA(name));
+  }
+  Diag *g = diag_owned_twice(x->d, place(x->p, leaf_of(s, 0)), who_text(s), s->who.n == 1 ? "is" : "are", sb_str(&b));
+  for (uint32_t i = 0; i < x->view.n; i++) {
+    const View *v = &x->view.at[i];
+    for (uint32_t k = 0; v->step && k < v->step->owned.n; k++) {
+      if (!leaf_eq(v->step->owned.at[k].param, s->first->param)) continue;
+      Str name = names_str(x->p->names, v->step->name);
+      diag_label(g, v->step->owned.at[k].item, "listed in step '" STRF "'", STRA(name));
+      break;
+    }
+  }
+  diag_help(g, "list it in one step, or mark the parameter with #[allow(owned-twice)] when both are meant");
+  others(s, g);
+}
+
+static void say_rule(const Say *s) {
+  Diagnose *x = s->x;
+  const View *v = &x->view.at[s->first->view];
+  Str step = names_str(x->p->names, v->step->name), who = who_text(s);
+  Span at = place(x->p, leaf_of(s, 0));
+  const Group *group = group_in(v, s->first->param);
+  bool idle = s->first->head == HEAD_IDLE, one = s->who.n == 1;
+  Diag *g = idle ? diag_idle(x->d, at, who, one ? "changes" : "change", step) : diag_moves(x->d, at, who, one ? "is" : "are", step);
+  Str path = path_text(x, v, s->first->param);
+  diag_under(g, "has a path to the loss: " STRF, STRA(path));
+  NodeId why = v->param[s->first->param.i].why;
+  Span why_at = node_ok(why) ? node_place(s, v, why) : (Span){0};
+  Span using_at = group ? group->using_at : (Span){0};
+  bool why_shown = why_at.file && !in_library(x->p, why_at) && (why_at.lo != using_at.lo || why_at.hi != using_at.hi);
+  if (why_shown) diag_label(g, why_at, "this makes every step zero");
+  if (using_at.file && !(why_shown && why_at.lo >= using_at.lo && why_at.hi <= using_at.hi))
+    diag_label(g, using_at, idle ? "this rule changes nothing" : "this rule changes %s by itself", one ? "it" : "them");
+  diag_help(g, idle ? "give the step a rate that is not zero, or declare the parameter 'frozen'"
+                    : "declare the parameter 'frozen', or let the rule use the gradient");
+  others(s, g);
+}
+
+static void say_unowned(const Say *s) {
+  Diagnose *x = s->x;
+  bool one = s->who.n == 1;
+  const View *v = &x->view.at[s->first->view];
+  Diag *g = diag_unowned(x->d, place(x->p, leaf_of(s, 0)), who_text(s), one ? "is" : "are", one ? "it" : "them");
+  Str path = path_text(x, v, s->first->param);
+  diag_under(g, "has a path to the loss: " STRF, STRA(path));
+  label_step(s, v, g);
+  diag_help(g, "add %s to the step, or declare %s 'frozen'", one ? "it" : "them", one ? "it" : "them");
+  edit_list(s, v, g);
+  others(s, g);
+}
+
+static void say(const Say *s) {
+  switch (s->first->head) {
+  case HEAD_HEALTHY:
+  case HEAD_SILENT: return;
+  case HEAD_OWNED_TWICE: say_owned_twice(s); return;
+  case HEAD_UNUSED:
+  case HEAD_UNREACHABLE:
+  case HEAD_CUT: say_dead(s); return;
+  case HEAD_IDLE:
+  case HEAD_DRIFTS: say_rule(s); return;
+  case HEAD_UNOWNED: say_unowned(s); return;
+  case HEAD_FROZEN_UNUSED: {
+    Diag *g = diag_frozen_unused(s->x->d, place(s->x->p, leaf_of(s, 0)), who_text(s), s->who.n == 1 ? "is" : "are");
+    others(s, g);
+    return;
+  }
+  }
+}
+
+void diagnose_say(Diagnose *x) {
+  uint32_t n = x->found.n;
+  /* Findings of one cause form a chain, in order of declaration. */
+  uint32_t *next = ARENA_ARRAY(x->arena, uint32_t, n), *last = ARENA_ARRAY(x->arena, uint32_t, n);
+  bool *head = ARENA_ARRAY(x->arena, bool, n);
+  Map by_key;
+  map_init(&by_key, x->arena);
+  for (uint32_t i = 0; i < n; i++) {
+    const Finding *f = &x->found.at[i];
+    const Leaf *leaf = program_leaf_at(x->p, f->param);
+    DiagGroup g = group_of(f->head);
+    next[i] = UINT32_MAX;
+    for (int k = 0; k < DGRP_COUNT; k++)
+      if (leaf->expect >> k & 1 && !marked(leaf->expect & UINT32_C(1) << k, g))
+        diag_unmet_expect(x->d, place(x->p, leaf), names_str(x->p->names, leaf->path), diag_groups[k].name);
+    if (g == DGRP_none || marked(leaf->allow, g) || marked(leaf->expect, g)) continue;
+    uint64_t key = hash_mix(hash_mix(f->key) ^ (uint64_t)f->head << 56);
+    uint32_t first;
+    if (map_get(&by_key, key, &first)) {
+      next[last[first]] = i;
+      last[first] = i;
+    } else {
+      map_put(&by_key, key, i);
+      head[i] = true;
+      last[i] = i;
+    }
+  }
+  for (uint32_t i = 0; i < n; i++) {
+    if (!head[i]) continue;
+    Say s = {.x = x, .first = &x->found.at[i]};
+    for (uint32_t k = i; k != UINT32_MAX; k = next[k]) VEC_PUSH(x->arena, &s.who, x->found.at[k].param);
+    say(&s);
+  }
+}

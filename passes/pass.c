@@ -1,0 +1,92 @@
+#include "passes/pass.h"
+
+#include <time.h>
+
+const PassInfo pass_info[PASS_COUNT] = {
+#define PASS(id, fn, needs, keeps, help) {#id, fn, needs, keeps, help},
+#include "passes/passes.def"
+#undef PASS
+};
+
+bool pass_find(Str name, PassId *out) {
+  for (int i = 0; i < PASS_COUNT; i++) {
+    if (!str_eq(name, str_z(pass_info[i].name))) continue;
+    *out = (PassId)i;
+    return true;
+  }
+  return false;
+}
+
+static double now_ms(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+static Str graph_text(Graph *g, Arena *a) {
+  Sb b;
+  sb_init(&b, a);
+  graph_print(g, &b);
+  return sb_str(&b);
+}
+
+static void log_graph(Sb *log, const char *pass, Str text) {
+  sb_fmt(log, "// after %s\n", pass);
+  sb_add(log, text);
+  if (text.n && text.p[text.n - 1] != '\n') sb_char(log, '\n');
+}
+
+static bool is(const char *option, const char *name) { return option && strcmp(option, name) == 0; }
+
+Graph *passes_run(Graph *g, PassCx *cx, const PassId *list, size_t n) {
+  static const PassOptions none = {0};
+  const PassOptions *o = cx->options ? cx->options : &none;
+  bool changed = o->log && is(o->print_after, "changed"), all = o->log && is(o->print_after, "all");
+  Str before = {0};
+  if (changed && !cx->stopped) before = graph_text(g, cx->arena);
+  for (size_t i = 0; i < n && !cx->stopped; i++) {
+    const PassInfo *p = &pass_info[list[i]];
+    double start = o->time ? now_ms() : 0;
+    g = p->fn(g, cx);
+    if (o->time && o->log) sb_fmt(o->log, "%-10s %9.3f ms %8u nodes\n", p->name, now_ms() - start, g->node.n);
+    Sb why;
+    sb_init(&why, cx->arena);
+    if (!graph_verify(g, &why)) {
+      Str s = sb_str(&why);
+      BUG(cx->arena->mem, "pass '%s': " STRF, p->name, STRA(s));
+    }
+    if (all || (o->log && is(o->print_after, p->name))) log_graph(o->log, p->name, graph_text(g, cx->arena));
+    if (changed) {
+      Str after = graph_text(g, cx->arena);
+      if (!str_eq(before, after)) log_graph(o->log, p->name, after);
+      before = after;
+    }
+    cx->stopped = is(o->stop_after, p->name);
+  }
+  return g;
+}
+
+Graph *passes_reference(Arena *a, const Program *p, const Entry *e, const DimBinding *bind, size_t nbind,
+                        const PassOptions *o, Sb *why) {
+  for (uint32_t i = 0; i < e->graph->node.n; i++) {
+    const Type *t = &e->graph->node.at[i].type;
+    for (uint32_t k = 0; k < t->rank; k++) {
+      DimId d = dim_bind(p->dims, t->dim[k], bind, nbind);
+      int64_t v;
+      if (!dim_is_const(p->dims, d, &v) || v >= 0) continue;
+      sb_fmt(why, "the extent ");
+      dim_print(p->dims, t->dim[k], why);
+      sb_fmt(why, " is %lld with these dims", (long long)v);
+      return NULL;
+    }
+  }
+  static const PassId list[] = {PASS_bind, PASS_autodiff, PASS_erase};
+  PassCx cx = {.arena = a, .program = p, .bind = bind, .nbind = nbind, .options = o};
+  return passes_run(e->graph, &cx, list, sizeof list / sizeof list[0]);
+}
+
+Graph *passes_optimise(Arena *a, const Graph *reference, const PassOptions *o) {
+  static const PassId list[] = {PASS_cse, PASS_dce};
+  PassCx cx = {.arena = a, .program = reference->program, .options = o};
+  return passes_run((Graph *)reference, &cx, list, sizeof list / sizeof list[0]); /* passes change no graph they get */
+}

@@ -1,0 +1,44 @@
+/* Passes: graph to graph. passes.def names them; a pipeline is a list of names; the runner verifies, prints and times.
+ * A pass returns a new graph or the one it was given; it never changes its input. */
+#ifndef DG_PASSES_PASS_H
+#define DG_PASSES_PASS_H
+
+#include "ir/build.h"
+#include "passes/passes.h"
+
+typedef struct PassCx {
+  Arena *arena; /* new graphs live here */
+  const Program *program;
+  const DimBinding *bind; /* values of the file's dim symbols */
+  size_t nbind;
+  const PassOptions *options; /* NULL: none */
+  bool stopped;               /* out: stop_after was met */
+} PassCx;
+
+typedef Graph *PassFn(Graph *in, PassCx *cx);
+
+typedef struct PassInfo {
+  const char *name;
+  PassFn *fn;
+  const char *needs; /* what must hold before: words of passes.def's head comment */
+  const char *keeps; /* what still holds after */
+  const char *help;
+} PassInfo;
+
+typedef enum {
+#define PASS(id, fn, needs, keeps, help) PASS_##id,
+#include "passes/passes.def"
+#undef PASS
+  PASS_COUNT
+} PassId;
+extern const PassInfo pass_info[PASS_COUNT];
+
+MUST_USE bool pass_find(Str name, PassId *out);
+/* Runs the passes in order. The graph is verified after each one: a failure is a BUG that names the pass and the node. */
+Graph *passes_run(Graph *g, PassCx *cx, const PassId *list, size_t n);
+
+#define PASS(id, fn, needs, keeps, help) PassFn fn;
+#include "passes/passes.def"
+#undef PASS
+
+#endif

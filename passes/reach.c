@@ -1,0 +1,148 @@
+#include "passes/reach.h"
+
+#include "base/hash.h"
+
+void sets_init(Sets *s, Arena *a) {
+  *s = (Sets){.arena = a};
+  map_init(&s->index, a);
+  VEC_PUSH(a, &s->set, (Set){0});
+}
+
+static bool set_same(const Set *a, const Set *b) {
+  return a->n == b->n && a->more == b->more && memcmp(a->at, b->at, sizeof a->at) == 0;
+}
+
+static uint32_t intern(Sets *s, const Set *x) {
+  if (!x->n) return 0;
+  uint64_t key = hash_bytes(x->at, sizeof x->at, (uint64_t)x->n << 1 | x->more);
+  for (;; key++) { /* equal hashes of unequal sets: the next key */
+    uint32_t id;
+    if (!map_get(&s->index, key, &id)) break;
+    if (set_same(&s->set.at[id], x)) return id;
+  }
+  VEC_PUSH(s->arena, &s->set, *x);
+  map_put(&s->index, key, s->set.n - 1);
+  return s->set.n - 1;
+}
+
+static void put(Set *x, uint64_t m) {
+  uint8_t i = 0;
+  while (i < x->n && x->at[i] < m) i++;
+  if (i < x->n && x->at[i] == m) return;
+  if (x->n == SET_CAP) {
+    x->more = true;
+    if (i == SET_CAP) return;
+  } else {
+    x->n++;
+  }
+  for (uint8_t k = (uint8_t)(x->n - 1); k > i; k--) x->at[k] = x->at[k - 1];
+  x->at[i] = m;
+}
+
+uint32_t sets_add(Sets *s, uint32_t set, uint64_t member) {
+  Set x = s->set.at[set];
+  put(&x, member);
+  return intern(s, &x);
+}
+
+uint32_t sets_union(Sets *s, uint32_t a, uint32_t b) {
+  if (a == b || !b) return a;
+  if (!a) return b;
+  Set x = s->set.at[a];
+  const Set *y = &s->set.at[b];
+  x.more |= y->more;
+  for (uint8_t i = 0; i < y->n; i++) put(&x, y->at[i]);
+  return intern(s, &x);
+}
+
+struct EdgeFacts {
+  const Graph *g;
+  bool inner;  /* the loss is written with GRAD: the declared rules of CUSTOM nodes are part of its value */
+  bool *rule;  /* by node: depends on a COTANGENT */
+};
+
+EdgeFacts *edge_facts(const Graph *g, NodeId loss, Arena *a) {
+  EdgeFacts *f = ARENA_NEW(a, EdgeFacts);
+  *f = (EdgeFacts){.g = g, .rule = ARENA_ARRAY(a, bool, g->node.n), .inner = !node_ok(loss)};
+  for (uint32_t i = 0; i < g->node.n; i++) {
+    const Node *n = &g->node.at[i];
+    f->rule[i] = n->op == OP_COTANGENT;
+    const NodeId *in = graph_in(g, (NodeId){i});
+    for (uint32_t k = 0; k < n->nin && n->op != OP_CUSTOM; k++) f->rule[i] |= f->rule[in[k].i];
+  }
+  if (f->inner) return f;
+  bool *seen = ARENA_ARRAY(a, bool, loss.i + 1);
+  seen[loss.i] = true;
+  for (uint32_t i = loss.i + 1; i-- > 0 && !f->inner;) {
+    if (!seen[i]) continue;
+    f->inner = g->node.at[i].op == OP_GRAD;
+    const NodeId *in = graph_in(g, (NodeId){i});
+    for (uint32_t k = 0; k < g->node.at[i].nin; k++) seen[in[k].i] = true;
+  }
+  return f;
+}
+
+EdgeClass edge_class(const EdgeFacts *f, NodeId user, uint32_t input) {
+  const Graph *g = f->g;
+  switch (node_op(g, user)) {
+  case OP_GRAD: return input == 0 ? GC_CARRIES : EDGE_NONE;
+  case OP_CUSTOM: {
+    uint32_t n = (uint32_t)graph_attr(g, user)[1];
+    if (input == 0) return EDGE_RULE;
+    if (input > n) return f->inner ? GC_CARRIES : EDGE_NONE;
+    NodeId dx = graph_in(g, user)[input + n];
+    if (f->rule[dx.i]) return GC_CARRIES;
+    return node_op(g, dx) == OP_CONST && graph_const_value(g, dx) == 0 ? EDGE_RULE : GC_CARRIES;
+  }
+  default: return (EdgeClass)graph_grad_class(g, user, input); /* default: all other ops follow the table */
+  }
+}
+
+Reach reach_from(const Graph *g, NodeId loss, Sets *sets, Arena *a) {
+  const EdgeFacts *f = edge_facts(g, loss, a);
+  uint32_t n = g->node.n;
+  Reach r = {.g = g, .facts = f, .loss = loss};
+  r.reads = ARENA_ARRAY(a, bool, n);
+  r.open = ARENA_ARRAY(a, bool, n);
+  r.next = ARENA_ARRAY(a, Edge, n);
+  r.far = ARENA_ARRAY(a, uint32_t, n);
+  r.cause = ARENA_ARRAY(a, uint32_t, n);
+  for (uint32_t i = 0; i < n; i++) r.next[i] = (Edge){NO_NODE, 0};
+  r.reads[loss.i] = r.open[loss.i] = true;
+  for (uint32_t i = loss.i + 1; i-- > 0;) {
+    if (!r.reads[i]) continue;
+    NodeId id = {i};
+    const NodeId *in = graph_in(g, id);
+    for (uint32_t k = 0; k < g->node.at[i].nin; k++) {
+      EdgeClass c = edge_class(f, id, k);
+      uint32_t u = in[k].i;
+      if (c == EDGE_NONE) continue;
+      bool carries = c == GC_CARRIES, open = carries && r.open[i];
+      if (!r.reads[u] || (open && !r.open[u]) || (open == r.open[u] && r.far[i] + 1 < r.far[u])) {
+        r.far[u] = r.far[i] + 1;
+        r.next[u] = (Edge){id, k};
+      }
+      r.reads[u] = true;
+      r.open[u] |= open;
+      if (!open)
+        r.cause[u] = carries ? sets_union(sets, r.cause[u], r.cause[i]) : sets_add(sets, r.cause[u], edge_key((Edge){id, k}));
+    }
+  }
+  return r;
+}
+
+uint32_t *reach_sinks(const Graph *g, Sets *sets, Arena *a) {
+  const EdgeFacts *f = edge_facts(g, NO_NODE, a);
+  uint32_t *sink = ARENA_ARRAY(a, uint32_t, g->node.n);
+  for (uint32_t i = 0; i < g->root.n; i++) {
+    uint32_t n = g->root.at[i].node.i;
+    sink[n] = sets_add(sets, sink[n], i);
+  }
+  for (uint32_t i = g->node.n; i-- > 0;) {
+    if (!sink[i]) sink[i] = sets_add(sets, 0, SINK_NODE | i);
+    const NodeId *in = graph_in(g, (NodeId){i});
+    for (uint32_t k = 0; k < g->node.at[i].nin; k++)
+      if (edge_class(f, (NodeId){i}, k) != EDGE_NONE) sink[in[k].i] = sets_union(sets, sink[in[k].i], sink[i]);
+  }
+  return sink;
+}

@@ -1,0 +1,242 @@
+/* Verdicts on hand-built graphs: every kind of cut, the order of headlines, grouping, marks, size. */
+#include "base/size.h"
+#include "passes/diagnose.h"
+#include "passes_fixture.h"
+
+#include <time.h>
+
+static Fix f;
+static Type VEC4;
+
+static void begin(void) {
+  fix_begin(&f);
+  VEC4 = FIX_T(&f, DT_F32, 4);
+}
+
+/* "DG0303 w b; DG0304 c", in order of reporting */
+static const char *verdicts(void) {
+  diagnose(&f.p, NULL, 0, &f.d);
+  Sb b;
+  sb_init(&b, &f.arena);
+  for (uint32_t i = 0; i < f.d.all.n; i++) {
+    const Diag *g = f.d.all.at[i];
+    sb_fmt(&b, "%sDG%04d", i ? "; " : "", diag_info[g->kind].code);
+    for (uint32_t k = 0; k < g->subject.n; k++) sb_fmt(&b, " " STRF, STRA(g->subject.at[k]));
+  }
+  sb_char(&b, '\0');
+  return b.p;
+}
+static bool says(const char *text) {
+  Sb b;
+  sb_init(&b, &f.arena);
+  diag_render_all(&f.d, (DiagStyle){.tab = 8}, &b);
+  return memmem(b.p, b.n, text, strlen(text)) != NULL;
+}
+
+static LeafId param(const char *name) { return fix_leaf(&f, LEAF_PARAM, name, VEC4); }
+static NodeId leaf(LeafId id) { return build_leaf(&f.b, id); }
+
+START_TEST(healthy) {
+  begin();
+  LeafId w = param("w");
+  fix_step(&f, "fit");
+  fix_loss(&f, "mse", fix_mean(&f, fix_1(&f, OP_SQUARE, leaf(w))));
+  fix_own(&f, w, 0.1);
+  ck_assert_str_eq(verdicts(), "");
+  fix_end(&f);
+}
+END_TEST
+
+/* Every op whose edge carries nothing cuts, and says so in its own words. */
+START_TEST(each_cut) {
+  static const struct {
+    Op op;
+    const char *says;
+  } row[] = {{OP_STOP, "stop_gradient ends"}, {OP_ROUND, "step function"}, {OP_FLOOR, "step function"},  {OP_CEIL, "step function"},
+             {OP_SIGN, "step function"},      {OP_CAST, "conversion to i32"}, {OP_LT, "true or false"}, {OP_ARGMAX, "a position"},
+             {OP_WHERE, "condition"},         {OP_EXTERN, "host function 'h' has no derivative"}};
+  for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
+    begin();
+    LeafId w = param("w"), b = param("b");
+    VEC_PUSH(&f.arena, &f.p.externs, (Extern){.name = fix_sym(&f, "h"), .nin = 1, .in = {VEC4}, .out = VEC4});
+    fix_step(&f, "fit");
+    NodeId x = fix_2(&f, OP_ADD, leaf(w), leaf(b)), y = x;
+    int64_t attr = 0;
+    Type i32 = VEC4;
+    i32.dtype = DT_I32;
+    switch ((int)row[i].op) {
+    case OP_STOP: y = build_op(&f.b, OP_STOP, &x, 1, NULL, NULL); break;
+    case OP_CAST: y = build_cast(&f.b, build_cast(&f.b, x, DT_I32), DT_F32); break;
+    case OP_LT: y = build_cast(&f.b, fix_2(&f, OP_LT, x, fix_c(&f, x, 0)), DT_F32); break;
+    case OP_WHERE:
+      y = build_scalar(&f.b, OP_WHERE, fix_2(&f, OP_LT, x, fix_c(&f, x, 0)), fix_c(&f, x, 1), fix_c(&f, x, 2));
+      break;
+    case OP_ARGMAX: y = build_cast(&f.b, build_op(&f.b, OP_ARGMAX, &x, 1, &attr, NULL), DT_F32); break;
+    case OP_EXTERN: y = build_op(&f.b, OP_EXTERN, &x, 1, &attr, &VEC4); break;
+    default: y = fix_1(&f, row[i].op, x);
+    }
+    fix_loss(&f, "mse", fix_mean(&f, y));
+    fix_own(&f, w, 0.1);
+    fix_own(&f, b, 0.1);
+    ck_assert_str_eq(verdicts(), "DG0303 w b");
+    const char *want = row[i].op == OP_WHERE ? "true or false" : row[i].says; /* the first cut after the parameter */
+    Diag *g = f.d.all.at[0];
+    ck_assert_uint_eq(g->label.n, 1);
+    ck_assert_msg(memmem(g->label.at[0].text.p, g->label.at[0].text.n, want, strlen(want)) != NULL, "%s: %.*s",
+                  op_info[row[i].op].name, STRA(g->label.at[0].text));
+    fix_end(&f);
+  }
+}
+END_TEST
+
+START_TEST(cut_beside_a_path_is_healthy) {
+  begin();
+  LeafId w = param("w");
+  fix_step(&f, "fit");
+  NodeId x = leaf(w), s = build_op(&f.b, OP_STOP, &x, 1, NULL, NULL);
+  fix_loss(&f, "mse", fix_mean(&f, fix_2(&f, OP_MUL, x, s)));
+  fix_own(&f, w, 0.1);
+  ck_assert_str_eq(verdicts(), "");
+  fix_end(&f);
+}
+END_TEST
+
+START_TEST(two_cuts_are_two_messages) {
+  begin();
+  LeafId w = param("w"), v = param("v");
+  fix_step(&f, "fit");
+  NodeId a = fix_1(&f, OP_ROUND, leaf(w)), b = leaf(v);
+  fix_loss(&f, "mse", fix_mean(&f, fix_2(&f, OP_ADD, a, build_op(&f.b, OP_STOP, &b, 1, NULL, NULL))));
+  fix_own(&f, w, 0.1);
+  fix_own(&f, v, 0.1);
+  ck_assert_str_eq(verdicts(), "DG0303 w; DG0303 v");
+  fix_end(&f);
+}
+END_TEST
+
+START_TEST(unowned_and_dead) {
+  begin();
+  LeafId w = param("w"), b = param("b"), c = param("c"), z = param("z");
+  (void)z;
+  fix_step(&f, "fit");
+  NodeId s = leaf(c);
+  s = build_op(&f.b, OP_STOP, &s, 1, NULL, NULL);
+  fix_loss(&f, "mse", fix_mean(&f, fix_2(&f, OP_ADD, fix_2(&f, OP_MUL, leaf(w), leaf(b)), s)));
+  fix_own(&f, w, 0.1);
+  ck_assert_str_eq(verdicts(), "DG0304 b; DG0303 c; DG0301 z");
+  ck_assert(says("and no step lists it"));
+  fix_end(&f);
+}
+END_TEST
+
+START_TEST(unreachable_by_sink) {
+  begin();
+  LeafId w = param("w"), a = param("a"), b = param("b");
+  fix_step(&f, "fit");
+  graph_root(f.b.g, ROOT_METRIC, fix_sym(&f, "acc"), (LeafId){0}, fix_mean(&f, fix_2(&f, OP_ADD, leaf(a), leaf(b))), (Span){0});
+  fix_loss(&f, "mse", fix_mean(&f, leaf(w)));
+  fix_own(&f, w, 0.1);
+  fix_own(&f, a, 0.1);
+  fix_own(&f, b, 0.1);
+  ck_assert_str_eq(verdicts(), "DG0302 a b");
+  fix_end(&f);
+}
+END_TEST
+
+START_TEST(dead_here_open_there) { /* a GAN's two steps, and one parameter in both */
+  begin();
+  LeafId gen = param("gen"), crit = param("crit"), both = param("both");
+  for (int i = 0; i < 2; i++) {
+    fix_step(&f, i ? "g_step" : "d_step");
+    NodeId fake = leaf(gen), real = leaf(crit);
+    if (!i) fake = build_op(&f.b, OP_STOP, &fake, 1, NULL, NULL);
+    fix_loss(&f, "l", fix_mean(&f, fix_2(&f, OP_ADD, fix_2(&f, OP_MUL, fake, real), leaf(both))));
+    fix_own(&f, i ? gen : crit, 0.1);
+    fix_own(&f, both, 0.1);
+  }
+  ck_assert_str_eq(verdicts(), "DG0307 both");
+  fix_end(&f);
+}
+END_TEST
+
+START_TEST(frozen_and_marks) {
+  begin();
+  LeafId w = param("w"), fr = param("fr"), idle = param("idle_frozen"), ok = param("ok"), bad = param("bad");
+  f.p.leaf.at[fr.i].frozen = f.p.leaf.at[idle.i].frozen = true;
+  f.p.leaf.at[ok.i].allow = UINT32_C(1) << DGRP_unused;
+  f.p.leaf.at[bad.i].expect = UINT32_C(1) << DGRP_cut;
+  fix_step(&f, "fit");
+  fix_loss(&f, "mse", fix_mean(&f, fix_2(&f, OP_ADD, fix_2(&f, OP_MUL, leaf(w), leaf(fr)), leaf(bad))));
+  fix_own(&f, w, 0.1);
+  fix_own(&f, bad, 0.1);
+  ck_assert_str_eq(verdicts(), "DG0309; DG0308 idle_frozen");
+  fix_end(&f);
+}
+END_TEST
+
+START_TEST(declared_rule) { /* an extern with a declared derivative carries; a captured value does not */
+  begin();
+  LeafId w = param("w"), cap = param("cap");
+  VEC_PUSH(&f.arena, &f.p.externs, (Extern){.name = fix_sym(&f, "h"), .nin = 2, .in = {VEC4, VEC4}, .out = VEC4});
+  fix_step(&f, "fit");
+  NodeId x = leaf(w), in[2] = {x, leaf(cap)};
+  int64_t attr[2] = {0, 0};
+  NodeId value = build_op(&f.b, OP_EXTERN, in, 2, attr, &VEC4);
+  attr[0] = 7;
+  NodeId cot = build_op(&f.b, OP_COTANGENT, NULL, 0, attr, &VEC4);
+  NodeId all[3] = {value, x, fix_2(&f, OP_MUL, cot, fix_c(&f, cot, 2))};
+  attr[1] = 1;
+  fix_loss(&f, "mse", fix_mean(&f, build_op(&f.b, OP_CUSTOM, all, 3, attr, NULL)));
+  fix_own(&f, w, 0.1);
+  fix_own(&f, cap, 0.1);
+  ck_assert_str_eq(verdicts(), "DG0303 cap");
+  fix_end(&f);
+}
+END_TEST
+
+START_TEST(no_train_block) {
+  begin();
+  LeafId w = param("w"), b = param("b");
+  Graph *g = graph_new(&f.arena, &f.p, fix_sym(&f, "eval"));
+  f.b.g = g;
+  VEC_PUSH(&f.arena, &f.p.entry, (Entry){.kind = ENTRY_EVAL, .name = g->name, .graph = g});
+  graph_root(g, ROOT_LOSS, fix_sym(&f, "a"), (LeafId){0}, fix_mean(&f, fix_2(&f, OP_ADD, leaf(w), fix_1(&f, OP_ROUND, leaf(b)))), (Span){0});
+  ck_assert_str_eq(verdicts(), "DG0303 b");
+  graph_root(g, ROOT_LOSS, fix_sym(&f, "b"), (LeafId){0}, fix_mean(&f, leaf(b)), (Span){0});
+  f.d.all.n = 0;
+  ck_assert_str_eq(verdicts(), "");
+  fix_end(&f);
+}
+END_TEST
+
+/* 100,000 nodes in a chain, 10,000 parameters of which every second one is cut: well under a second, no recursion. */
+START_TEST(large) {
+  begin();
+  VEC(LeafId) ps = {0};
+  fix_step(&f, "fit");
+  NodeId h = fix_c(&f, leaf(param("first")), 1);
+  for (int i = 0; i < 10000; i++) {
+    char name[32];
+    snprintf(name, sizeof name, "p%d", i);
+    LeafId w = param(name);
+    VEC_PUSH(&f.arena, &ps, w);
+    NodeId x = leaf(w);
+    if (i & 1) x = fix_1(&f, OP_ROUND, x);
+    for (int k = 0; k < 6; k++) x = fix_1(&f, OP_TANH, x);
+    h = fix_2(&f, OP_ADD, h, x);
+  }
+  fix_loss(&f, "mse", fix_mean(&f, h));
+  for (uint32_t i = 0; i < ps.n; i++) fix_own(&f, ps.at[i], 0.1);
+  struct timespec a, b;
+  clock_gettime(CLOCK_MONOTONIC, &a);
+  diagnose(&f.p, NULL, 0, &f.d);
+  clock_gettime(CLOCK_MONOTONIC, &b);
+  double s = (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
+  ck_assert_msg(s < 2.0, "%u nodes took %.2f s", f.b.g->node.n, s);
+  ck_assert_uint_eq(f.d.warnings, 5001);
+  fix_end(&f);
+}
+END_TEST
+
+UNIT_MAIN(UNIT("diagnose", healthy, each_cut, cut_beside_a_path_is_healthy, two_cuts_are_two_messages, unowned_and_dead,
+               unreachable_by_sink, dead_here_open_there, frozen_and_marks, declared_rule, no_train_block, large))
