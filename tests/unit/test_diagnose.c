@@ -62,8 +62,6 @@ START_TEST(each_cut) {
     fix_step(&f, "fit");
     NodeId x = fix_2(&f, OP_ADD, leaf(w), leaf(b)), y = x;
     int64_t attr = 0;
-    Type i32 = VEC4;
-    i32.dtype = DT_I32;
     switch ((int)row[i].op) {
     case OP_STOP: y = build_op(&f.b, OP_STOP, &x, 1, NULL, NULL); break;
     case OP_CAST: y = build_cast(&f.b, build_cast(&f.b, x, DT_I32), DT_F32); break;
