@@ -206,5 +206,102 @@ START_TEST(node_limit) {
 }
 END_TEST
 
+/* ---- text ---- */
+
+static Str every_op(void) {
+  static char text[1 << 16];
+  FILE *f = fopen("tests/unit/data/every_op.graph", "rb");
+  ck_assert_msg(f != NULL, "run in the top folder");
+  size_t n = fread(text, 1, sizeof text, f);
+  fclose(f);
+  return (Str){text, n};
+}
+
+START_TEST(round_trip_of_every_op) {
+  begin();
+  Str text = every_op();
+  Graph *g, *again;
+  Sb why, one, two;
+  bool seen[OP_COUNT] = {false};
+  sb_init(&why, &arena);
+  if (!graph_parse(&program, text, &g, &why)) ck_abort_msg("%.*s", (int)why.n, why.p);
+  for (uint32_t i = 0; i < g->node.n; i++) seen[g->node.at[i].op] = true;
+  for (int op = 0; op < OP_COUNT; op++)
+    ck_assert_msg(seen[op], "%s is missing in every_op.graph", op_info[op].name);
+  sb_init(&one, &arena);
+  graph_print(g, &one);
+  sb_char(&one, 0);
+  ck_assert_strn(text, one.p);
+  begin();
+  ck_assert(graph_parse(&program, text, &again, &why)); /* into a fresh program */
+  sb_init(&two, &arena);
+  graph_print(again, &two);
+  sb_char(&two, 0);
+  ck_assert_strn(text, two.p);
+}
+END_TEST
+
+static void refused(const char *text, const char *part) {
+  Graph *g;
+  Sb why;
+  begin();
+  sb_init(&why, &arena);
+  ck_assert_msg(!graph_parse(&program, str_z(text), &g, &why), "accepted: %s", text);
+  sb_char(&why, 0);
+  ck_assert_msg(strstr(why.p, part) != NULL, "%s\nsays: %s", text, why.p);
+}
+
+START_TEST(text_refused) {
+  refused("", "no graph");
+  refused("input x: f32\n", "line 1: 'graph NAME' expected");
+  refused("graph g\n%1: f32 = const 1\n", "line 2: nodes are numbered in order");
+  refused("graph g\n%0: f32 = neg %0\n", "no such node");
+  refused("graph g\n%0: f33 = const 0\n", "type expected");
+  refused("graph g\n%0: f32 = cons 0\n", "no such op");
+  refused("graph g\n%0: f32 = leaf x\n", "no such leaf");
+  refused("graph g\n%0: f32[N +] = const 0\n", "dim expected");
+  refused("graph g\n%0: f32 = const 0 0\n", "unexpected text");
+  refused("graph g\n%0: f32[2] = iota\n", "'{' expected");
+  refused("graph g\n%0: f32[1, 1, 1, 1, 1, 1, 1, 1, 1] = const 0\n", "too many axes");
+  refused("graph g\noutput o = %0\n", "no such node");
+}
+END_TEST
+
+START_TEST(verifier_refuses) {
+  refused("graph g\n%0: f32 = const 1e-42\n", "");
+  refused("graph g\n%0: bool = const 2\n", "not one of its type");
+  refused("graph g\n%0: f32 = const 1\n%1: i32 = neg %0\n", "is i32, must be f32");
+  refused("graph g\n%0: f32[2] = const 1\n%1: f32[3] = const 1\n%2: f32[2] = add %0 %1\n",
+          "different shapes");
+  refused("graph g\n%0: f32 = const 1\n%1: f32 = add %0\n", "1 operands");
+  refused("graph g\n%0: f32[6] = const 1\n%1: f32[2, 2] = reshape %0\n", "not the same elements");
+  refused("graph g\n%0: f32[2, 3] = const 1\n%1: f32[2, 3] = transpose %0 {perm=[0, 0]}\n", "permutation");
+  refused("graph g\n%0: f32[2, 3] = const 1\n%1: f32[3] = sum %0 {axes=[0] order=0}\n", "must be f32[1, 3]");
+  refused("graph g\n%0: f32[2, 3] = const 1\n%1: f32[1, 3] = sum %0 {axes=[0] order=1}\n", "attribute 1");
+  refused("graph g\n%0: f32[4] = const 1\n%1: f32[3] = slice %0 {axis=0 start=2 step=1}\n", "leaves");
+  refused("graph g\n%0: f32[2] = table [1, 2, 3]\n", "another number of elements");
+  refused("graph g\ninput x: f32\n%0: f32 = leaf x\nassign x := %0\n", "does not fit");
+  refused("graph g\nparam x: f32\n%0: f32 = leaf x\nassign x := %0\nassign x := %0\n", "second time");
+  refused("graph g\n%0: f32[1, 1, 4, 4] = const 1\n%1: f32[1, 1, 5, 5] = const 1\n%2: f32[1, 1, 1, 1] = "
+          "conv2d %0 %1 "
+          "{sh=1 sw=1 ph=0 pw=0 dh=1 dw=1 groups=1 order=0}\n",
+          "larger than");
+  begin();
+  Sb why;
+  NodeId x = leaf("x", ty(DT_F32, 0)), y = build_scalar(&b, OP_NEG, x, NO_NODE, NO_NODE);
+  sb_init(&why, &arena);
+  ck_assert(graph_verify(b.g, &why));
+  b.g->edge.at[0] = y;
+  ck_assert(!graph_verify(b.g, &why));
+  b.g->edge.at[0] = x;
+  b.g->node.at[y.i].op = OP_COUNT;
+  ck_assert(!graph_verify(b.g, &why));
+  b.g->node.at[y.i].op = OP_EXP;
+  b.g->node.at[y.i].site.i = 9;
+  ck_assert(!graph_verify(b.g, &why));
+}
+END_TEST
+
 UNIT_MAIN(UNIT("ops", table), UNIT("types", elementwise, movement, products_and_windows),
-          UNIT("graph", sharing, copying, node_limit))
+          UNIT("graph", sharing, copying, node_limit),
+          UNIT("text", round_trip_of_every_op, text_refused, verifier_refuses))
