@@ -21,7 +21,8 @@ static void json_text(Sb *b, Str s) {
   sb_char(b, '"');
 }
 
-/* With a point whatever the host's locale writes: anything that is no digit, sign or exponent is the decimal mark. */
+/* With a point whatever the host's locale writes: anything that is no digit, sign or exponent is the decimal
+ * mark. */
 static void number(Sb *b, double v) {
   char z[40];
   snprintf(z, sizeof z, "%.17g", v);
