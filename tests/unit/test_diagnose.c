@@ -207,6 +207,85 @@ START_TEST(no_train_block) {
 }
 END_TEST
 
+/* ---- what the rule does */
+
+static LeafId state(const char *name, LeafId of) { /* of a parameter, 0 at first */
+  LeafId id = fix_leaf(&f, LEAF_STATE, name, VEC4);
+  f.p.leaf.at[id.i].of = of;
+  Graph *g = program_graph(&f.p, ENTRY_INIT, (Sym){0});
+  if (!g) {
+    g = graph_new(&f.arena, &f.p, fix_sym(&f, "init"));
+    VEC_PUSH(&f.arena, &f.p.entry, (Entry){.kind = ENTRY_INIT, .name = g->name, .graph = g});
+  }
+  Builder b = {.g = g, .primal = NO_NODE};
+  graph_root(g, ROOT_ASSIGN, (Sym){0}, id, build_const(&b, VEC4, 0), (Span){0});
+  return id;
+}
+
+/* adamw with the usual constants; g is what the rule sees as gradient */
+static NodeId adamw(LeafId w, NodeId g, double rate, double decay) {
+  NodeId x = leaf(w);
+  LeafId m = state("m", w), v = state("v", w), step = fix_leaf(&f, LEAF_STEP, "step", FIX_T(&f, DT_I32, 4));
+  NodeId m1 = fix_2(&f, OP_ADD, fix_2(&f, OP_MUL, fix_c(&f, x, 0.9), leaf(m)), fix_2(&f, OP_MUL, fix_c(&f, x, 0.1), g));
+  NodeId v1 = fix_2(&f, OP_ADD, fix_2(&f, OP_MUL, fix_c(&f, x, 0.999), leaf(v)), fix_2(&f, OP_MUL, fix_c(&f, x, 0.001), fix_1(&f, OP_SQUARE, g)));
+  NodeId t = build_cast(&f.b, leaf(step), DT_F32);
+  NodeId c = fix_2(&f, OP_SUB, fix_c(&f, x, 1), fix_2(&f, OP_POW, fix_c(&f, x, 0.9), t));
+  NodeId d = fix_2(&f, OP_DIV, fix_2(&f, OP_DIV, m1, c), fix_2(&f, OP_ADD, fix_1(&f, OP_SQRT, v1), fix_c(&f, x, 1e-8)));
+  if (decay != 0) d = fix_2(&f, OP_ADD, d, fix_2(&f, OP_MUL, fix_c(&f, x, decay), x));
+  graph_root(f.b.g, ROOT_ASSIGN, (Sym){0}, m, m1, (Span){0});
+  graph_root(f.b.g, ROOT_ASSIGN, (Sym){0}, v, v1, (Span){0});
+  return fix_2(&f, OP_SUB, x, fix_2(&f, OP_MUL, fix_c(&f, x, rate), d));
+}
+
+/* rate, decay, factor on the gradient, is the loss cut? */
+static const char *rule(double rate, double decay, double factor, bool cut) {
+  begin();
+  LeafId w = param("w");
+  fix_step(&f, "fit");
+  NodeId x = leaf(w);
+  if (cut) x = fix_1(&f, OP_ROUND, x);
+  fix_loss(&f, "mse", fix_mean(&f, fix_1(&f, OP_SQUARE, x)));
+  NodeId g = fix_grad(&f, f.p.train.at[0].loss, leaf(w));
+  NodeId masked = factor == 1 ? g : fix_2(&f, OP_MUL, g, fix_c(&f, g, factor));
+  fix_own_by(&f, w, g, adamw(w, masked, rate, decay));
+  return verdicts();
+}
+
+START_TEST(rules) {
+  ck_assert_str_eq(rule(0.1, 0, 1, false), "");
+  ck_assert_str_eq(rule(0.1, 0.01, 1, false), "");
+  ck_assert_str_eq(rule(0, 0, 1, false), "DG0305 w");
+  ck_assert_str_eq(rule(0, 0.01, 1, false), "DG0305 w");   /* decay is multiplied by the rate, too */
+  ck_assert_str_eq(rule(0.1, 0, 0, false), "DG0305 w");    /* masked away: m and v stay 0 */
+  ck_assert_str_eq(rule(0.1, 0.01, 0, false), "DG0306 w"); /* but decay moves it */
+  ck_assert_str_eq(rule(0.1, 0, 1, true), "DG0303 w");
+  ck_assert(!says("all the same"));
+  ck_assert_str_eq(rule(0.1, 0.01, 1, true), "DG0303 w");
+}
+END_TEST
+
+START_TEST(a_state_that_moves_is_no_constant) { /* momentum with a masked gradient, but m starts at 1 in another step */
+  begin();
+  LeafId w = param("w"), m = state("m", w);
+  fix_step(&f, "fit");
+  fix_loss(&f, "mse", fix_mean(&f, leaf(w)));
+  NodeId g = fix_grad(&f, f.p.train.at[0].loss, leaf(w));
+  graph_root(f.b.g, ROOT_ASSIGN, (Sym){0}, m, fix_2(&f, OP_ADD, fix_2(&f, OP_MUL, fix_c(&f, g, 0.9), leaf(m)), fix_c(&f, g, 1)), (Span){0});
+  fix_own_by(&f, w, g, fix_2(&f, OP_SUB, leaf(w), leaf(m)));
+  ck_assert_str_eq(verdicts(), "DG0306 w");
+  begin();
+  w = param("w");
+  m = state("m", w);
+  fix_step(&f, "fit");
+  fix_loss(&f, "mse", fix_mean(&f, leaf(w)));
+  g = fix_grad(&f, f.p.train.at[0].loss, leaf(w));
+  graph_root(f.b.g, ROOT_ASSIGN, (Sym){0}, m, g, (Span){0}); /* the gradient arrives one step later, through m */
+  fix_own_by(&f, w, g, fix_2(&f, OP_SUB, leaf(w), leaf(m)));
+  ck_assert_str_eq(verdicts(), "");
+  fix_end(&f);
+}
+END_TEST
+
 /* 100,000 nodes in a chain, 10,000 parameters of which every second one is cut: well under a second, no recursion. */
 START_TEST(large) {
   begin();
@@ -237,4 +316,5 @@ START_TEST(large) {
 END_TEST
 
 UNIT_MAIN(UNIT("diagnose", healthy, each_cut, cut_beside_a_path_is_healthy, two_cuts_are_two_messages, unowned_and_dead,
-               unreachable_by_sink, dead_here_open_there, frozen_and_marks, declared_rule, no_train_block, large))
+               unreachable_by_sink, dead_here_open_there, frozen_and_marks, declared_rule, no_train_block, rules,
+               a_state_that_moves_is_no_constant, large))
