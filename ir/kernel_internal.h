@@ -1,4 +1,4 @@
-/* Shared between the files of ir/kernel*.c only. */
+/* Shared between ir/kernel*.c, and with the emitter. */
 #ifndef DG_IR_KERNEL_INTERNAL_H
 #define DG_IR_KERNEL_INTERNAL_H
 

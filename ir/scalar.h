@@ -135,7 +135,8 @@ void scalar_eval_dual(const Scalar *p, const ScalarDual *in, ScalarDual *out);
 /* ---- floating-point environment: flush to zero, denormals are zero, round to nearest, no traps. */
 uint32_t fp_enter(void); /* returns what fp_leave restores */
 void fp_leave(uint32_t saved);
-/* Data entering a program: subnormals become zero of their sign, by integer bits. n elements in place. */
+/* Data entering a program: subnormals become zero of their sign and NaNs the canonical one, by integer bits.
+ * n elements in place. */
 void fp_flush(DType t, void *data, size_t n);
 
 #endif

@@ -28,8 +28,15 @@ uint32_t fp_enter(void) {
 }
 void fp_leave(uint32_t saved) { _mm_setcsr(saved); }
 
-static inline uint32_t flush32(uint32_t u) { return u & 0x7f800000u ? u : u & 0x80000000u; }
-static inline uint64_t flush64(uint64_t u) { return u & 0x7ff0000000000000u ? u : u & 0x8000000000000000u; }
+/* Subnormals to zero of their sign, NaNs to the one NaN (which is quiet), by integer bits. */
+static inline uint32_t flush32(uint32_t u) {
+  if ((u & 0x7fffffffu) > 0x7f800000u) return 0x7fc00000u;
+  return u & 0x7f800000u ? u : u & 0x80000000u;
+}
+static inline uint64_t flush64(uint64_t u) {
+  if ((u & 0x7fffffffffffffffu) > 0x7ff0000000000000u) return 0x7ff8000000000000u;
+  return u & 0x7ff0000000000000u ? u : u & 0x8000000000000000u;
+}
 
 void fp_flush(DType t, void *data, size_t n) {
   uint32_t *s = data;
@@ -60,8 +67,9 @@ static inline double pow2(int n) { /* n within the normal range */
   return v.d;
 }
 static double ldexp_d(double a, double b) {
-  if (isnan(a) || isnan(b)) return (double)NAN;
-  if (isinf(b)) return b > 0 ? a * b : a * 0.0;
+  if (isnan(b)) return (double)NAN;
+  if (isinf(b)) return b > 0 ? (isnan(a) ? b : a * b) : isnan(a) ? 0.0 : a * 0.0;
+  if (isnan(a)) return (double)NAN;
   double f = floor(b);
   int n = f < -3000 ? -3000 : f > 3000 ? 3000 : (int)f;
   for (int i = 0; i < 2; i++) { /* exact while the result is in range; what flushes early would flush later */
@@ -72,8 +80,9 @@ static double ldexp_d(double a, double b) {
   return a * pow2(n < -1022 ? -1022 : n > 1023 ? 1023 : n);
 }
 static float ldexp_s(float a, float b) {
-  if (isnan(a) || isnan(b)) return NAN;
-  if (isinf(b)) return b > 0 ? a * b : a * 0.0f;
+  if (isnan(b)) return NAN;
+  if (isinf(b)) return b > 0 ? (isnan(a) ? b : a * b) : isnan(a) ? 0.0f : a * 0.0f;
+  if (isnan(a)) return NAN;
   float f = floorf(b);
   int n = f < -400 ? -400 : f > 400 ? 400 : (int)f;
   return (float)((double)a * pow2(n)); /* exact product, one rounding (and flush) */

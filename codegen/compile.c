@@ -1,0 +1,284 @@
+/* A set of kernels to callable code: equal kernels once, two contexts side by side, linked into a JIT whose
+ * library resolves nothing (kernels call nothing; under the sanitizer, its own functions only). */
+#include "base/hash.h"
+#include "codegen/guard.h"
+#include "codegen/module.h"
+
+#include <dlfcn.h>
+#include <llvm-c/Error.h>
+#include <llvm-c/LLJIT.h>
+#include <llvm-c/Orc.h>
+#include <pthread.h>
+#include <stdio.h>
+
+enum { JOBS = 2 };
+
+struct NativeCode {
+  Mem *mem;
+  LLVMOrcLLJITRef jit;
+};
+
+/* ---- sharing and splitting ---- */
+
+typedef struct Plan {
+  uint32_t n; /* different kernels */
+  const Kernel **kernel;
+  const char **symbol;
+  uint32_t *of; /* per kernel of the set: which of the different ones */
+} Plan;
+
+static Plan share(Arena *a, const KernelSet *set) {
+  Plan p = {0, ARENA_ARRAY(a, const Kernel *, set->n), ARENA_ARRAY(a, const char *, set->n),
+            ARENA_ARRAY(a, uint32_t, set->n)};
+  Str *text = ARENA_ARRAY(a, Str, set->n);
+  Map seen;
+  map_init(&seen, a);
+  for (uint32_t i = 0; i < set->n; i++) {
+    Str id = kernel_identity(a, set->kernel[i]);
+    uint64_t h = hash_str(id);
+    uint32_t at;
+    while (map_get(&seen, h, &at) && !str_eq(text[at], id)) h++;
+    if (!map_get(&seen, h, &at)) {
+      at = p.n++;
+      map_put(&seen, h, at);
+      text[at] = id;
+      p.kernel[at] = set->kernel[i];
+      p.symbol[at] = str_fmt(a, "k%u", at).p;
+    }
+    p.of[i] = at;
+  }
+  return p;
+}
+
+/* Roughly the instructions a statement list becomes. */
+static double cost(const Kernel *k, const KernelStmt *s) {
+  double sum = 0;
+  for (; s; s = s->next) switch (s->kind) {
+    case STMT_LOOP: {
+      int64_t n = s->loop.extent, step = s->loop.kind == LOOP_UNROLL ? n : s->loop.unroll;
+      sum += 8 + cost(k, s->loop.body) * (double)(n <= step ? n : step + n % step);
+      break;
+    }
+    case STMT_LOAD:
+    case STMT_STORE: {
+      const KernelTile *t = &k->tile[s->mem.tile];
+      sum += t->rows * (1 + t->cols / 16) * (s->mem.access.at.c == 1 ? 1 : 6);
+      break;
+    }
+    case STMT_MAP: {
+      const KernelTile *t = &k->tile[s->map.dst[0]];
+      sum += t->rows * (1 + t->cols / 16) * (1 + s->map.program->nins);
+      break;
+    }
+    case STMT_FOLD: sum += k->tile[s->fold.src].rows * 12; break;
+    }
+  return sum;
+}
+
+/* Distributes the kernels over n jobs: the dearest first, each to the job with the least work. */
+static void split(Arena *a, const Plan *p, ModuleJob *job, int n) {
+  double *c = ARENA_ARRAY(a, double, p->n), load[JOBS] = {0};
+  const Kernel **kernel[JOBS];
+  const char **symbol[JOBS];
+  for (int i = 0; i < n; i++) {
+    kernel[i] = ARENA_ARRAY(a, const Kernel *, p->n);
+    symbol[i] = ARENA_ARRAY(a, const char *, p->n);
+    job[i].kernel = kernel[i];
+    job[i].symbol = symbol[i];
+  }
+  for (uint32_t i = 0; i < p->n; i++) c[i] = cost(p->kernel[i], p->kernel[i]->root);
+  for (uint32_t done = 0; done < p->n; done++) {
+    uint32_t best = 0;
+    int to = 0;
+    for (uint32_t i = 0; i < p->n; i++)
+      if (c[i] > c[best]) best = i;
+    for (int i = 1; i < n; i++)
+      if (load[i] < load[to]) to = i;
+    kernel[to][job[to].n] = p->kernel[best];
+    symbol[to][job[to].n++] = p->symbol[best];
+    load[to] += c[best];
+    c[best] = -1;
+  }
+}
+
+/* ---- linking ---- */
+
+typedef struct Found {
+  LLVMErrorRef error;
+  LLVMOrcExecutorAddress *address; /* by symbol number */
+} Found;
+
+static void on_found(LLVMErrorRef error, LLVMOrcCSymbolMapPairs rows, size_t n, void *context) {
+  Found *f = context;
+  f->error = error;
+  for (size_t i = 0; !error && i < n; i++) {
+    unsigned k;
+    if (sscanf(LLVMOrcSymbolStringPoolEntryStr(rows[i].Name), "k%u", &k) == 1)
+      f->address[k] = rows[i].Sym.Address;
+  }
+}
+
+static void on_report(void *context, LLVMErrorRef error) { /* the lookup returns the error too */
+  (void)context;
+  LLVMConsumeError(error);
+}
+
+/* The sanitizer's functions, from the process. */
+static LLVMErrorRef sanitizer_symbols(LLVMOrcDefinitionGeneratorRef g, void *context,
+                                      LLVMOrcLookupStateRef *state, LLVMOrcLookupKind kind,
+                                      LLVMOrcJITDylibRef lib, LLVMOrcJITDylibLookupFlags flags,
+                                      LLVMOrcCLookupSet set, size_t n) {
+  (void)g, (void)context, (void)state, (void)kind, (void)flags;
+  for (size_t i = 0; i < n; i++) {
+    const char *name = LLVMOrcSymbolStringPoolEntryStr(set[i].Name);
+    void *at = strncmp(name, "__asan_", 7) == 0 ? dlsym(RTLD_DEFAULT, name) : NULL;
+    if (!at) continue;
+    LLVMOrcRetainSymbolStringPoolEntry(set[i].Name);
+    LLVMJITSymbolFlags f = {LLVMJITSymbolGenericFlagsExported | LLVMJITSymbolGenericFlagsCallable, 0};
+    LLVMOrcCSymbolMapPair row = {set[i].Name, {(LLVMOrcExecutorAddress)(uintptr_t)at, f}};
+    LLVMErrorRef error = LLVMOrcJITDylibDefine(lib, LLVMOrcAbsoluteSymbols(&row, 1));
+    if (error) return error;
+  }
+  return LLVMErrorSuccess;
+}
+
+typedef struct Link {
+  const Plan *plan;
+  ModuleJob *job;
+  int njob;
+  bool sanitize;
+  LLVMOrcCLookupSetElement *wanted; /* room for plan->n */
+  LLVMOrcExecutorAddress *address;
+  LLVMOrcLLJITRef jit;
+  Status status;
+  char what[400];
+} Link;
+
+static bool link_failed(Link *l, LLVMErrorRef error) {
+  if (!error) return false;
+  char *s = LLVMGetErrorMessage(error);
+  if (l->status == ST_OK) snprintf(l->what, sizeof l->what, "LLVM's linker: %s", s);
+  l->status = ST_INTERNAL;
+  LLVMDisposeErrorMessage(s);
+  return true;
+}
+
+static void link_work(void *context) {
+  Link *l = context;
+  if (link_failed(l, LLVMOrcCreateLLJIT(&l->jit, NULL))) return;
+  LLVMOrcExecutionSessionRef session = LLVMOrcLLJITGetExecutionSession(l->jit);
+  LLVMOrcExecutionSessionSetErrorReporter(session, on_report, NULL);
+  /* the main library would resolve every symbol of the process; this one resolves nothing */
+  LLVMOrcJITDylibRef lib = LLVMOrcExecutionSessionCreateBareJITDylib(session, "kernels");
+  if (l->sanitize)
+    LLVMOrcJITDylibAddGenerator(lib,
+                                LLVMOrcCreateCustomCAPIDefinitionGenerator(sanitizer_symbols, NULL, NULL));
+  for (int i = 0; i < l->njob; i++) {
+    LLVMMemoryBufferRef object = l->job[i].buffer;
+    l->job[i].buffer = NULL; /* the JIT takes it */
+    if (link_failed(l, LLVMOrcLLJITAddObjectFile(l->jit, lib, object))) return;
+  }
+  for (uint32_t i = 0; i < l->plan->n; i++)
+    l->wanted[i] = (LLVMOrcCLookupSetElement){LLVMOrcLLJITMangleAndIntern(l->jit, l->plan->symbol[i]),
+                                              LLVMOrcSymbolLookupFlagsRequiredSymbol};
+  LLVMOrcCJITDylibSearchOrderElement order = {lib, LLVMOrcJITDylibLookupFlagsMatchExportedSymbolsOnly};
+  Found f = {NULL, l->address};
+  LLVMOrcExecutionSessionLookup(session, LLVMOrcLookupKindStatic, &order, 1, l->wanted, l->plan->n, on_found,
+                                &f);
+  link_failed(l, f.error);
+}
+
+static void dispose_work(void *context) {
+  LLVMErrorRef error = LLVMOrcDisposeLLJIT(context);
+  if (error) LLVMConsumeError(error);
+}
+static void dispose_jit(LLVMOrcLLJITRef jit) {
+  char msg[8];
+  if (jit && guard_call(dispose_work, jit, msg, sizeof msg) != GUARD_OK)
+    return; /* lost: nothing else can be done */
+}
+
+/* ---- the face ---- */
+
+static void *job_thread(void *job) {
+  module_run(job);
+  return NULL;
+}
+
+static void run_jobs(ModuleJob *job, int n) {
+  pthread_t thread[JOBS];
+  bool started[JOBS] = {false};
+  for (int i = 1; i < n; i++) started[i] = pthread_create(&thread[i], NULL, job_thread, &job[i]) == 0;
+  module_run(&job[0]);
+  for (int i = 1; i < n; i++) {
+    if (started[i])
+      pthread_join(thread[i], NULL);
+    else
+      module_run(&job[i]);
+  }
+}
+
+static void dispose_objects(ModuleJob *job, int n) {
+  for (int i = 0; i < n; i++)
+    if (job[i].buffer) LLVMDisposeMemoryBuffer(job[i].buffer);
+}
+
+Status codegen_compile(Arena *a, const KernelSet *set, const CodegenOptions *o, NativeCode **out,
+                       KernelFn **fn, CodegenStats *stats, Sb *why) {
+  double t0 = clock_ms(), t1;
+  ModuleJob job[JOBS];
+  *out = NULL;
+  memset(job, 0, sizeof job);
+  llvm_start();
+  Plan plan = share(a, set);
+  int n = o->threads == 1 || plan.n < 2 ? 1 : JOBS;
+  for (int i = 0; i < n; i++) {
+    job[i].options = o;
+    mem_init(&job[i].mem, a->mem->limit);
+  }
+  split(a, &plan, job, n);
+  Link l = {.plan = &plan, .job = job, .njob = n, .sanitize = o->sanitize};
+  l.wanted = ARENA_ARRAY(a, LLVMOrcCLookupSetElement, plan.n);
+  l.address = ARENA_ARRAY(a, LLVMOrcExecutorAddress, plan.n);
+  NativeCode *code = mem_get(a->mem, sizeof *code);
+  code->mem = a->mem;
+  run_jobs(job, n);
+  Status st = ST_OK;
+  for (int i = 0; i < n && st == ST_OK; i++)
+    if (job[i].status != ST_OK) {
+      st = job[i].status;
+      sb_fmt(why, "%s", job[i].what);
+    }
+  t1 = clock_ms();
+  size_t bytes = 0;
+  for (int i = 0; i < n; i++)
+    if (job[i].buffer) bytes += LLVMGetBufferSize(job[i].buffer);
+  if (st == ST_OK) {
+    GuardResult g = guard_call(link_work, &l, l.what, sizeof l.what);
+    st = g == GUARD_OK ? l.status : g == GUARD_NO_MEMORY ? ST_NO_MEMORY : ST_INTERNAL;
+    if (st != ST_OK) sb_fmt(why, "%s", l.what);
+    if (g == GUARD_OK) code->jit = l.jit; /* after a caught failure the JIT is dead */
+  }
+  dispose_objects(job, n);
+  if (st != ST_OK) {
+    native_release(code);
+    return st;
+  }
+  for (uint32_t i = 0; i < set->n; i++) fn[i] = (KernelFn *)(uintptr_t)l.address[plan.of[i]];
+  *out = code;
+  if (!stats) return ST_OK;
+  *stats = (CodegenStats){.functions = plan.n, .object_bytes = bytes, .ms_link = clock_ms() - t1};
+  for (int i = 0; i < n; i++) {
+    stats->ms_emit += job[i].ms_emit;
+    stats->ms_passes += job[i].ms_passes;
+    stats->ms_code += job[i].ms_code;
+  }
+  stats->ms = clock_ms() - t0;
+  return ST_OK;
+}
+
+void native_release(NativeCode *n) {
+  if (!n) return;
+  dispose_jit(n->jit);
+  mem_free(n->mem, n, sizeof *n);
+}

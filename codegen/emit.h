@@ -1,0 +1,93 @@
+/* The emitter: one kernel to one LLVM function, for the vector width of the target. Shared by codegen/emit*.c
+ * only.
+ *
+ * Lanes. A kernel is emitted with vectors of `lanes` elements: native width divided by the widest element it
+ * handles, so that every value of a kernel, masks included, has the same number of lanes and nothing is left
+ * for LLVM to split (version 19 miscompiles split masked loads). A tile of C columns is C / lanes vectors a
+ * row; a column tile is one splat a row. */
+#ifndef DG_CODEGEN_EMIT_H
+#define DG_CODEGEN_EMIT_H
+
+#include "codegen/codegen.h"
+
+#include <llvm-c/Core.h>
+
+typedef LLVMValueRef Val;
+
+/* A loop variable or affine expression: dyn + k with dyn NULL when constant; its value lies in [lo, hi]. */
+typedef struct Lin {
+  Val dyn;
+  int64_t k, lo, hi;
+} Lin;
+
+typedef struct Emit {
+  Arena *arena;
+  LLVMContextRef context;
+  LLVMModuleRef module;
+  LLVMBuilderRef b;
+  Val fn;
+  const Kernel *k;
+  bool avx512;
+  int lanes; /* 16, 8 or 4 */
+  LLVMTypeRef i1, i16, i8, i32, i64, ptr, elem[DT_COUNT],
+      vec[DT_COUNT]; /* vec[DT_BOOL]: of i1; elem[DT_BOOL]: i32 */
+  LLVMTypeRef vi32;
+  Lin var[KERNEL_LOOPS];
+  Val buf[KERNEL_BUFFERS];
+  Val *tile[KERNEL_TILES]; /* rows * vectors values, valid where set */
+  bool set[KERNEL_TILES];
+} Emit;
+
+/* Adds the function `name` for kernel k to the module. */
+void emit_kernel(Emit *e, const Kernel *k, const CodegenTarget *t, const char *name, bool sanitize);
+
+/* ---- emit_value.c: constants, splats, shuffles, intrinsics ---- */
+Val emit_i64(Emit *e, int64_t n);
+Val emit_i32(Emit *e, int64_t n);
+Val emit_const(Emit *e, DType t, ScalarValue v);                      /* a splat */
+Val emit_iota(Emit *e, LLVMTypeRef elem, int64_t base, int64_t step); /* constant base + step * lane */
+Val emit_lanes(Emit *e, const bool *on);                              /* constant mask */
+Val emit_splat(Emit *e, Val scalar);
+Val emit_shuffle(Emit *e, Val a, Val b, const int *index);
+Val emit_intrinsic(Emit *e, const char *name, LLVMTypeRef *types, int ntypes, Val *arg, int n);
+/* As intrinsic(name, type of a): one overloaded type. */
+Val emit_call1(Emit *e, const char *name, Val a);
+Val emit_call2(Emit *e, const char *name, Val a, Val b);
+Val emit_affine_value(Emit *e, const Lin *l); /* as an i64 */
+Lin emit_affine(Emit *e, const Affine *a);
+/* Keeps LLVM from folding a constant (its folder does not flush). Floats only. */
+Val emit_fence(Emit *e, Val v);
+
+/* ---- emit_scalar.c ---- */
+/* Runs a program over vectors: in by operand number, out by result. */
+void emit_program(Emit *e, const Scalar *p, const Val *in, Val *out);
+Val emit_instruction(Emit *e, const ScalarIns *n, Val a, Val b, Val c);
+
+/* ---- emit_access.c ---- */
+/* An access opened at the current loop variables. */
+typedef struct Opened {
+  const Access *x;
+  DType t;
+  Lin at, index_at, guard[KERNEL_GUARDS];
+  Val base; /* buffer + dynamic part of at */
+  Val pad;  /* splat, as in memory (bool: i32) */
+} Opened;
+
+/* One vector of an access: `n` lanes from column c of row r (cols 1: a splat of column 0). */
+typedef struct Spot {
+  int r, c, n;
+  bool splat;
+} Spot;
+Opened emit_open(Emit *e, const Access *x);
+Val emit_load(Emit *e, const Opened *m, Spot s);
+void emit_store(Emit *e, const Opened *m, Spot s, Val v);
+/* Whole tiles: chooses between rows, gathers and register transposes. */
+void emit_load_tile(Emit *e, const Access *x, const KernelTile *t, Val *v);
+void emit_store_tile(Emit *e, const Access *x, const KernelTile *t, const Val *v);
+
+/* ---- emit_transpose.c: lanes x lanes elements in registers ---- */
+void emit_transpose(Emit *e, DType t, Val *r);
+
+static inline int emit_vectors(const Emit *e, int cols) { return cols == 1 ? 1 : cols / e->lanes; }
+
+#endif

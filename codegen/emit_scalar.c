@@ -1,0 +1,197 @@
+/* Scalar programs as vector instructions. Every instruction means exactly what ir/scalar_eval.c computes.
+ * Floating constants never meet in an instruction unfenced: LLVM's folder does not flush subnormals. */
+#include "codegen/emit.h"
+
+#include <math.h>
+
+static Val number(Emit *e, DType t, double x) {
+  ScalarValue v = {.w = 0};
+  if (t == DT_F32)
+    v.s = (float)x;
+  else if (t == DT_F64)
+    v.d = x;
+  else if (t == DT_I32)
+    v.i = (int32_t)x;
+  else if (t == DT_I64)
+    v.l = (int64_t)x;
+  else
+    v.i = x != 0;
+  return emit_const(e, t, v);
+}
+static Val word(Emit *e, DType t, uint64_t bits) { /* t integer */
+  return emit_const(e, t, t == DT_I32 ? (ScalarValue){.u = (uint32_t)bits} : (ScalarValue){.w = bits});
+}
+static Val choose(Emit *e, Val c, Val a, Val b) { return LLVMBuildSelect(e->b, c, a, b, ""); }
+static Val is_nan(Emit *e, Val x) { return LLVMBuildFCmp(e->b, LLVMRealUNO, x, x, ""); }
+
+/* 2^n in type t for n within the normal range, by its exponent field; n is a vector of i32. */
+static Val power_of_two(Emit *e, DType t, Val n) {
+  if (t == DT_F32) {
+    Val field = LLVMBuildAdd(e->b, n, number(e, DT_I32, 127), "");
+    return LLVMBuildBitCast(e->b, LLVMBuildShl(e->b, field, number(e, DT_I32, 23), ""), e->vec[t], "");
+  }
+  Val wide = LLVMBuildSExt(e->b, LLVMBuildAdd(e->b, n, number(e, DT_I32, 1023), ""), e->vec[DT_I64], "");
+  return LLVMBuildBitCast(e->b, LLVMBuildShl(e->b, wide, number(e, DT_I64, 52), ""), e->vec[t], "");
+}
+
+/* Without scalef: three exact factors reach from the greatest number below the least. */
+static Val ldexp_by_factors(Emit *e, DType t, Val a, Val b) {
+  int lo = t == DT_F32 ? -126 : -1022, hi = t == DT_F32 ? 127 : 1023;
+  Val f = emit_call1(e, "llvm.floor", b), v = a;
+  Val n = emit_intrinsic(e, "llvm.fptosi.sat", (LLVMTypeRef[]){e->vi32, e->vec[t]}, 2, &f, 1);
+  n = emit_call2(e, "llvm.smin", emit_call2(e, "llvm.smax", n, number(e, DT_I32, 3 * lo)),
+                 number(e, DT_I32, 3 * hi));
+  for (int i = 0; i < 3; i++) {
+    Val step = emit_call2(e, "llvm.smin", emit_call2(e, "llvm.smax", n, number(e, DT_I32, lo)),
+                          number(e, DT_I32, hi));
+    v = LLVMBuildFMul(e->b, v, power_of_two(e, t, step), "");
+    n = LLVMBuildSub(e->b, n, step, "");
+  }
+  Val inf = number(e, t, (double)INFINITY), zero = number(e, t, 0), none = is_nan(e, a);
+  Val up = choose(e, none, inf, LLVMBuildFMul(e->b, a, inf, "")),
+      down = choose(e, none, zero, LLVMBuildFMul(e->b, a, zero, ""));
+  v = choose(e, LLVMBuildFCmp(e->b, LLVMRealOEQ, b, inf, ""), up, v);
+  v = choose(e, LLVMBuildFCmp(e->b, LLVMRealOEQ, b, number(e, t, -(double)INFINITY), ""), down, v);
+  return choose(e, is_nan(e, b), b, v);
+}
+
+static Val ldexp_(Emit *e, DType t, Val a, Val b) {
+  if (!e->avx512) return ldexp_by_factors(e, t, a, b);
+  Val zero = LLVMConstNull(e->vec[t]);
+  if (t == DT_F32 && e->lanes == 16)
+    return emit_intrinsic(e, "llvm.x86.avx512.mask.scalef.ps.512", NULL, 0,
+                          (Val[]){a, b, zero, LLVMConstInt(e->i16, 0xffff, 0), emit_i32(e, 4)}, 5);
+  if (t == DT_F32)
+    return emit_intrinsic(e, "llvm.x86.avx512.mask.scalef.ps.256", NULL, 0,
+                          (Val[]){a, b, zero, LLVMConstInt(e->i8, 0xff, 0)}, 4);
+  return emit_intrinsic(e, "llvm.x86.avx512.mask.scalef.pd.512", NULL, 0,
+                        (Val[]){a, b, zero, LLVMConstInt(e->i8, 0xff, 0), emit_i32(e, 4)}, 5);
+}
+
+/* Quotient rounded down, or the remainder that goes with it; by zero 0; the least integer by -1 wraps. */
+static Val divide(Emit *e, DType t, Val a, Val b, bool quotient) {
+  LLVMBuilderRef B = e->b;
+  Val zero = number(e, t, 0), one = number(e, t, 1), minus = number(e, t, -1);
+  Val by0 = LLVMBuildICmp(B, LLVMIntEQ, b, zero, ""), by1 = LLVMBuildICmp(B, LLVMIntEQ, b, minus, "");
+  Val safe = choose(e, LLVMBuildOr(B, by0, by1, ""), one, b);
+  Val q = LLVMBuildSDiv(B, a, safe, ""), r = LLVMBuildSub(B, a, LLVMBuildMul(B, q, safe, ""), "");
+  Val other = LLVMBuildICmp(B, LLVMIntSLT, LLVMBuildXor(B, r, safe, ""), zero, ""); /* signs differ */
+  Val down = LLVMBuildAnd(B, other, LLVMBuildICmp(B, LLVMIntNE, r, zero, ""), "");
+  if (quotient) {
+    q = LLVMBuildAdd(B, q, LLVMBuildSExt(B, down, e->vec[t], ""), "");
+    q = choose(e, by1, LLVMBuildNeg(B, a, ""), q);
+    return choose(e, by0, zero, q);
+  }
+  r = LLVMBuildAdd(B, r, choose(e, down, safe, zero), "");
+  return choose(e, LLVMBuildOr(B, by0, by1, ""), zero, r);
+}
+
+static Val shift(Emit *e, ScalarOp op, DType t, Val a, Val b) {
+  Val n = LLVMBuildAnd(e->b, b, number(e, t, t == DT_I32 ? 31 : 63), "");
+  if (op == SC_SHL) return LLVMBuildShl(e->b, a, n, "");
+  return op == SC_SHR ? LLVMBuildAShr(e->b, a, n, "") : LLVMBuildLShr(e->b, a, n, "");
+}
+
+static Val multiply_high(Emit *e, Val a, Val b) {
+  LLVMTypeRef wide = LLVMVectorType(e->i64, (unsigned)e->lanes);
+  Val p = LLVMBuildMul(e->b, LLVMBuildZExt(e->b, a, wide, ""), LLVMBuildZExt(e->b, b, wide, ""), "");
+  return LLVMBuildTrunc(e->b, LLVMBuildLShr(e->b, p, emit_iota(e, e->i64, 32, 0), ""), e->vi32, "");
+}
+
+static Val to_bits(Emit *e, DType t, Val a, bool raw) {
+  DType i = t == DT_F32 ? DT_I32 : DT_I64;
+  Val bits = LLVMBuildBitCast(e->b, a, e->vec[i], "");
+  return raw ? bits
+             : choose(e, is_nan(e, a), word(e, i, t == DT_F32 ? 0x7fc00000u : 0x7ff8000000000000u), bits);
+}
+static Val from_bits(Emit *e, DType i, Val a, bool raw) { /* subnormals become zero, NaNs the one NaN */
+  DType t = i == DT_I32 ? DT_F32 : DT_F64;
+  uint64_t exponent = i == DT_I32 ? 0x7f800000u : 0x7ff0000000000000u,
+           sign = i == DT_I32 ? 0x80000000u : 0x8000000000000000u;
+  if (!raw) {
+    Val none =
+        LLVMBuildICmp(e->b, LLVMIntEQ, LLVMBuildAnd(e->b, a, word(e, i, exponent), ""), word(e, i, 0), "");
+    a = choose(e, none, LLVMBuildAnd(e->b, a, word(e, i, sign), ""), a);
+  }
+  Val v = LLVMBuildBitCast(e->b, a, e->vec[t], "");
+  return raw ? v : choose(e, is_nan(e, v), number(e, t, (double)NAN), v);
+}
+
+static Val cast(Emit *e, DType from, DType to, Val a) {
+  LLVMBuilderRef B = e->b;
+  LLVMTypeRef v = e->vec[to];
+  if (from == to) return a;
+  if (to == DT_BOOL)
+    return dtype_is_float(from) ? LLVMBuildFCmp(B, LLVMRealUNE, a, number(e, from, 0), "")
+                                : LLVMBuildICmp(B, LLVMIntNE, a, number(e, from, 0), "");
+  if (from == DT_BOOL) return choose(e, a, number(e, to, 1), number(e, to, 0));
+  if (dtype_is_float(from) && dtype_is_float(to))
+    return to == DT_F64 ? LLVMBuildFPExt(B, a, v, "") : LLVMBuildFPTrunc(B, a, v, "");
+  if (dtype_is_float(from))
+    return emit_intrinsic(e, "llvm.fptosi.sat", (LLVMTypeRef[]){v, e->vec[from]}, 2, &a, 1);
+  if (dtype_is_float(to)) return LLVMBuildSIToFP(B, a, v, "");
+  return to == DT_I64 ? LLVMBuildSExt(B, a, v, "") : LLVMBuildTrunc(B, a, v, "");
+}
+
+Val emit_instruction(Emit *e, const ScalarIns *n, Val a, Val b, Val c) {
+  LLVMBuilderRef B = e->b;
+  DType t = (DType)n->type;
+  bool real = dtype_is_float(t);
+  if (real && n->op != SC_SEL && LLVMIsConstant(a) && LLVMIsConstant(b) && LLVMIsConstant(c))
+    a = emit_fence(e, a);
+  switch ((ScalarOp)n->op) {
+  case SC_ADD: return real ? LLVMBuildFAdd(B, a, b, "") : LLVMBuildAdd(B, a, b, "");
+  case SC_SUB: return real ? LLVMBuildFSub(B, a, b, "") : LLVMBuildSub(B, a, b, "");
+  case SC_MUL: return real ? LLVMBuildFMul(B, a, b, "") : LLVMBuildMul(B, a, b, "");
+  case SC_DIV: return LLVMBuildFDiv(B, a, b, "");
+  case SC_FMA: return emit_intrinsic(e, "llvm.fma", &e->vec[t], 1, (Val[]){a, b, c}, 3);
+  case SC_NEG: return real ? LLVMBuildFNeg(B, a, "") : LLVMBuildNeg(B, a, "");
+  case SC_ABS:
+    if (real) return emit_call1(e, "llvm.fabs", a);
+    return emit_intrinsic(e, "llvm.abs", &e->vec[t], 1, (Val[]){a, LLVMConstNull(e->i1)}, 2);
+  case SC_SQRT: return emit_call1(e, "llvm.sqrt", a);
+  case SC_MIN: return emit_call2(e, real ? "llvm.minimum" : "llvm.smin", a, b);
+  case SC_MAX: return emit_call2(e, real ? "llvm.maximum" : "llvm.smax", a, b);
+  case SC_FLOOR: return emit_call1(e, "llvm.floor", a);
+  case SC_CEIL: return emit_call1(e, "llvm.ceil", a);
+  case SC_RINT: return emit_call1(e, "llvm.roundeven", a);
+  case SC_TRUNC: return emit_call1(e, "llvm.trunc", a);
+  case SC_LDEXP: return ldexp_(e, t, a, b);
+  case SC_LT: return real ? LLVMBuildFCmp(B, LLVMRealOLT, a, b, "") : LLVMBuildICmp(B, LLVMIntSLT, a, b, "");
+  case SC_LE: return real ? LLVMBuildFCmp(B, LLVMRealOLE, a, b, "") : LLVMBuildICmp(B, LLVMIntSLE, a, b, "");
+  case SC_EQ: return real ? LLVMBuildFCmp(B, LLVMRealOEQ, a, b, "") : LLVMBuildICmp(B, LLVMIntEQ, a, b, "");
+  case SC_SEL: return LLVMBuildSelect(B, a, b, c, "");
+  case SC_IDIV: return divide(e, t, a, b, true);
+  case SC_IMOD: return divide(e, t, a, b, false);
+  case SC_MULHI: return multiply_high(e, a, b);
+  case SC_AND: return LLVMBuildAnd(B, a, b, "");
+  case SC_OR: return LLVMBuildOr(B, a, b, "");
+  case SC_XOR: return LLVMBuildXor(B, a, b, "");
+  case SC_NOT: return LLVMBuildNot(B, a, "");
+  case SC_SHL:
+  case SC_SHR:
+  case SC_USHR: return shift(e, (ScalarOp)n->op, t, a, b);
+  case SC_BITS: return to_bits(e, t, a, false);
+  case SC_UNBITS: return from_bits(e, t, a, false);
+  case SC_RAWBITS: return to_bits(e, t, a, true);
+  case SC_RAWFLOAT: return from_bits(e, t, a, true);
+  case SC_CAST: return cast(e, t, (DType)n->result, a);
+  case SC_COUNT: break;
+  }
+  BUG(e->arena->mem, "scalar instruction %u", n->op);
+}
+
+void emit_program(Emit *e, const Scalar *p, const Val *in, Val *out) {
+  Val leaf[SCALAR_LEAVES], val[SCALAR_INS];
+  for (uint16_t i = 0; i < p->nleaf; i++) {
+    const ScalarLeaf *l = &p->leaf[i];
+    leaf[i] = l->input ? in[l->index] : emit_const(e, (DType)l->type, l->value);
+  }
+  for (uint16_t i = 0; i < p->nins; i++) {
+    Val a[3];
+    for (int j = 0; j < 3; j++)
+      a[j] = p->ins[i].arg[j].leaf ? leaf[p->ins[i].arg[j].i] : val[p->ins[i].arg[j].i];
+    val[i] = emit_instruction(e, &p->ins[i], a[0], a[1], a[2]);
+  }
+  for (uint16_t i = 0; i < p->nout; i++) out[i] = p->out[i].leaf ? leaf[p->out[i].i] : val[p->out[i].i];
+}

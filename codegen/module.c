@@ -1,0 +1,165 @@
+/* Kernels to object code, in a context of its own. */
+#include "codegen/module.h"
+
+#include "codegen/emit.h"
+#include "codegen/guard.h"
+
+#include <llvm-c/Analysis.h>
+#include <llvm-c/Error.h>
+#include <llvm-c/Target.h>
+#include <llvm-c/TargetMachine.h>
+#include <llvm-c/Transforms/PassBuilder.h>
+#include <stdio.h>
+#include <time.h>
+
+/* More passes showed no gain on any kernel (docs/decisions/kernel-ir.md); licm hoists masks. */
+#define DEFAULT_PASSES "function(early-cse,loop-mssa(licm),dce)"
+
+double clock_ms(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+void llvm_start(void) {
+  LLVMInitializeX86TargetInfo();
+  LLVMInitializeX86Target();
+  LLVMInitializeX86TargetMC();
+  LLVMInitializeX86AsmPrinter();
+}
+
+static void fail(ModuleJob *j, Status st, const char *stage, const char *text) {
+  if (j->status != ST_OK) return;
+  j->status = st;
+  snprintf(j->what, sizeof j->what, "%s: %s", stage, text ? text : "unknown error");
+}
+
+static void on_diagnostic(LLVMDiagnosticInfoRef d, void *job) { /* without a handler LLVM exits */
+  if (LLVMGetDiagInfoSeverity(d) != LLVMDSError) return;
+  char *s = LLVMGetDiagInfoDescription(d);
+  fail(job, ST_INTERNAL, "LLVM", s);
+  LLVMDisposeMessage(s);
+}
+
+static LLVMTargetMachineRef machine(ModuleJob *j) {
+  static const LLVMCodeGenOptLevel level[] = {LLVMCodeGenLevelNone, LLVMCodeGenLevelLess,
+                                              LLVMCodeGenLevelDefault, LLVMCodeGenLevelAggressive};
+  const CodegenTarget *t = &j->options->target;
+  char *triple = LLVMGetDefaultTargetTriple(), *error = NULL;
+  LLVMTargetRef target;
+  LLVMTargetMachineRef m = NULL;
+  if (!triple)
+    fail(j, ST_NO_MEMORY, "LLVM", "no memory for the triple");
+  else if (LLVMGetTargetFromTriple(triple, &target, &error))
+    fail(j, ST_INTERNAL, "LLVM target", error);
+  else
+    m = LLVMCreateTargetMachine(target, triple, t->cpu.p, t->features.p, level[j->options->level & 3],
+                                LLVMRelocPIC, LLVMCodeModelSmall);
+  if (!m) fail(j, ST_INTERNAL, "LLVM target", "no machine");
+  LLVMDisposeMessage(error);
+  LLVMDisposeMessage(triple);
+  return m;
+}
+
+static bool emit_all(ModuleJob *j, Arena *a, LLVMContextRef c, LLVMModuleRef m) {
+  Emit *e = ARENA_NEW(a, Emit);
+  e->arena = a;
+  e->context = c;
+  e->module = m;
+  e->b = LLVMCreateBuilderInContext(c);
+  e->i1 = LLVMInt1TypeInContext(c), e->i8 = LLVMInt8TypeInContext(c), e->i16 = LLVMInt16TypeInContext(c);
+  e->i32 = LLVMInt32TypeInContext(c), e->i64 = LLVMInt64TypeInContext(c),
+  e->ptr = LLVMPointerTypeInContext(c, 0);
+  for (uint32_t i = 0; i < j->n; i++) {
+    ArenaMark mark = arena_mark(a);
+    emit_kernel(e, j->kernel[i], &j->options->target, j->symbol[i], j->options->sanitize);
+    arena_rewind(a, mark);
+  }
+  LLVMDisposeBuilder(e->b);
+  char *msg = NULL;
+  if (LLVMVerifyModule(m, LLVMReturnStatusAction, &msg)) fail(j, ST_INTERNAL, "LLVM's verifier", msg);
+  LLVMDisposeMessage(msg);
+  return j->status == ST_OK;
+}
+
+static bool optimise(ModuleJob *j, LLVMModuleRef m, LLVMTargetMachineRef tm) {
+  const char *passes = j->options->passes ? j->options->passes : DEFAULT_PASSES;
+  char with_asan[200];
+  if (j->options->sanitize) {
+    snprintf(with_asan, sizeof with_asan, "%s%sasan", passes, *passes ? "," : "");
+    passes = with_asan;
+  }
+  if (!*passes) return true;
+  LLVMPassBuilderOptionsRef o = LLVMCreatePassBuilderOptions();
+  LLVMErrorRef error = LLVMRunPasses(m, passes, tm, o);
+  LLVMDisposePassBuilderOptions(o);
+  if (error) {
+    char *s = LLVMGetErrorMessage(error);
+    fail(j, ST_INTERNAL, "LLVM's passes", s);
+    LLVMDisposeErrorMessage(s);
+  }
+  return j->status == ST_OK;
+}
+
+static void write_out(ModuleJob *j, LLVMModuleRef m, LLVMTargetMachineRef tm) {
+  if (j->form == MODULE_LLVM) {
+    j->text = LLVMPrintModuleToString(m);
+    return;
+  }
+  char *error = NULL;
+  LLVMCodeGenFileType type = j->form == MODULE_OBJECT ? LLVMObjectFile : LLVMAssemblyFile;
+  if (LLVMTargetMachineEmitToMemoryBuffer(tm, m, type, &error, &j->buffer))
+    fail(j, ST_INTERNAL, "LLVM's code generator", error);
+  LLVMDisposeMessage(error);
+}
+
+static void module_work(ModuleJob *j, Arena *a) {
+  double t0 = clock_ms();
+  LLVMTargetMachineRef tm = machine(j);
+  if (!tm) return;
+  LLVMContextRef c = LLVMContextCreate();
+  LLVMContextSetDiagnosticHandler(c, on_diagnostic, j);
+  LLVMModuleRef m = LLVMModuleCreateWithNameInContext("dgc", c);
+  LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(tm);
+  LLVMSetModuleDataLayout(m, layout);
+  LLVMDisposeTargetData(layout);
+  char *triple = LLVMGetTargetMachineTriple(tm);
+  if (triple) LLVMSetTarget(m, triple);
+  LLVMDisposeMessage(triple);
+  bool ok = emit_all(j, a, c, m);
+  double t1 = clock_ms(), t2 = t1;
+  if (ok) ok = optimise(j, m, tm);
+  t2 = clock_ms();
+  if (ok) write_out(j, m, tm);
+  j->ms_emit = t1 - t0;
+  j->ms_passes = t2 - t1;
+  j->ms_code = clock_ms() - t2;
+  LLVMDisposeModule(m);
+  LLVMContextDispose(c);
+  LLVMDisposeTargetMachine(tm);
+}
+
+/* Our own failures (memory, a defect) unwind to here, inside the guard. */
+static void rescued(void *job) {
+  ModuleJob *j = job;
+  Arena a;
+  Rescue r;
+  arena_init(&a, &j->mem);
+  if (RESCUE(&j->mem, &r)) {
+    module_work(j, &a);
+    rescue_end(&j->mem, &r);
+  } else {
+    fail(j, r.status, "emitter", r.what);
+  }
+  arena_release(&a);
+}
+
+void module_run(ModuleJob *j) {
+  char msg[240];
+  j->status = ST_OK;
+  GuardResult g = guard_call(rescued, j, msg, sizeof msg);
+  if (g == GUARD_NO_MEMORY)
+    fail(j, ST_NO_MEMORY, "LLVM", msg);
+  else if (g != GUARD_OK)
+    fail(j, ST_INTERNAL, "LLVM", msg);
+}

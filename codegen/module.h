@@ -1,0 +1,32 @@
+/* One LLVM module from some kernels: emitted, verified, optimised, and made an object. For files of codegen/
+ * only. */
+#ifndef DG_CODEGEN_MODULE_H
+#define DG_CODEGEN_MODULE_H
+
+#include "codegen/codegen.h"
+
+#include <llvm-c/Core.h>
+
+typedef enum { MODULE_OBJECT, MODULE_ASSEMBLY, MODULE_LLVM } ModuleForm;
+
+typedef struct ModuleJob {
+  const CodegenOptions *options;
+  const Kernel *const *kernel;
+  const char *const *symbol; /* of each kernel's function */
+  uint32_t n;
+  ModuleForm form;
+  Mem mem; /* the job's own: jobs run on threads of their own */
+  /* out */
+  Status status; /* ST_OK, ST_NO_MEMORY, ST_INTERNAL, ST_LIMIT */
+  char what[400];
+  LLVMMemoryBufferRef buffer; /* object or assembly; the taker disposes of it */
+  char *text;                 /* MODULE_LLVM; LLVMDisposeMessage */
+  double ms_emit, ms_passes, ms_code;
+} ModuleJob;
+
+void llvm_start(void); /* registers the X86 target; any number of times, before threads */
+double clock_ms(void);
+/* Runs the job, guarded. Never raises. */
+void module_run(ModuleJob *j);
+
+#endif

@@ -1,0 +1,20 @@
+/* --emit=llvm, asm and obj: the whole set as one module. */
+#include "codegen/module.h"
+
+Status codegen_print(Arena *a, const KernelSet *set, const CodegenOptions *o, CodegenPrint what,
+                     const char *prefix, Sb *out, Sb *why) {
+  const char **symbol = ARENA_ARRAY(a, const char *, set->n);
+  for (uint32_t i = 0; i < set->n; i++) symbol[i] = str_fmt(a, "%s%u", prefix, i).p;
+  ModuleJob job = {.options = o, .kernel = set->kernel, .symbol = symbol, .n = set->n};
+  job.form = what == PRINT_LLVM ? MODULE_LLVM : what == PRINT_ASSEMBLY ? MODULE_ASSEMBLY : MODULE_OBJECT;
+  mem_init(&job.mem, a->mem->limit);
+  llvm_start();
+  module_run(&job);
+  if (job.status == ST_OK && job.text) sb_add(out, str_z(job.text));
+  if (job.status == ST_OK && job.buffer)
+    sb_add(out, (Str){LLVMGetBufferStart(job.buffer), LLVMGetBufferSize(job.buffer)});
+  if (job.status != ST_OK) sb_fmt(why, "%s", job.what);
+  LLVMDisposeMessage(job.text);
+  if (job.buffer) LLVMDisposeMemoryBuffer(job.buffer);
+  return job.status;
+}

@@ -1,0 +1,432 @@
+/* Native code equals the evaluator bit for bit, at every level and for every instruction set this machine
+ * has; buffers end at unmapped pages; units run in pieces out of order; nothing but the kernels themselves is
+ * linked. */
+#include "base/mem.h"
+#include "codegen/codegen.h"
+#include "kernel_random.h"
+#include "unit.h"
+
+static Mem mem;
+static Arena arena;
+static void begin(void) {
+  if (arena.mem) arena_release(&arena);
+  mem_init(&mem, 0);
+  arena_init(&arena, &mem);
+}
+static const char *text(Sb *b) {
+  sb_char(b, 0);
+  return b->p;
+}
+
+/* ---- settings: levels x instruction sets ---- */
+
+typedef struct Setting {
+  const char *isa;
+  int level; /* -1: default passes */
+} Setting;
+static const Setting settings[] = {{"avx512", -1}, {"avx2", -1}, {"avx512", 0}, {"avx512", 1},
+                                   {"avx512", 3},  {"avx2", 0},  {"avx2", 3}};
+enum { SETTINGS = sizeof settings / sizeof *settings };
+
+static bool options_for(const Setting *s,
+                        CodegenOptions *o) { /* false: this machine has no such instructions */
+  CodegenTarget t;
+  Sb why;
+  sb_init(&why, &arena);
+  if (codegen_target(&arena, s->isa, &t, &why) != ST_OK) return false;
+  codegen_options_init(o, &t);
+  if (s->level >= 0) codegen_options_level(o, s->level);
+  return true;
+}
+
+typedef struct Case {
+  const Kernel *k;
+  void *in[KERNEL_BUFFERS], *want[KERNEL_BUFFERS]; /* data before, and after the evaluator */
+} Case;
+
+static size_t bytes_of(const KernelBuffer *b) { return (size_t)b->n * dtype_bytes((DType)b->type); }
+
+static Case prepare(const Kernel *k, Rng *g, bool specials) {
+  Case c = {.k = k};
+  for (int i = 0; i < k->nbuffer; i++) {
+    const KernelBuffer *b = &k->buffer[i];
+    c.in[i] = arena_alloc(&arena, bytes_of(b) + 1, 64);
+    c.want[i] = arena_alloc(&arena, bytes_of(b) + 1, 64);
+    fill_random(g, (DType)b->type, b->n, c.in[i], specials);
+    memcpy(c.want[i], c.in[i], bytes_of(b));
+  }
+  uint32_t env = fp_enter();
+  kernel_eval(k, c.want, 0, kernel_units(k), &arena);
+  fp_leave(env);
+  return c;
+}
+
+static void run_and_compare(const Case *c, KernelFn *fn, const char *setting) {
+  const Kernel *k = c->k;
+  void *buf[KERNEL_BUFFERS];
+  for (int i = 0; i < k->nbuffer; i++) {
+    buf[i] = guarded_alloc((DType)k->buffer[i].type, k->buffer[i].n);
+    memcpy(buf[i], c->in[i], bytes_of(&k->buffer[i]));
+    if (k->buffer[i].kind == BUFFER_SCRATCH) memset(buf[i], 0xff, bytes_of(&k->buffer[i]));
+  }
+  int64_t n = kernel_units(k), cut = n / 3;
+  uint32_t env = fp_enter();
+  fn(buf, cut, n);
+  fn(buf, 0, cut);
+  fp_leave(env);
+  for (int i = 0; i < k->nbuffer; i++) {
+    const KernelBuffer *b = &k->buffer[i];
+    size_t w = dtype_bytes((DType)b->type);
+    for (int64_t j = 0; b->kind != BUFFER_SCRATCH && j < b->n; j++) {
+      const char *got = (char *)buf[i] + (size_t)j * w, *want = (char *)c->want[i] + (size_t)j * w;
+      if (same_value((DType)b->type, got, want)) continue;
+      Sb s;
+      uint64_t x = 0, y = 0;
+      sb_init(&s, &arena);
+      kernel_print(k, &s);
+      memcpy(&x, got, w), memcpy(&y, want, w);
+      ck_abort_msg("%s: %.*s[%lld] is %llx, not %llx, in\n%s", setting, (int)b->name.n, b->name.p,
+                   (long long)j, (unsigned long long)x, (unsigned long long)y, text(&s));
+    }
+    guarded_free(buf[i], (DType)b->type, b->n);
+  }
+}
+
+/* All cases as one set, at one setting. */
+static void check_set(const Case *c, uint32_t n, const Setting *s) {
+  CodegenOptions o;
+  NativeCode *code;
+  CodegenStats stats;
+  Sb why;
+  if (!options_for(s, &o)) return;
+  const Kernel **k = ARENA_ARRAY(&arena, const Kernel *, n);
+  KernelFn **fn = ARENA_ARRAY(&arena, KernelFn *, n);
+  for (uint32_t i = 0; i < n; i++) k[i] = c[i].k;
+  sb_init(&why, &arena);
+  Status st = codegen_compile(&arena, &(KernelSet){k, n}, &o, &code, fn, &stats, &why);
+  ck_assert_msg(st == ST_OK, "%s level %d: %s", s->isa, s->level, text(&why));
+  Str name = str_fmt(&arena, "%s level %d", s->isa, s->level);
+  for (uint32_t i = 0; i < n; i++) run_and_compare(&c[i], fn[i], name.p);
+  if (getenv("DG_TIMES"))
+    fprintf(stderr,
+            "%s: %u kernels, %u functions, %.1f ms (emit %.1f passes %.1f code %.1f link %.1f), %zu bytes\n",
+            name.p, n, stats.functions, stats.ms, stats.ms_emit, stats.ms_passes, stats.ms_code,
+            stats.ms_link, stats.object_bytes);
+  native_release(code);
+}
+
+/* ---- random programs and kernels ---- */
+
+static Kernel *program_kernel(Rng *g, bool wide) { /* one map over a random program */
+  KernelBuilder b;
+  DType in[4], out[2];
+  KernelOperand src[4];
+  Kernel *k = kernel_begin(&b, &arena, STR("program"));
+  for (int i = 0; i < 4; i++) {
+    in[i] = wide ? (DType)below(g, DT_COUNT) : (DType[]){DT_F32, DT_F32, DT_I32, DT_BOOL}[below(g, 4)];
+    src[i] = operand_memory(&b, 1, 32,
+                            access_at(kernel_buffer(&b, STR("in"), in[i], 32 * 6, BUFFER_IN),
+                                      affine_add(affine(0), 0, 32), 0, 1));
+  }
+  int dst[2];
+  for (int i = 0; i < 2; i++) {
+    out[i] = wide ? (DType)below(g, DT_COUNT) : i ? DT_I32 : DT_F32;
+    dst[i] = kernel_tile(&b, STR("t"), out[i], 1, 32);
+  }
+  kernel_loop(&b, LOOP_PAR, 6, 1);
+  kernel_map(&b, random_program(g, &arena, in, 4, out, 2, 14, wide), 2, dst, 4, src);
+  for (int i = 0; i < 2; i++)
+    kernel_store(&b, dst[i],
+                 access_at(kernel_buffer(&b, STR("out"), out[i], 32 * 6, BUFFER_OUT),
+                           affine_add(affine(0), 0, 32), 0, 1));
+  kernel_end(&b);
+  return k;
+}
+
+enum { PROGRAMS = 40, KERNELS = 12 };
+static uint64_t seed(void) { /* DG_SEED=n: other random cases */
+  return getenv("DG_SEED") ? strtoull(getenv("DG_SEED"), NULL, 10) * 1000003 : 0;
+}
+START_TEST(random_programs) {
+  begin();
+  Rng g = {(uint64_t)_i * 1000 + 17 + seed()};
+  Case c[PROGRAMS];
+  for (int i = 0; i < PROGRAMS; i++) c[i] = prepare(program_kernel(&g, i % 3 == 0), &g, true);
+  check_set(c, PROGRAMS, &settings[_i]);
+}
+END_TEST
+
+static void random_kernels_at(const Setting *s, uint64_t seed, int n) {
+  Rng g = {seed};
+  Case *c = ARENA_ARRAY(&arena, Case, (size_t)n);
+  for (int i = 0; i < n; i++) {
+    Kernel *k = random_kernel(&g, &arena, i % 3 == 0);
+    Sb why;
+    sb_init(&why, &arena);
+    ck_assert_msg(kernel_verify(k, &why), "%s", text(&why));
+    c[i] = prepare(k, &g, true);
+  }
+  check_set(c, (uint32_t)n, s);
+}
+START_TEST(random_kernels) {
+  begin();
+  random_kernels_at(&settings[_i], (uint64_t)_i * 999 + 3 + seed(), KERNELS);
+}
+END_TEST
+
+/* ---- library functions: the same bits as the evaluator, all types and widths ---- */
+
+START_TEST(library_functions) {
+  begin();
+  static const char *const body[] = {"exp(x)",      "expm1(x)",
+                                     "log(x)",      "log1p(x)",
+                                     "sin(x)",      "cos(x)",
+                                     "tanh(x)",     "sigmoid(x)",
+                                     "erf(x)",      "pow(abs(x), y)",
+                                     "mod(x, y)",   "max(x, 0) + log1p(exp(-abs(x)))",
+                                     "1 / sqrt(x)", "unit(philox_lo(i32(x * 1000), 1, 7))"};
+  enum { BODIES = sizeof body / sizeof *body };
+  Case c[2 * BODIES];
+  Rng g = {5};
+  for (int t = DT_F32; t <= DT_F64; t++)
+    for (int i = 0; i < BODIES; i++) {
+      KernelBuilder b;
+      Sb why;
+      sb_init(&why, &arena);
+      Kernel *k = kernel_begin(&b, &arena, STR("library"));
+      ScalarInput in[2] = {{"x", (DType)t}, {"y", (DType)t}};
+      const Scalar *p = scalar_parse(&arena, str_z(body[i]), in, 2, (DType)t, &why);
+      ck_assert_msg(p != NULL, "%s", text(&why));
+      int x = kernel_buffer(&b, STR("x"), (DType)t, 1024, BUFFER_IN),
+          y = kernel_buffer(&b, STR("y"), (DType)t, 1024, BUFFER_OUT),
+          d = kernel_tile(&b, STR("d"), (DType)t, 1, 16);
+      kernel_loop(&b, LOOP_PAR, 64, 1);
+      Access at = access_at(x, affine_add(affine(0), 0, 16), 0, 1),
+             to = access_at(y, affine_add(affine(0), 0, 16), 0, 1);
+      kernel_map1(&b, p, d, 2,
+                  (KernelOperand[]){operand_memory(&b, 1, 16, at), operand_memory(&b, 1, 16, at)});
+      kernel_store(&b, d, to);
+      kernel_end(&b);
+      Case *q = &c[(t - DT_F32) * BODIES + i];
+      *q = prepare(k, &g, true);
+      for (int e = 0; e < 1024; e += 2) { /* half of the inputs over the whole range */
+        ScalarValue v = {.w = (uint64_t)rnd(&g) << 32 | rnd(&g)};
+        memcpy((char *)q->in[0] + (size_t)e * dtype_bytes((DType)t), &v, dtype_bytes((DType)t));
+      }
+      fp_flush((DType)t, q->in[0], 1024);
+      memcpy(q->want[0], q->in[0], 1024 * dtype_bytes((DType)t));
+      uint32_t env = fp_enter();
+      kernel_eval(k, q->want, 0, 64, &arena);
+      fp_leave(env);
+    }
+  check_set(c, 2 * BODIES, &settings[_i]);
+}
+END_TEST
+
+/* ---- kernels as lowering writes them ---- */
+
+static Kernel *read_kernel(const char *t) {
+  Kernel *k;
+  Sb why;
+  sb_init(&why, &arena);
+  ck_assert_msg(kernel_parse(&arena, str_z(t), &k, &why), "%s", text(&why));
+  ck_assert_msg(kernel_verify(k, &why), "%s", text(&why));
+  ck_assert_msg(kernel_independent(k, &why), "%s", text(&why));
+  return k;
+}
+
+#define MAX_SSA "{x0:f32, x1:f32 | %0 = max x0 x1; ret %0}"
+#define ADD_SSA "{x0:f32, x1:f32 | %0 = add x0 x1; ret %0}"
+#define FMA_SSA "{x0:f32, x1:f32, x2:f32 | %0 = fma x0 x1 x2; ret %0}"
+static const char *const written[] = {
+    /* product 8x48 with a packed panel in scratch, transposed source, tail of 20 columns */
+    "kernel gemm\n  in X: f32[104]\n  in Y: f32[884]\n  in bias: f32[68]\n  out C: f32[544]\n  scratch P: "
+    "f32[624]\n"
+    "  tile t: f32[13x16]\n  tile acc: f32[8x48]\n  tile y: f32[1x48]\n  tile acc2: f32[8x32]\n  tile y2: "
+    "f32[1x32]\n"
+    "  par i0 < 1 {\n    seq i1 < 3 {\n      t = load Y[208*i1+r+13*c]\n      store P[16*i1+48*r+c] = t\n    "
+    "}\n"
+    "    acc = map {| ret 0s}\n    seq i1 < 13 by 2 {\n      y = load P[48*i1+c]\n      acc = map " FMA_SSA
+    " 8x1 X[13*r+i1], y, acc\n    }\n"
+    "    acc = map {x0:f32, x1:f32 | %0 = add x0 x1; %1 = lt %0 0s; %2 = sel %1 0s %0; ret %2} acc, 1x48 "
+    "bias[c]\n    store C[68*r+c] = acc\n  }\n"
+    "  par i0 < 1 {\n    acc2 = map {| ret 0s}\n    seq i1 < 13 by 2 {\n      y2 = load Y[i1+13*c+624] if "
+    "0<=c<20\n"
+    "      acc2 = map " FMA_SSA
+    " 8x1 X[13*r+i1], y2, acc2\n    }\n    store C[68*r+c+48] if 0<=c<20 = acc2\n  }\n",
+    /* softmax of 5 rows of 37 */
+    "kernel softmax\n  in X: f32[185]\n  out Y: f32[185]\n  tile mx: f32[5x16]\n  tile m: f32[5x1]\n  tile "
+    "s: f32[5x16]\n  tile e: f32[5x16]\n  tile t: f32[5x1]\n"
+    "  par i0 < 1 {\n    mx = map {| ret -infs}\n    seq i1 < 3 by 2 {\n      mx = map " MAX_SSA
+    " mx, 5x16 X[37*r+16*i1+c] if 0<=16*i1+c<37 else -infs\n    }\n"
+    "    m = fold.max mx\n    s = map {| ret 0s}\n    seq i1 < 3 {\n      e = map {x0:f32, x1:f32 | %0 = sub "
+    "x0 x1; %1 = mul %0 1.5s; %2 = rint %1; %3 = ldexp 1s %2; ret %3} 5x16 X[37*r+16*i1+c] if 0<=16*i1+c<37 "
+    "else -infs, m\n"
+    "      s = map " ADD_SSA
+    " s, e\n      store Y[37*r+16*i1+c] if 0<=16*i1+c<37 = e\n    }\n    t = fold.sum s\n"
+    "    seq i1 < 3 {\n      e = map {x0:f32, x1:f32 | %0 = div x0 x1; ret %0} 5x16 Y[37*r+16*i1+c] if "
+    "0<=16*i1+c<37, t\n      store Y[37*r+16*i1+c] if 0<=16*i1+c<37 = e\n    }\n  }\n",
+    /* argmax: fold.max, compare, fold.min over the coordinate */
+    "kernel argmax\n  in X: f32[96]\n  out I: i32[3]\n  tile x: f32[3x32]\n  tile m: f32[3x1]\n  tile w: "
+    "i32[3x32]\n  tile i: i32[3x1]\n"
+    "  par i0 < 1 {\n    x = load X[32*r+c]\n    m = fold.max x\n    w = map {x0:f32, x1:f32, x2:i32 | %0 = "
+    "eq x0 x1; %1 = eq x0 x0; %2 = not %1; %3 = or %0 %2; %4 = sel %3 x2 2147483647i; ret %4} x, m, coord "
+    "1x32 (c)\n"
+    "    i = fold.min w\n    store I[r] = i\n  }\n",
+    /* convolution 3x3 with padding 1 over 1 x 5 x 28, lanes along the width */
+    "kernel conv\n  in X: f32[140]\n  in W: f32[18]\n  out Y: f32[280]\n  tile acc: f32[2x32]\n  tile x: "
+    "f32[1x32]\n"
+    "  par i0 < 5 {\n    acc = map {| ret 0s}\n    unroll i1 < 3 {\n      seq i2 < 3 {\n        x = load "
+    "X[28*i0+28*i1+i2+c-29] if 0<=i0+i1-1<5 and 0<=i2+c-1<28\n"
+    "        acc = map " FMA_SSA
+    " 2x1 W[9*r+3*i1+i2], x, acc\n      }\n    }\n    store Y[140*r+28*i0+c] if 0<=c<28 = acc\n  }\n",
+    /* embedding gradient: ordered scatter_add, indices may repeat and be out of range */
+    "kernel scatter\n  in G: f32[240]\n  in ix: i32[6]\n  out E: f32[280]\n  tile e: f32[1x16]\n  par i0 < 2 "
+    "{\n    seq i1 < 6 {\n"
+    "      e = load E[16*i0+c + 40*ix[i1]<7] if 0<=16*i0+c<40\n      e = map " ADD_SSA
+    " e, 1x16 G[40*i1+16*i0+c]\n      store E[16*i0+c + 40*ix[i1]<7] if 0<=16*i0+c<40 = e\n    }\n  }\n"
+    "  par i0 < 1 {\n    seq i1 < 6 {\n      e = load E[c+32 + 40*ix[i1]<7] if 0<=c<8\n      e = map " ADD_SSA
+    " e, 1x16 G[40*i1+c+32] if 0<=c<8\n"
+    "      store E[c+32 + 40*ix[i1]<7] if 0<=c<8 = e\n    }\n  }\n",
+    /* gather per lane, and per row with a guard on the row */
+    "kernel gather\n  in T: f64[50]\n  in ix: i32[64]\n  out Y: f64[64]\n  out Z: f64[24]\n  tile y: "
+    "f64[2x16]\n  tile z: f64[3x1]\n"
+    "  par i0 < 2 {\n    y = load T[3*r + 5*ix[32*i0+16*r+c]<9] else 7d\n    store Y[32*i0+16*r+c] = y\n"
+    "    z = load T[0 + 2*ix[4*i0+r]<25] if 0<=r+i0<3 else -1d\n    store Z[12*i0+r] if 0<=r<2 = z\n  }\n",
+    /* causal sums: a clipped loop that may not run, carrying tiles */
+    "kernel causal\n  in X: f32[64]\n  out Y: f32[96]\n  tile a: f32[1x16]\n  tile b: f32[1x16]\n  par i0 < "
+    "6 {\n    a = map {| ret 1s}\n    b = map {| ret 2s}\n"
+    "    seq i1 < 4 clip i0-1 {\n      a = map " ADD_SSA
+    " a, 1x16 X[16*i1+c]\n      seq i2 < 3 clip i1 {\n        b = map " ADD_SSA " b, a\n      }\n    }\n"
+    "    a = map " ADD_SSA " a, b\n    store Y[16*i0+c] = a\n  }\n",
+    /* masks in memory, streaming stores, 64-bit words */
+    "kernel mixed\n  in X: f32[64]\n  out M: bool[64]\n  out L: i64[64]\n  out S: f32[64]\n  tile x: "
+    "f32[2x16]\n  tile m: bool[2x16]\n  tile l: i64[2x16]\n"
+    "  par i0 < 2 {\n    x = load X[32*i0+16*r+c]\n    m = map {x0:f32 | %0 = lt x0 0s; ret %0} x\n    store "
+    "M[32*i0+r+2*c] = m\n"
+    "    l = map {x0:f32, x1:bool | %0 = cast.i64 x0; %1 = sel x1 %0 -5l; ret %1} x, m\n    store "
+    "L[32*i0+r+2*c] = l\n    store S[32*i0+16*r+c] stream = x\n  }\n",
+};
+enum { WRITTEN = sizeof written / sizeof *written };
+
+START_TEST(written_kernels) {
+  begin();
+  Case c[2 * WRITTEN];
+  Rng g = {11};
+  for (int i = 0; i < WRITTEN; i++) {
+    Kernel *k = read_kernel(written[i]);
+    c[2 * i] = prepare(k, &g, false);
+    c[2 * i + 1] = prepare(k, &g, true);
+  }
+  check_set(c, 2 * WRITTEN, &settings[_i]);
+}
+END_TEST
+
+/* Register transposes of every type and ragged size, both ways. */
+START_TEST(transposes) {
+  begin();
+  static const int rows[] = {4, 8, 15, 16, 17, 33};
+  Case c[4 * 6 * 2];
+  Rng g = {3};
+  int n = 0;
+  for (int t = DT_F32; t <= DT_I64; t++)
+    for (int i = 0; i < 6; i++)
+      for (int store = 0; store < 2; store++) {
+        KernelBuilder b;
+        int64_t R = rows[i], C = 32;
+        Kernel *k = kernel_begin(&b, &arena, STR("transpose"));
+        int x = kernel_buffer(&b, STR("x"), (DType)t, R * C + 40, BUFFER_IN),
+            y = kernel_buffer(&b, STR("y"), (DType)t, R * C + 40, BUFFER_OUT);
+        int tile = kernel_tile(&b, STR("t"), (DType)t, rows[i], 32);
+        kernel_loop(&b, LOOP_PAR, 1, 1);
+        Access a = access_at(x, affine(3), store ? C : 1, store ? 1 : R),
+               d = access_at(y, affine(1), store ? 1 : C, store ? R : 1);
+        if (i & 1)
+          a = access_pad(access_guard(a, affine(0), 0, 1, 21), (DType)t, -3),
+          d = access_guard(d, affine(0), 1, 0, R - 1);
+        kernel_load(&b, tile, a);
+        kernel_store(&b, tile, d);
+        kernel_end(&b);
+        c[n++] = prepare(k, &g, false);
+      }
+  check_set(c, (uint32_t)n, &settings[_i]);
+}
+END_TEST
+
+/* ---- the compiler around the emitter ---- */
+
+START_TEST(equal_kernels_are_one_function) {
+  begin();
+  CodegenTarget t;
+  CodegenOptions o;
+  NativeCode *code;
+  CodegenStats stats;
+  KernelFn *fn[3];
+  Sb why;
+  sb_init(&why, &arena);
+  ck_assert_int_eq(codegen_target(&arena, NULL, &t, &why), ST_OK);
+  codegen_options_init(&o, &t);
+  const Kernel *k[3] = {read_kernel(written[1]), read_kernel(written[2]), read_kernel(written[1])};
+  ((Kernel *)(uintptr_t)k[2])->name = STR("other name");
+  ck_assert_int_eq(codegen_compile(&arena, &(KernelSet){k, 3}, &o, &code, fn, &stats, &why), ST_OK);
+  ck_assert_uint_eq(stats.functions, 2);
+  ck_assert(fn[0] == fn[2] && fn[0] != fn[1]);
+  native_release(code);
+  for (int i = 0; i < 3; i++) { /* printing */
+    Sb out;
+    sb_init(&out, &arena);
+    ck_assert_int_eq(codegen_print(&arena, &(KernelSet){k, 2}, &o, (CodegenPrint)i, "dg_k", &out, &why),
+                     ST_OK);
+    ck_assert(out.n > 200);
+    if (i < 2)
+      ck_assert(strstr(text(&out), "dg_k1") != NULL);
+    else
+      ck_assert(memcmp(out.p, "\177ELF", 4) == 0);
+  }
+}
+END_TEST
+
+START_TEST(failures_come_back) {
+  begin();
+  CodegenTarget t;
+  CodegenOptions o;
+  NativeCode *code;
+  KernelFn *fn[1];
+  Sb why;
+  sb_init(&why, &arena);
+  ck_assert_int_eq(codegen_target(&arena, "sse9", &t, &why), ST_USAGE);
+  ck_assert_int_eq(codegen_target(&arena, NULL, &t, &why), ST_OK);
+  codegen_options_init(&o, &t);
+  const Kernel *k[1] = {read_kernel(written[2])};
+  o.passes = "no-such-pass";
+  ck_assert_int_eq(codegen_compile(&arena, &(KernelSet){k, 1}, &o, &code, fn, NULL, &why), ST_INTERNAL);
+  ck_assert(code == NULL);
+  ck_assert_msg(strstr(text(&why), "no-such-pass") != NULL, "%s", why.p);
+  codegen_options_init(&o, &t);
+  ck_assert_int_eq(codegen_compile(&arena, &(KernelSet){k, 1}, &o, &code, fn, NULL, &why), ST_OK);
+  native_release(code);
+  codegen_options_init(&o, &t);
+  ck_assert_int_eq(codegen_compile(&arena, &(KernelSet){k, 0}, &o, &code, fn, NULL, &why), ST_OK);
+  native_release(code);
+}
+END_TEST
+
+int main(void) {
+  Suite *s = suite_create("codegen");
+  TCase *c = tcase_create("codegen");
+  tcase_set_timeout(c, 120);
+  tcase_add_loop_test(c, written_kernels, 0, SETTINGS);
+  tcase_add_loop_test(c, transposes, 0, SETTINGS);
+  tcase_add_loop_test(c, library_functions, 0, SETTINGS);
+  tcase_add_loop_test(c, random_programs, 0, SETTINGS);
+  tcase_add_loop_test(c, random_kernels, 0, SETTINGS);
+  tcase_add_test(c, equal_kernels_are_one_function);
+  tcase_add_test(c, failures_come_back);
+  suite_add_tcase(s, c);
+  SRunner *r = srunner_create(s);
+  srunner_set_tap(r, "-");
+  srunner_run_all(r, CK_SILENT);
+  int failed = srunner_ntests_failed(r);
+  srunner_free(r);
+  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
