@@ -23,20 +23,4 @@ for f in "$DGC" "$folder/libdgc.so"; do
   [ -e "$f" ] || continue
   gives "unwinding through $(basename "$f")" 0 "$TOP/tools/unwind-check" "$f"
 done
-# The smallest of five, so that a busy machine does not count: --version and check end in under 20 ms.
-for what in --version "check $TOP/examples/seed/b-update-list-mended.dg"; do
-  ms=$(python3 - "$DGC" $what <<'P'
-import subprocess, sys, time
-best = 1e9
-for _ in range(5):
-    t = time.perf_counter()
-    subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    best = min(best, time.perf_counter() - t)
-print(int(best * 1000))
-P
-)
-  if ldd "$DGC" | grep -q 'libLLVM\|libasan'; then limit=500; else limit=20; fi
-  [ "$ms" -lt "$limit" ]
-  result $? "dgc ${what%% *} in under $limit ms ($ms)"
-done
 finish
