@@ -386,6 +386,44 @@ START_TEST(equal_kernels_are_one_function) {
 }
 END_TEST
 
+/* The accumulators of the largest register blocks stay in registers: no vector goes to the stack. */
+START_TEST(products_do_not_spill) {
+  begin();
+  static const struct {
+    const char *isa, *reg;
+    int rows, cols;
+  } row[] = {{"avx512", "%zmm", 14, 32},
+             {"avx512", "%zmm", 9, 48},
+             {"avx512", "%zmm", 8, 48},
+             {"avx2", "%ymm", 6, 16}};
+  for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+    CodegenOptions o;
+    Sb out, why;
+    sb_init(&out, &arena), sb_init(&why, &arena);
+    if (!options_for(&(Setting){row[i].isa, -1}, &o)) continue;
+    int R = row[i].rows, C = row[i].cols;
+    Str t = str_fmt(&arena,
+                    "kernel product\n  in X: f32[%d]\n  in Y: f32[%d]\n  out C: f32[%d]\n  tile acc: "
+                    "f32[%dx%d]\n  tile y: f32[1x%d]\n  par i0 < 4 {\n"
+                    "    acc = map {| ret 0s}\n    seq i1 < 100 by 2 {\n      y = load Y[%d*i1+c]\n      acc "
+                    "= map " FMA_SSA
+                    " %dx1 X[%d*i0+100*r+i1], y, acc\n    }\n    store C[%d*i0+%d*r+c] = acc\n  }\n",
+                    400 * R, 100 * C, 4 * R * C, R, C, C, C, R, 100 * R, R * C, C);
+    const Kernel *k = read_kernel(t.p);
+    ck_assert_int_eq(codegen_print(&arena, &(KernelSet){&k, 1}, &o, PRINT_ASSEMBLY, "k", &out, &why), ST_OK);
+    int spills = 0, fmas = 0;
+    for (char *line = (char *)(uintptr_t)text(&out), *next; line; line = next) {
+      next = strchr(line, '\n');
+      if (next) *next++ = 0;
+      fmas += strstr(line, "vfmadd") != NULL;
+      spills += strstr(line, "(%rsp)") && strstr(line, row[i].reg);
+    }
+    ck_assert_int_ge(fmas, 2 * R * C / (o.target.vector_bytes / 4));
+    ck_assert_msg(spills == 0, "%s %dx%d: %d vectors go to the stack", row[i].isa, R, C, spills);
+  }
+}
+END_TEST
+
 START_TEST(failures_come_back) {
   begin();
   CodegenTarget t;
@@ -421,6 +459,7 @@ int main(void) {
   tcase_add_loop_test(c, random_programs, 0, SETTINGS);
   tcase_add_loop_test(c, random_kernels, 0, SETTINGS);
   tcase_add_test(c, equal_kernels_are_one_function);
+  tcase_add_test(c, products_do_not_spill);
   tcase_add_test(c, failures_come_back);
   suite_add_tcase(s, c);
   SRunner *r = srunner_create(s);
