@@ -1,5 +1,6 @@
-/* The reference interpreter: slow, plain, separate from codegen; the oracle of all tests. It runs a graph whose dims are all
- * constant, following each node's order attribute bit for bit (docs/numbers.md), under FTZ and DAZ, which it sets and restores. */
+/* The reference interpreter: slow, plain, separate from codegen; the oracle of all tests. It runs a graph
+ * whose dims are all constant, following each node's order attribute bit for bit (docs/numbers.md), under FTZ
+ * and DAZ, which it sets and restores. */
 #ifndef DG_IR_INTERP_H
 #define DG_IR_INTERP_H
 
@@ -31,13 +32,14 @@ typedef enum {
 typedef struct Interp {
   const Graph *graph;
   InterpMode mode;
-  Arena *arena;            /* scratch: all values live here */
-  Tensor *leaf;            /* by LeafId; data NULL where the graph does not read it. INTERP_F64 and _DUAL: floats given as f64 */
-  Tensor *leaf_tangent;    /* DUAL: by LeafId; data NULL = zero */
-  const HostEntry *host;   /* by extern index */
-  Tensor *value;           /* out: by NodeId */
-  Tensor *tangent;         /* out: DUAL */
-  char what[192];          /* out: reason of a failure */
+  Arena *arena; /* scratch: all values live here */
+  Tensor *leaf; /* by LeafId; data NULL where the graph does not read it. INTERP_F64 and _DUAL: floats given
+                   as f64 */
+  Tensor *leaf_tangent;  /* DUAL: by LeafId; data NULL = zero */
+  const HostEntry *host; /* by extern index */
+  Tensor *value;         /* out: by NodeId */
+  Tensor *tangent;       /* out: DUAL */
+  char what[192];        /* out: reason of a failure */
 } Interp;
 
 /* Evaluates every node. ST_OK, ST_REJECTED (symbolic dims, host function missing), ST_LIMIT. */

@@ -1,0 +1,60 @@
+/* Shared between ir/interp*.c only. One Eval is one node with its operands in hand; a family computes out
+ * from in. Dual numbers run the same families over tangents where an op is linear, and rules of their own
+ * elsewhere (ir/interp_dual.c). */
+#ifndef DG_IR_INTERP_INTERNAL_H
+#define DG_IR_INTERP_INTERNAL_H
+
+#include "ir/interp.h"
+#include "ir/op_program.h"
+#include "ir/order.h"
+
+typedef struct Run {
+  Interp *it;
+  const Graph *graph;
+  Arena *arena;
+  OpPrograms programs;
+  Status status; /* of a host function */
+} Run;
+
+typedef struct Eval {
+  Run *run;
+  NodeId id;
+  Op op;
+  const int64_t *attr;
+  uint32_t nin;
+  const Tensor *const *in;
+  Tensor *out; /* shape and zeroed memory are there */
+} Eval;
+
+/* A tensor seen along one axis: outer x n x inner elements. */
+typedef struct Along {
+  size_t outer, n, inner;
+} Along;
+static inline Along tensor_along(const Tensor *t, int axis) {
+  Along a = {1, (size_t)t->ext[axis], 1};
+  for (int i = 0; i < axis; i++) a.outer *= (size_t)t->ext[i];
+  for (int i = axis + 1; i < t->rank; i++) a.inner *= (size_t)t->ext[i];
+  return a;
+}
+
+/* out = a tensor like t, zeroed */
+Tensor interp_like(Run *r, const Tensor *t);
+/* n elements of a float type through the program of a one-operand row */
+void interp_map(Run *r, Op op, DType t, size_t n, const void *x, void *y);
+bool interp_has_fma(void); /* the CPU's own, which the fast clones of the products use */
+
+void eval_scalar(Eval *e);
+void eval_move(Eval *e);
+void eval_reduce(Eval *e);
+void eval_row(Eval *e);
+void eval_contract(Eval *e);
+void eval_conv(Eval *e);
+void eval_window(Eval *e);
+void eval_any(Eval *e); /* by e->op */
+
+/* Tangent of the node into t (zeroed, like e->out); tin[i].data is NULL for a zero tangent. e->out is
+ * computed. False: zero. */
+bool dual_any(Eval *e, const Tensor *tin, Tensor *t);
+bool dual_row(Eval *e, const Tensor *tin, Tensor *t); /* reductions and rows that are not linear */
+
+#endif
