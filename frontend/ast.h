@@ -383,10 +383,9 @@ typedef struct AstFile {
   VEC(Sym) broken;
 } AstFile;
 
-/* Greatest depth a tree may have: chains of operators count as well as brackets, but are cheap to write. */
-static inline int64_t ast_depth_limit(const Limits *l) {
-  return l->nesting < (INT64_C(1) << 20) ? 8 * l->nesting : 8 << 20;
-}
+/* Greatest depth a tree may have: chains of operators count as well as brackets, but are cheap to write.
+ * However high the limit on nesting is set, a recursion over the tree must fit into a thread's stack. */
+static inline int64_t ast_depth_limit(const Limits *l) { return l->nesting < 250 ? 8 * l->nesting : 2000; }
 
 const char *ast_binary_name(AstBinary op); /* "+" */
 const char *ast_unary_name(AstUnary op);   /* "-" */

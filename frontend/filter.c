@@ -191,6 +191,14 @@ static void note_head(Filter *f, uint32_t i, int kind) {
   }
 }
 
+/* The statement at hand is given up, but for the body whose brace or head is on top of the stack. */
+static void keep_top(Filter *f) {
+  Open o = *top(f);
+  pop(f);
+  while (f->open.n > floor_of(f)) pop(f);
+  push(f, o.kind, o.token);
+}
+
 /* Index + 1 of a head of the statement at hand that waits for a body below brackets that are open, or 0. */
 static uint32_t head_below(const Filter *f) {
   for (uint32_t n = f->open.n; n > floor_of(f); n--)
@@ -393,7 +401,10 @@ static bool skip(Filter *f) {
     case TOK_LBRACE:
       if (f->last != TOK_ELSE && !top_is_head(f) && head_below(f))
         while (f->open.n > head_below(f)) pop(f);
-      if (filter_bracket(f) == NONE && top_is_head(f) && top(f)->kind != HEAD_CHOICE) return false;
+      if (filter_bracket(f) == NONE && top_is_head(f) && top(f)->kind != HEAD_CHOICE) {
+        keep_top(f);
+        return false;
+      }
       if (top_is_head(f)) pop(f);
       push(f, OPEN_CHOICE, i);
       break;
@@ -455,7 +466,8 @@ int filter_next(Filter *f, Span *at) {
           return hand_over_end(f, at);
         }
       } else if (in_choice(f)) {
-        if (line_ends(f, i) && f->last != TOK_LCHOICE && kind != TOK_END) {
+        if (line_ends(f, i) && f->last != TOK_LCHOICE && kind != TOK_END && f->broken_at != i) {
+          f->broken_at = i;
           f->last = TOK_BREAK; /* not at i: the line end itself cannot stand here */
           f->last_token = i;
           f->last_bad = false;
@@ -535,6 +547,7 @@ void filter_error(Filter *f) {
   f->file->errors = true;
   f->error_first = f->first;
   f->mark = false;
+  if (f->last == TOK_LBRACE) keep_top(f);
   f->panic = f->last != TOK_EOS && f->last != TOK_RBRACE && f->last != TOK_LBRACE && f->last != TOK_END;
 }
 

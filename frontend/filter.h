@@ -46,6 +46,7 @@ typedef struct Filter {
   uint32_t head;        /* word of the head that the statement just ended left without its brace */
   uint32_t first;       /* token that begins the statement at hand */
   uint32_t error_first; /* ... that held the last error */
+  uint32_t broken_at;   /* token before which a line end was handed over as BREAK: only once */
   bool muted; /* the token at hand was reported by the filter: the grammar's message would repeat it */
   bool deep;  /* the depth limit was reported */
   AstFile *file;
