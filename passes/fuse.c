@@ -1,0 +1,202 @@
+/* Groups: elementwise nodes of one shape that are computed in one pass, after at most one product.
+ * requires: roles. ensures: groups form no cycle, each fits one scalar program; stored is known. */
+#include "passes/lower_internal.h"
+
+enum { GROUP_WEIGHT = 320, GROUP_LEAVES = 200, SMALL_SPACE = 256 };
+
+typedef struct Part { /* a group while it is built; ids are those of nodes, united by `up` */
+  uint32_t up;
+  uint32_t next; /* next node of the same part, in no order */
+  uint32_t last;
+  uint32_t weight, leaves, nodes;
+  bool tile, other;
+  uint32_t stamp;
+} Part;
+
+typedef struct Fuse {
+  LowerCx *lo;
+  Part *part;
+  uint32_t *stack, *seen; /* seen: stamps by node */
+  uint32_t stamp, target, nstack;
+  bool hard;
+} Fuse;
+
+static uint32_t find(Fuse *f, uint32_t i) {
+  while (f->part[i].up != i) i = f->part[i].up = f->part[f->part[i].up].up;
+  return i;
+}
+
+static bool computed(const LowerCx *lo, NodeId n) { return lo->role[n.i] >= ROLE_ELEM; }
+
+typedef struct Look {
+  Fuse *f;
+  uint32_t self;
+} Look;
+
+static void push_reads(void *cx, NodeId base, bool direct) {
+  Look *l = cx;
+  Fuse *f = l->f;
+  if (!computed(f->lo, base)) return;
+  uint32_t p = find(f, base.i);
+  if (p == l->self) return;
+  if (p == f->target) {
+    /* one step from the part itself may be direct; everything else is a path around */
+    if (l->self != f->stack[0] || !direct) f->hard = true;
+    return;
+  }
+  if (f->part[p].stamp == f->stamp) return;
+  f->part[p].stamp = f->stamp;
+  f->stack[f->nstack++] = p;
+}
+
+/* Does `from` need `to` other than element by element? */
+static bool blocked(Fuse *f, uint32_t from, uint32_t to) {
+  f->stamp++;
+  f->target = to;
+  f->hard = false;
+  f->nstack = 1;
+  f->stack[0] = from;
+  f->part[from].stamp = f->stamp;
+  for (uint32_t at = 0; at < f->nstack && !f->hard; at++) {
+    Look l = {f, f->stack[at]};
+    for (uint32_t n = l.self; n != PLAN_NONE; n = f->part[n].next)
+      lower_reads(f->lo, (NodeId){n}, push_reads, &l);
+  }
+  return f->hard;
+}
+
+/* Operands and results of the union, from above. */
+static uint32_t width(Fuse *f, uint32_t a, uint32_t b) {
+  uint32_t results = 0, operands = 0;
+  f->stamp++;
+  for (int side = 0; side < 2; side++) {
+    Look l = {f, side ? b : a};
+    for (uint32_t n = l.self; n != PLAN_NONE; n = f->part[n].next) {
+      const Node *d = graph_node(f->lo->g, (NodeId){n});
+      if (f->lo->made[n]) operands++;
+      for (uint32_t j = 0; !f->lo->made[n] && j < d->nin; j++) {
+        NodeId o = lower_strip(f->lo, graph_in(f->lo->g, (NodeId){n})[j]);
+        uint32_t p = computed(f->lo, o) ? find(f, o.i) : PLAN_NONE;
+        if (p == a || p == b || f->seen[o.i] == f->stamp || node_op(f->lo->g, o) == OP_CONST) continue;
+        f->seen[o.i] = f->stamp;
+        operands++;
+      }
+      results += f->lo->stored[n]; /* a first guess: read by more than one, or a root */
+    }
+  }
+  return operands > GROUP_SRC || results > SCALAR_OUT ? UINT32_MAX : operands;
+}
+
+static bool same_space(const LowerCx *lo, uint32_t a, uint32_t b) {
+  return type_same_shape(&graph_node(lo->g, (NodeId){a})->type, &graph_node(lo->g, (NodeId){b})->type);
+}
+
+static bool unite(Fuse *f, uint32_t a, uint32_t b) {
+  a = find(f, a);
+  b = find(f, b);
+  Part *x = &f->part[a], *y = &f->part[b];
+  if (a == b || x->other || y->other || (x->tile && y->tile) || !same_space(f->lo, a, b)) return false;
+  if (x->weight + y->weight > GROUP_WEIGHT || x->leaves + y->leaves > GROUP_LEAVES) return false;
+  if (width(f, a, b) == UINT32_MAX || blocked(f, b, a) || blocked(f, a, b)) return false;
+  y->up = a;
+  f->part[x->last].next = b;
+  x->last = y->last;
+  x->weight += y->weight;
+  x->leaves += y->leaves;
+  x->nodes += y->nodes;
+  x->tile |= y->tile;
+  return true;
+}
+
+typedef struct Users {
+  LowerCx *lo;
+  uint32_t *count;
+  uint32_t group;
+} Users;
+static void count_user(void *cx, NodeId base, bool direct) {
+  Users *u = cx;
+  if (!direct) u->lo->stored[base.i] = true;
+  if (u->count[base.i]++) u->lo->stored[base.i] = true;
+}
+static void mark_stored(void *cx, NodeId base, bool direct) {
+  Users *u = cx;
+  if (!direct || u->lo->group[base.i] != u->group) u->lo->stored[base.i] = true;
+}
+
+static void mark_roots(LowerCx *lo) {
+  for (uint32_t i = 0; i < lo->g->root.n; i++) lo->stored[lower_strip(lo, lo->g->root.at[i].node).i] = true;
+}
+
+static void parts_begin(Fuse *f) {
+  LowerCx *lo = f->lo;
+  const Graph *g = lo->g;
+  for (uint32_t i = 0; i < g->node.n; i++) {
+    Part *p = &f->part[i];
+    *p = (Part){.up = i, .next = PLAN_NONE, .last = i, .nodes = 1};
+    p->tile = lo->role[i] == ROLE_TILE;
+    p->other = lo->role[i] == ROLE_OTHER;
+    if (lo->role[i] == ROLE_ELEM && !lo->made[i]) {
+      const Scalar *s = lower_op_program(lo, (NodeId){i});
+      p->weight = s->nins;
+      p->leaves = s->nleaf;
+    }
+  }
+}
+
+static void groups_end(Fuse *f) {
+  LowerCx *lo = f->lo;
+  for (uint32_t i = 0; i < lo->g->node.n; i++) {
+    lo->group[i] = PLAN_NONE;
+    if (!computed(lo, (NodeId){i})) continue;
+    uint32_t p = find(f, i);
+    if (f->seen[p] != PLAN_NONE) { /* first met: a new group; afterwards seen[p] holds its number */
+      LowerGroup gr = {
+          .tile = f->part[p].tile, .other = f->part[p].other, .anchor = NO_NODE, .weight = f->part[p].weight};
+      f->part[p].stamp = lo->groups.n;
+      VEC_PUSH(lo->arena, &lo->groups, gr);
+      f->seen[p] = PLAN_NONE;
+    }
+    uint32_t id = f->part[p].stamp;
+    LowerGroup *gr = &lo->groups.at[id];
+    lo->group[i] = id;
+    VEC_PUSH(lo->arena, &gr->node, (NodeId){i});
+    if (lo->role[i] != ROLE_ELEM) gr->anchor = (NodeId){i};
+  }
+}
+
+void lower_fuse(LowerCx *lo) {
+  const Graph *g = lo->g;
+  uint32_t n = g->node.n;
+  Fuse f = {.lo = lo};
+  f.part = ARENA_ARRAY(lo->arena, Part, n);
+  f.stack = ARENA_ARRAY(lo->arena, uint32_t, n + 1);
+  f.seen = ARENA_ARRAY(lo->arena, uint32_t, n);
+  Users u = {lo, ARENA_ARRAY(lo->arena, uint32_t, n), 0};
+  parts_begin(&f);
+  for (uint32_t i = 0; i < n; i++)
+    if (computed(lo, (NodeId){i})) lower_reads(lo, (NodeId){i}, count_user, &u);
+  mark_roots(lo);
+  for (uint32_t i = 0; lo->opt.fuse && i < n; i++) {
+    if (lo->role[i] != ROLE_ELEM || lo->made[i]) continue;
+    for (uint32_t j = g->node.at[i].nin; j-- > 0;) {
+      NodeId o = lower_strip(lo, graph_in(g, (NodeId){i})[j]);
+      if (lo->role[o.i] == ROLE_ELEM || lo->role[o.i] == ROLE_TILE) unite(&f, o.i, i);
+    }
+  }
+  /* small spaces: a launch costs more than the work, so neighbours join though nothing connects them */
+  uint32_t before = PLAN_NONE;
+  for (uint32_t i = 0; lo->opt.fuse && i < n; i++) {
+    if (lo->role[i] != ROLE_ELEM || lo->count[i] > SMALL_SPACE) continue;
+    if (before != PLAN_NONE && find(&f, before) != find(&f, i)) unite(&f, before, i);
+    before = i;
+  }
+  memset(lo->stored, 0, n);
+  f.seen = ARENA_ARRAY(lo->arena, uint32_t, n);
+  groups_end(&f);
+  for (uint32_t i = 0; i < n; i++) {
+    u.group = lo->group[i];
+    if (computed(lo, (NodeId){i})) lower_reads(lo, (NodeId){i}, mark_stored, &u);
+    if (lo->role[i] == ROLE_OTHER) lo->stored[i] = true;
+  }
+  mark_roots(lo);
+}

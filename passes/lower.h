@@ -1,0 +1,19 @@
+/* Optimised graph with constant dims -> kernels, launches and buffer plan. Nothing here changes bits: the
+ * plan reproduces the interpreter on the graph, whatever the options. */
+#ifndef DG_PASSES_LOWER_H
+#define DG_PASSES_LOWER_H
+
+#include "ir/plan.h"
+
+typedef struct LowerOptions {
+  int vector_bytes; /* of native vectors: 64 or 32; sizes register tiles */
+  bool fuse;        /* off: one kernel or more per node */
+  bool in_place; /* ASSIGN roots may be written where they live, when every read of the old value is done */
+  bool reuse;    /* buffers that are dead share arena bytes */
+} LowerOptions;
+void lower_options_init(LowerOptions *o, int vector_bytes);
+
+/* NULL: *why says which node has symbolic extents or is of a kind that does not reach this stage. */
+MUST_USE Plan *lower_graph(Arena *a, const Graph *g, const LowerOptions *o, Sb *why);
+
+#endif

@@ -1,0 +1,321 @@
+/* Lowering: every op row through plan and kernel evaluator gives the interpreter's bits; fusion, in-place
+ * writes and arena reuse change none of them. */
+#include "lower_kit.h"
+
+static Kit kit;
+static const int64_t sizes[] = {1, 2, 3, 7, 16, 17, 31, 33, 48, 49, 100};
+static int64_t size_of(int i) { return sizes[(size_t)i % (sizeof sizes / sizeof *sizes)]; }
+
+static NodeId op1(Op op, NodeId x, const int64_t *attr, const Type *t) {
+  return build_op(&kit.b, op, &x, 1, attr, t);
+}
+static NodeId op2(Op op, NodeId x, NodeId y, const int64_t *attr, const Type *t) {
+  return build_op(&kit.b, op, (NodeId[]){x, y}, 2, attr, t);
+}
+
+/* Operand types of a scalar row for numeric type t; false when the row does not hold for it. */
+static bool row_types(const OpInfo *o, DType t, DType *in, DType *out) {
+  for (int i = 0; i <= o->arity; i++) {
+    char c = o->sig[i];
+    DType own = c == 'b' ? DT_BOOL : c == 'i' ? DT_I32 : t;
+    if ((c == 'F' && !dtype_is_float(t)) || (c == 'I' && !dtype_is_int(t)) || (c == 'T' && t == DT_BOOL))
+      return false;
+    if (i < o->arity)
+      in[i] = own;
+    else
+      *out = own;
+  }
+  return true;
+}
+
+START_TEST(scalar_rows) {
+  for (int op = 0; op < OP_COUNT; op++) {
+    const OpInfo *o = &op_info[op];
+    if (!o->scalar || op == OP_CAST) continue;
+    for (int t = 0; t < DT_COUNT; t++) {
+      DType in[3], out = DT_F32;
+      if (!row_types(o, (DType)t, in, &out)) continue;
+      kit_begin(&kit, (uint64_t)(op * 8 + t));
+      kit.specials = t < 2;
+      int64_t ext[2] = {size_of(op), size_of(op + t)};
+      NodeId x[3] = {NO_NODE, NO_NODE, NO_NODE};
+      for (int i = 0; i < o->arity; i++) x[i] = kit_leaf(&kit, kit_type(&kit, in[i], 2, ext));
+      if (op == OP_UNIT) {
+        Type ty = kit_type(&kit, (DType)t, 2, ext);
+        kit_root(&kit, build_op(&kit.b, OP_UNIT, x, 1, NULL, &ty));
+      } else
+        kit_root(&kit, build_scalar(&kit.b, (Op)op, x[0], x[1], x[2]));
+      kit_check(&kit);
+    }
+  }
+}
+END_TEST
+
+START_TEST(casts) {
+  for (int f = 0; f < DT_COUNT; f++)
+    for (int t = 0; t < DT_COUNT; t++) {
+      kit_begin(&kit, (uint64_t)(f * 8 + t));
+      kit.specials = true;
+      NodeId x = kit_leaf(&kit, KIT_TYPE(&kit, (DType)f, 3, 17));
+      kit_root(&kit, build_cast(&kit.b, x, (DType)t));
+      kit_check(&kit);
+    }
+}
+END_TEST
+
+START_TEST(reductions) {
+  static const Op ops[] = {OP_SUM, OP_MEAN, OP_MAX, OP_MIN, OP_PROD};
+  for (int i = 0; i < 60; i++) {
+    kit_begin(&kit, (uint64_t)i);
+    kit.specials = i % 3 == 2;
+    Op op = ops[i % 5];
+    DType t = i % 7 == 3 && op != OP_MEAN   ? DT_I32
+              : i % 7 == 5                  ? DT_F64
+              : i % 7 == 6 && op != OP_MEAN ? DT_I64
+                                            : DT_F32;
+    NodeId x = kit_leaf(&kit, KIT_TYPE(&kit, t, size_of(i / 2) % 5 + 1, size_of(i), size_of(i + 4)));
+    kit_root(&kit, build_reduce(&kit.b, op, x, (uint32_t)(i % 8)));
+    if (i % 4 == 0) { /* what feeds it is not memory */
+      uint8_t perm[] = {2, 0, 1};
+      kit_root(&kit, build_reduce(&kit.b, op, build_transpose(&kit.b, x, perm), (uint32_t)(1 + i % 7)));
+    }
+    kit_check(&kit);
+  }
+}
+END_TEST
+
+START_TEST(long_reductions) {
+  static const int64_t shapes[][2] = {{1, 65536}, {2, 65537}, {1, 140000}, {4097, 3}, {70000, 2}, {5000, 17}};
+  for (int i = 0; i < 12; i++) {
+    kit_begin(&kit, (uint64_t)i);
+    NodeId x = kit_leaf(&kit, kit_type(&kit, DT_F32, 2, shapes[i / 2]));
+    kit_root(&kit, build_reduce(&kit.b, OP_SUM, x, i % 2 ? 1 : 2));
+    kit_check(&kit);
+  }
+}
+END_TEST
+
+START_TEST(extreme_places) {
+  for (int i = 0; i < 24; i++) {
+    kit_begin(&kit, (uint64_t)i);
+    kit.specials = i % 2;
+    DType t = i % 5 == 4 ? DT_I32 : i % 5 == 3 ? DT_F64 : DT_F32;
+    NodeId x = kit_leaf(&kit, KIT_TYPE(&kit, t, 3, size_of(i), size_of(i + 3)));
+    int64_t axis = i % 3;
+    kit_root(&kit, op1(i % 4 < 2 ? OP_ARGMAX : OP_ARGMIN, x, &axis, NULL));
+    kit_check(&kit);
+  }
+}
+END_TEST
+
+START_TEST(rows) {
+  static const Op ops[] = {OP_SOFTMAX, OP_LOG_SOFTMAX, OP_LOGSUMEXP};
+  for (int i = 0; i < 33; i++) {
+    kit_begin(&kit, (uint64_t)i);
+    kit.specials = i % 4 == 3;
+    NodeId x = kit_leaf(&kit, KIT_TYPE(&kit, i % 5 == 4 ? DT_F64 : DT_F32, 2, size_of(i), size_of(i + 5)));
+    int64_t axis = i % 3 == 1 ? 1 : i % 6 == 3 ? 0 : 2;
+    kit_root(&kit, op1(ops[i % 3], x, &axis, NULL));
+    NodeId label = kit_leaf(&kit, KIT_TYPE(&kit, DT_I32, 2, size_of(i)));
+    kit_root(&kit, op2(OP_CROSS_ENTROPY, x, label, NULL, NULL));
+    kit_check(&kit);
+  }
+}
+END_TEST
+
+static NodeId product(DType t, int64_t m, int64_t n, int64_t k, bool ta, bool tb, int64_t batch) {
+  int64_t xe[3] = {batch, ta ? k : m, ta ? m : k}, ye[3] = {batch, tb ? n : k, tb ? k : n};
+  int skip = batch == 0;
+  NodeId x = kit_leaf(&kit, kit_type(&kit, t, 3 - skip, xe + skip)),
+         y = kit_leaf(&kit, kit_type(&kit, t, 3 - skip, ye + skip));
+  return build_contract(&kit.b, x, y, ta, tb);
+}
+
+START_TEST(products) {
+  for (int i = 0; i < 66; i++) {
+    kit_begin(&kit, (uint64_t)i);
+    kit.specials = i % 5 == 4;
+    DType t = i % 9 == 8 ? DT_F64 : DT_F32;
+    NodeId y = product(t, size_of(i), size_of(i * 3 + i / 11), size_of(i * 7 + i / 5), i & 1, i & 2,
+                       i % 6 == 5 ? 3 : 0);
+    kit_root(&kit, y);
+    kit_check(&kit);
+  }
+}
+END_TEST
+
+START_TEST(epilogues) {
+  for (int i = 0; i < 24; i++) {
+    kit_begin(&kit, (uint64_t)i);
+    kit.specials = i % 4 == 3;
+    int64_t m = size_of(i), n = size_of(i + 3);
+    NodeId y = product(DT_F32, m, n, size_of(i + 7), i & 1, i & 2, 0);
+    Type full = graph_node(kit.b.g, y)->type;
+    NodeId bias = build_broadcast(&kit.b, kit_leaf(&kit, KIT_TYPE(&kit, DT_F32, n)), full);
+    NodeId z = build_scalar(&kit.b, OP_ADD, y, bias, NO_NODE),
+           a = build_scalar(&kit.b, OP_RELU, z, NO_NODE, NO_NODE);
+    if (i % 3) kit_root(&kit, z);
+    kit_root(&kit, a);
+    kit_root(&kit, build_reduce(&kit.b, OP_SUM, a, 1));
+    kit_check(&kit);
+  }
+}
+END_TEST
+
+START_TEST(long_products) {
+  static const int64_t s[][3] = {{3, 5, 4096},  {17, 16, 5000}, {1, 1, 70000},
+                                 {1, 33, 4100}, {20, 1, 65600}, {2, 3, 33000}};
+  for (int i = 0; i < 24; i++) {
+    kit_begin(&kit, (uint64_t)i);
+    kit_root(&kit, product(DT_F32, s[i / 4][0], s[i / 4][1], s[i / 4][2], i & 1, i & 2, 0));
+    kit_check(&kit);
+  }
+}
+END_TEST
+
+START_TEST(moves) {
+  for (int i = 0; i < 40; i++) {
+    kit_begin(&kit, (uint64_t)i);
+    DType t = (DType)(i % 5);
+    int64_t a = size_of(i), b = size_of(i + 2);
+    NodeId x = kit_leaf(&kit, KIT_TYPE(&kit, t, 2, a, b));
+    DimTable *d = kit.program.dims;
+    static const uint8_t perms[][3] = {{0, 2, 1}, {2, 1, 0}, {1, 2, 0}};
+    kit_root(&kit, build_transpose(&kit.b, x, perms[i % 3]));
+    kit_root(&kit, build_broadcast(&kit.b, x, KIT_TYPE(&kit, t, 3, 2, a, b)));
+    NodeId s = build_slice(&kit.b, x, 2, dim_const(d, b / 3), 1 + i % 2,
+                           dim_const(d, b == 1 ? 1 : (b - b / 3 + i % 2) / (1 + i % 2)));
+    kit_root(&kit, s);
+    int64_t mask = 1 + i % 7;
+    NodeId r = op1(OP_REVERSE, x, &mask, NULL);
+    kit_root(&kit, r);
+    int64_t pad[4] = {i % 3, dim_const(d, i % 4).i, dim_const(d, i % 5).i, 1 + i % 3};
+    if (t != DT_BOOL) kit_root(&kit, op1(OP_PAD, x, pad, NULL));
+    int64_t axis = i % 3;
+    kit_root(&kit, build_op(&kit.b, OP_CONCAT, (NodeId[]){x, r, x}, 3, &axis, NULL));
+    NodeId tr = build_transpose(&kit.b, x, perms[1]);
+    kit_root(&kit, build_reshape(&kit.b, tr, KIT_TYPE(&kit, t, 2 * a * b)));
+    kit_root(&kit, build_reshape(&kit.b, build_reshape(&kit.b, x, KIT_TYPE(&kit, t, 2 * a, 1, b)),
+                                 KIT_TYPE(&kit, t, b, 2, a)));
+    if (t == DT_F32) {
+      NodeId sum = build_scalar(&kit.b, OP_ADD, x, r, NO_NODE);
+      kit_root(&kit, build_scalar(&kit.b, OP_MUL, sum, op1(OP_REVERSE, sum, &mask, NULL), NO_NODE));
+    }
+    kit_check(&kit);
+  }
+}
+END_TEST
+
+START_TEST(constants) {
+  for (int i = 0; i < 10; i++) {
+    kit_begin(&kit, (uint64_t)i);
+    DType t = (DType)(i % 4);
+    Type ty = KIT_TYPE(&kit, t, 3, size_of(i));
+    NodeId c = build_const(&kit.b, ty, 2.5 + (i & 1)), n = build_iota(&kit.b, ty, i % 3 - 1);
+    kit_root(&kit, c);
+    kit_root(&kit, n);
+    kit_root(&kit, build_scalar(&kit.b, OP_MUL, c, n, NO_NODE));
+    kit_root(&kit, build_reduce(&kit.b, OP_SUM, n, 2));
+    uint8_t swap[] = {1, 0};
+    kit_root(&kit, build_transpose(&kit.b, n, swap));
+    if (t < 2) kit_root(&kit, build_contract(&kit.b, n, c, false, true));
+    kit_check(&kit);
+  }
+}
+END_TEST
+
+START_TEST(convolutions) {
+  static const int64_t cases[][12] = {
+      /* n c h w o k s p d groups */
+      {2, 1, 8, 8, 4, 3, 1, 1, 1, 1},    {3, 4, 7, 17, 6, 3, 1, 0, 1, 2}, {1, 3, 9, 9, 16, 5, 2, 2, 1, 1},
+      {2, 2, 10, 33, 3, 2, 2, 0, 1, 1},  {1, 6, 5, 6, 6, 3, 1, 1, 2, 3},  {2, 3, 8, 7, 17, 1, 1, 0, 1, 1},
+      {1, 2, 11, 13, 2, 3, 3, 1, 1, 1},  {2, 2, 12, 9, 4, 3, 2, 1, 2, 1}, {18, 1, 16, 16, 2, 3, 1, 1, 1, 1},
+      {20, 2, 20, 20, 3, 3, 1, 0, 1, 1},
+  };
+  for (int i = 0; i < 10; i++)
+    for (int way = 0; way < 3; way++) {
+      const int64_t *c = cases[i];
+      kit_begin(&kit, (uint64_t)(i * 3 + way));
+      kit.specials = i % 4 == 3;
+      int64_t attr[8] = {c[6], c[6], c[7], c[7], c[8], c[8], c[9], 0};
+      DType t = i == 5 ? DT_F64 : DT_F32;
+      Type xt = KIT_TYPE(&kit, t, c[0], c[1], c[2], c[3]),
+           wt = KIT_TYPE(&kit, t, c[4], c[1] / c[9], c[5], c[5]);
+      NodeId x = kit_leaf(&kit, xt), w = kit_leaf(&kit, wt), y = op2(OP_CONV2D, x, w, attr, NULL);
+      Type yt = graph_node(kit.b.g, y)->type;
+      if (way == 0) {
+        NodeId bias = kit_leaf(&kit, KIT_TYPE(&kit, t, c[4], 1, 1));
+        kit_root(&kit, build_scalar(&kit.b, OP_ADD, y, build_broadcast(&kit.b, bias, yt), NO_NODE));
+      }
+      NodeId g = way ? kit_leaf(&kit, yt) : y;
+      if (way == 1) {
+        NodeId dx = op2(OP_CONV2D_DX, g, w, attr, &xt);
+        kit_root(&kit, dx);
+        kit_root(&kit, build_scalar(&kit.b, OP_RELU, dx, NO_NODE, NO_NODE));
+      }
+      if (way == 2) kit_root(&kit, op2(OP_CONV2D_DW, x, g, attr, &wt));
+      kit_check(&kit);
+    }
+}
+END_TEST
+
+START_TEST(pools) {
+  static const int64_t cases[][8] = {/* n c h w k s p */ {2, 3, 8, 8, 2, 2, 0},
+                                     {1, 2, 9, 17, 3, 2, 1},
+                                     {2, 1, 7, 40, 3, 1, 1},
+                                     {1, 1, 5, 6, 2, 3, 0},
+                                     {3, 2, 28, 28, 2, 2, 0},
+                                     {1, 2, 10, 35, 5, 1, 2}};
+  for (int i = 0; i < 6; i++)
+    for (int avg = 0; avg < 2; avg++) {
+      const int64_t *c = cases[i];
+      kit_begin(&kit, (uint64_t)(i * 2 + avg));
+      kit.specials = i % 3 == 1;
+      int64_t attr[6] = {c[4], c[4], c[5], c[5], c[6], c[6]};
+      Type xt = KIT_TYPE(&kit, i == 4 ? DT_F64 : DT_F32, c[0], c[1], c[2], c[3]);
+      NodeId x = kit_leaf(&kit, xt), y = op1(avg ? OP_AVG_POOL2D : OP_MAX_POOL2D, x, attr, NULL);
+      NodeId g = kit_leaf(&kit, graph_node(kit.b.g, y)->type);
+      kit_root(&kit, y);
+      if (avg)
+        kit_root(&kit, op1(OP_AVG_POOL2D_DX, g, attr, &xt));
+      else
+        kit_root(&kit, build_op(&kit.b, OP_MAX_POOL2D_DX, (NodeId[]){x, y, g}, 3, attr, NULL));
+      kit_check(&kit);
+    }
+}
+END_TEST
+
+/* An optimizer's update over a gradient that is a product, in place where allowed; a swap; a chain of leaves.
+ */
+START_TEST(assignments) {
+  for (int i = 0; i < 12; i++) {
+    kit_begin(&kit, (uint64_t)i);
+    int64_t m = size_of(i), n = size_of(i + 4);
+    Type t = KIT_TYPE(&kit, DT_F32, m, n);
+    LeafId wl = kit_leaf_id(&kit, t), ml = kit_leaf_id(&kit, t), vl = kit_leaf_id(&kit, t);
+    NodeId w = build_leaf(&kit.b, wl), mo = build_leaf(&kit.b, ml), v = build_leaf(&kit.b, vl);
+    NodeId g = product(DT_F32, m, n, 17, true, false, 0);
+    NodeId c = build_const(&kit.b, t, 0.9), q = build_const(&kit.b, t, 0.1);
+    NodeId m1 = build_scalar(&kit.b, OP_ADD, build_scalar(&kit.b, OP_MUL, c, mo, NO_NODE),
+                             build_scalar(&kit.b, OP_MUL, q, g, NO_NODE), NO_NODE);
+    NodeId v1 = build_scalar(&kit.b, OP_FMA, g, g, v),
+           root = build_scalar(&kit.b, OP_SQRT, v1, NO_NODE, NO_NODE);
+    NodeId w1 = build_scalar(&kit.b, OP_SUB, w, build_scalar(&kit.b, OP_DIV, m1, root, NO_NODE), NO_NODE);
+    if (i % 3 == 1)
+      kit_root(&kit, build_contract(&kit.b, kit_leaf(&kit, KIT_TYPE(&kit, DT_F32, 3, m)), w, false, false));
+    if (i % 3 == 2) kit_root(&kit, build_contract(&kit.b, w1, w, false, true));
+    kit_assign(&kit, wl, w1);
+    kit_assign(&kit, ml, m1);
+    kit_assign(&kit, vl, i % 4 == 3 ? w : v1);
+    LeafId a = kit_leaf_id(&kit, t), b = kit_leaf_id(&kit, t);
+    kit_assign(&kit, a, build_leaf(&kit.b, b));
+    kit_assign(&kit, b, build_leaf(&kit.b, a));
+    kit_root(&kit, build_leaf(&kit.b, a));
+    kit_check(&kit);
+  }
+}
+END_TEST
+
+UNIT_MAIN(UNIT("rows", scalar_rows, casts, reductions, long_reductions, extreme_places, rows),
+          UNIT("products", products, epilogues, long_products), UNIT("moves", moves, constants),
+          UNIT("windows", convolutions, pools), UNIT("steps", assignments))
