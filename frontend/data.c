@@ -1,0 +1,75 @@
+/* Data sets: which file feeds which input. Files are opened by who trains, not here. */
+#include "frontend/elab.h"
+
+static const char *const readers[] = {"npy", "idx", "csv", "safetensors"};
+
+static void field(Elab *x, Dataset *d, const AstStmt *t) {
+  const AstPath *target = &t->assign.target;
+  Str name = path_text(x, target);
+  Scope *in;
+  Binding *b = target->parts.n == 1 ? scope_find(x, x->main->scope, target->parts.at[0].name, &in) : NULL;
+  if (!b || !b->decl || b->decl->kind != STMT_INPUT) {
+    Diag *g = TELL(x, dataset_field, target->at, str_fmt(x->a, "no input is named '" STRF "'", STRA(name)));
+    VEC(Str) names = {0};
+    for (uint32_t i = 0; i < x->main->scope->binding.n; i++)
+      if (x->main->scope->binding.at[i]->decl && x->main->scope->binding.at[i]->decl->kind == STMT_INPUT) VEC_PUSH(x->a, &names, sym_str(x, x->main->scope->binding.at[i]->name));
+    Str near = diag_nearest(name, names.at, names.n);
+    if (near.n) {
+      diag_help(g, "did you mean '" STRF "'?", STRA(near));
+      diag_edit(g, target->at, near);
+    }
+    return;
+  }
+  const AstExpr *e = t->assign.value;
+  Str reader = e->kind == EXPR_CALL && e->call.callee->kind == EXPR_NAME ? sym_str(x, e->call.callee->name) : STR("");
+  Str names[4];
+  bool known = false;
+  for (int i = 0; i < 4; i++) {
+    names[i] = str_z(readers[i]);
+    known = known || str_eq(reader, names[i]);
+  }
+  if (!known) {
+    Diag *g = TELL(x, dataset_field, e->at, STR("a field is read by npy(\"..\"), idx(\"..\"), csv(\"..\") or safetensors(\"..\")"));
+    Str near = diag_nearest(reader, names, 4);
+    if (near.n) {
+      diag_help(g, "did you mean '" STRF "'?", STRA(near));
+      diag_edit(g, e->call.callee->at, near);
+    }
+    return;
+  }
+  DataField f = {.input = b->name, .reader = names_add(x->n, reader), .at = e->at};
+  for (uint32_t i = 0; i < e->call.args.n; i++) {
+    const AstArg *a = &e->call.args.at[i];
+    bool path = i == 0 && !ast_ident_written(a->name);
+    bool column = ast_ident_written(a->name) && str_eq(sym_str(x, a->name.name), STR("column"));
+    Value v = eval(x, x->main->scope, a->value);
+    if ((!path && !column) || (val_ok(v) && v.kind != VAL_STRING)) {
+      TELL(x, dataset_field, a->at, str_fmt(x->a, "'" STRF "' takes a file's name as text, and column = \"..\"", STRA(reader)));
+      return;
+    }
+    if (!val_ok(v)) return;
+    *(path ? &f.path : &f.column) = v.str;
+  }
+  if (!f.path.n) {
+    TELL(x, dataset_field, e->at, str_fmt(x->a, "'" STRF "' needs a file's name", STRA(reader)));
+    return;
+  }
+  for (uint32_t i = 0; i < d->field.n; i++)
+    if (sym_eq(d->field.at[i].input, f.input)) {
+      TELL(x, dataset_field, target->at, str_fmt(x->a, "'" STRF "' is fed twice", STRA(name)));
+      return;
+    }
+  VEC_PUSH(x->p->arena, &d->field, f);
+}
+
+void elaborate_dataset(Elab *x, const AstStmt *t) {
+  Dataset d = {.name = t->unit.name.name, .at = t->unit.name.at};
+  for (uint32_t i = 0; i < t->unit.body->stmts.n; i++) {
+    const AstStmt *s = t->unit.body->stmts.at[i];
+    if (s->kind == STMT_SET)
+      field(x, &d, s);
+    else
+      stands_not(x, s, "in a data set");
+  }
+  VEC_PUSH(x->p->arena, &x->p->dataset, d);
+}

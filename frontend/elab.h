@@ -1,0 +1,368 @@
+/* The elaborator, inside. An abstract interpreter over the tree: a value is static (numbers, texts, lists, functions,
+ * modules, instances) or a node of the graph under construction. File and module level declarations are bindings that are
+ * evaluated when first asked for; what holds nodes is evaluated once per entry point (`epoch`), instances and leaves once.
+ *
+ * Errors: VAL_POISON and NO_NODE are reported already and spread in silence. */
+#ifndef DG_FRONTEND_ELAB_H
+#define DG_FRONTEND_ELAB_H
+
+#include "base/hash.h"
+#include "frontend/frontend.h"
+#include "ir/build.h"
+
+typedef struct Scope Scope;
+typedef struct Instance Instance;
+typedef struct Closure Closure;
+typedef struct Value Value;
+typedef struct Elab Elab;
+typedef struct Builtin Builtin;
+
+typedef enum {
+  VAL_POISON,
+  VAL_INT,       /* i */
+  VAL_DIM,       /* dim: an int that depends on symbols */
+  VAL_REAL,      /* real */
+  VAL_BOOL,      /* boolean */
+  VAL_STRING,    /* str */
+  VAL_LIST,      /* list */
+  VAL_TUPLE,     /* list */
+  VAL_TENSOR,    /* node, ones, weak */
+  VAL_LEAF,      /* leaf: an input, parameter or state by name */
+  VAL_INSTANCE,  /* inst */
+  VAL_TREE,      /* tree: an instance's leaves after arithmetic, or read from elsewhere */
+  VAL_FN,        /* fn */
+  VAL_BUILTIN,   /* builtin */
+  VAL_MODULE,    /* unit */
+  VAL_OPTIMIZER, /* unit */
+  VAL_FILE,      /* file: an import */
+  VAL_DATASET,   /* name */
+  VAL_KIND_COUNT
+} ValueKind;
+
+typedef struct ValueList {
+  uint32_t n;
+  Value *at;
+} ValueList;
+
+/* Leaves of an instance by path below it: `fc1.w`. */
+typedef struct Tree {
+  uint32_t n;
+  Str *suffix;
+  Value *value;
+} Tree;
+
+typedef struct SrcFile {
+  uint32_t file;
+  const AstFile *ast;
+  Scope *scope;
+  Str key; /* "std:nn.dg" or the path */
+  bool library, loading;
+} SrcFile;
+
+typedef struct UnitRef { /* a module or optimizer and the scope it was written in */
+  const AstStmt *stmt;
+  Scope *scope;
+} UnitRef;
+
+struct Value {
+  ValueKind kind;
+  uint8_t ones; /* TENSOR: axes that were written as one, by `_` or keep = true; bit i is axis i */
+  bool weak;    /* TENSOR: `step`, `epoch`: an exact integer that takes the dtype it meets */
+  union {
+    int64_t i;
+    DimId dim;
+    double real;
+    bool boolean;
+    Str str;
+    ValueList list;
+    NodeId node;
+    LeafId leaf;
+    Instance *inst;
+    Tree *tree;
+    Closure *fn;
+    const Builtin *builtin;
+    UnitRef unit;
+    SrcFile *file;
+    Sym name;
+  };
+};
+
+struct Closure {
+  const AstFn *fn;
+  Scope *scope; /* where it was written: a file, an instance, a function's scope for a lambda */
+  Sym name;
+  bool is_extern;
+  uint32_t ext; /* index into Program.externs, once called */
+};
+
+struct Instance {
+  Sym path;
+  UnitRef module;
+  Scope *scope;
+  bool frozen;
+  Span made; /* the call that made it */
+};
+
+typedef struct Binding {
+  Sym name;
+  Span at;
+  const AstStmt *decl; /* evaluated on demand; NULL: `value` is all there is */
+  uint32_t part;       /* which name of `let a, b = e` */
+  Value value;
+  uint32_t epoch; /* of `value`; EPOCH_ALWAYS: holds for every entry */
+  bool busy, is_var, is_symbol;
+} Binding;
+enum { EPOCH_NONE = 0, EPOCH_ALWAYS = UINT32_MAX };
+
+typedef enum { SCOPE_PRELUDE, SCOPE_FILE, SCOPE_MODULE, SCOPE_FN, SCOPE_BLOCK, SCOPE_TRAIN, SCOPE_OPTIMIZER } ScopeKind;
+struct Scope {
+  ScopeKind kind;
+  Scope *outer;
+  SrcFile *file;
+  Instance *inst; /* MODULE */
+  VEC(Binding *) binding;
+  Map by_name;
+  /* a call's own: what `..` and dtype variables stand for */
+  bool has_rest;
+  uint8_t rest_n;
+  DimId rest[MAX_RANK];
+  VEC(struct { Sym name; DType dtype; }) dtype;
+  uint32_t serial; /* FN: of the call */
+  VEC(const AstStmt *) active; /* FILE, MODULE: its statements, static ifs decided */
+};
+
+/* What surrounds the expression being evaluated; lives on the C stack. */
+typedef struct Frame {
+  struct Frame *outer; /* the caller; NULL for a declaration */
+  struct Frame *saved; /* what was current before */
+  Span call_at;        /* where it was called, or its instance made */
+  SiteId caller;
+  Sym what;
+  bool training;
+  bool making; /* a module call may stand here; its path is */
+  bool frozen;
+  Str path;
+  int want_dtype; /* dtype of the declaration a draw fills, or -1 */
+  const Closure *fn;
+  const AstStmt *module; /* being made */
+  uint64_t key; /* of the name path, for random numbers */
+  VEC(struct { Sym name; uint32_t n; }) count;
+} Frame;
+
+typedef struct LeafDecl { /* by LeafId: how the initial value is made */
+  const AstExpr *value, *init;
+  Span init_at;
+  Scope *scope;
+  Sym name;
+  NodeId node; /* in the init graph */
+  bool busy, copied;
+  Value copy; /* VAL_LEAF: the leaf whose initial value this one starts from */
+} LeafDecl;
+
+typedef struct Pending { /* a state assigned in this step */
+  LeafId leaf;
+  NodeId node, before;
+  uint32_t serial;
+  Span at;
+} Pending;
+
+struct Elab {
+  Arena *a;
+  Diags *d;
+  const Limits *limits;
+  Sources *src;
+  Names *n;
+  Program *p;
+  DimTable *dims;
+  const ElabOptions *opt;
+  Graph *g;
+  EntryKind entry;
+  uint32_t epoch, serial;
+  bool training;
+  uint64_t entry_key, domain;
+  Frame *frame;
+  SrcFile *main;
+  VEC(SrcFile *) file;
+  Scope *prelude;
+  VEC(LeafDecl) leaf;
+  VEC(NodeId) leaf_node; /* by LeafId, of this graph */
+  VEC(Pending) pending;
+  VEC(Binding *) chain; /* declarations being evaluated */
+  VEC(Instance *) instance;
+  int64_t expanded;
+  uint32_t depth, calls, nparams, ncustom;
+  Sym step_name;  /* of the step whose optimizer is expanded */
+  LeafId opt_param;
+  bool stopped; /* a limit was passed: everything is poison from here */
+};
+
+/* ---- value.c: values, places, messages ---- */
+static inline Value val_poison(void) { return (Value){.kind = VAL_POISON}; }
+static inline Value val_int(int64_t i) { return (Value){.kind = VAL_INT, .i = i}; }
+static inline Value val_real(double r) { return (Value){.kind = VAL_REAL, .real = r}; }
+static inline Value val_bool(bool b) { return (Value){.kind = VAL_BOOL, .boolean = b}; }
+static inline Value val_node(NodeId n) {
+  return node_ok(n) ? (Value){.kind = VAL_TENSOR, .node = n} : (Value){.kind = VAL_POISON};
+}
+static inline Value val_leaf(LeafId l) { return (Value){.kind = VAL_LEAF, .leaf = l}; }
+Value val_dim(Elab *x, DimId d);  /* VAL_INT when constant */
+Value val_list(Elab *x, ValueKind kind, const Value *at, uint32_t n);
+static inline bool val_ok(Value v) { return v.kind != VAL_POISON; }
+static inline bool val_number(Value v) { return v.kind == VAL_INT || v.kind == VAL_REAL || v.kind == VAL_DIM; }
+static inline bool val_tensor(Value v) { return v.kind == VAL_TENSOR || v.kind == VAL_LEAF; }
+Str val_text(Elab *x, Value v); /* "f32[N, 3]", "the number 3", "an instance of 'Mlp'" */
+Str type_text(Elab *x, Type t);
+Str dim_text(Elab *x, DimId d);
+Type val_type(Elab *x, Value v); /* of a tensor or leaf */
+Type node_type(const Elab *x, NodeId n);
+Str sym_str(const Elab *x, Sym s);
+Sym sym_of(Elab *x, const char *z);
+/* The node of a tensor, leaf, number or bool; numbers take `dtype` (or i32, f32 when it is -1). Reports other kinds. */
+NodeId val_to_node(Elab *x, Value v, Span at, int dtype);
+NodeId leaf_to_node(Elab *x, LeafId l);
+/* Fits v to a declared type: equal types, a number or scalar that fills it, a list of numbers. `what` is for the message. */
+NodeId val_coerce(Elab *x, Value v, Type want, Span at, const char *what);
+bool val_static_int(Elab *x, Value v, Span at, const char *what, int64_t *out);
+bool val_static_dim(Elab *x, Value v, Span at, const char *what, DimId *out);
+bool val_static_bool(Elab *x, Value v, Span at, const char *what, bool *out);
+
+/* Where to report: the place itself, or the user's call when it lies in the library. told() adds what is behind it. */
+Span told_at(const Elab *x, Span at);
+Diag *told(Elab *x, Diag *g, Span at);
+#define TELL(x, fn, at, ...) told((x), diag_##fn((x)->d, told_at((x), (at)), __VA_ARGS__), (at))
+Value wrong_kind(Elab *x, Span at, Value found, const char *wanted);
+Value not_built(Elab *x, Span at, const char *what);
+Value limit_passed(Elab *x, Span at, const char *what, const char *name, int64_t limit);
+
+/* ---- emission ---- */
+SiteId site_here(Elab *x, Span at);
+Builder builder_at(Elab *x, Span at);
+/* Asks the op's own rule first; its refusal is reported in the name of `what`. */
+NodeId emit(Elab *x, Span at, const char *what, Op op, const NodeId *in, uint32_t nin, const int64_t *attr, const Type *given);
+bool type_small(Elab *x, Span at, const Type *t); /* rank and bytes within the limits */
+
+/* ---- scope.c ---- */
+Scope *scope_new(Elab *x, ScopeKind kind, Scope *outer);
+Binding *scope_find_here(Elab *x, Scope *s, Sym name);
+Binding *scope_find(Elab *x, Scope *s, Sym name, Scope **in);
+Binding *scope_add(Elab *x, Scope *s, Sym name, Span at);  /* reports a name declared twice */
+void scope_bind(Elab *x, Scope *s, AstIdent name, Value v);
+void scope_declare(Elab *x, Scope *s, const AstStmtVec *stmts); /* declarations of file or module level; static ifs are decided */
+void scope_force(Elab *x, Scope *s, bool leaves_only);
+Value binding_value(Elab *x, Scope *s, Binding *b);
+Value name_value(Elab *x, Scope *s, Sym name, Span at);
+Value unknown_name(Elab *x, Scope *s, Sym name, Span at);
+Str nearest_name(Elab *x, Scope *s, Sym name);
+
+/* ---- static.c ---- */
+Value static_binary(Elab *x, AstBinary op, Value a, Value b, Span at); /* both static; VAL_KIND_COUNT kind: undecided */
+Value static_number(Elab *x, const AstNumber *n, Span at);
+double static_real(Value v);
+Value define_value(Elab *x, Str text, Span at);
+const Define *define_of(const Elab *x, Sym name);
+
+/* ---- types.c ---- */
+bool dim_of(Elab *x, Scope *s, const AstExpr *e, DimId *out);
+bool type_of(Elab *x, Scope *s, const AstType *t, Type *out); /* a tensor type, all dims known */
+bool dtype_of_word(Elab *x, AstDtype w, Span at, DType *out);
+bool type_is_static(Elab *x, Scope *s, const AstType *t);
+/* First pass over the arguments: binds lone symbols, `..` and dtype variables; second: checks and converts. */
+void unify_learn(Elab *x, Scope *s, const AstType *t, Value v);
+Value unify_check(Elab *x, Scope *s, const AstType *t, Value v, Span at, const char *what);
+bool dim_is_free_symbol(Elab *x, Scope *s, const AstExpr *e);
+void file_symbols(Elab *x, const AstStmtVec *stmts);
+
+/* ---- expr.c, stmt.c ---- */
+Value eval(Elab *x, Scope *s, const AstExpr *e);
+bool walk_sources(Elab *x, Scope *s, const AstFor *w, Value *lists, uint32_t *turns); /* lists: w->sources.n of them */
+bool exec_block(Elab *x, Scope *s, const AstBlock *b, Value *ret);                   /* true: returned */
+void exec_let(Elab *x, Scope *s, const AstStmt *t);
+Value eval_init(Elab *x, Scope *s, const AstExpr *call, Type want, Span at); /* `~ f(args)` */
+void assign_state(Elab *x, Scope *s, const AstStmt *t);
+void check_assert(Elab *x, Scope *s, const AstStmt *t);
+
+/* ---- arith.c ---- */
+typedef struct Operand {
+  Value v;
+  Span at;
+} Operand;
+/* Brings operands to one dtype and shape. `same`: how many of them, from the last, share the dtype (where: 2 of 3).
+ * force_float: integers become f32. */
+bool operands_meet(Elab *x, const char *name, Span at, Operand *o, uint32_t n, uint32_t first, bool force_float, NodeId *out, Value *shape);
+Value arith(Elab *x, Op op, const char *name, Span at, Operand a, Operand b);
+Value arith1(Elab *x, Op op, const char *name, Span at, Operand a);
+Value arith3(Elab *x, Op op, const char *name, Span at, Operand a, Operand b, Operand c);
+Value binary_value(Elab *x, AstBinary op, Span at, Operand a, Operand b);
+Value matmul(Elab *x, Span at, Operand a, Operand b);
+Value power(Elab *x, Span at, Operand a, Operand b);
+
+/* ---- call.c, instance.c ---- */
+typedef struct Arg {
+  Sym name; /* 0: positional */
+  Value v;
+  Span at, name_at;
+} Arg;
+typedef VEC(Arg) ArgVec;
+Value eval_call(Elab *x, Scope *s, const AstExpr *e);
+Value call_value(Elab *x, Value callee, ArgVec *args, Span at, Str name);
+bool bind_params(Elab *x, Scope *callee, const AstParamVec *params, uint32_t skip, ArgVec *args, Span at, Str name);
+bool eval_args(Elab *x, Scope *s, const AstArgVec *args, ArgVec *out);
+Value make_instance(Elab *x, UnitRef m, ArgVec *args, Span at);
+Value call_instance(Elab *x, Instance *i, ArgVec *args, Span at);
+Value instance_member(Elab *x, Value base, AstIdent field);
+Tree *instance_tree(Elab *x, Instance *i);
+Value tree_binary(Elab *x, AstBinary op, Span at, Operand a, Operand b);
+Value leaf_value(Elab *x, Scope *s, LeafId l);
+
+/* ---- builtins ---- */
+typedef Value BuiltinFn(Elab *x, const Builtin *b, ArgVec *args, Span at);
+struct Builtin {
+  const char *name;
+  BuiltinFn *call;
+  Op op;
+  const char *params; /* names in order; a `?` behind one that may be left out */
+  const char *doc;
+};
+const Builtin *builtin_find(Str name);
+void builtin_names(void (*see)(void *cx, Str name), void *cx);
+enum { MAX_BUILTIN_ARGS = 8 };
+/* Sorts the arguments by the row's parameter list; what was left out is VAL_POISON with at.file 0. */
+bool builtin_args(Elab *x, const Builtin *b, ArgVec *args, Span at, Operand *out);
+bool arg_given(Operand o);
+bool axes_of(Elab *x, Operand o, uint32_t rank, uint32_t *mask);
+bool axis_of(Elab *x, Operand o, uint32_t rank, int *axis);
+bool dims_of(Elab *x, Operand o, DimId *dim, uint8_t *rank, int *hole);
+BuiltinFn bi_unary, bi_binary, bi_fma, bi_clip, bi_where, bi_stop, bi_reduce, bi_anyall, bi_variance, bi_norm, bi_arg, bi_row, bi_cross_entropy,
+    bi_reshape, bi_flatten, bi_permute, bi_broadcast_to, bi_concat, bi_stack, bi_split, bi_pad, bi_flip, bi_range, bi_one_hot, bi_conv2d,
+    bi_pool, bi_uniform, bi_normal, bi_size, bi_len, bi_shape, bi_rank, bi_fill, bi_append, bi_reverse, bi_grad, bi_not_built, bi_transpose, bi_div;
+
+Value index_value(Elab *x, Scope *s, const AstExpr *e);
+Value value_slice(Elab *x, NodeId n, int axis, DimId start, int64_t step, DimId extent, Span at);
+NodeId draw_uniform(Elab *x, Type t, Span at, NodeId *second);
+uint64_t frame_key(Elab *x, Sym name);
+
+/* ---- decl.c, train.c, data.c, import.c ---- */
+Value declare_leaf(Elab *x, Scope *s, const AstStmt *t);
+NodeId leaf_initial(Elab *x, LeafId l);
+LeafId new_leaf(Elab *x, Leaf leaf, LeafDecl decl);
+void leaf_marks(Elab *x, const AstStmt *t, Leaf *leaf);
+void elaborate_train(Elab *x, const AstStmt *t);
+void elaborate_after(Elab *x, const AstStmt *t);
+void elaborate_dataset(Elab *x, const AstStmt *t);
+bool path_leaves(Elab *x, Scope *s, const AstPath *p, bool *exact, uint8_t *taken); /* by LeafId: 1 matched, 2 by its own name */
+Str path_text(Elab *x, const AstPath *p);
+SrcFile *import_file(Elab *x, const AstStmt *t, SrcFile *from);
+SrcFile *load_embedded(Elab *x, Str name, Span at);
+void load_prelude(Elab *x);
+void entry_begin(Elab *x, EntryKind kind, Sym name, uint32_t train, bool training, uint64_t domain);
+void frame_push(Elab *x, Frame *f, Frame *caller);
+static inline void frame_pop(Elab *x) { x->frame = x->frame->saved; }
+void pending_roots(Elab *x);
+void optimizer_state(Elab *x, Scope *s, const AstStmt *t);
+void bind_clock(Elab *x, Scope *s, Span at);
+LeafId clock_leaf(Elab *x, LeafKind kind);
+Scope *scope_root(Scope *s); /* past the blocks of loops */
+void stands_not(Elab *x, const AstStmt *t, const char *place);
+Type leaf_type(const Elab *x, LeafId l);
+
+#endif

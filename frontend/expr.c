@@ -1,0 +1,198 @@
+/* Expressions: one case a form. Static parts are computed, tensors become nodes. */
+#include "frontend/elab.h"
+
+/* Deepest nesting of evaluation, calls included; each level holds a few hundred bytes of C stack. */
+enum { DEPTH_MAX = 4000 };
+
+static Value eval_unary(Elab *x, Scope *s, const AstExpr *e) {
+  Operand a = {eval(x, s, e->unary.operand), e->unary.operand->at};
+  if (!val_ok(a.v)) return a.v;
+  if (e->unary.op == UNARY_NOT) {
+    if (a.v.kind == VAL_BOOL) return val_bool(!a.v.boolean);
+    if (a.v.kind == VAL_KIND_COUNT) return a.v;
+    return arith1(x, OP_NOT, "not", e->at, a);
+  }
+  if (a.v.kind == VAL_INT) return static_binary(x, BINARY_SUB, val_int(0), a.v, e->at);
+  if (a.v.kind == VAL_REAL) return val_real(-a.v.real);
+  if (a.v.kind == VAL_DIM) return val_dim(x, dim_sub(x->dims, dim_const(x->dims, 0), a.v.dim));
+  if (a.v.kind == VAL_INSTANCE || a.v.kind == VAL_TREE) return tree_binary(x, BINARY_MUL, e->at, (Operand){val_int(-1), e->at}, a);
+  return arith1(x, OP_NEG, "-", e->at, a);
+}
+
+static Value eval_transpose(Elab *x, Scope *s, const AstExpr *e) {
+  Value v = eval(x, s, e->transpose.operand);
+  if (!val_ok(v)) return v;
+  if (!val_tensor(v) || val_type(x, v).rank < 2) return wrong_kind(x, e->transpose.operand->at, v, "a tensor with at least two axes");
+  NodeId n = val_to_node(x, v, e->at, -1);
+  uint8_t perm[MAX_RANK], r = node_type(x, n).rank;
+  for (uint8_t i = 0; i < r; i++) perm[i] = i;
+  perm[r - 1] = (uint8_t)(r - 2);
+  perm[r - 2] = (uint8_t)(r - 1);
+  Builder b = builder_at(x, e->at);
+  return val_node(build_transpose(&b, n, perm));
+}
+
+static Value eval_list(Elab *x, Scope *s, const AstExpr *e) {
+  uint32_t n = e->list.items.n;
+  Value *at = ARENA_ARRAY(x->a, Value, n ? n : 1);
+  Str path = x->frame->path;
+  for (uint32_t i = 0; i < n; i++) {
+    x->frame->path = str_fmt(x->a, STRF "[%u]", STRA(path), i);
+    at[i] = e->list.items.at[i]->kind == EXPR_HOLE ? (Value){.kind = VAL_KIND_COUNT} : eval(x, s, e->list.items.at[i]);
+  }
+  x->frame->path = path;
+  for (uint32_t i = 0; i < n; i++)
+    if (!val_ok(at[i])) return val_poison();
+  return (Value){.kind = e->kind == EXPR_LIST ? VAL_LIST : VAL_TUPLE, .list = {n, at}};
+}
+
+/* What a `for` walks: ranges of ints, lists, or the leading axis of a tensor. */
+bool walk_sources(Elab *x, Scope *s, const AstFor *w, Value *lists, uint32_t *turns) {
+  if (w->names.n != w->sources.n) {
+    TELL(x, declaration, w->at, str_fmt(x->a, "%u names walk %u sources", w->names.n, w->sources.n));
+    return false;
+  }
+  bool good = true;
+  for (uint32_t i = 0; i < w->sources.n; i++) {
+    const AstExpr *e = w->sources.at[i];
+    if (e->kind == EXPR_RANGE) {
+      int64_t lo, hi, step = 1;
+      good = val_static_int(x, eval(x, s, e->range.lo), e->range.lo->at, "the start of a range", &lo) &&
+             val_static_int(x, eval(x, s, e->range.hi), e->range.hi->at, "the end of a range", &hi) && good;
+      if (good && e->range.step) good = val_static_int(x, eval(x, s, e->range.step), e->range.step->at, "the step of a range", &step);
+      if (!good) return false;
+      if (step < 1) {
+        TELL(x, static_arith, e->at, STR("the step of a range is at least 1"));
+        return false;
+      }
+      uint64_t n = hi > lo ? ((uint64_t)hi - (uint64_t)lo - 1) / (uint64_t)step + 1 : 0;
+      if (n > (uint64_t)x->limits->expansion || n > UINT32_MAX) return limit_passed(x, e->at, "the turns of a loop", "expansion", x->limits->expansion), false;
+      Value *at = ARENA_ARRAY(x->a, Value, n ? n : 1);
+      for (uint64_t k = 0; k < n; k++) at[k] = val_int(lo + (int64_t)k * step);
+      lists[i] = (Value){.kind = VAL_LIST, .list = {(uint32_t)n, at}};
+    } else {
+      lists[i] = eval(x, s, e);
+      if (!val_ok(lists[i])) return false;
+      if (lists[i].kind != VAL_LIST) {
+        if (val_tensor(lists[i]))
+          not_built(x, e->at, "walking a tensor's leading axis");
+        else
+          wrong_kind(x, e->at, lists[i], "a list or a range");
+        return false;
+      }
+    }
+    if (i && lists[i].list.n != lists[0].list.n) {
+      TELL(x, declaration, e->at, str_fmt(x->a, "lists walked together have one length, and these have %u and %u", lists[0].list.n, lists[i].list.n));
+      return false;
+    }
+  }
+  *turns = w->sources.n ? lists[0].list.n : 0;
+  return good;
+}
+
+static Value eval_comprehension(Elab *x, Scope *s, const AstExpr *e) {
+  const AstFor *w = &e->comprehension.walk;
+  Value *lists = ARENA_ARRAY(x->a, Value, w->sources.n + 1);
+  uint32_t turns;
+  if (!walk_sources(x, s, w, lists, &turns)) return val_poison();
+  Value *at = ARENA_ARRAY(x->a, Value, turns ? turns : 1);
+  Str path = x->frame->path;
+  bool good = true;
+  for (uint32_t k = 0; k < turns && !x->stopped; k++) {
+    Scope *turn = scope_new(x, SCOPE_BLOCK, s);
+    for (uint32_t i = 0; i < w->names.n; i++) scope_bind(x, turn, w->names.at[i], lists[i].list.at[k]);
+    x->frame->path = str_fmt(x->a, STRF "[%u]", STRA(path), k);
+    at[k] = eval(x, turn, e->comprehension.item);
+    good = good && val_ok(at[k]);
+  }
+  x->frame->path = path;
+  return good && !x->stopped ? (Value){.kind = VAL_LIST, .list = {turns, at}} : val_poison();
+}
+
+static Value eval_field(Elab *x, Scope *s, const AstExpr *e) {
+  Value base = eval(x, s, e->field.base);
+  if (!val_ok(base)) return base;
+  if (base.kind == VAL_INSTANCE) return instance_member(x, base, e->field.field);
+  if (base.kind == VAL_FILE) {
+    Binding *b = scope_find_here(x, base.file->scope, e->field.field.name);
+    if (b && b->decl && (b->decl->kind == STMT_CONST || b->decl->kind == STMT_FN || b->decl->kind == STMT_EXTERN || b->decl->kind == STMT_MODULE || b->decl->kind == STMT_OPTIMIZER))
+      return binding_value(x, base.file->scope, b);
+    Str word = sym_str(x, e->field.field.name);
+    for (uint32_t i = 0; i < base.file->ast->broken.n; i++)
+      if (sym_eq(base.file->ast->broken.at[i], e->field.field.name)) return val_poison();
+    Diag *g = TELL(x, no_member, e->field.field.at, str_fmt(x->a, "the file '" STRF "'", STRA(x->src->file.at[base.file->file].name)), word);
+    VEC(Str) names = {0};
+    for (uint32_t i = 0; i < base.file->scope->binding.n; i++) VEC_PUSH(x->a, &names, sym_str(x, base.file->scope->binding.at[i]->name));
+    Str near = diag_nearest(word, names.at, names.n);
+    if (near.n) {
+      diag_help(g, "did you mean '" STRF "'?", STRA(near));
+      diag_edit(g, e->field.field.at, near);
+    }
+    return val_poison();
+  }
+  TELL(x, no_member, e->field.field.at, val_text(x, base), sym_str(x, e->field.field.name));
+  return val_poison();
+}
+
+static Value eval_if(Elab *x, Scope *s, const AstExpr *e) {
+  bool yes;
+  if (!val_static_bool(x, eval(x, s, e->choice.test), e->choice.test->at, "the test of an 'if'", &yes)) return val_poison();
+  const AstExpr *taken = yes ? e->choice.then : e->choice.otherwise;
+  return taken ? eval(x, s, taken) : val_poison();
+}
+
+static Value eval_form(Elab *x, Scope *s, const AstExpr *e) {
+  switch (e->kind) {
+  case EXPR_ERROR: return val_poison();
+  case EXPR_NUMBER: return static_number(x, e->number, e->at);
+  case EXPR_STRING: return (Value){.kind = VAL_STRING, .str = e->string};
+  case EXPR_BOOL: return val_bool(e->boolean);
+  case EXPR_NAME: {
+    Value v = name_value(x, s, e->name, e->at);
+    return v.kind == VAL_LEAF ? leaf_value(x, s, v.leaf) : v;
+  }
+  case EXPR_HOLE:
+  case EXPR_REST:
+  case EXPR_RANGE: {
+    Str word = e->kind == EXPR_HOLE ? STR("_") : e->kind == EXPR_REST ? STR("..") : STR(":");
+    TELL(x, stands_not, e->at, word, "here: it needs an index or a dim around it");
+    return val_poison();
+  }
+  case EXPR_DTYPE: return wrong_kind(x, e->at, (Value){.kind = VAL_FN, .fn = &(Closure){.name = sym_of(x, ast_dtype_name(e->dtype))}}, "a value (a cast is called: f32(x))");
+  case EXPR_UNARY: return eval_unary(x, s, e);
+  case EXPR_BINARY: {
+    Operand a = {eval(x, s, e->binary.left), e->binary.left->at}, b = {eval(x, s, e->binary.right), e->binary.right->at};
+    return binary_value(x, e->binary.op, e->at, a, b);
+  }
+  case EXPR_TRANSPOSE: return eval_transpose(x, s, e);
+  case EXPR_CALL: return eval_call(x, s, e);
+  case EXPR_INDEX: return index_value(x, s, e);
+  case EXPR_FIELD: {
+    Value v = eval_field(x, s, e);
+    return v.kind == VAL_LEAF ? leaf_value(x, s, v.leaf) : v;
+  }
+  case EXPR_LIST:
+  case EXPR_TUPLE: return eval_list(x, s, e);
+  case EXPR_COMPREHENSION: return eval_comprehension(x, s, e);
+  case EXPR_IF: return eval_if(x, s, e);
+  case EXPR_COND: return not_built(x, e->at, "'cond'");
+  case EXPR_SCAN: return not_built(x, e->at, "'scan'");
+  case EXPR_LAMBDA: {
+    Closure *c = ARENA_NEW(x->a, Closure);
+    *c = (Closure){.fn = e->lambda, .scope = s, .ext = UINT32_MAX};
+    return (Value){.kind = VAL_FN, .fn = c};
+  }
+  case EXPR_COUNT: break;
+  }
+  return val_poison();
+}
+
+Value eval(Elab *x, Scope *s, const AstExpr *e) {
+  if (x->stopped) return val_poison();
+  if (++x->expanded > x->limits->expansion) return limit_passed(x, e->at, "the expressions of the expanded program", "expansion", x->limits->expansion);
+  if (x->depth >= DEPTH_MAX) return limit_passed(x, e->at, "nested expressions and calls together", "nesting", x->limits->nesting);
+  x->depth++;
+  Value v = eval_form(x, s, e);
+  x->depth--;
+  return v;
+}

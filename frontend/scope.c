@@ -1,0 +1,371 @@
+/* Scopes and bindings. Declarations of file and module level are order-free: evaluated when first asked for, once per entry
+ * point if they hold nodes, with the chain of declarations under way kept for the message about a cycle. */
+#include "frontend/elab.h"
+
+Scope *scope_new(Elab *x, ScopeKind kind, Scope *outer) {
+  Scope *s = ARENA_NEW(x->a, Scope);
+  s->kind = kind;
+  s->outer = outer;
+  if (outer) {
+    s->file = outer->file;
+    s->inst = outer->inst;
+    s->serial = outer->serial;
+  }
+  map_init(&s->by_name, x->a);
+  return s;
+}
+
+Scope *scope_root(Scope *s) {
+  while (s->kind == SCOPE_BLOCK && s->outer) s = s->outer;
+  return s;
+}
+
+Binding *scope_find_here(Elab *x, Scope *s, Sym name) {
+  (void)x;
+  uint32_t i;
+  if (s->binding.n <= 8) {
+    for (i = 0; i < s->binding.n; i++)
+      if (sym_eq(s->binding.at[i]->name, name)) return s->binding.at[i];
+    return NULL;
+  }
+  return map_get(&s->by_name, name.i, &i) ? s->binding.at[i] : NULL;
+}
+
+Binding *scope_find(Elab *x, Scope *s, Sym name, Scope **in) {
+  for (; s; s = s->outer) {
+    Binding *b = scope_find_here(x, s, name);
+    if (b) {
+      *in = s;
+      return b;
+    }
+  }
+  return NULL;
+}
+
+static bool same_function(const Scope *s) { return s->kind == SCOPE_BLOCK && s->outer; }
+
+Binding *scope_add(Elab *x, Scope *s, Sym name, Span at) {
+  Binding *old = scope_find_here(x, s, name);
+  /* within one function nothing hides */
+  for (Scope *up = s; !old && same_function(up);) {
+    up = up->outer;
+    if (up->kind == SCOPE_BLOCK || up->kind == SCOPE_FN || up->kind == SCOPE_TRAIN || up->kind == SCOPE_OPTIMIZER) old = scope_find_here(x, up, name);
+  }
+  if (old) {
+    diag_label(TELL(x, redeclared, at, sym_str(x, name)), old->at, "first here");
+    return NULL;
+  }
+  Binding *b = ARENA_NEW(x->a, Binding);
+  b->name = name;
+  b->at = at;
+  map_put(&s->by_name, name.i, s->binding.n);
+  VEC_PUSH(x->a, &s->binding, b);
+  return b;
+}
+
+void scope_bind(Elab *x, Scope *s, AstIdent name, Value v) {
+  if (!name.name.i) return;
+  Binding *b = scope_add(x, s, name.name, name.at);
+  if (!b) return;
+  b->value = v;
+  b->epoch = EPOCH_ALWAYS;
+}
+
+static void declare(Elab *x, Scope *s, AstIdent name, const AstStmt *t, uint32_t part) {
+  if (!name.name.i) return;
+  Binding *b = scope_add(x, s, name.name, name.at);
+  if (!b) return;
+  b->decl = t;
+  b->part = part;
+}
+
+static AstIdent import_name(const AstStmt *t) { return t->import.name; }
+
+/* First everything but static ifs; then the ifs in order, whose tests may ask for what is declared by then. */
+void scope_declare(Elab *x, Scope *s, const AstStmtVec *stmts) {
+  bool module = s->kind == SCOPE_MODULE;
+  const char *place = module ? "in a module" : "at file level";
+  for (uint32_t i = 0; i < stmts->n; i++) {
+    const AstStmt *t = stmts->at[i];
+    VEC_PUSH(x->a, &s->active, t);
+    switch (t->kind) {
+    case STMT_ERROR: break;
+    case STMT_IMPORT: module ? stands_not(x, t, place) : declare(x, s, import_name(t), t, 0); break;
+    case STMT_CONST:
+    case STMT_LET:
+      for (uint32_t k = 0; k < t->bind.names.n; k++) declare(x, s, t->bind.names.at[k], t, k);
+      break;
+    case STMT_PARAM:
+    case STMT_STATE: declare(x, s, t->bind.names.at[0], t, 0); break;
+    case STMT_INPUT:
+    case STMT_OUTPUT:
+    case STMT_LOSS:
+    case STMT_METRIC: module ? stands_not(x, t, place) : declare(x, s, t->bind.names.at[0], t, 0); break;
+    case STMT_FN:
+      if (ast_ident_written(t->fn->name))
+        declare(x, s, t->fn->name, t, 0);
+      else if (module)
+        declare(x, s, (AstIdent){sym_of(x, "(call)"), t->fn->head}, t, 0);
+      else
+        diag_help(TELL(x, declaration, t->fn->head, STR("a function of file level has a name")), "write fn name(..)");
+      break;
+    case STMT_EXTERN: module ? stands_not(x, t, place) : declare(x, s, t->fn->name, t, 0); break;
+    case STMT_MODULE:
+    case STMT_OPTIMIZER:
+    case STMT_DATASET:
+    case STMT_TRAIN: module && t->kind != STMT_MODULE ? stands_not(x, t, place) : declare(x, s, t->unit.name, t, 0); break;
+    case STMT_AFTER:
+      if (module) stands_not(x, t, place);
+      break;
+    case STMT_IF:
+    case STMT_FOR:
+    case STMT_ASSERT: break;
+    case STMT_VAR:
+    case STMT_MINIMIZE:
+    case STMT_UPDATE:
+    case STMT_SET:
+    case STMT_ASSIGN:
+    case STMT_NEXT:
+    case STMT_YIELD:
+    case STMT_RETURN: stands_not(x, t, place); break;
+    case STMT_COUNT: break;
+    }
+  }
+  for (uint32_t i = 0; i < stmts->n; i++) {
+    const AstStmt *t = stmts->at[i];
+    bool yes;
+    if (t->kind == STMT_FOR)
+      not_built(x, t->word, module ? "'for' among a module's declarations" : "'for' among a file's declarations");
+    else if (t->kind == STMT_IF && val_static_bool(x, eval(x, s, t->choice.test), t->choice.test->at, "the test of an 'if'", &yes)) {
+      const AstBlock *taken = yes ? t->choice.then : t->choice.otherwise;
+      if (taken) scope_declare(x, s, &taken->stmts);
+    }
+  }
+}
+
+static bool holds_always(Value v) {
+  if (v.kind == VAL_LIST || v.kind == VAL_TUPLE) {
+    for (uint32_t i = 0; i < v.list.n; i++)
+      if (!holds_always(v.list.at[i])) return false;
+    return v.list.n > 0;
+  }
+  return v.kind == VAL_INSTANCE || v.kind == VAL_LEAF;
+}
+
+static Str chain_text(Elab *x, const Binding *from) {
+  Sb b;
+  sb_init(&b, x->a);
+  uint32_t i = 0;
+  while (i < x->chain.n && x->chain.at[i] != from) i++;
+  for (; i < x->chain.n; i++) sb_fmt(&b, STRF " -> ", STRA(sym_str(x, x->chain.at[i]->name)));
+  sb_add(&b, sym_str(x, from->name));
+  return sb_str(&b);
+}
+
+static Str make_path(Elab *x, Scope *s, Sym name) {
+  if (!s->inst) return sym_str(x, name);
+  return str_fmt(x->a, STRF "." STRF, STRA(sym_str(x, s->inst->path)), STRA(sym_str(x, name)));
+}
+
+static Value evaluate_let(Elab *x, Scope *s, const AstStmt *t) {
+  Value v = val_poison();
+  Span at = t->bind.value ? t->bind.value->at : t->bind.names.at[0].at;
+  if (t->bind.type && (t->bind.type->kind == ATYPE_DTYPE || t->bind.type->kind == ATYPE_NAME)) {
+    Type want;
+    if (!type_of(x, s, t->bind.type, &want)) return v;
+    if (t->bind.init) return val_node(val_coerce(x, eval_init(x, s, t->bind.init, want, at), want, t->bind.init->at, "the value"));
+    if (!t->bind.value) {
+      TELL(x, declaration, t->at, STR("a 'let' has a value"));
+      return v;
+    }
+    return val_node(val_coerce(x, eval(x, s, t->bind.value), want, at, "the value"));
+  }
+  if (!t->bind.value) {
+    TELL(x, declaration, t->at, t->bind.init ? STR("a 'let' with '~' has a type, which says what shape to draw") : STR("a 'let' has a value"));
+    return v;
+  }
+  uint32_t before = x->leaf.n;
+  v = eval(x, s, t->bind.value);
+  if (t->bind.type) v = unify_check(x, s, t->bind.type, v, at, "the value");
+  if (!t->bind.init) return v;
+  if (v.kind != VAL_INSTANCE) return wrong_kind(x, at, v, "an instance before '~'");
+  if (x->leaf.n == before) return v; /* made in an earlier entry */
+  Span from = t->bind.init->at;
+  if (t->bind.init->kind == EXPR_CALL) return not_built(x, from, "starting an instance from a file");
+  Value source = eval(x, s, t->bind.init);
+  if (source.kind != VAL_INSTANCE) return wrong_kind(x, from, source, "an instance to start as a copy of");
+  Tree *to = instance_tree(x, v.inst), *of = instance_tree(x, source.inst);
+  for (uint32_t i = 0; i < to->n; i++) {
+    uint32_t k = 0;
+    while (k < of->n && !str_eq(of->suffix[k], to->suffix[i])) k++;
+    if (k == of->n) {
+      TELL(x, no_member, from, val_text(x, source), to->suffix[i]);
+      return val_poison();
+    }
+    x->leaf.at[to->value[i].leaf.i].copied = true;
+    x->leaf.at[to->value[i].leaf.i].copy = of->value[k];
+  }
+  return v;
+}
+
+static Value evaluate_decl(Elab *x, Scope *s, Binding *b) {
+  const AstStmt *t = b->decl;
+  switch (t->kind) {
+  case STMT_IMPORT: {
+    SrcFile *f = import_file(x, t, s->file);
+    return f ? (Value){.kind = VAL_FILE, .file = f} : val_poison();
+  }
+  case STMT_CONST: {
+    const Define *d = s->kind == SCOPE_FILE && s->file == x->main ? define_of(x, b->name) : NULL;
+    if (d) return define_value(x, d->value, b->at);
+    if (!t->bind.value) return val_poison();
+    Value v = eval(x, s, t->bind.value);
+    if (val_tensor(v)) {
+      TELL(x, not_static, t->bind.value->at, "a const", val_text(x, v));
+      return val_poison();
+    }
+    return v;
+  }
+  case STMT_LET:
+  case STMT_LOSS:
+  case STMT_METRIC:
+  case STMT_OUTPUT: return evaluate_let(x, s, t);
+  case STMT_PARAM:
+  case STMT_STATE:
+  case STMT_INPUT: return declare_leaf(x, s, t);
+  case STMT_FN:
+  case STMT_EXTERN: {
+    Closure *c = ARENA_NEW(x->a, Closure);
+    *c = (Closure){.fn = t->fn, .scope = s, .name = t->fn->name.name, .is_extern = t->kind == STMT_EXTERN, .ext = UINT32_MAX};
+    return (Value){.kind = VAL_FN, .fn = c};
+  }
+  case STMT_MODULE: return (Value){.kind = VAL_MODULE, .unit = {t, s}};
+  case STMT_OPTIMIZER: return (Value){.kind = VAL_OPTIMIZER, .unit = {t, s}};
+  case STMT_DATASET:
+  case STMT_TRAIN: return (Value){.kind = VAL_DATASET, .name = t->unit.name.name};
+  case STMT_ERROR:
+  case STMT_VAR:
+  case STMT_AFTER:
+  case STMT_MINIMIZE:
+  case STMT_UPDATE:
+  case STMT_SET:
+  case STMT_ASSIGN:
+  case STMT_NEXT:
+  case STMT_YIELD:
+  case STMT_RETURN:
+  case STMT_IF:
+  case STMT_FOR:
+  case STMT_ASSERT:
+  case STMT_COUNT: break;
+  }
+  return val_poison();
+}
+
+static bool instances_only(const AstStmt *t) { return t->kind == STMT_LET; }
+
+Value binding_value(Elab *x, Scope *s, Binding *b) {
+  if (b->epoch == EPOCH_ALWAYS || b->epoch == x->epoch) return b->value;
+  const AstStmt *t = b->decl;
+  bool tuple = t->kind == STMT_LET && t->bind.names.n > 1;
+  if (x->stopped) return val_poison();
+  if (b->busy) {
+    diag_help(TELL(x, cycle, b->at, chain_text(x, b)), "one of them must not read the other");
+    b->epoch = EPOCH_ALWAYS;
+    return b->value = val_poison();
+  }
+  if (x->calls >= x->limits->calls) return limit_passed(x, b->at, "nested calls", "calls", x->limits->calls);
+  x->calls++;
+  b->busy = true;
+  VEC_PUSH(x->a, &x->chain, b);
+  Frame f = {0};
+  frame_push(x, &f, NULL);
+  f.what = b->name;
+  f.call_at = s->inst ? s->inst->made : (Span){0};
+  f.training = x->training && !(s->inst && s->inst->frozen);
+  f.making = instances_only(t) && (s->kind == SCOPE_MODULE || s->kind == SCOPE_FILE);
+  f.frozen = t->frozen.file != 0 || (s->inst && s->inst->frozen);
+  f.path = make_path(x, s, b->name);
+  f.key = hash_bytes(f.path.p, f.path.n, x->entry_key);
+  Value v = evaluate_decl(x, s, b);
+  frame_pop(x);
+  x->chain.n--;
+  x->calls--;
+  b->busy = false;
+  if (!tuple) {
+    if (b->epoch != EPOCH_ALWAYS) b->epoch = t->kind == STMT_LET && !holds_always(v) ? x->epoch : t->kind >= STMT_OUTPUT && t->kind <= STMT_METRIC ? x->epoch : EPOCH_ALWAYS;
+    return b->value = v;
+  }
+  if (val_ok(v) && (v.kind != VAL_TUPLE && v.kind != VAL_LIST)) v = wrong_kind(x, t->bind.value->at, v, "a tuple");
+  if (val_ok(v) && v.list.n != t->bind.names.n) {
+    TELL(x, declaration, t->bind.value->at, str_fmt(x->a, "this gives %u values for %u names", v.list.n, t->bind.names.n));
+    v = val_poison();
+  }
+  for (uint32_t k = 0; k < t->bind.names.n; k++) {
+    Binding *o = t->bind.names.at[k].name.i ? scope_find_here(x, s, t->bind.names.at[k].name) : NULL;
+    if (!o || o->decl != t) continue;
+    o->value = val_ok(v) ? v.list.at[k] : v;
+    o->epoch = x->epoch;
+  }
+  return b->value;
+}
+
+/* Evaluates all declarations of a scope in text order; leaves_only: those that can make leaves. */
+void scope_force(Elab *x, Scope *s, bool leaves_only) {
+  for (uint32_t i = 0; i < s->binding.n; i++) {
+    Binding *b = s->binding.at[i];
+    if (!b->decl) continue;
+    if (leaves_only && b->decl->kind != STMT_PARAM && b->decl->kind != STMT_STATE && b->decl->kind != STMT_INPUT && b->decl->kind != STMT_LET) continue;
+    binding_value(x, s, b);
+  }
+}
+
+/* ---- names ---- */
+
+typedef struct NameList {
+  Elab *x;
+  VEC(Str) at;
+} NameList;
+static void name_seen(void *cx, Str name) {
+  NameList *l = cx;
+  VEC_PUSH(l->x->a, &l->at, name);
+}
+
+Str nearest_name(Elab *x, Scope *s, Sym name) {
+  NameList l = {.x = x};
+  for (; s; s = s->outer)
+    for (uint32_t i = 0; i < s->binding.n; i++)
+      if (s->binding.at[i]->name.i && sym_str(x, s->binding.at[i]->name).p[0] != '(') name_seen(&l, sym_str(x, s->binding.at[i]->name));
+  builtin_names(name_seen, &l);
+  return diag_nearest(sym_str(x, name), l.at.at, l.at.n);
+}
+
+Value unknown_name(Elab *x, Scope *s, Sym name, Span at) {
+  if (s->file && s->file->ast)
+    for (uint32_t i = 0; i < s->file->ast->broken.n; i++)
+      if (sym_eq(s->file->ast->broken.at[i], name)) return val_poison();
+  if (!name.i) return val_poison();
+  Diag *g = TELL(x, unknown_name, at, sym_str(x, name));
+  Str near = nearest_name(x, s, name);
+  if (near.n) {
+    diag_help(g, "did you mean '" STRF "'?", STRA(near));
+    diag_edit(g, at, near);
+  }
+  return val_poison();
+}
+
+Value name_value(Elab *x, Scope *s, Sym name, Span at) {
+  if (!name.i) return val_poison();
+  Scope *in;
+  Binding *b = scope_find(x, s, name, &in);
+  if (!b) {
+    const Builtin *bi = builtin_find(sym_str(x, name));
+    if (bi) return (Value){.kind = VAL_BUILTIN, .builtin = bi};
+    Str t = sym_str(x, name);
+    if (str_eq(t, STR("pi"))) return val_real(3.14159265358979323846);
+    if (str_eq(t, STR("inf"))) return val_real(__builtin_inf());
+    if (str_eq(t, STR("nan"))) return val_real(__builtin_nan(""));
+    if (str_eq(t, STR("training"))) return val_bool(x->frame->training);
+    return unknown_name(x, s, name, at);
+  }
+  return binding_value(x, in, b);
+}

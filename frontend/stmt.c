@@ -1,0 +1,260 @@
+/* Statements inside functions, train steps and optimizers. */
+#include "frontend/elab.h"
+
+void stands_not(Elab *x, const AstStmt *t, const char *place) {
+  if (t->kind == STMT_ERROR) return;
+  Str word = str_z(ast_stmt_word(t->kind));
+  Diag *g = TELL(x, stands_not, t->word.file ? t->word : t->at, word, place);
+  if (t->kind == STMT_SET) diag_help(g, "to declare a name write 'let'; to change a state write ':='");
+}
+
+static bool in_function(Scope *s) { return scope_root(s)->kind == SCOPE_FN; }
+
+/* `let` and `var` of a function or step: evaluated where they stand. */
+void exec_let(Elab *x, Scope *s, const AstStmt *t) {
+  Value v = val_poison();
+  bool making = x->frame->making;
+  x->frame->making = false;
+  Type want;
+  bool tensor = t->bind.type && (t->bind.type->kind == ATYPE_DTYPE);
+  Span at = t->bind.value ? t->bind.value->at : t->at;
+  if (t->bind.init && !tensor)
+    TELL(x, declaration, t->at, STR("'~' needs a type, which says what shape to draw"));
+  else if (t->bind.init) {
+    if (type_of(x, s, t->bind.type, &want)) v = val_node(val_coerce(x, eval_init(x, s, t->bind.init, want, at), want, t->bind.init->at, "the value"));
+  } else if (t->bind.value) {
+    v = eval(x, s, t->bind.value);
+    if (tensor && val_ok(v))
+      v = type_of(x, s, t->bind.type, &want) ? val_node(val_coerce(x, v, want, at, "the value")) : val_poison();
+    else if (t->bind.type && val_ok(v))
+      v = unify_check(x, s, t->bind.type, v, at, "the value");
+  } else
+    TELL(x, declaration, t->at, STR("this declaration has no value"));
+  x->frame->making = making;
+  uint32_t n = t->bind.names.n;
+  if (n > 1 && val_ok(v) && v.kind != VAL_TUPLE && v.kind != VAL_LIST) v = wrong_kind(x, at, v, "a tuple");
+  if (n > 1 && val_ok(v) && v.list.n != n) {
+    TELL(x, declaration, at, str_fmt(x->a, "this gives %u values for %u names", v.list.n, n));
+    v = val_poison();
+  }
+  for (uint32_t i = 0; i < n; i++) {
+    AstIdent name = t->bind.names.at[i];
+    if (!name.name.i) continue;
+    Binding *b = scope_add(x, s, name.name, name.at);
+    if (!b) continue;
+    b->value = n == 1 || !val_ok(v) ? v : v.list.at[i];
+    b->epoch = EPOCH_ALWAYS;
+    b->is_var = t->kind == STMT_VAR;
+  }
+}
+
+static void exec_set(Elab *x, Scope *s, const AstStmt *t) {
+  const AstPath *p = &t->assign.target;
+  Scope *in;
+  Sym name = p->parts.at[0].name;
+  Binding *b = scope_find(x, s, name, &in);
+  if (!b) {
+    unknown_name(x, s, name, p->at);
+    return;
+  }
+  if (p->parts.n > 1 || !b->is_var) {
+    Diag *g = TELL(x, assign_target, p->at, path_text(x, p), "only a 'var' of this function takes '='");
+    diag_label(g, b->at, "declared here");
+    if (val_ok(b->value) && b->value.kind == VAL_LEAF) diag_help(g, "a state changes by ':=', at the end of the step");
+    return;
+  }
+  b->value = eval(x, s, t->assign.value);
+}
+
+void check_assert(Elab *x, Scope *s, const AstStmt *t) {
+  const AstExpr *e = t->check.test;
+  if (e->kind == EXPR_CALL && e->call.callee->kind == EXPR_NAME && str_eq(sym_str(x, e->call.callee->name), STR("live"))) {
+    not_built(x, e->at, "'assert live(..)'");
+    return;
+  }
+  Value v = eval(x, s, e);
+  if (!val_ok(v)) return;
+  if (v.kind == VAL_KIND_COUNT) {
+    not_built(x, e->at, "an assertion about a dim that is bound later");
+    return;
+  }
+  bool yes;
+  if (!val_static_bool(x, v, e->at, "an assertion", &yes) || yes) return;
+  TELL(x, assert_failed, e->at, t->check.has_why ? str_fmt(x->a, ": " STRF, STRA(t->check.why)) : STR(""));
+}
+
+static bool exec_for(Elab *x, Scope *s, const AstStmt *t, Value *ret) {
+  const AstFor *w = &t->loop.walk;
+  Value *lists = ARENA_ARRAY(x->a, Value, w->sources.n + 1);
+  uint32_t turns;
+  if (!walk_sources(x, s, w, lists, &turns)) return false;
+  for (uint32_t k = 0; k < turns && !x->stopped; k++) {
+    Scope *turn = scope_new(x, SCOPE_BLOCK, s);
+    for (uint32_t i = 0; i < w->names.n; i++) scope_bind(x, turn, w->names.at[i], lists[i].list.at[k]);
+    if (exec_block(x, turn, t->loop.body, ret)) return true;
+    if (++x->expanded > x->limits->expansion) limit_passed(x, t->at, "the turns of a loop", "expansion", x->limits->expansion);
+  }
+  return false;
+}
+
+bool exec_block(Elab *x, Scope *s, const AstBlock *b, Value *ret) {
+  const char *place = s->kind == SCOPE_TRAIN ? "in a train step" : s->kind == SCOPE_OPTIMIZER ? "in an optimizer" : "in a function";
+  for (uint32_t i = 0; i < b->stmts.n && !x->stopped; i++) {
+    const AstStmt *t = b->stmts.at[i];
+    bool yes;
+    switch (t->kind) {
+    case STMT_ERROR: break;
+    case STMT_CONST:
+    case STMT_LET:
+    case STMT_VAR: exec_let(x, s, t); break;
+    case STMT_SET: exec_set(x, s, t); break;
+    case STMT_ASSIGN: assign_state(x, s, t); break;
+    case STMT_ASSERT: check_assert(x, s, t); break;
+    case STMT_IF:
+      if (!val_static_bool(x, eval(x, s, t->choice.test), t->choice.test->at, "the test of an 'if'", &yes)) {
+        *ret = val_poison();
+        return true;
+      }
+      if (yes ? exec_block(x, s, t->choice.then, ret) : t->choice.otherwise && exec_block(x, s, t->choice.otherwise, ret)) return true;
+      break;
+    case STMT_FOR:
+      if (exec_for(x, s, t, ret)) return true;
+      break;
+    case STMT_RETURN:
+      if (!in_function(s)) {
+        stands_not(x, t, place);
+        break;
+      }
+      *ret = eval(x, s, t->value);
+      if (i + 1 < b->stmts.n) TELL(x, declaration, b->stmts.at[i + 1]->at, STR("nothing after 'return' is reached"));
+      return true;
+    case STMT_STATE:
+      if (scope_root(s)->kind == SCOPE_OPTIMIZER)
+        optimizer_state(x, s, t);
+      else
+        stands_not(x, t, place);
+      break;
+    case STMT_IMPORT:
+    case STMT_PARAM:
+    case STMT_INPUT:
+    case STMT_OUTPUT:
+    case STMT_LOSS:
+    case STMT_METRIC:
+    case STMT_FN:
+    case STMT_EXTERN:
+    case STMT_MODULE:
+    case STMT_OPTIMIZER:
+    case STMT_DATASET:
+    case STMT_TRAIN:
+    case STMT_AFTER:
+    case STMT_MINIMIZE:
+    case STMT_UPDATE:
+    case STMT_NEXT:
+    case STMT_YIELD: stands_not(x, t, place); break;
+    case STMT_COUNT: break;
+    }
+  }
+  return false;
+}
+
+/* ---- `:=` ---- */
+
+static Pending *pending_of(Elab *x, LeafId l) {
+  for (uint32_t i = 0; i < x->pending.n; i++)
+    if (leaf_eq(x->pending.at[i].leaf, l)) return &x->pending.at[i];
+  return NULL;
+}
+
+/* A state that an earlier call of this step assigned is read as assigned (several calls are threaded in text order); within
+ * the call that assigns it, and everywhere else, it is the value at the step's start. */
+Value leaf_value(Elab *x, Scope *s, LeafId l) {
+  Value v = val_leaf(l);
+  if (program_leaf_at(x->p, l)->kind != LEAF_STATE || !s->inst) return v;
+  Pending *p = pending_of(x, l);
+  if (!p) return v;
+  if (p->serial != s->serial) return val_node(p->node);
+  return node_ok(p->before) ? val_node(p->before) : v;
+}
+
+static void assign_leaf(Elab *x, Scope *s, LeafId l, Value v, Span at, Span target) {
+  const Leaf *f = program_leaf_at(x->p, l);
+  bool after = x->entry == ENTRY_AFTER, optimizer = scope_root(s)->kind == SCOPE_OPTIMIZER;
+  if (f->kind == LEAF_INPUT || f->kind > LEAF_STATE) {
+    TELL(x, assign_target, target, sym_str(x, f->path), "only parameters and states change");
+    return;
+  }
+  if (f->kind == LEAF_PARAM && !optimizer && !after) {
+    Diag *g = TELL(x, assign_target, target, sym_str(x, f->path), "a parameter is changed by the optimizer that updates it");
+    diag_help(g, "declare it 'state', or change it in an 'after' block");
+    return;
+  }
+  Type want = f->type;
+  NodeId n = val_coerce(x, v, want, at, "the value");
+  if (!node_ok(n)) return;
+  Pending *p = pending_of(x, l);
+  if (p && p->serial == s->serial) {
+    diag_label(TELL(x, assign_target, target, sym_str(x, program_leaf_at(x->p, l)->path), "it is assigned already, and all assignments happen together"), p->at, "assigned here");
+    return;
+  }
+  if (p) {
+    p->before = p->node;
+    p->node = n;
+    p->serial = s->serial;
+    p->at = target;
+  } else
+    VEC_PUSH(x->a, &x->pending, (Pending){l, n, NO_NODE, s->serial, target});
+}
+
+void assign_state(Elab *x, Scope *s, const AstStmt *t) {
+  const AstPath *p = &t->assign.target;
+  Value v = eval(x, s, t->assign.value);
+  Span at = t->assign.value->at;
+  Value to = val_poison();
+  for (uint32_t i = 0; i < p->parts.n; i++) {
+    if (p->parts.at[i].star) {
+      TELL(x, assign_target, p->at, path_text(x, p), "a path with '*' has no one value");
+      return;
+    }
+    AstIdent name = {p->parts.at[i].name, p->parts.at[i].at};
+    to = i == 0 ? name_value(x, s, name.name, name.at) : to.kind == VAL_INSTANCE ? instance_member(x, to, name) : wrong_kind(x, name.at, to, "an instance");
+    for (uint32_t k = 0; k < p->parts.at[i].index.n && val_ok(to); k++) {
+      int64_t at_index;
+      if (to.kind != VAL_LIST) {
+        to = wrong_kind(x, p->parts.at[i].at, to, "a list");
+        break;
+      }
+      if (!val_static_int(x, eval(x, s, p->parts.at[i].index.at[k]), p->parts.at[i].at, "an index", &at_index)) return;
+      if (at_index < 0) at_index += to.list.n;
+      if (at_index < 0 || at_index >= to.list.n) {
+        TELL(x, index_range, p->parts.at[i].at, str_fmt(x->a, "%lld", (long long)at_index), val_text(x, to));
+        return;
+      }
+      to = to.list.at[at_index];
+    }
+    if (!val_ok(to)) return;
+  }
+  if (!val_ok(v)) return;
+  bool acts = x->frame->training && (x->entry == ENTRY_TRAIN || x->entry == ENTRY_AFTER);
+  if (to.kind == VAL_LEAF) {
+    if (acts)
+      assign_leaf(x, s, to.leaf, v, at, p->at);
+    else if (!node_ok(val_coerce(x, v, leaf_type(x, to.leaf), at, "the value")))
+      return;
+    return;
+  }
+  if (to.kind != VAL_INSTANCE) {
+    TELL(x, assign_target, p->at, path_text(x, p), "only parameters, states and instances of them change");
+    return;
+  }
+  Tree *dst = instance_tree(x, to.inst), *src = v.kind == VAL_INSTANCE ? instance_tree(x, v.inst) : v.kind == VAL_TREE ? v.tree : NULL;
+  if (!src || src->n != dst->n) {
+    wrong_kind(x, at, v, "an instance with the same parameters");
+    return;
+  }
+  for (uint32_t i = 0; i < dst->n && acts; i++) assign_leaf(x, s, dst->value[i].leaf, src->value[i], at, p->at);
+}
+
+void pending_roots(Elab *x) {
+  for (uint32_t i = 0; i < x->pending.n; i++)
+    graph_root(x->g, ROOT_ASSIGN, program_leaf_at(x->p, x->pending.at[i].leaf)->path, x->pending.at[i].leaf, x->pending.at[i].node, x->pending.at[i].at);
+}

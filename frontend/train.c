@@ -1,0 +1,409 @@
+/* Train steps: the loss, who updates what, and the optimizers' bodies expanded for each parameter with g = grad(loss; leaf). */
+#include "frontend/elab.h"
+
+typedef struct Update {
+  const AstStmt *stmt;
+  Value optimizer;
+  ArgVec args;
+} Update;
+
+typedef struct Step {
+  TrainStep ts;
+  Scope *scope;
+  const AstStmt *minimize;
+  VEC(Update) update;
+  double clip_norm, clip_value; /* 0: none */
+} Step;
+
+void bind_clock(Elab *x, Scope *s, Span at) {
+  for (int i = 0; i < 2; i++) {
+    Binding *b = scope_add(x, s, sym_of(x, i ? "epoch" : "step"), at);
+    if (!b) continue;
+    b->value = (Value){.kind = VAL_TENSOR, .node = leaf_to_node(x, clock_leaf(x, i ? LEAF_EPOCH : LEAF_STEP)), .weak = true};
+    b->epoch = EPOCH_ALWAYS;
+  }
+}
+
+static void minimize(Elab *x, Step *st, const AstStmt *t) {
+  Str name = sym_str(x, st->ts.name);
+  if (st->minimize) {
+    diag_label(TELL(x, minimize, t->word, name, "minimizes twice"), st->minimize->word, "first here");
+    return;
+  }
+  st->minimize = t;
+  st->ts.minimize_at = t->value->at;
+  st->ts.loss_name = sym_of(x, "loss");
+  Scope *in;
+  if (t->value->kind == EXPR_NAME) {
+    Binding *b = scope_find(x, st->scope, t->value->name, &in);
+    if (b && b->decl && b->decl->kind == STMT_LOSS) st->ts.loss_name = b->name;
+  }
+  Value v = eval(x, st->scope, t->value);
+  if (!val_ok(v)) return;
+  NodeId n = val_to_node(x, v, t->value->at, val_tensor(v) ? -1 : DT_F32);
+  if (!node_ok(n)) return;
+  Type ty = node_type(x, n);
+  if (ty.rank || !dtype_is_float((DType)ty.dtype)) {
+    Diag *g = TELL(x, loss_scalar, t->value->at, type_text(x, ty));
+    if (ty.rank) diag_help(g, "reduce it: mean(..) or sum(..)");
+    return;
+  }
+  st->ts.loss = n;
+}
+
+static const char *const settings[] = {"data",     "batch",      "epochs",    "steps",      "shuffle",  "last", "validate",
+                                       "every",    "accumulate", "clip_norm", "clip_value", "precision"};
+
+static void setting(Elab *x, Step *st, const AstStmt *t) {
+  Str name = path_text(x, &t->assign.target);
+  Str names[sizeof settings / sizeof *settings];
+  bool known = false;
+  for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+    names[i] = str_z(settings[i]);
+    known = known || str_eq(name, names[i]);
+  }
+  Span at = t->assign.target.at;
+  if (!known) {
+    Diag *g = TELL(x, setting, at, name, "is not one that a train step has");
+    Str near = diag_nearest(name, names, sizeof settings / sizeof *settings);
+    if (near.n) {
+      diag_help(g, "did you mean '" STRF "'?", STRA(near));
+      diag_edit(g, at, near);
+    } else
+      diag_help(g, "settings are data, batch, epochs, steps, shuffle, last, validate, every, clip_norm, clip_value; a name of your own needs 'let'");
+    return;
+  }
+  for (uint32_t i = 0; i < st->ts.setting.n; i++)
+    if (str_eq(sym_str(x, st->ts.setting.at[i].name), name)) {
+      diag_label(TELL(x, setting, at, name, "is given twice"), st->ts.setting.at[i].at, "first here");
+      return;
+    }
+  Value v = eval(x, st->scope, t->assign.value);
+  if (!val_ok(v)) return;
+  bool text = str_eq(name, STR("data")) || str_eq(name, STR("validate")) || str_eq(name, STR("last")) || str_eq(name, STR("precision"));
+  Setting r = {.name = names_add(x->n, name), .at = at, .number = __builtin_nan("")};
+  if (v.kind == VAL_STRING)
+    r.text = v.str;
+  else if (v.kind == VAL_DATASET)
+    r.text = sym_str(x, v.name);
+  else if (v.kind == VAL_INT || v.kind == VAL_REAL)
+    r.number = static_real(v);
+  else if (v.kind == VAL_BOOL)
+    r.number = v.boolean;
+  if (text != (v.kind == VAL_STRING || v.kind == VAL_DATASET) || (!text && r.number != r.number)) {
+    TELL(x, setting, t->assign.value->at, name, text ? "is a name or a text" : "is a number");
+    return;
+  }
+  if (str_eq(name, STR("last")) && !str_eq(r.text, STR("drop")) && !str_eq(r.text, STR("pad"))) {
+    TELL(x, setting, t->assign.value->at, name, "is \"drop\" or \"pad\"");
+    return;
+  }
+  if (str_eq(name, STR("precision")) || (str_eq(name, STR("accumulate")) && r.number != 1)) {
+    not_built(x, at, str_eq(name, STR("precision")) ? "the setting 'precision'" : "the setting 'accumulate'");
+    return;
+  }
+  bool real = str_eq(name, STR("clip_norm")) || str_eq(name, STR("clip_value"));
+  bool flag = str_eq(name, STR("shuffle"));
+  if (!text && !flag && !(real ? r.number > 0 : v.kind == VAL_INT && v.i >= 1)) {
+    TELL(x, setting, t->assign.value->at, name, real ? "is above 0" : "is an integer of at least 1");
+    return;
+  }
+  if (str_eq(name, STR("clip_norm"))) st->clip_norm = r.number;
+  if (str_eq(name, STR("clip_value"))) st->clip_value = r.number;
+  VEC_PUSH(x->p->arena, &st->ts.setting, r);
+}
+
+static void step_stmts(Elab *x, Step *st, const AstStmtVec *stmts) {
+  for (uint32_t i = 0; i < stmts->n && !x->stopped; i++) {
+    const AstStmt *t = stmts->at[i];
+    bool yes;
+    if (t->kind == STMT_MINIMIZE)
+      minimize(x, st, t);
+    else if (t->kind == STMT_UPDATE)
+      VEC_PUSH(x->a, &st->update, (Update){.stmt = t});
+    else if (t->kind == STMT_SET && !(t->assign.target.parts.n == 1 && scope_find_here(x, st->scope, t->assign.target.parts.at[0].name)))
+      setting(x, st, t);
+    else if (t->kind == STMT_IF) {
+      if (val_static_bool(x, eval(x, st->scope, t->choice.test), t->choice.test->at, "the test of an 'if'", &yes) && (yes || t->choice.otherwise))
+        step_stmts(x, st, yes ? &t->choice.then->stmts : &t->choice.otherwise->stmts);
+    } else {
+      AstStmt *copy = stmts->at[i];
+      AstBlock one = {.stmts = {.at = &copy, .n = 1, .cap = 1}, .at = t->at};
+      Value ret;
+      exec_block(x, st->scope, &one, &ret);
+    }
+  }
+}
+
+static const char *kind_text(LeafKind k) {
+  switch (k) {
+  case LEAF_INPUT: return "an input";
+  case LEAF_PARAM: return "a parameter";
+  case LEAF_STATE: return "a state";
+  case LEAF_STEP:
+  case LEAF_EPOCH:
+  case LEAF_SEED: break;
+  }
+  return "no parameter";
+}
+
+static void unknown_path(Elab *x, Scope *s, const AstPath *p) {
+  Scope *in;
+  const AstPathPart *first = &p->parts.at[0];
+  if (!first->star && p->parts.n == 1) {
+    Binding *b = scope_find(x, s, first->name, &in);
+    if (!b) {
+      unknown_name(x, s, first->name, p->at);
+      return;
+    }
+    Value v = binding_value(x, in, b);
+    if (!val_ok(v)) return;
+  }
+  VEC(Str) names = {0};
+  for (uint32_t i = 0; i < x->p->leaf.n; i++)
+    if (x->p->leaf.at[i].kind == LEAF_PARAM) VEC_PUSH(x->a, &names, sym_str(x, x->p->leaf.at[i].path));
+  for (uint32_t i = 0; i < x->instance.n; i++) VEC_PUSH(x->a, &names, sym_str(x, x->instance.at[i]->path));
+  Diag *g = TELL(x, unknown_path, p->at, path_text(x, p));
+  Str near = diag_nearest(path_text(x, p), names.at, names.n);
+  if (near.n) {
+    diag_help(g, "did you mean '" STRF "'?", STRA(near));
+    diag_edit(g, p->at, near);
+  }
+}
+
+/* Who is in a group: the paths' parameters without the excepted ones, frozen ones skipped. */
+static void own_group(Elab *x, Step *st, uint32_t group) {
+  const AstStmt *t = st->update.at[group].stmt;
+  uint32_t n = x->p->leaf.n;
+  uint8_t *except = ARENA_ARRAY(x->a, uint8_t, n + 1);
+  bool exact;
+  for (uint32_t i = 0; i < t->update.except.n; i++)
+    if (!path_leaves(x, st->scope, &t->update.except.at[i], &exact, except)) unknown_path(x, st->scope, &t->update.except.at[i]);
+  for (uint32_t i = 0; i < t->update.paths.n; i++) {
+    const AstPath *p = &t->update.paths.at[i];
+    uint8_t *taken = ARENA_ARRAY(x->a, uint8_t, n + 1);
+    if (!path_leaves(x, st->scope, p, &exact, taken)) {
+      unknown_path(x, st->scope, p);
+      continue;
+    }
+    bool any = false;
+    for (uint32_t k = 0; k < n; k++) {
+      const Leaf *f = &x->p->leaf.at[k];
+      if (!taken[k]) continue;
+      if (f->kind != LEAF_PARAM) {
+        if (taken[k] == 2) TELL(x, not_param, p->at, sym_str(x, f->path), kind_text(f->kind)), any = true;
+        continue;
+      }
+      any = true;
+      if (f->frozen) {
+        if (taken[k] == 2) {
+          Diag *g = TELL(x, frozen_listed, p->at, sym_str(x, f->path));
+          diag_label(g, f->at, "declared frozen here");
+          diag_help(g, "leave it out of the list, or declare it without 'frozen'");
+        }
+        continue;
+      }
+      if (except[k]) continue;
+      bool twice = false;
+      for (uint32_t o = 0; o < st->ts.owned.n; o++) {
+        const Owned *w = &st->ts.owned.at[o];
+        if (w->param.i != k) continue;
+        twice = true;
+        if (w->group == group) break; /* named by two paths of one list: once is enough */
+        Diag *g = TELL(x, listed_twice, p->at, sym_str(x, f->path), sym_str(x, st->ts.name));
+        diag_label(g, w->item, "first here");
+        diag_help(g, "take it out of one group with 'except " STRF "'", STRA(sym_str(x, f->path)));
+        break;
+      }
+      if (!twice)
+        VEC_PUSH(x->p->arena, &st->ts.owned, (Owned){.param = {k}, .item = p->at, .wildcard = taken[k] != 2, .group = group, .grad = NO_NODE, .update = NO_NODE});
+    }
+    if (!any) unknown_path(x, st->scope, p);
+  }
+}
+
+static void group_optimizer(Elab *x, Step *st, uint32_t i) {
+  Update *u = &st->update.at[i];
+  const AstStmt *t = u->stmt;
+  Span list = t->update.paths.n ? span_join(t->update.paths.at[0].at, t->update.paths.at[t->update.paths.n - 1].at) : t->at;
+  Group g = {.at = t->at, .list = list};
+  const AstExpr *e = t->update.with;
+  if (!e) { /* `update w` above the line that says `using`: the next group's optimizer */
+    diag_help(TELL(x, optimizer, t->at, STR("this 'update' has no optimizer")), "add 'using sgd(lr = 0.1)' or another optimizer");
+  } else {
+    g.using_at = e->at;
+    const AstExpr *callee = e->kind == EXPR_CALL ? e->call.callee : e;
+    u->optimizer = eval(x, st->scope, callee);
+    bool good = e->kind != EXPR_CALL || eval_args(x, st->scope, &e->call.args, &u->args);
+    if (val_ok(u->optimizer) && u->optimizer.kind != VAL_OPTIMIZER) {
+      diag_help(TELL(x, optimizer, callee->at, str_fmt(x->a, "this is " STRF ", and an optimizer is needed", STRA(val_text(x, u->optimizer)))), "sgd, adam, adamw and rmsprop are built in");
+      u->optimizer = val_poison();
+    }
+    if (!good) u->optimizer = val_poison();
+    if (val_ok(u->optimizer)) g.optimizer = u->optimizer.unit.stmt->unit.name.name;
+  }
+  VEC_PUSH(x->p->arena, &st->ts.group, g);
+  own_group(x, st, i);
+}
+
+/* ---- clipping: plain nodes over all gradients of the step ---- */
+
+static Operand op_of(Value v, Span at) { return (Operand){v, at}; }
+
+static void clip(Elab *x, Step *st, NodeId *grad) {
+  Span at = st->ts.at;
+  uint32_t n = st->ts.owned.n;
+  for (uint32_t i = 0; i < st->ts.setting.n; i++) {
+    Str s = sym_str(x, st->ts.setting.at[i].name);
+    if (str_eq(s, STR("clip_norm")) || str_eq(s, STR("clip_value"))) at = st->ts.setting.at[i].at;
+  }
+  for (uint32_t i = 0; i < n && st->clip_value > 0; i++) {
+    Value v = arith(x, OP_MAXIMUM, "clip_value", at, op_of(val_node(grad[i]), at), op_of(val_real(-st->clip_value), at));
+    v = arith(x, OP_MINIMUM, "clip_value", at, op_of(v, at), op_of(val_real(st->clip_value), at));
+    grad[i] = val_ok(v) ? v.node : NO_NODE;
+  }
+  if (st->clip_norm <= 0 || !n) return;
+  Value total = val_poison();
+  for (uint32_t i = 0; i < n; i++) {
+    Value sq = arith1(x, OP_SQUARE, "clip_norm", at, op_of(val_node(grad[i]), at));
+    if (!val_ok(sq)) return;
+    Builder b = builder_at(x, at);
+    uint32_t all = (1u << node_type(x, sq.node).rank) - 1;
+    NodeId s = all ? build_drop_axes(&b, build_reduce(&b, OP_SUM, sq.node, all), all) : sq.node;
+    total = i ? arith(x, OP_ADD, "clip_norm", at, op_of(total, at), op_of(val_node(s), at)) : val_node(s);
+  }
+  /* c / max(norm, c) is 1 where the norm is small enough, and divides by no zero */
+  Value norm = arith1(x, OP_SQRT, "clip_norm", at, op_of(total, at));
+  Value top = arith(x, OP_MAXIMUM, "clip_norm", at, op_of(norm, at), op_of(val_real(st->clip_norm), at));
+  Value factor = arith(x, OP_DIV, "clip_norm", at, op_of(val_real(st->clip_norm), at), op_of(top, at));
+  for (uint32_t i = 0; i < n && val_ok(factor); i++) {
+    Value v = arith(x, OP_MUL, "clip_norm", at, op_of(val_node(grad[i]), at), op_of(factor, at));
+    grad[i] = val_ok(v) ? v.node : NO_NODE;
+  }
+}
+
+/* ---- optimizers ---- */
+
+/* `state m = 0` of an optimizer: one leaf per parameter, of its type unless another is written. */
+void optimizer_state(Elab *x, Scope *s, const AstStmt *t) {
+  AstIdent name = t->bind.names.at[0];
+  const Leaf *param = program_leaf_at(x->p, x->opt_param);
+  Leaf leaf = {.kind = LEAF_STATE, .at = name.at, .of = x->opt_param, .type = param->type};
+  if (t->bind.type && !type_of(x, s, t->bind.type, &leaf.type)) return;
+  if (!t->bind.value && !t->bind.init) {
+    TELL(x, declaration, t->at, STR("a state has an initial value"));
+    return;
+  }
+  leaf.path = names_add(x->n, str_fmt(x->a, STRF "." STRF "." STRF, STRA(sym_str(x, x->step_name)), STRA(sym_str(x, name.name)), STRA(sym_str(x, param->path))));
+  LeafId id = new_leaf(x, leaf, (LeafDecl){.value = t->bind.value, .init = t->bind.init, .scope = s, .name = name.name});
+  scope_bind(x, s, name, val_leaf(id));
+}
+
+static void expand(Elab *x, Step *st, uint32_t k, NodeId g) {
+  Owned *o = &st->ts.owned.at[k];
+  Update *u = &st->update.at[o->group];
+  if (!val_ok(u->optimizer) || !node_ok(g)) return;
+  const AstStmt *t = u->optimizer.unit.stmt;
+  Span at = st->ts.group.at[o->group].using_at;
+  Str name = sym_str(x, t->unit.name.name);
+  if (t->unit.params.n < 2) {
+    TELL(x, optimizer, t->unit.name.at, STR("an optimizer takes the parameter, its gradient, then settings"));
+    return;
+  }
+  Scope *s = scope_new(x, SCOPE_OPTIMIZER, u->optimizer.unit.scope);
+  s->serial = ++x->serial;
+  SiteId caller = site_here(x, at);
+  Frame f = {0};
+  Frame *before = x->frame;
+  frame_push(x, &f, before);
+  f.call_at = at;
+  f.caller = caller;
+  f.what = t->unit.name.name;
+  Str path = sym_str(x, program_leaf_at(x->p, o->param)->path);
+  f.key = hash_bytes(path.p, path.n, x->entry_key);
+  x->opt_param = o->param;
+  bind_clock(x, s, t->unit.name.at);
+  scope_bind(x, s, t->unit.params.at[0].name, val_leaf(o->param));
+  scope_bind(x, s, t->unit.params.at[1].name, val_node(g));
+  ArgVec args = u->args;
+  Value ret;
+  if (bind_params(x, s, &t->unit.params, 2, &args, at, name)) {
+    uint32_t first = x->pending.n;
+    exec_block(x, s, t->unit.body, &ret);
+    for (uint32_t i = first; i < x->pending.n; i++)
+      if (leaf_eq(x->pending.at[i].leaf, o->param)) st->ts.owned.at[k].update = x->pending.at[i].node;
+    if (!node_ok(st->ts.owned.at[k].update) && !x->d->errors)
+      TELL(x, optimizer, t->unit.name.at, str_fmt(x->a, "the optimizer '" STRF "' never assigns the parameter", STRA(name)));
+  } else
+    u->optimizer = val_poison(); /* say it once, not once a parameter */
+  frame_pop(x);
+}
+
+void elaborate_train(Elab *x, const AstStmt *t) {
+  Step st = {.ts = {.name = t->unit.name.name, .at = t->unit.name.at, .loss = NO_NODE, .entry = x->p->entry.n}};
+  entry_begin(x, ENTRY_TRAIN, st.ts.name, x->p->train.n, true, 2);
+  Frame f = {0};
+  frame_push(x, &f, NULL);
+  f.what = st.ts.name;
+  st.scope = scope_new(x, SCOPE_TRAIN, x->main->scope);
+  x->step_name = st.ts.name;
+  bind_clock(x, st.scope, st.ts.at);
+  step_stmts(x, &st, &t->unit.body->stmts);
+  Str name = sym_str(x, st.ts.name);
+  if (!st.minimize) diag_help(TELL(x, minimize, st.ts.at, name, "minimizes nothing"), "say what it minimizes: minimize loss");
+  for (uint32_t i = 0; i < st.update.n && !x->stopped; i++) group_optimizer(x, &st, i);
+  if (node_ok(st.ts.loss)) {
+    graph_root(x->g, ROOT_LOSS, st.ts.loss_name, (LeafId){0}, st.ts.loss, st.ts.minimize_at);
+    uint32_t n = st.ts.owned.n;
+    NodeId *grad = ARENA_ARRAY(x->a, NodeId, n + 1);
+    for (uint32_t k = 0; k < n; k++) {
+      Owned *o = &st.ts.owned.at[k];
+      f.what = program_leaf_at(x->p, o->param)->path;
+      NodeId in[2] = {st.ts.loss, leaf_to_node(x, o->param)};
+      o->grad = grad[k] = emit(x, o->item, "grad", OP_GRAD, in, 2, NULL, NULL);
+    }
+    f.what = st.ts.name;
+    clip(x, &st, grad);
+    for (uint32_t k = 0; k < n && !x->stopped; k++) expand(x, &st, k, grad[k]);
+  }
+  frame_pop(x);
+  pending_roots(x);
+  VEC_PUSH(x->p->arena, &x->p->train, st.ts);
+}
+
+/* `after fit { .. }`: when the step is done; sees the new values. */
+void elaborate_after(Elab *x, const AstStmt *t) {
+  uint32_t step = 0;
+  while (step < x->p->train.n && !sym_eq(x->p->train.at[step].name, t->unit.name.name)) step++;
+  if (step == x->p->train.n) {
+    Diag *g = TELL(x, unknown_name, t->unit.name.at, sym_str(x, t->unit.name.name));
+    diag_help(g, "'after' names a train step");
+    return;
+  }
+  entry_begin(x, ENTRY_AFTER, t->unit.name.name, step, true, 2);
+  Frame f = {0};
+  frame_push(x, &f, NULL);
+  f.what = t->unit.name.name;
+  Scope *s = scope_new(x, SCOPE_TRAIN, x->main->scope);
+  s->serial = ++x->serial;
+  bind_clock(x, s, t->unit.name.at);
+  for (uint32_t i = 0; i < t->unit.body->stmts.n; i++) {
+    AstStmt *one = t->unit.body->stmts.at[i];
+    if (one->kind == STMT_SET && str_eq(path_text(x, &one->assign.target), STR("every"))) {
+      int64_t every;
+      if (val_static_int(x, eval(x, s, one->assign.value), one->assign.value->at, "the setting 'every'", &every)) {
+        if (every < 1) TELL(x, setting, one->assign.value->at, STR("every"), "is an integer of at least 1");
+        x->p->entry.at[x->p->entry.n - 1].every = every;
+      }
+      continue;
+    }
+    AstBlock block = {.stmts = {.at = &one, .n = 1, .cap = 1}, .at = one->at};
+    Value ret;
+    exec_block(x, s, &block, &ret);
+  }
+  frame_pop(x);
+  pending_roots(x);
+  for (uint32_t i = 0; i < x->leaf_node.n; i++)
+    if (node_ok(x->leaf_node.at[i]) && x->p->leaf.at[i].kind == LEAF_INPUT)
+      TELL(x, declaration, t->unit.name.at, str_fmt(x->a, "an 'after' block reads no input, and this one reads '" STRF "'", STRA(sym_str(x, x->p->leaf.at[i].path))));
+}
