@@ -7,7 +7,7 @@ static void field(Elab *x, Dataset *d, const AstStmt *t) {
   const AstPath *target = &t->assign.target;
   Str name = path_text(x, target);
   Scope *in;
-  Binding *b = target->parts.n == 1 ? scope_find(x, x->main->scope, target->parts.at[0].name, &in) : NULL;
+  Binding *b = target->parts.n == 1 ? scope_find(x, x->main->scope, target->parts.at[0].name.name, &in) : NULL;
   if (!b || !b->decl || b->decl->kind != STMT_INPUT) {
     Diag *g = TELL(x, dataset_field, target->at, str_fmt(x->a, "no input is named '" STRF "'", STRA(name)));
     VEC(Str) names = {0};

@@ -89,6 +89,10 @@ Value declare_leaf(Elab *x, Scope *s, const AstStmt *t) {
   if (program_find_leaf(x->p, x->frame->path, &id)) return val_leaf(id);
   const char *word = ast_stmt_word(t->kind);
   AstIdent name = t->bind.names.at[0];
+  if (s->kind == SCOPE_FILE && s->file != x->main) {
+    stands_not(x, t, "in an imported file");
+    return val_poison();
+  }
   if (!t->bind.type) {
     diag_help(TELL(x, declaration, name.at, str_fmt(x->a, "'%s " STRF "' has no type", word, STRA(sym_str(x, name.name)))), "write its type, as in %s " STRF ": f32[3]", word, STRA(sym_str(x, name.name)));
     return val_poison();
@@ -126,7 +130,7 @@ NodeId leaf_initial(Elab *x, LeafId l) {
   Span at = leaf->at;
   NodeId n = NO_NODE;
   if (d->copied)
-    n = val_coerce(x, val_node(leaf_initial(x, d->copy.leaf)), want, at, "the copied value");
+    n = val_coerce(x, d->copy.kind == VAL_LEAF ? val_node(leaf_initial(x, d->copy.leaf)) : d->copy, want, at, "the initial value");
   else if (d->value || d->init) {
     Frame f = {0};
     Str path = sym_str(x, leaf->path);

@@ -259,7 +259,7 @@ Value static_binary(Elab *x, AstBinary op, Value a, Value b, Span at); /* both s
 Value static_number(Elab *x, const AstNumber *n, Span at);
 double static_real(Value v);
 Value define_value(Elab *x, Str text, Span at);
-const Define *define_of(const Elab *x, Sym name);
+const ElabDefine *define_of(const Elab *x, Sym name);
 
 /* ---- types.c ---- */
 bool dim_of(Elab *x, Scope *s, const AstExpr *e, DimId *out);
@@ -334,7 +334,7 @@ bool axis_of(Elab *x, Operand o, uint32_t rank, int *axis);
 bool dims_of(Elab *x, Operand o, DimId *dim, uint8_t *rank, int *hole);
 BuiltinFn bi_unary, bi_binary, bi_fma, bi_clip, bi_where, bi_stop, bi_reduce, bi_anyall, bi_variance, bi_norm, bi_arg, bi_row, bi_cross_entropy,
     bi_reshape, bi_flatten, bi_permute, bi_broadcast_to, bi_concat, bi_stack, bi_split, bi_pad, bi_flip, bi_range, bi_one_hot, bi_conv2d,
-    bi_pool, bi_uniform, bi_normal, bi_size, bi_len, bi_shape, bi_rank, bi_fill, bi_append, bi_reverse, bi_grad, bi_not_built, bi_transpose, bi_div;
+    bi_pool, bi_uniform, bi_normal, bi_size, bi_len, bi_shape, bi_rank, bi_fill, bi_append, bi_reverse, bi_grad, bi_not_built, bi_div;
 
 Value index_value(Elab *x, Scope *s, const AstExpr *e);
 Value value_slice(Elab *x, NodeId n, int axis, DimId start, int64_t step, DimId extent, Span at);
@@ -350,6 +350,7 @@ void elaborate_train(Elab *x, const AstStmt *t);
 void elaborate_after(Elab *x, const AstStmt *t);
 void elaborate_dataset(Elab *x, const AstStmt *t);
 bool path_leaves(Elab *x, Scope *s, const AstPath *p, bool *exact, uint8_t *taken); /* by LeafId: 1 matched, 2 by its own name */
+Str span_text(const Elab *x, Span at); /* as written */
 Str path_text(Elab *x, const AstPath *p);
 SrcFile *import_file(Elab *x, const AstStmt *t, SrcFile *from);
 SrcFile *load_embedded(Elab *x, Str name, Span at);

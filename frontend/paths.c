@@ -41,7 +41,7 @@ typedef struct Part {
 } Part;
 
 static bool part_of(Elab *x, Scope *s, const AstPathPart *p, Part *out) {
-  *out = (Part){.star = p->star, .name = sym_str(x, p->name)};
+  *out = (Part){.star = p->star, .name = sym_str(x, p->name.name)};
   for (uint32_t i = 0; i < p->index.n && i < 8; i++) {
     const AstExpr *e = p->index.at[i];
     int64_t lo = 0, hi = INT64_MAX;
@@ -80,10 +80,11 @@ static int match(const Part *p, uint32_t np, const Component *c, uint32_t nc, bo
   return 0;
 }
 
-Str path_text(Elab *x, const AstPath *p) {
-  const Source *src = &x->src->file.at[p->at.file];
-  return (Str){src->text.p + p->at.lo, p->at.hi - p->at.lo};
+Str span_text(const Elab *x, Span at) {
+  const Source *src = &x->src->file.at[at.file];
+  return (Str){src->text.p + at.lo, at.hi - at.lo};
 }
+Str path_text(Elab *x, const AstPath *p) { return span_text(x, p->at); }
 
 /* A path may begin with an alias: then it stands for the path of what it names. */
 static Str alias_of(Elab *x, Scope *s, Sym name) {
@@ -105,7 +106,7 @@ bool path_leaves(Elab *x, Scope *s, const AstPath *p, bool *exact, uint8_t *take
   for (uint32_t i = 0; i < p->parts.n; i++) {
     if (i == 0 && !p->parts.at[0].star) {
       Components alias;
-      Str text = alias_of(x, s, p->parts.at[0].name);
+      Str text = alias_of(x, s, p->parts.at[0].name.name);
       if (!split_path(text, &alias)) return false;
       for (uint32_t k = 0; k < alias.n; k++) {
         part[np] = (Part){.name = alias.at[k].name, .n = alias.at[k].n};

@@ -216,7 +216,7 @@ static Value evaluate_decl(Elab *x, Scope *s, Binding *b) {
     return f ? (Value){.kind = VAL_FILE, .file = f} : val_poison();
   }
   case STMT_CONST: {
-    const Define *d = s->kind == SCOPE_FILE && s->file == x->main ? define_of(x, b->name) : NULL;
+    const ElabDefine *d = s->kind == SCOPE_FILE && s->file == x->main ? define_of(x, b->name) : NULL;
     if (d) return define_value(x, d->value, b->at);
     if (!t->bind.value) return val_poison();
     Value v = eval(x, s, t->bind.value);

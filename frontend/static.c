@@ -154,9 +154,9 @@ Value static_binary(Elab *x, AstBinary op, Value a, Value b, Span at) {
   return wrong_kind(x, at, val_number(a) ? b : a, "a number");
 }
 
-const Define *define_of(const Elab *x, Sym name) {
-  for (size_t i = x->opt->ndefine; i-- > 0;) /* the last one given counts */
-    if (str_eq(x->opt->define[i].name, sym_str(x, name))) return &x->opt->define[i];
+const ElabDefine *define_of(const Elab *x, Sym name) {
+  for (uint32_t i = x->opt->define.n; i-- > 0;) /* the last one given counts */
+    if (str_eq(x->opt->define.at[i].name, sym_str(x, name))) return &x->opt->define.at[i];
   return NULL;
 }
 

@@ -51,7 +51,7 @@ void exec_let(Elab *x, Scope *s, const AstStmt *t) {
 static void exec_set(Elab *x, Scope *s, const AstStmt *t) {
   const AstPath *p = &t->assign.target;
   Scope *in;
-  Sym name = p->parts.at[0].name;
+  Sym name = p->parts.at[0].name.name;
   Binding *b = scope_find(x, s, name, &in);
   if (!b) {
     unknown_name(x, s, name, p->at);
@@ -215,7 +215,7 @@ void assign_state(Elab *x, Scope *s, const AstStmt *t) {
       TELL(x, assign_target, p->at, path_text(x, p), "a path with '*' has no one value");
       return;
     }
-    AstIdent name = {p->parts.at[i].name, p->parts.at[i].at};
+    AstIdent name = p->parts.at[i].name;
     to = i == 0 ? name_value(x, s, name.name, name.at) : to.kind == VAL_INSTANCE ? instance_member(x, to, name) : wrong_kind(x, name.at, to, "an instance");
     for (uint32_t k = 0; k < p->parts.at[i].index.n && val_ok(to); k++) {
       int64_t at_index;

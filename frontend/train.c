@@ -121,7 +121,7 @@ static void step_stmts(Elab *x, Step *st, const AstStmtVec *stmts) {
       minimize(x, st, t);
     else if (t->kind == STMT_UPDATE)
       VEC_PUSH(x->a, &st->update, (Update){.stmt = t});
-    else if (t->kind == STMT_SET && !(t->assign.target.parts.n == 1 && scope_find_here(x, st->scope, t->assign.target.parts.at[0].name)))
+    else if (t->kind == STMT_SET && !(t->assign.target.parts.n == 1 && scope_find_here(x, st->scope, t->assign.target.parts.at[0].name.name)))
       setting(x, st, t);
     else if (t->kind == STMT_IF) {
       if (val_static_bool(x, eval(x, st->scope, t->choice.test), t->choice.test->at, "the test of an 'if'", &yes) && (yes || t->choice.otherwise))
@@ -151,9 +151,9 @@ static void unknown_path(Elab *x, Scope *s, const AstPath *p) {
   Scope *in;
   const AstPathPart *first = &p->parts.at[0];
   if (!first->star && p->parts.n == 1) {
-    Binding *b = scope_find(x, s, first->name, &in);
+    Binding *b = scope_find(x, s, first->name.name, &in);
     if (!b) {
-      unknown_name(x, s, first->name, p->at);
+      unknown_name(x, s, first->name.name, p->at);
       return;
     }
     Value v = binding_value(x, in, b);
@@ -295,7 +295,15 @@ void optimizer_state(Elab *x, Scope *s, const AstStmt *t) {
     return;
   }
   leaf.path = names_add(x->n, str_fmt(x->a, STRF "." STRF "." STRF, STRA(sym_str(x, x->step_name)), STRA(sym_str(x, name.name)), STRA(sym_str(x, param->path))));
-  LeafId id = new_leaf(x, leaf, (LeafDecl){.value = t->bind.value, .init = t->bind.init, .scope = s, .name = name.name});
+  /* the initial value is taken now: the names of an optimizer mean nothing outside of the step's graph */
+  LeafDecl decl = {.scope = s, .name = name.name, .copied = true};
+  Span at = t->bind.value ? t->bind.value->at : t->bind.init->at;
+  decl.copy = t->bind.value ? eval(x, s, t->bind.value) : wrong_kind(x, at, val_int(0), "an initial value behind '='");
+  if (decl.copy.kind == VAL_TENSOR) {
+    TELL(x, not_static, at, "a state's initial value", val_text(x, decl.copy));
+    decl.copy = val_poison();
+  }
+  LeafId id = new_leaf(x, leaf, decl);
   scope_bind(x, s, name, val_leaf(id));
 }
 

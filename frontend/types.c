@@ -208,7 +208,7 @@ static Value check_tensor(Elab *x, Scope *s, const AstType *t, Value v, Span at,
     for (uint32_t i = 0; i < t->dims.n; i++) t->dims.at[i]->kind == EXPR_REST ? (rest = true) : (fixed++, false);
     if (got.rank != 0 && (got.rank < fixed || (!rest && got.rank != fixed))) {
       Diag *g = TELL(x, declared_type, at, what, type_text(x, got),
-                     str_fmt(x->a, STRF, STRA((Str){x->src->file.at[t->at.file].text.p + t->at.lo, t->at.hi - t->at.lo})));
+                     span_text(x, t->at));
       diag_label(g, t->at, "declared here");
       return val_poison();
     }

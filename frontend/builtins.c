@@ -1,0 +1,347 @@
+/* The table of built-in functions, their arguments, and those that work element by element or reduce. */
+#include "frontend/elab.h"
+
+#include <math.h>
+
+static const Builtin table[] = {
+#define BUILTIN(name, fn, op, params, doc) {name, fn, OP_##op, params, doc},
+#include "frontend/builtins.def"
+#undef BUILTIN
+};
+
+const Builtin *builtin_find(Str name) {
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+    if (str_eq(str_z(table[i].name), name)) return &table[i];
+  return NULL;
+}
+
+void builtin_names(void (*see)(void *cx, Str name), void *cx) {
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++) see(cx, str_z(table[i].name));
+}
+
+bool arg_given(Operand o) { return o.at.file != 0; }
+
+typedef struct Param {
+  Str name;
+  bool optional, by_name;
+} Param;
+
+static uint32_t params_of(const Builtin *b, Param *out) {
+  uint32_t n = 0;
+  bool by_name = false;
+  for (const char *p = b->params; *p;) {
+    const char *from = p;
+    while (*p && *p != ' ') p++;
+    Str w = {from, (size_t)(p - from)};
+    while (*p == ' ') p++;
+    if (str_eq(w, STR("|"))) {
+      by_name = true;
+      continue;
+    }
+    bool optional = str_ends(w, STR("?"));
+    out[n++] = (Param){{w.p, w.n - optional}, optional, by_name};
+  }
+  return n;
+}
+
+bool builtin_args(Elab *x, const Builtin *b, ArgVec *args, Span at, Operand *out) {
+  Param p[MAX_BUILTIN_ARGS];
+  uint32_t n = params_of(b, p), next = 0;
+  Str name = str_z(b->name);
+  memset(out, 0, sizeof *out * MAX_BUILTIN_ARGS); /* size-ok: a small constant */
+  for (uint32_t i = 0; i < args->n; i++) {
+    Arg *a = &args->at[i];
+    uint32_t k = next;
+    if (a->name.i) {
+      for (k = 0; k < n && !str_eq(p[k].name, sym_str(x, a->name)); k++) {}
+      if (k == n) {
+        Diag *g = TELL(x, arguments, a->name_at, name, str_fmt(x->a, "it has no parameter '" STRF "'", STRA(sym_str(x, a->name))));
+        Str names[MAX_BUILTIN_ARGS];
+        for (uint32_t j = 0; j < n; j++) names[j] = p[j].name;
+        Str near = diag_nearest(sym_str(x, a->name), names, n);
+        if (near.n) {
+          diag_help(g, "did you mean '" STRF "'?", STRA(near));
+          diag_edit(g, a->name_at, near);
+        }
+        return false;
+      }
+    } else if (k < n && !p[k].by_name)
+      next++;
+    else {
+      Diag *g = TELL(x, arguments, a->at, name, k < n ? str_fmt(x->a, "'" STRF "' is given by name", STRA(p[k].name)) : str_fmt(x->a, "it takes %u argument%s", n, n == 1 ? "" : "s"));
+      if (b->call == bi_reduce && (b->op == OP_MAX || b->op == OP_MIN)) diag_help(g, "of two values write %s(a, b)", b->op == OP_MAX ? "maximum" : "minimum");
+      return false;
+    }
+    if (arg_given(out[k])) {
+      TELL(x, arguments, a->at, name, str_fmt(x->a, "'" STRF "' is given twice", STRA(p[k].name)));
+      return false;
+    }
+    out[k] = (Operand){a->v, a->at};
+  }
+  for (uint32_t k = 0; k < n; k++)
+    if (!arg_given(out[k]) && !p[k].optional) {
+      TELL(x, arguments, at, name, str_fmt(x->a, "'" STRF "' is missing", STRA(p[k].name)));
+      return false;
+    }
+  return true;
+}
+
+bool axis_of(Elab *x, Operand o, uint32_t rank, int *axis) {
+  int64_t i;
+  if (!val_static_int(x, o.v, o.at, "an axis", &i)) return false;
+  if (i < -(int64_t)rank || i >= (int64_t)rank) {
+    TELL(x, index_range, o.at, str_fmt(x->a, "%lld", (long long)i), str_fmt(x->a, "a tensor with %u axes", rank));
+    return false;
+  }
+  *axis = (int)(i < 0 ? i + rank : i);
+  return true;
+}
+
+bool axes_of(Elab *x, Operand o, uint32_t rank, uint32_t *mask) {
+  *mask = (1u << rank) - 1;
+  if (!arg_given(o)) return true;
+  int axis;
+  if (o.v.kind != VAL_LIST) {
+    if (!axis_of(x, o, rank, &axis)) return false;
+    *mask = 1u << axis;
+    return true;
+  }
+  *mask = 0;
+  for (uint32_t i = 0; i < o.v.list.n; i++) {
+    if (!axis_of(x, (Operand){o.v.list.at[i], o.at}, rank, &axis)) return false;
+    *mask |= 1u << axis;
+  }
+  return true;
+}
+
+/* ---- element by element ---- */
+
+static bool static_unary(Op op, double v, double *r) {
+  if (op == OP_ABS) return *r = fabs(v), true;
+  if (op == OP_SQRT) return *r = sqrt(v), true;
+  if (op == OP_RSQRT) return *r = 1 / sqrt(v), true;
+  if (op == OP_SQUARE) return *r = v * v, true;
+  if (op == OP_EXP) return *r = exp(v), true;
+  if (op == OP_EXPM1) return *r = expm1(v), true;
+  if (op == OP_LOG) return *r = log(v), true;
+  if (op == OP_LOG1P) return *r = log1p(v), true;
+  if (op == OP_SIN) return *r = sin(v), true;
+  if (op == OP_COS) return *r = cos(v), true;
+  if (op == OP_TANH) return *r = tanh(v), true;
+  if (op == OP_SIGMOID) return *r = 1 / (1 + exp(-v)), true;
+  if (op == OP_SOFTPLUS) return *r = fmax(v, 0) + log1p(exp(-fabs(v))), true;
+  if (op == OP_ERF) return *r = erf(v), true;
+  if (op == OP_RELU) return *r = v > 0 ? v : 0, true;
+  if (op == OP_SIGN) return *r = v > 0 ? 1 : v < 0 ? -1 : v, true;
+  if (op == OP_FLOOR) return *r = floor(v), true;
+  if (op == OP_CEIL) return *r = ceil(v), true;
+  if (op == OP_ROUND) return *r = rint(v), true;
+  return false;
+}
+
+Value bi_unary(Elab *x, const Builtin *b, ArgVec *args, Span at) {
+  Operand o[MAX_BUILTIN_ARGS];
+  double r;
+  if (!builtin_args(x, b, args, at, o)) return val_poison();
+  Value v = o[0].v;
+  if ((v.kind == VAL_INT || v.kind == VAL_REAL) && static_unary(b->op, static_real(v), &r)) {
+    bool whole = v.kind == VAL_INT && (b->op == OP_ABS || b->op == OP_SQUARE || b->op == OP_SIGN) && fabs(r) < 9e15;
+    return whole ? val_int((int64_t)r) : val_real(r);
+  }
+  return arith1(x, b->op, b->name, at, o[0]);
+}
+
+static bool numeric(Value v) { return v.kind == VAL_INT || v.kind == VAL_REAL; }
+
+Value bi_binary(Elab *x, const Builtin *b, ArgVec *args, Span at) {
+  Operand o[MAX_BUILTIN_ARGS];
+  if (!builtin_args(x, b, args, at, o)) return val_poison();
+  if (numeric(o[0].v) && numeric(o[1].v)) {
+    Value less = static_binary(x, BINARY_LT, o[0].v, o[1].v, at);
+    Value r = less.boolean == (b->op == OP_MINIMUM) ? o[0].v : o[1].v;
+    return o[0].v.kind == o[1].v.kind ? r : val_real(static_real(r));
+  }
+  return arith(x, b->op, b->name, at, o[0], o[1]);
+}
+
+Value bi_div(Elab *x, const Builtin *b, ArgVec *args, Span at) {
+  Operand o[MAX_BUILTIN_ARGS];
+  if (!builtin_args(x, b, args, at, o)) return val_poison();
+  Value p = o[0].v, q = o[1].v;
+  if ((p.kind == VAL_INT || p.kind == VAL_DIM) && q.kind == VAL_INT) {
+    if (q.i == 0) return static_binary(x, BINARY_DIV, val_int(1), q, at);
+    if (p.kind == VAL_INT && q.i != -1) {
+      int64_t d = p.i / q.i, m = p.i % q.i;
+      if (m && (m < 0) != (q.i < 0)) d--, m += q.i;
+      return val_int(b->op == OP_MOD ? m : d);
+    }
+    if (p.kind == VAL_DIM && q.i > 0) {
+      DimId d = dim_floordiv(x->dims, p.dim, q.i);
+      return val_dim(x, b->op == OP_MOD ? dim_sub(x->dims, p.dim, dim_mul(x->dims, d, dim_const(x->dims, q.i))) : d);
+    }
+  }
+  if (numeric(p) && numeric(q) && b->op == OP_MOD && static_real(q) != 0) return val_real(static_real(p) - static_real(q) * floor(static_real(p) / static_real(q)));
+  return arith(x, b->op, b->name, at, o[0], o[1]);
+}
+
+Value bi_fma(Elab *x, const Builtin *b, ArgVec *args, Span at) {
+  Operand o[MAX_BUILTIN_ARGS];
+  return builtin_args(x, b, args, at, o) ? arith3(x, b->op, b->name, at, o[0], o[1], o[2]) : val_poison();
+}
+
+Value bi_clip(Elab *x, const Builtin *b, ArgVec *args, Span at) {
+  Operand o[MAX_BUILTIN_ARGS];
+  if (!builtin_args(x, b, args, at, o)) return val_poison();
+  Value v = arith(x, OP_MAXIMUM, b->name, at, o[0], o[1]);
+  return arith(x, OP_MINIMUM, b->name, at, (Operand){v, at}, o[2]);
+}
+
+Value bi_where(Elab *x, const Builtin *b, ArgVec *args, Span at) {
+  Operand o[MAX_BUILTIN_ARGS];
+  if (!builtin_args(x, b, args, at, o)) return val_poison();
+  if (!val_tensor(o[0].v) && o[0].v.kind != VAL_BOOL) return wrong_kind(x, o[0].at, o[0].v, "a condition");
+  if (val_tensor(o[0].v) && val_type(x, o[0].v).dtype != DT_BOOL) return wrong_kind(x, o[0].at, o[0].v, "a condition (bool)");
+  return arith3(x, b->op, b->name, at, o[0], o[1], o[2]);
+}
+
+Value bi_stop(Elab *x, const Builtin *b, ArgVec *args, Span at) {
+  Operand o[MAX_BUILTIN_ARGS];
+  if (!builtin_args(x, b, args, at, o)) return val_poison();
+  if (!val_tensor(o[0].v)) return val_number(o[0].v) ? o[0].v : wrong_kind(x, o[0].at, o[0].v, "a tensor");
+  NodeId n = val_to_node(x, o[0].v, at, -1);
+  return (Value){.kind = VAL_TENSOR, .node = emit(x, at, b->name, b->op, &n, 1, NULL, NULL), .ones = o[0].v.kind == VAL_TENSOR ? o[0].v.ones : 0};
+}
+
+/* ---- reductions ---- */
+
+/* The node to reduce, its axes, and whether they stay. */
+static bool reduction(Elab *x, Operand *o, NodeId *n, uint32_t *mask, bool *keep) {
+  *n = val_to_node(x, o[0].v, o[0].at, -1);
+  if (!node_ok(*n) || !axes_of(x, o[1], node_type(x, *n).rank, mask)) return false;
+  *keep = false;
+  return !arg_given(o[2]) || val_static_bool(x, o[2].v, o[2].at, "'keep'", keep);
+}
+
+static Value reduced(Elab *x, NodeId n, uint32_t mask, bool keep, Span at) {
+  if (!node_ok(n)) return val_poison();
+  Builder b = builder_at(x, at);
+  if (keep) return (Value){.kind = VAL_TENSOR, .node = n, .ones = (uint8_t)mask};
+  return val_node(mask ? build_drop_axes(&b, n, mask) : n);
+}
+
+static bool fits(Elab *x, const Builtin *b, NodeId n, Span at, bool real) {
+  DType t = (DType)node_type(x, n).dtype;
+  if (real ? dtype_is_float(t) : t != DT_BOOL) return true;
+  Diag *g = TELL(x, bad_operand, at, b->name, str_fmt(x->a, "it needs %s, and this is %s", real ? "real numbers" : "numbers", dtype_name(t)));
+  diag_help(g, "convert it: f32(..)");
+  return false;
+}
+
+Value bi_reduce(Elab *x, const Builtin *b, ArgVec *args, Span at) {
+  Operand o[MAX_BUILTIN_ARGS];
+  NodeId n;
+  uint32_t mask;
+  bool keep;
+  if (!builtin_args(x, b, args, at, o) || !reduction(x, o, &n, &mask, &keep) || !fits(x, b, n, at, b->op == OP_MEAN)) return val_poison();
+  Builder bu = builder_at(x, at);
+  return reduced(x, mask ? build_reduce(&bu, b->op, n, mask) : n, mask, keep, at);
+}
+
+Value bi_anyall(Elab *x, const Builtin *b, ArgVec *args, Span at) {
+  Operand o[MAX_BUILTIN_ARGS];
+  NodeId n;
+  uint32_t mask;
+  bool keep;
+  if (!builtin_args(x, b, args, at, o) || !reduction(x, o, &n, &mask, &keep)) return val_poison();
+  if (node_type(x, n).dtype != DT_BOOL) return wrong_kind(x, o[0].at, o[0].v, "a condition (bool)");
+  Builder bu = builder_at(x, at);
+  NodeId r = build_cast(&bu, n, DT_I32);
+  if (mask) r = build_reduce(&bu, b->op, r, mask);
+  return reduced(x, build_cast(&bu, r, DT_BOOL), mask, keep, at);
+}
+
+Value bi_variance(Elab *x, const Builtin *b, ArgVec *args, Span at) {
+  Operand o[MAX_BUILTIN_ARGS];
+  NodeId n;
+  uint32_t mask;
+  bool keep;
+  if (!builtin_args(x, b, args, at, o) || !reduction(x, o, &n, &mask, &keep) || !fits(x, b, n, at, true)) return val_poison();
+  if (!mask) return val_node(val_coerce(x, val_int(0), node_type(x, n), at, "this"));
+  Builder bu = builder_at(x, at);
+  NodeId mean = build_reduce(&bu, OP_MEAN, n, mask);
+  NodeId d = build_scalar(&bu, OP_SUB, n, build_broadcast(&bu, mean, node_type(x, n)), NO_NODE);
+  return reduced(x, build_reduce(&bu, OP_MEAN, build_scalar(&bu, OP_SQUARE, d, NO_NODE, NO_NODE), mask), mask, keep, at);
+}
+
+/* sqrt(s) with both value and derivative 0 where s is 0: the root is taken of 1 there, and not chosen. */
+Value bi_norm(Elab *x, const Builtin *b, ArgVec *args, Span at) {
+  Operand o[MAX_BUILTIN_ARGS];
+  NodeId n;
+  uint32_t mask;
+  bool keep;
+  if (!builtin_args(x, b, args, at, o) || !reduction(x, o, &n, &mask, &keep) || !fits(x, b, n, at, true)) return val_poison();
+  Builder bu = builder_at(x, at);
+  NodeId s = build_scalar(&bu, OP_SQUARE, n, NO_NODE, NO_NODE);
+  if (mask) s = build_reduce(&bu, OP_SUM, s, mask);
+  NodeId zero = build_const(&bu, node_type(x, s), 0), one = build_const(&bu, node_type(x, s), 1);
+  NodeId pos = build_scalar(&bu, OP_LT, zero, s, NO_NODE);
+  NodeId root = build_scalar(&bu, OP_SQRT, build_scalar(&bu, OP_WHERE, pos, s, one), NO_NODE, NO_NODE);
+  return reduced(x, build_scalar(&bu, OP_WHERE, pos, root, zero), mask, keep, at);
+}
+
+Value bi_arg(Elab *x, const Builtin *b, ArgVec *args, Span at) {
+  Operand o[MAX_BUILTIN_ARGS];
+  int axis;
+  bool keep = false;
+  if (!builtin_args(x, b, args, at, o)) return val_poison();
+  NodeId n = val_to_node(x, o[0].v, o[0].at, -1);
+  if (!node_ok(n) || !axis_of(x, o[1], node_type(x, n).rank, &axis) || (arg_given(o[2]) && !val_static_bool(x, o[2].v, o[2].at, "'keep'", &keep))) return val_poison();
+  int64_t attr = axis;
+  Type in = node_type(x, n);
+  NodeId r = emit(x, at, b->name, b->op, &n, 1, &attr, NULL);
+  if (!node_ok(r)) return val_poison();
+  Type got = node_type(x, r);
+  Builder bu = builder_at(x, at);
+  if (got.rank == in.rank) return reduced(x, r, 1u << axis, keep, at);
+  if (!keep) return val_node(r);
+  Type wide = in;
+  wide.dtype = got.dtype;
+  wide.dim[axis] = dim_const(x->dims, 1);
+  return (Value){.kind = VAL_TENSOR, .node = build_reshape(&bu, r, wide), .ones = (uint8_t)(1 << axis)};
+}
+
+Value bi_row(Elab *x, const Builtin *b, ArgVec *args, Span at) {
+  Operand o[MAX_BUILTIN_ARGS];
+  bool keep = false;
+  if (!builtin_args(x, b, args, at, o)) return val_poison();
+  NodeId n = val_to_node(x, o[0].v, o[0].at, -1);
+  if (!node_ok(n)) return val_poison();
+  int rank = node_type(x, n).rank, axis = rank - 1;
+  if (rank == 0) return wrong_kind(x, o[0].at, o[0].v, "a tensor with axes");
+  if (!fits(x, b, n, o[0].at, true) || (arg_given(o[1]) && !axis_of(x, o[1], (uint32_t)rank, &axis))) return val_poison();
+  if (arg_given(o[2]) && !val_static_bool(x, o[2].v, o[2].at, "'keep'", &keep)) return val_poison();
+  int64_t attr = axis;
+  NodeId r = emit(x, at, b->name, b->op, &n, 1, &attr, NULL);
+  return b->op == OP_LOGSUMEXP ? reduced(x, r, 1u << axis, keep, at) : val_node(r);
+}
+
+Value bi_cross_entropy(Elab *x, const Builtin *b, ArgVec *args, Span at) {
+  Operand o[MAX_BUILTIN_ARGS];
+  if (!builtin_args(x, b, args, at, o)) return val_poison();
+  NodeId in[2] = {val_to_node(x, o[0].v, o[0].at, -1), val_to_node(x, o[1].v, o[1].at, DT_I32)};
+  return val_node(emit(x, at, b->name, b->op, in, 2, NULL, NULL));
+}
+
+Value bi_grad(Elab *x, const Builtin *b, ArgVec *args, Span at) {
+  Operand o[MAX_BUILTIN_ARGS];
+  if (!builtin_args(x, b, args, at, o)) return val_poison();
+  if (o[1].v.kind == VAL_INSTANCE || o[1].v.kind == VAL_TREE) return not_built(x, o[1].at, "the gradient by a whole instance");
+  if (!val_tensor(o[1].v)) return wrong_kind(x, o[1].at, o[1].v, "the name of a real tensor to differentiate by");
+  NodeId in[2] = {val_to_node(x, o[0].v, o[0].at, DT_F32), val_to_node(x, o[1].v, o[1].at, -1)};
+  return val_node(emit(x, at, b->name, b->op, in, 2, NULL, NULL));
+}
+
+Value bi_not_built(Elab *x, const Builtin *b, ArgVec *args, Span at) {
+  (void)args;
+  return not_built(x, at, str_copy(x->a, str_fmt(x->a, "'%s'", b->name)).p);
+}

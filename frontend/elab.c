@@ -1,0 +1,133 @@
+/* The order of elaboration: the file's scope, then one graph per entry point. `eval` comes first: it asks for every
+ * declaration, so it makes the instances and finds the errors; `init` comes last, when all leaves are known. */
+#include "frontend/elab.h"
+
+void entry_begin(Elab *x, EntryKind kind, Sym name, uint32_t train, bool training, uint64_t domain) {
+  x->entry = kind;
+  x->epoch++;
+  x->training = training;
+  x->domain = domain;
+  Str text = sym_str(x, name);
+  x->entry_key = kind == ENTRY_TRAIN || kind == ENTRY_AFTER ? hash_bytes(text.p, text.n, (uint64_t)kind) : 0;
+  x->pending.n = 0;
+  for (uint32_t i = 0; i < x->leaf_node.n; i++) x->leaf_node.at[i] = NO_NODE;
+  x->g = graph_new(x->p->arena, x->p, name);
+  VEC_PUSH(x->p->arena, &x->p->entry, (Entry){.kind = kind, .name = name, .graph = x->g, .train = train, .every = 1});
+}
+
+/* A named result of the file as a root. Losses are scalars; metrics and outputs any tensor. */
+static void named_root(Elab *x, Binding *b, RootKind kind) {
+  const AstStmt *t = b->decl;
+  Value v = binding_value(x, x->main->scope, b);
+  if (!val_ok(v)) return;
+  Span at = t->bind.value ? t->bind.value->at : b->at;
+  Frame f = {0};
+  frame_push(x, &f, NULL);
+  f.what = b->name;
+  NodeId n = val_to_node(x, v, at, v.kind == VAL_INT && kind != ROOT_OUTPUT ? DT_F32 : -1);
+  frame_pop(x);
+  if (!node_ok(n)) return;
+  Type ty = node_type(x, n);
+  if (kind != ROOT_OUTPUT && (ty.rank || !dtype_is_float((DType)ty.dtype))) {
+    Diag *g = TELL(x, loss_scalar, at, type_text(x, ty));
+    if (ty.rank) diag_help(g, "reduce it: mean(..) or sum(..)");
+    return;
+  }
+  graph_root(x->g, kind, b->name, (LeafId){0}, n, t->bind.names.at[0].at);
+}
+
+static void roots_of(Elab *x, AstStmtKind kind, RootKind root) {
+  Scope *s = x->main->scope;
+  for (uint32_t i = 0; i < s->binding.n && !x->stopped; i++)
+    if (s->binding.at[i]->decl && s->binding.at[i]->decl->kind == kind) named_root(x, s->binding.at[i], root);
+}
+
+static void check_defines(Elab *x, ElabOptions *o) {
+  for (uint32_t i = 0; i < o->define.n; i++) {
+    Sym name = names_add(x->n, o->define.at[i].name);
+    Binding *b = scope_find_here(x, x->main->scope, name);
+    Value v = val_poison();
+    if (b && b->is_symbol) {
+      v = define_value(x, o->define.at[i].value, b->at);
+      if (v.kind == VAL_INT && v.i >= 1)
+        VEC_PUSH(x->p->arena, &o->bound, (DimBinding){name, v.i});
+      else if (val_ok(v))
+        wrong_kind(x, b->at, v, "a dim of at least 1");
+      continue;
+    }
+    if (b && b->decl && b->decl->kind == STMT_CONST) continue;
+    Diag *g = diag_no_such_define(x->d, (Span){0}, o->define.at[i].name);
+    VEC(Str) names = {0};
+    for (uint32_t k = 0; k < x->main->scope->binding.n; k++) {
+      Binding *c = x->main->scope->binding.at[k];
+      if (c->is_symbol || (c->decl && c->decl->kind == STMT_CONST)) VEC_PUSH(x->a, &names, sym_str(x, c->name));
+    }
+    Str near = diag_nearest(o->define.at[i].name, names.at, names.n);
+    if (near.n) diag_help(g, "did you mean '" STRF "'?", STRA(near));
+  }
+}
+
+static void each_entry(Elab *x) {
+  Scope *s = x->main->scope;
+  /* init's place in the list is the first; its graph is built last */
+  entry_begin(x, ENTRY_INIT, sym_of(x, "init"), 0, false, 1);
+  Graph *init = x->g;
+  entry_begin(x, ENTRY_EVAL, sym_of(x, "eval"), 0, false, 3);
+  scope_force(x, s, true);
+  roots_of(x, STMT_LOSS, ROOT_LOSS);
+  roots_of(x, STMT_METRIC, ROOT_METRIC);
+  scope_force(x, s, false);
+  for (uint32_t i = 0; i < s->active.n; i++) {
+    if (s->active.at[i]->kind == STMT_ASSERT) check_assert(x, s, s->active.at[i]);
+    if (s->active.at[i]->kind == STMT_DATASET) elaborate_dataset(x, s->active.at[i]);
+  }
+  for (uint32_t i = 0; i < s->active.n && !x->stopped; i++)
+    if (s->active.at[i]->kind == STMT_TRAIN) elaborate_train(x, s->active.at[i]);
+  for (uint32_t i = 0; i < s->active.n && !x->stopped; i++)
+    if (s->active.at[i]->kind == STMT_AFTER) elaborate_after(x, s->active.at[i]);
+  entry_begin(x, ENTRY_PREDICT, sym_of(x, "predict"), 0, false, 3);
+  roots_of(x, STMT_OUTPUT, ROOT_OUTPUT);
+  entry_begin(x, ENTRY_INIT, sym_of(x, "init"), 0, false, 1);
+  x->p->entry.at[0].graph = x->g;
+  x->p->entry.n--;
+  (void)init;
+  for (uint32_t i = 0; i < x->p->leaf.n && !x->stopped; i++) {
+    const Leaf *l = &x->p->leaf.at[i];
+    if (l->kind != LEAF_PARAM && l->kind != LEAF_STATE) continue;
+    NodeId n = leaf_initial(x, (LeafId){i});
+    l = &x->p->leaf.at[i];
+    if (node_ok(n)) graph_root(x->g, ROOT_ASSIGN, l->path, (LeafId){i}, n, l->at);
+  }
+  for (uint32_t i = 0; i < x->leaf_node.n; i++)
+    if (node_ok(x->leaf_node.at[i]) && x->p->leaf.at[i].kind == LEAF_INPUT)
+      TELL(x, declaration, x->p->leaf.at[i].at, str_fmt(x->a, "an initial value reads the input '" STRF "', which has no value yet", STRA(sym_str(x, x->p->leaf.at[i].path))));
+}
+
+bool frontend_program(uint32_t file, ElabOptions *o, Diags *d, Program *p, AstFile **ast) {
+  *ast = NULL;
+  uint32_t errors = d->errors;
+  bool parsed = parse_file(file, p->sources, p->names, p->arena, d, p->limits, ast);
+  if (!*ast) return false;
+  if (!parsed && d->status != ST_OK && d->status != ST_REJECTED) return false;
+  Elab *x = ARENA_NEW(p->arena, Elab);
+  *x = (Elab){.a = p->arena, .d = d, .limits = p->limits, .src = p->sources, .n = p->names, .p = p, .dims = p->dims, .opt = o};
+  Frame top = {.want_dtype = -1};
+  x->frame = &top;
+  x->epoch = EPOCH_NONE + 1;
+  x->g = graph_new(p->arena, p, sym_of(x, "file")); /* nodes of static ifs' tests, if any, are dropped */
+  load_prelude(x);
+  SrcFile *f = ARENA_NEW(x->a, SrcFile);
+  *f = (SrcFile){.file = file, .ast = *ast, .key = p->sources->file.at[file].name, .loading = true};
+  VEC_PUSH(x->a, &x->file, f);
+  x->main = f;
+  f->scope = scope_new(x, SCOPE_FILE, x->prelude);
+  f->scope->file = f;
+  file_symbols(x, &(*ast)->stmts);
+  scope_declare(x, f->scope, &(*ast)->stmts);
+  for (uint32_t i = 0; i < f->scope->binding.n; i++)
+    if (f->scope->binding.at[i]->decl && f->scope->binding.at[i]->decl->kind == STMT_IMPORT) binding_value(x, f->scope, f->scope->binding.at[i]);
+  f->loading = false;
+  check_defines(x, o);
+  each_entry(x);
+  return parsed && d->errors == errors;
+}

@@ -1,0 +1,119 @@
+/* Files: the user's imports beneath the main file's folder, std/ carried inside the program, and the prelude, whose
+ * declarations need no import. */
+#include "base/embed.h"
+#include "base/file.h"
+#include "frontend/elab.h"
+
+static const char *const prelude_files[] = {"ops.dg", "loss.dg", "init.dg", "optim.dg", "schedule.dg"};
+
+static SrcFile *parse(Elab *x, Str key, Str name, Str text, bool library, Span at) {
+  if ((int64_t)x->file.n >= x->limits->files) {
+    limit_passed(x, at, "the files of the program", "files", x->limits->files);
+    return NULL;
+  }
+  SrcFile *f = ARENA_NEW(x->a, SrcFile);
+  AstFile *ast = NULL;
+  f->key = key;
+  f->library = library;
+  f->file = sources_add(x->src, name, text, library);
+  if (!parse_file(f->file, x->src, x->n, x->a, x->d, x->limits, &ast) && !ast) return NULL;
+  f->ast = ast;
+  VEC_PUSH(x->a, &x->file, f);
+  return f;
+}
+
+static void open_scope(Elab *x, SrcFile *f) {
+  f->loading = true;
+  f->scope = scope_new(x, SCOPE_FILE, x->prelude);
+  f->scope->file = f;
+  scope_declare(x, f->scope, &f->ast->stmts);
+  for (uint32_t i = 0; i < f->scope->binding.n; i++) /* now, so that a circle is found whoever looks */
+    if (f->scope->binding.at[i]->decl->kind == STMT_IMPORT) binding_value(x, f->scope, f->scope->binding.at[i]);
+  f->loading = false;
+}
+
+static Str cycle_text(Elab *x, const SrcFile *f) {
+  Sb b;
+  sb_init(&b, x->a);
+  bool on = false;
+  for (uint32_t i = 0; i < x->file.n; i++) {
+    on = on || x->file.at[i] == f;
+    if (on && x->file.at[i]->loading) sb_fmt(&b, STRF " -> ", STRA(x->src->file.at[x->file.at[i]->file].name));
+  }
+  sb_add(&b, x->src->file.at[f->file].name);
+  return sb_str(&b);
+}
+
+static SrcFile *loaded(Elab *x, Str key, Span at, bool *done) {
+  for (uint32_t i = 0; i < x->file.n; i++) {
+    SrcFile *f = x->file.at[i];
+    if (!str_eq(f->key, key)) continue;
+    *done = true;
+    if (!f->loading) return f;
+    TELL(x, import_cycle, at, cycle_text(x, f));
+    return NULL;
+  }
+  *done = false;
+  return NULL;
+}
+
+SrcFile *load_embedded(Elab *x, Str name, Span at) {
+  const EmbeddedFile *e = embedded_find(embedded_std, name);
+  if (!e) return NULL;
+  return parse(x, str_fmt(x->a, "std:" STRF, STRA(name)), str_fmt(x->a, "std/" STRF, STRA(name)), e->text, true, at);
+}
+
+void load_prelude(Elab *x) {
+  x->prelude = scope_new(x, SCOPE_PRELUDE, NULL);
+  for (size_t i = 0; i < sizeof prelude_files / sizeof *prelude_files; i++) {
+    SrcFile *f = load_embedded(x, str_z(prelude_files[i]), (Span){0});
+    if (!f) continue;
+    f->scope = x->prelude;
+    x->prelude->file = f;
+    scope_declare(x, x->prelude, &f->ast->stmts);
+  }
+}
+
+static SrcFile *import_std(Elab *x, Str name, Span at) {
+  Str file = str_fmt(x->a, STRF ".dg", STRA(name));
+  bool done;
+  SrcFile *f = loaded(x, str_fmt(x->a, "std:" STRF, STRA(file)), at, &done);
+  if (done) return f;
+  f = load_embedded(x, file, at);
+  if (f) {
+    open_scope(x, f);
+    return f;
+  }
+  Diag *g = TELL(x, no_library, at, name);
+  VEC(Str) names = {0};
+  for (const EmbeddedFile *e = embedded_std; e->text.p; e++) VEC_PUSH(x->a, &names, (Str){e->name.p, e->name.n - 3});
+  Str near = diag_nearest(name, names.at, names.n);
+  if (near.n) {
+    diag_help(g, "did you mean '" STRF "'?", STRA(near));
+    diag_edit(g, at, near);
+  } else
+    diag_help(g, "a file of your own is imported by its path: import " STRF " = \"" STRF ".dg\"", STRA(name), STRA(name));
+  return NULL;
+}
+
+SrcFile *import_file(Elab *x, const AstStmt *t, SrcFile *from) {
+  (void)from;
+  if (!t->import.path_at.file) return import_std(x, sym_str(x, t->import.name.name), t->import.name.at);
+  Span at = t->import.path_at;
+  Str path, text;
+  FileError err;
+  bool done;
+  if (!path_beneath(x->a, x->opt->folder, t->import.path, &path, &err)) {
+    diag_status(TELL(x, cannot_read, at, t->import.path, str_copy(x->a, str_z(err.what)).p), err.status);
+    return NULL;
+  }
+  SrcFile *f = loaded(x, path, at, &done);
+  if (done) return f;
+  if (!file_read(x->a, path, x->limits->source_bytes, &text, &err)) {
+    diag_status(TELL(x, cannot_read, at, t->import.path, str_copy(x->a, str_z(err.what)).p), err.status);
+    return NULL;
+  }
+  f = parse(x, path, t->import.path, text, false, at);
+  if (f) open_scope(x, f);
+  return f;
+}
