@@ -1,5 +1,5 @@
-/* Operators on tensors: dtypes that must be equal, shapes that align at the last axis, and the rule of language.md that two
- * operands are stretched only where every stretched axis was written as one. */
+/* Operators on tensors: dtypes that must be equal, shapes that align at the last axis, and the rule of
+ * language.md that two operands are stretched only where every stretched axis was written as one. */
 #include "frontend/elab.h"
 
 static bool is_static(Value v) { return val_number(v) || v.kind == VAL_BOOL || v.kind == VAL_STRING; }
@@ -29,7 +29,8 @@ static void stretch_help(Elab *x, Diag *g, Operand low, Type tl, Type th) {
     diag_help(g, "write the stretched axes of both with '_' (x[:, _]) or keep = true if every pair is meant");
     return;
   }
-  diag_help(g, "write " STRF " behind the second to line the axes up, or " STRF " if every pair is meant", STRA(sb_str(&trail)), STRA(sb_str(&lead)));
+  diag_help(g, "write " STRF " behind the second to line the axes up, or " STRF " if every pair is meant",
+            STRA(sb_str(&trail)), STRA(sb_str(&lead)));
   diag_edit(g, (Span){low.at.file, low.at.hi, low.at.hi}, sb_str(&trail));
 }
 
@@ -39,7 +40,8 @@ typedef struct Shape {
 } Shape;
 
 /* The common shape of n tensors; false after a report. */
-static bool common_shape(Elab *x, const char *name, Span at, const Operand *o, const Type *t, const uint8_t *ones, uint32_t n, Shape *out) {
+static bool common_shape(Elab *x, const char *name, Span at, const Operand *o, const Type *t,
+                         const uint8_t *ones, uint32_t n, Shape *out) {
   Shape r = {0};
   int widest = -1;
   for (uint32_t i = 0; i < n; i++)
@@ -87,7 +89,11 @@ static bool common_shape(Elab *x, const char *name, Span at, const Operand *o, c
     Operand p = o[who[0]], q = o[who[1]];
     Type tp = t[who[0]], tq = t[who[1]];
     Diag *g = TELL(x, two_sided, at, str_z(name), operand_text(x, p), operand_text(x, q));
-    diag_under(g, "the result would be " STRF, STRA(type_text(x, (Type){.dtype = tp.dtype, .rank = r.t.rank, .dim = {r.t.dim[0], r.t.dim[1], r.t.dim[2], r.t.dim[3], r.t.dim[4], r.t.dim[5], r.t.dim[6], r.t.dim[7]}})));
+    diag_under(g, "the result would be " STRF,
+               STRA(type_text(x, (Type){.dtype = tp.dtype,
+                                        .rank = r.t.rank,
+                                        .dim = {r.t.dim[0], r.t.dim[1], r.t.dim[2], r.t.dim[3], r.t.dim[4],
+                                                r.t.dim[5], r.t.dim[6], r.t.dim[7]}})));
     if (told_at(x, at).lo == at.lo && told_at(x, at).file == at.file) {
       diag_label(g, p.at, STRF, STRA(operand_text(x, p)));
       diag_label(g, q.at, STRF, STRA(operand_text(x, q)));
@@ -102,7 +108,8 @@ static bool common_shape(Elab *x, const char *name, Span at, const Operand *o, c
   return true;
 }
 
-static bool common_dtype(Elab *x, const char *name, Span at, const Operand *o, uint32_t n, bool force_float, DType *out) {
+static bool common_dtype(Elab *x, const char *name, Span at, const Operand *o, uint32_t n, bool force_float,
+                         DType *out) {
   int found = -1;
   bool real = force_float, weak_only = true;
   for (uint32_t i = 0; i < n; i++) {
@@ -124,7 +131,8 @@ static bool common_dtype(Elab *x, const char *name, Span at, const Operand *o, u
         diag_label(g, o[i].at, STRF, STRA(operand_text(x, o[i])));
       }
       DType a = (DType)val_type(x, o[found].v).dtype, b = (DType)t.dtype;
-      diag_help(g, "convert one of them: %s(..)", dtype_name(dtype_is_float(b) || !dtype_is_float(a) ? b : a));
+      diag_help(g, "convert one of them: %s(..)",
+                dtype_name(dtype_is_float(b) || !dtype_is_float(a) ? b : a));
       return false;
     }
   }
@@ -138,13 +146,15 @@ static bool common_dtype(Elab *x, const char *name, Span at, const Operand *o, u
   return true;
 }
 
-bool operands_meet(Elab *x, const char *name, Span at, Operand *o, uint32_t n, uint32_t first, bool force_float, NodeId *out, Value *shape) {
+bool operands_meet(Elab *x, const char *name, Span at, Operand *o, uint32_t n, uint32_t first,
+                   bool force_float, NodeId *out, Value *shape) {
   DType dt;
   Type t[4];
   uint8_t ones[4];
   for (uint32_t i = 0; i < n; i++) {
     if (!val_ok(o[i].v)) return false;
-    if (o[i].v.kind == VAL_LIST) return wrong_kind(x, o[i].at, o[i].v, "a tensor; give the list a type in a 'let'"), false;
+    if (o[i].v.kind == VAL_LIST)
+      return wrong_kind(x, o[i].at, o[i].v, "a tensor; give the list a type in a 'let'"), false;
   }
   if (!common_dtype(x, name, at, o + first, n - first, force_float, &dt)) return false;
   bool weak = true;
@@ -187,10 +197,19 @@ static Value scalar_op(Elab *x, Op op, const char *name, Span at, Operand *o, ui
   if (!operands_meet(x, name, at, o, n, first, need_float && !any_tensor, in, &shape)) return val_poison();
   DType dt = (DType)node_type(x, in[first]).dtype;
   char c = sig[first];
-  bool fits = c == 'F' ? dtype_is_float(dt) : c == 'I' ? dtype_is_int(dt) : c == 'b' ? dt == DT_BOOL : c == 'T' ? dt != DT_BOOL : true;
+  bool fits = c == 'F'   ? dtype_is_float(dt)
+              : c == 'I' ? dtype_is_int(dt)
+              : c == 'b' ? dt == DT_BOOL
+              : c == 'T' ? dt != DT_BOOL
+                         : true;
   if (!fits) {
     Diag *g = TELL(x, bad_operand, at, name,
-                   str_fmt(x->a, "it needs %s, and this is %s", c == 'F' ? "real numbers" : c == 'I' ? "integers" : c == 'b' ? "bool" : "numbers", dtype_name(dt)));
+                   str_fmt(x->a, "it needs %s, and this is %s",
+                           c == 'F'   ? "real numbers"
+                           : c == 'I' ? "integers"
+                           : c == 'b' ? "bool"
+                                      : "numbers",
+                           dtype_name(dt)));
     if (c == 'F' && op == OP_DIV && dtype_is_int(dt))
       diag_help(g, "div(a, b) divides integers and rounds down; f32(a) / f32(b) divides as real numbers");
     else if (c == 'F')
@@ -200,7 +219,8 @@ static Value scalar_op(Elab *x, Op op, const char *name, Span at, Operand *o, ui
   NodeId r = emit(x, at, name, op, in, n, NULL, NULL);
   if (!node_ok(r)) return val_poison();
   shape.node = r;
-  shape.weak = shape.weak && (op == OP_ADD || op == OP_SUB || op == OP_MUL || op == OP_NEG || op == OP_MAXIMUM || op == OP_MINIMUM || op == OP_IDIV || op == OP_MOD);
+  shape.weak = shape.weak && (op == OP_ADD || op == OP_SUB || op == OP_MUL || op == OP_NEG ||
+                              op == OP_MAXIMUM || op == OP_MINIMUM || op == OP_IDIV || op == OP_MOD);
   return shape;
 }
 
@@ -208,7 +228,9 @@ Value arith(Elab *x, Op op, const char *name, Span at, Operand a, Operand b) {
   Operand o[2] = {a, b};
   return scalar_op(x, op, name, at, o, 2, 0);
 }
-Value arith1(Elab *x, Op op, const char *name, Span at, Operand a) { return scalar_op(x, op, name, at, &a, 1, 0); }
+Value arith1(Elab *x, Op op, const char *name, Span at, Operand a) {
+  return scalar_op(x, op, name, at, &a, 1, 0);
+}
 Value arith3(Elab *x, Op op, const char *name, Span at, Operand a, Operand b, Operand c) {
   Operand o[3] = {a, b, c};
   return scalar_op(x, op, name, at, o, 3, op == OP_WHERE ? 1 : 0);
@@ -260,7 +282,8 @@ static Op binary_op(AstBinary op, bool *swap) {
 
 Value binary_value(Elab *x, AstBinary op, Span at, Operand a, Operand b) {
   if (!val_ok(a.v) || !val_ok(b.v)) return val_poison();
-  if (a.v.kind == VAL_INSTANCE || a.v.kind == VAL_TREE || b.v.kind == VAL_INSTANCE || b.v.kind == VAL_TREE) return tree_binary(x, op, at, a, b);
+  if (a.v.kind == VAL_INSTANCE || a.v.kind == VAL_TREE || b.v.kind == VAL_INSTANCE || b.v.kind == VAL_TREE)
+    return tree_binary(x, op, at, a, b);
   if (is_static(a.v) && is_static(b.v)) return static_binary(x, op, a.v, b.v, at);
   if (op == BINARY_MATMUL) return matmul(x, at, a, b);
   if (op == BINARY_POW) return power(x, at, a, b);
@@ -279,8 +302,8 @@ static Value matmul_mismatch(Elab *x, Span at, Operand a, Operand b, DimId p, Di
   return val_poison();
 }
 
-/* a @ b contracts a's last axis with b's second-last, or only, one. The op wants [B.., M, K] with [B.., K, N] and equal
- * batch axes; leading axes of `a` over a plain matrix are rows, so they are folded into M. */
+/* a @ b contracts a's last axis with b's second-last, or only, one. The op wants [B.., M, K] with [B.., K, N]
+ * and equal batch axes; leading axes of `a` over a plain matrix are rows, so they are folded into M. */
 Value matmul(Elab *x, Span at, Operand a, Operand b) {
   for (int i = 0; i < 2; i++) {
     Operand o = i ? b : a;

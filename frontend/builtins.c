@@ -55,7 +55,8 @@ bool builtin_args(Elab *x, const Builtin *b, ArgVec *args, Span at, Operand *out
     if (a->name.i) {
       for (k = 0; k < n && !str_eq(p[k].name, sym_str(x, a->name)); k++) {}
       if (k == n) {
-        Diag *g = TELL(x, arguments, a->name_at, name, str_fmt(x->a, "it has no parameter '" STRF "'", STRA(sym_str(x, a->name))));
+        Diag *g = TELL(x, arguments, a->name_at, name,
+                       str_fmt(x->a, "it has no parameter '" STRF "'", STRA(sym_str(x, a->name))));
         Str names[MAX_BUILTIN_ARGS];
         for (uint32_t j = 0; j < n; j++) names[j] = p[j].name;
         Str near = diag_nearest(sym_str(x, a->name), names, n);
@@ -68,8 +69,11 @@ bool builtin_args(Elab *x, const Builtin *b, ArgVec *args, Span at, Operand *out
     } else if (k < n && !p[k].by_name)
       next++;
     else {
-      Diag *g = TELL(x, arguments, a->at, name, k < n ? str_fmt(x->a, "'" STRF "' is given by name", STRA(p[k].name)) : str_fmt(x->a, "it takes %u argument%s", n, n == 1 ? "" : "s"));
-      if (b->call == bi_reduce && (b->op == OP_MAX || b->op == OP_MIN)) diag_help(g, "of two values write %s(a, b)", b->op == OP_MAX ? "maximum" : "minimum");
+      Diag *g = TELL(x, arguments, a->at, name,
+                     k < n ? str_fmt(x->a, "'" STRF "' is given by name", STRA(p[k].name))
+                           : str_fmt(x->a, "it takes %u argument%s", n, n == 1 ? "" : "s"));
+      if (b->call == bi_reduce && (b->op == OP_MAX || b->op == OP_MIN))
+        diag_help(g, "of two values write %s(a, b)", b->op == OP_MAX ? "maximum" : "minimum");
       return false;
     }
     if (arg_given(out[k])) {
@@ -90,7 +94,8 @@ bool axis_of(Elab *x, Operand o, uint32_t rank, int *axis) {
   int64_t i;
   if (!val_static_int(x, o.v, o.at, "an axis", &i)) return false;
   if (i < -(int64_t)rank || i >= (int64_t)rank) {
-    TELL(x, index_range, o.at, str_fmt(x->a, "%lld", (long long)i), str_fmt(x->a, "a tensor with %u axes", rank));
+    TELL(x, index_range, o.at, str_fmt(x->a, "%lld", (long long)i),
+         str_fmt(x->a, "a tensor with %u axes", rank));
     return false;
   }
   *axis = (int)(i < 0 ? i + rank : i);
@@ -145,7 +150,8 @@ Value bi_unary(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   if (!builtin_args(x, b, args, at, o)) return val_poison();
   Value v = o[0].v;
   if ((v.kind == VAL_INT || v.kind == VAL_REAL) && static_unary(b->op, static_real(v), &r)) {
-    bool whole = v.kind == VAL_INT && (b->op == OP_ABS || b->op == OP_SQUARE || b->op == OP_SIGN) && fabs(r) < 9e15;
+    bool whole =
+        v.kind == VAL_INT && (b->op == OP_ABS || b->op == OP_SQUARE || b->op == OP_SIGN) && fabs(r) < 9e15;
     return whole ? val_int((int64_t)r) : val_real(r);
   }
   return arith1(x, b->op, b->name, at, o[0]);
@@ -177,10 +183,12 @@ Value bi_div(Elab *x, const Builtin *b, ArgVec *args, Span at) {
     }
     if (p.kind == VAL_DIM && q.i > 0) {
       DimId d = dim_floordiv(x->dims, p.dim, q.i);
-      return val_dim(x, b->op == OP_MOD ? dim_sub(x->dims, p.dim, dim_mul(x->dims, d, dim_const(x->dims, q.i))) : d);
+      return val_dim(
+          x, b->op == OP_MOD ? dim_sub(x->dims, p.dim, dim_mul(x->dims, d, dim_const(x->dims, q.i))) : d);
     }
   }
-  if (numeric(p) && numeric(q) && b->op == OP_MOD && static_real(q) != 0) return val_real(static_real(p) - static_real(q) * floor(static_real(p) / static_real(q)));
+  if (numeric(p) && numeric(q) && b->op == OP_MOD && static_real(q) != 0)
+    return val_real(static_real(p) - static_real(q) * floor(static_real(p) / static_real(q)));
   return arith(x, b->op, b->name, at, o[0], o[1]);
 }
 
@@ -200,7 +208,8 @@ Value bi_where(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   Operand o[MAX_BUILTIN_ARGS];
   if (!builtin_args(x, b, args, at, o)) return val_poison();
   if (!val_tensor(o[0].v) && o[0].v.kind != VAL_BOOL) return wrong_kind(x, o[0].at, o[0].v, "a condition");
-  if (val_tensor(o[0].v) && val_type(x, o[0].v).dtype != DT_BOOL) return wrong_kind(x, o[0].at, o[0].v, "a condition (bool)");
+  if (val_tensor(o[0].v) && val_type(x, o[0].v).dtype != DT_BOOL)
+    return wrong_kind(x, o[0].at, o[0].v, "a condition (bool)");
   return arith3(x, b->op, b->name, at, o[0], o[1], o[2]);
 }
 
@@ -209,7 +218,9 @@ Value bi_stop(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   if (!builtin_args(x, b, args, at, o)) return val_poison();
   if (!val_tensor(o[0].v)) return val_number(o[0].v) ? o[0].v : wrong_kind(x, o[0].at, o[0].v, "a tensor");
   NodeId n = val_to_node(x, o[0].v, at, -1);
-  return (Value){.kind = VAL_TENSOR, .node = emit(x, at, b->name, b->op, &n, 1, NULL, NULL), .ones = o[0].v.kind == VAL_TENSOR ? o[0].v.ones : 0};
+  return (Value){.kind = VAL_TENSOR,
+                 .node = emit(x, at, b->name, b->op, &n, 1, NULL, NULL),
+                 .ones = o[0].v.kind == VAL_TENSOR ? o[0].v.ones : 0};
 }
 
 /* ---- reductions ---- */
@@ -232,7 +243,9 @@ static Value reduced(Elab *x, NodeId n, uint32_t mask, bool keep, Span at) {
 static bool fits(Elab *x, const Builtin *b, NodeId n, Span at, bool real) {
   DType t = (DType)node_type(x, n).dtype;
   if (real ? dtype_is_float(t) : t != DT_BOOL) return true;
-  Diag *g = TELL(x, bad_operand, at, b->name, str_fmt(x->a, "it needs %s, and this is %s", real ? "real numbers" : "numbers", dtype_name(t)));
+  Diag *g =
+      TELL(x, bad_operand, at, b->name,
+           str_fmt(x->a, "it needs %s, and this is %s", real ? "real numbers" : "numbers", dtype_name(t)));
   diag_help(g, "convert it: f32(..)");
   return false;
 }
@@ -242,7 +255,9 @@ Value bi_reduce(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   NodeId n;
   uint32_t mask;
   bool keep;
-  if (!builtin_args(x, b, args, at, o) || !reduction(x, o, &n, &mask, &keep) || !fits(x, b, n, at, b->op == OP_MEAN)) return val_poison();
+  if (!builtin_args(x, b, args, at, o) || !reduction(x, o, &n, &mask, &keep) ||
+      !fits(x, b, n, at, b->op == OP_MEAN))
+    return val_poison();
   Builder bu = builder_at(x, at);
   return reduced(x, mask ? build_reduce(&bu, b->op, n, mask) : n, mask, keep, at);
 }
@@ -265,12 +280,14 @@ Value bi_variance(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   NodeId n;
   uint32_t mask;
   bool keep;
-  if (!builtin_args(x, b, args, at, o) || !reduction(x, o, &n, &mask, &keep) || !fits(x, b, n, at, true)) return val_poison();
+  if (!builtin_args(x, b, args, at, o) || !reduction(x, o, &n, &mask, &keep) || !fits(x, b, n, at, true))
+    return val_poison();
   if (!mask) return val_node(val_coerce(x, val_int(0), node_type(x, n), at, "this"));
   Builder bu = builder_at(x, at);
   NodeId mean = build_reduce(&bu, OP_MEAN, n, mask);
   NodeId d = build_scalar(&bu, OP_SUB, n, build_broadcast(&bu, mean, node_type(x, n)), NO_NODE);
-  return reduced(x, build_reduce(&bu, OP_MEAN, build_scalar(&bu, OP_SQUARE, d, NO_NODE, NO_NODE), mask), mask, keep, at);
+  return reduced(x, build_reduce(&bu, OP_MEAN, build_scalar(&bu, OP_SQUARE, d, NO_NODE, NO_NODE), mask), mask,
+                 keep, at);
 }
 
 /* sqrt(s) with both value and derivative 0 where s is 0: the root is taken of 1 there, and not chosen. */
@@ -279,7 +296,8 @@ Value bi_norm(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   NodeId n;
   uint32_t mask;
   bool keep;
-  if (!builtin_args(x, b, args, at, o) || !reduction(x, o, &n, &mask, &keep) || !fits(x, b, n, at, true)) return val_poison();
+  if (!builtin_args(x, b, args, at, o) || !reduction(x, o, &n, &mask, &keep) || !fits(x, b, n, at, true))
+    return val_poison();
   Builder bu = builder_at(x, at);
   NodeId s = build_scalar(&bu, OP_SQUARE, n, NO_NODE, NO_NODE);
   if (mask) s = build_reduce(&bu, OP_SUM, s, mask);
@@ -295,7 +313,9 @@ Value bi_arg(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   bool keep = false;
   if (!builtin_args(x, b, args, at, o)) return val_poison();
   NodeId n = val_to_node(x, o[0].v, o[0].at, -1);
-  if (!node_ok(n) || !axis_of(x, o[1], node_type(x, n).rank, &axis) || (arg_given(o[2]) && !val_static_bool(x, o[2].v, o[2].at, "'keep'", &keep))) return val_poison();
+  if (!node_ok(n) || !axis_of(x, o[1], node_type(x, n).rank, &axis) ||
+      (arg_given(o[2]) && !val_static_bool(x, o[2].v, o[2].at, "'keep'", &keep)))
+    return val_poison();
   int64_t attr = axis;
   Type in = node_type(x, n);
   NodeId r = emit(x, at, b->name, b->op, &n, 1, &attr, NULL);
@@ -318,7 +338,8 @@ Value bi_row(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   if (!node_ok(n)) return val_poison();
   int rank = node_type(x, n).rank, axis = rank - 1;
   if (rank == 0) return wrong_kind(x, o[0].at, o[0].v, "a tensor with axes");
-  if (!fits(x, b, n, o[0].at, true) || (arg_given(o[1]) && !axis_of(x, o[1], (uint32_t)rank, &axis))) return val_poison();
+  if (!fits(x, b, n, o[0].at, true) || (arg_given(o[1]) && !axis_of(x, o[1], (uint32_t)rank, &axis)))
+    return val_poison();
   if (arg_given(o[2]) && !val_static_bool(x, o[2].v, o[2].at, "'keep'", &keep)) return val_poison();
   int64_t attr = axis;
   NodeId r = emit(x, at, b->name, b->op, &n, 1, &attr, NULL);
@@ -335,8 +356,10 @@ Value bi_cross_entropy(Elab *x, const Builtin *b, ArgVec *args, Span at) {
 Value bi_grad(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   Operand o[MAX_BUILTIN_ARGS];
   if (!builtin_args(x, b, args, at, o)) return val_poison();
-  if (o[1].v.kind == VAL_INSTANCE || o[1].v.kind == VAL_TREE) return not_built(x, o[1].at, "the gradient by a whole instance");
-  if (!val_tensor(o[1].v)) return wrong_kind(x, o[1].at, o[1].v, "the name of a real tensor to differentiate by");
+  if (o[1].v.kind == VAL_INSTANCE || o[1].v.kind == VAL_TREE)
+    return not_built(x, o[1].at, "the gradient by a whole instance");
+  if (!val_tensor(o[1].v))
+    return wrong_kind(x, o[1].at, o[1].v, "the name of a real tensor to differentiate by");
   NodeId in[2] = {val_to_node(x, o[0].v, o[0].at, DT_F32), val_to_node(x, o[1].v, o[1].at, -1)};
   return val_node(emit(x, at, b->name, b->op, in, 2, NULL, NULL));
 }

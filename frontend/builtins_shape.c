@@ -5,11 +5,13 @@
 bool dims_of(Elab *x, Operand o, DimId *dim, uint8_t *rank, int *hole) {
   *hole = -1;
   if (o.v.kind != VAL_LIST) return wrong_kind(x, o.at, o.v, "a list of dims"), false;
-  if (o.v.list.n > MAX_RANK || o.v.list.n > x->limits->rank) return limit_passed(x, o.at, "the tensor's axes", "rank", x->limits->rank), false;
+  if (o.v.list.n > MAX_RANK || o.v.list.n > x->limits->rank)
+    return limit_passed(x, o.at, "the tensor's axes", "rank", x->limits->rank), false;
   *rank = (uint8_t)o.v.list.n;
   for (uint8_t i = 0; i < *rank; i++) {
     if (o.v.list.at[i].kind == VAL_KIND_COUNT) {
-      if (*hole >= 0) return TELL(x, bad_operand, o.at, "shape", STR("only one dim can be left to be inferred")), false;
+      if (*hole >= 0)
+        return TELL(x, bad_operand, o.at, "shape", STR("only one dim can be left to be inferred")), false;
       *hole = i;
       dim[i] = dim_const(x->dims, 1);
     } else if (!val_static_dim(x, o.v.list.at[i], o.at, "a dim", &dim[i]))
@@ -38,7 +40,9 @@ Value bi_reshape(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   if (!all.i || !now.i) return val_poison();
   bool good = hole < 0 ? dim_eq(all, now) : dim_div_exact(x->dims, all, now, &to.dim[hole]);
   if (!good) {
-    TELL(x, bad_operand, at, b->name, str_fmt(x->a, STRF " has " STRF " elements, and the new shape has %s" STRF, STRA(type_text(x, from)), STRA(dim_text(x, all)), hole < 0 ? "" : "a multiple of ", STRA(dim_text(x, now))));
+    TELL(x, bad_operand, at, b->name,
+         str_fmt(x->a, STRF " has " STRF " elements, and the new shape has %s" STRF, STRA(type_text(x, from)),
+                 STRA(dim_text(x, all)), hole < 0 ? "" : "a multiple of ", STRA(dim_text(x, now))));
     return val_poison();
   }
   Builder bu = builder_at(x, at);
@@ -69,7 +73,8 @@ Value bi_permute(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   if (!node_ok(n)) return val_poison();
   uint32_t rank = node_type(x, n).rank, seen = 0;
   uint8_t perm[MAX_RANK];
-  if (o[1].v.kind != VAL_LIST || o[1].v.list.n != rank) return wrong_kind(x, o[1].at, o[1].v, "a list with each axis once");
+  if (o[1].v.kind != VAL_LIST || o[1].v.list.n != rank)
+    return wrong_kind(x, o[1].at, o[1].v, "a list with each axis once");
   for (uint32_t i = 0; i < rank; i++) {
     int axis;
     if (!axis_of(x, (Operand){o[1].v.list.at[i], o[1].at}, rank, &axis)) return val_poison();
@@ -93,7 +98,8 @@ Value bi_broadcast_to(Elab *x, const Builtin *b, ArgVec *args, Span at) {
 }
 
 static bool tensors_of(Elab *x, Operand o, NodeId **out, uint32_t *n) {
-  if ((o.v.kind != VAL_LIST && o.v.kind != VAL_TUPLE) || !o.v.list.n) return wrong_kind(x, o.at, o.v, "a list of tensors"), false;
+  if ((o.v.kind != VAL_LIST && o.v.kind != VAL_TUPLE) || !o.v.list.n)
+    return wrong_kind(x, o.at, o.v, "a list of tensors"), false;
   *n = o.v.list.n;
   *out = ARENA_ARRAY(x->a, NodeId, *n);
   for (uint32_t i = 0; i < *n; i++) {
@@ -121,12 +127,14 @@ Value bi_stack(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   int axis = 0;
   if (!builtin_args(x, b, args, at, o) || !tensors_of(x, o[0], &in, &n)) return val_poison();
   uint32_t rank = node_type(x, in[0]).rank;
-  if (rank + 1 > MAX_RANK || rank + 1 > x->limits->rank) return limit_passed(x, at, "the tensor's axes", "rank", x->limits->rank);
+  if (rank + 1 > MAX_RANK || rank + 1 > x->limits->rank)
+    return limit_passed(x, at, "the tensor's axes", "rank", x->limits->rank);
   if (arg_given(o[1]) && !axis_of(x, o[1], rank + 1, &axis)) return val_poison();
   Builder bu = builder_at(x, at);
   for (uint32_t i = 0; i < n; i++) {
     Type t = node_type(x, in[i]), to = {.dtype = t.dtype, .rank = (uint8_t)(t.rank + 1)};
-    if (t.rank != rank) return TELL(x, bad_operand, at, b->name, STR("the tensors have different ranks")), val_poison();
+    if (t.rank != rank)
+      return TELL(x, bad_operand, at, b->name, STR("the tensors have different ranks")), val_poison();
     for (int k = 0, from = 0; k < to.rank; k++) to.dim[k] = k == axis ? dim_const(x->dims, 1) : t.dim[from++];
     in[i] = build_reshape(&bu, in[i], to);
   }
@@ -148,8 +156,11 @@ Value bi_split(Elab *x, const Builtin *b, ArgVec *args, Span at) {
     parts = o[1].v.list.n;
   else if (!val_static_int(x, o[1].v, o[1].at, "the number of parts", &parts))
     return val_poison();
-  if (parts < 1 || parts > 4096 || (!list && !dim_div_exact(x->dims, extent, dim_const(x->dims, parts), &each))) {
-    TELL(x, bad_operand, at, b->name, str_fmt(x->a, "an axis of extent " STRF " has no %lld equal parts", STRA(dim_text(x, extent)), (long long)parts));
+  if (parts < 1 || parts > 4096 ||
+      (!list && !dim_div_exact(x->dims, extent, dim_const(x->dims, parts), &each))) {
+    TELL(x, bad_operand, at, b->name,
+         str_fmt(x->a, "an axis of extent " STRF " has no %lld equal parts", STRA(dim_text(x, extent)),
+                 (long long)parts));
     return val_poison();
   }
   Value *out = ARENA_ARRAY(x->a, Value, parts);
@@ -159,7 +170,9 @@ Value bi_split(Elab *x, const Builtin *b, ArgVec *args, Span at) {
     start = dim_add(x->dims, start, each);
   }
   if (!dim_eq(start, extent)) {
-    TELL(x, bad_operand, at, b->name, str_fmt(x->a, "the parts add up to " STRF ", and the axis has " STRF, STRA(dim_text(x, start)), STRA(dim_text(x, extent))));
+    TELL(x, bad_operand, at, b->name,
+         str_fmt(x->a, "the parts add up to " STRF ", and the axis has " STRF, STRA(dim_text(x, start)),
+                 STRA(dim_text(x, extent))));
     return val_poison();
   }
   return val_list(x, VAL_LIST, out, (uint32_t)parts);
@@ -170,7 +183,9 @@ Value bi_pad(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   DimId lo, hi;
   if (!builtin_args(x, b, args, at, o)) return val_poison();
   NodeId n = tensor_arg(x, o[0]);
-  if (!node_ok(n) || !val_static_dim(x, o[1].v, o[1].at, "padding", &lo) || !val_static_dim(x, o[2].v, o[2].at, "padding", &hi)) return val_poison();
+  if (!node_ok(n) || !val_static_dim(x, o[1].v, o[1].at, "padding", &lo) ||
+      !val_static_dim(x, o[2].v, o[2].at, "padding", &hi))
+    return val_poison();
   int axis = node_type(x, n).rank - 1;
   if (arg_given(o[3]) && !axis_of(x, o[3], node_type(x, n).rank, &axis)) return val_poison();
   int64_t attr[4] = {axis, lo.i, hi.i, 1};
@@ -190,7 +205,8 @@ Value bi_flip(Elab *x, const Builtin *b, ArgVec *args, Span at) {
 Value bi_range(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   Operand o[MAX_BUILTIN_ARGS];
   DimId lo = dim_const(x->dims, 0), hi;
-  if (!builtin_args(x, b, args, at, o) || !val_static_dim(x, o[0].v, o[0].at, "a range", &hi)) return val_poison();
+  if (!builtin_args(x, b, args, at, o) || !val_static_dim(x, o[0].v, o[0].at, "a range", &hi))
+    return val_poison();
   if (arg_given(o[1])) {
     lo = hi;
     if (!val_static_dim(x, o[1].v, o[1].at, "a range", &hi)) return val_poison();
@@ -199,7 +215,9 @@ Value bi_range(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   if (!type_small(x, at, &t)) return val_poison();
   Builder bu = builder_at(x, at);
   NodeId n = build_iota(&bu, t, 0);
-  return arg_given(o[1]) ? arith(x, OP_ADD, b->name, at, (Operand){val_node(n), at}, (Operand){o[0].v, o[0].at}) : val_node(n);
+  return arg_given(o[1])
+             ? arith(x, OP_ADD, b->name, at, (Operand){val_node(n), at}, (Operand){o[0].v, o[0].at})
+             : val_node(n);
 }
 
 Value bi_one_hot(Elab *x, const Builtin *b, ArgVec *args, Span at) {
@@ -210,7 +228,8 @@ Value bi_one_hot(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   if (!node_ok(i) || !val_static_dim(x, o[1].v, o[1].at, "the number of classes", &n)) return val_poison();
   Type t = node_type(x, i);
   if (!dtype_is_int((DType)t.dtype)) return wrong_kind(x, o[0].at, o[0].v, "integers");
-  if (t.rank + 1 > MAX_RANK || t.rank + 1 > x->limits->rank) return limit_passed(x, at, "the tensor's axes", "rank", x->limits->rank);
+  if (t.rank + 1 > MAX_RANK || t.rank + 1 > x->limits->rank)
+    return limit_passed(x, at, "the tensor's axes", "rank", x->limits->rank);
   Type wide = t;
   wide.rank++;
   wide.dim[t.rank] = dim_const(x->dims, 1);
@@ -228,7 +247,9 @@ Value bi_one_hot(Elab *x, const Builtin *b, ArgVec *args, Span at) {
 static bool pair(Elab *x, Operand o, const char *what, int64_t dflt, int64_t *p, int64_t *q) {
   *p = *q = dflt;
   if (!arg_given(o)) return true;
-  if (o.v.kind == VAL_LIST && o.v.list.n == 2) return val_static_int(x, o.v.list.at[0], o.at, what, p) && val_static_int(x, o.v.list.at[1], o.at, what, q);
+  if (o.v.kind == VAL_LIST && o.v.list.n == 2)
+    return val_static_int(x, o.v.list.at[0], o.at, what, p) &&
+           val_static_int(x, o.v.list.at[1], o.at, what, q);
   if (!val_static_int(x, o.v, o.at, what, p)) return false;
   *q = *p;
   return true;
@@ -240,8 +261,11 @@ Value bi_conv2d(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   if (!builtin_args(x, b, args, at, o)) return val_poison();
   NodeId in[2] = {tensor_arg(x, o[0]), tensor_arg(x, o[1])};
   a[6] = 1;
-  if (!pair(x, o[2], "the stride", 1, &a[0], &a[1]) || !pair(x, o[3], "the padding", 0, &a[2], &a[3]) || !pair(x, o[4], "the dilation", 1, &a[4], &a[5])) return val_poison();
-  if (arg_given(o[5]) && !val_static_int(x, o[5].v, o[5].at, "the number of groups", &a[6])) return val_poison();
+  if (!pair(x, o[2], "the stride", 1, &a[0], &a[1]) || !pair(x, o[3], "the padding", 0, &a[2], &a[3]) ||
+      !pair(x, o[4], "the dilation", 1, &a[4], &a[5]))
+    return val_poison();
+  if (arg_given(o[5]) && !val_static_int(x, o[5].v, o[5].at, "the number of groups", &a[6]))
+    return val_poison();
   return val_node(emit(x, at, b->name, b->op, in, 2, a, NULL));
 }
 
@@ -250,7 +274,8 @@ Value bi_pool(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   int64_t a[6];
   if (!builtin_args(x, b, args, at, o)) return val_poison();
   NodeId n = tensor_arg(x, o[0]);
-  if (!pair(x, o[1], "the window", 2, &a[0], &a[1]) || !pair(x, o[3], "the padding", 0, &a[4], &a[5])) return val_poison();
+  if (!pair(x, o[1], "the window", 2, &a[0], &a[1]) || !pair(x, o[3], "the padding", 0, &a[4], &a[5]))
+    return val_poison();
   if (!pair(x, o[2], "the stride", a[0], &a[2], &a[3])) return val_poison();
   if (!arg_given(o[2])) a[3] = a[1];
   return val_node(emit(x, at, b->name, b->op, &n, 1, a, NULL));
@@ -261,7 +286,8 @@ Value bi_pool(Elab *x, const Builtin *b, ArgVec *args, Span at) {
 Value bi_size(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   Operand o[MAX_BUILTIN_ARGS];
   if (!builtin_args(x, b, args, at, o)) return val_poison();
-  if (!val_tensor(o[0].v)) return val_number(o[0].v) ? val_int(1) : wrong_kind(x, o[0].at, o[0].v, "a tensor");
+  if (!val_tensor(o[0].v))
+    return val_number(o[0].v) ? val_int(1) : wrong_kind(x, o[0].at, o[0].v, "a tensor");
   Type t = val_type(x, o[0].v);
   return val_dim(x, type_count(x->dims, &t));
 }
@@ -278,7 +304,8 @@ Value bi_shape(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   Operand o[MAX_BUILTIN_ARGS];
   Value dim[MAX_RANK];
   if (!builtin_args(x, b, args, at, o)) return val_poison();
-  if (!val_tensor(o[0].v)) return val_number(o[0].v) ? val_list(x, VAL_LIST, dim, 0) : wrong_kind(x, o[0].at, o[0].v, "a tensor");
+  if (!val_tensor(o[0].v))
+    return val_number(o[0].v) ? val_list(x, VAL_LIST, dim, 0) : wrong_kind(x, o[0].at, o[0].v, "a tensor");
   Type t = val_type(x, o[0].v);
   for (int i = 0; i < t.rank; i++) dim[i] = val_dim(x, t.dim[i]);
   return val_list(x, VAL_LIST, dim, t.rank);
@@ -287,7 +314,8 @@ Value bi_shape(Elab *x, const Builtin *b, ArgVec *args, Span at) {
 Value bi_rank(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   Operand o[MAX_BUILTIN_ARGS];
   if (!builtin_args(x, b, args, at, o)) return val_poison();
-  if (!val_tensor(o[0].v)) return val_number(o[0].v) ? val_int(0) : wrong_kind(x, o[0].at, o[0].v, "a tensor");
+  if (!val_tensor(o[0].v))
+    return val_number(o[0].v) ? val_int(0) : wrong_kind(x, o[0].at, o[0].v, "a tensor");
   return val_int(val_type(x, o[0].v).rank);
 }
 

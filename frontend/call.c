@@ -1,5 +1,5 @@
-/* Calls: arguments by position and keyword, functions, lambdas, host functions, and rules of differentiation written by
- * `backward`. Every call expands the body in place; frames remember where it was written. */
+/* Calls: arguments by position and keyword, functions, lambdas, host functions, and rules of differentiation
+ * written by `backward`. Every call expands the body in place; frames remember where it was written. */
 #include "frontend/elab.h"
 
 void frame_push(Elab *x, Frame *f, Frame *caller) {
@@ -11,7 +11,8 @@ void frame_push(Elab *x, Frame *f, Frame *caller) {
   x->frame = f;
 }
 
-/* Key of the n-th call of `name` under the current frame: names and counts only, so that unrelated edits change nothing. */
+/* Key of the n-th call of `name` under the current frame: names and counts only, so that unrelated edits
+ * change nothing. */
 uint64_t frame_key(Elab *x, Sym name) {
   Frame *f = x->frame;
   uint32_t i = 0;
@@ -41,7 +42,8 @@ bool eval_args(Elab *x, Scope *s, const AstArgVec *args, ArgVec *out) {
 
 static void complain(Elab *x, Span at, Str name, Str what) { TELL(x, arguments, at, name, what); }
 
-bool bind_params(Elab *x, Scope *callee, const AstParamVec *params, uint32_t skip, ArgVec *args, Span at, Str name) {
+bool bind_params(Elab *x, Scope *callee, const AstParamVec *params, uint32_t skip, ArgVec *args, Span at,
+                 Str name) {
   uint32_t n = params->n - skip;
   const AstParam *ps = params->at + skip;
   Arg **given = ARENA_ARRAY(x->a, Arg *, n + 1);
@@ -54,7 +56,8 @@ bool bind_params(Elab *x, Scope *callee, const AstParamVec *params, uint32_t ski
       keyword = true;
       for (k = 0; k < n && !sym_eq(ps[k].name.name, a->name); k++) {}
       if (k == n) {
-        Diag *g = TELL(x, arguments, a->name_at, name, str_fmt(x->a, "it has no parameter '" STRF "'", STRA(sym_str(x, a->name))));
+        Diag *g = TELL(x, arguments, a->name_at, name,
+                       str_fmt(x->a, "it has no parameter '" STRF "'", STRA(sym_str(x, a->name))));
         VEC(Str) names = {0};
         for (uint32_t j = 0; j < n; j++) VEC_PUSH(x->a, &names, sym_str(x, ps[j].name.name));
         Str near = diag_nearest(sym_str(x, a->name), names.at, names.n);
@@ -66,7 +69,9 @@ bool bind_params(Elab *x, Scope *callee, const AstParamVec *params, uint32_t ski
         continue;
       }
     } else if (keyword || k >= n) {
-      complain(x, a->at, name, keyword ? STR("a positional argument behind a named one") : str_fmt(x->a, "it takes %u argument%s", n, n == 1 ? "" : "s"));
+      complain(x, a->at, name,
+               keyword ? STR("a positional argument behind a named one")
+                       : str_fmt(x->a, "it takes %u argument%s", n, n == 1 ? "" : "s"));
       return false;
     } else
       next++;
@@ -142,15 +147,21 @@ static Value call_extern(Elab *x, Closure *c, Scope *callee, Span at) {
     }
   }
   int64_t attr = c->ext;
-  return val_node(emit(x, at, str_copy(x->a, sym_str(x, c->name)).p, OP_EXTERN, in, fn->params.n, &attr, &out));
+  return val_node(
+      emit(x, at, str_copy(x->a, sym_str(x, c->name)).p, OP_EXTERN, in, fn->params.n, &attr, &out));
 }
 
-/* `backward (dy) = dx`: the value is wrapped in a node that carries the rule, written over a stand-in for the cotangent. */
+/* `backward (dy) = dx`: the value is wrapped in a node that carries the rule, written over a stand-in for the
+ * cotangent. */
 static Value with_backward(Elab *x, Closure *c, Scope *callee, Value v, Span at) {
   const AstBackward *r = c->fn->backward;
-  if (v.kind != VAL_TENSOR && v.kind != VAL_LEAF) return val_number(v) || !val_ok(v) ? v : not_built(x, r->word, "'backward' of a function with several results");
+  if (v.kind != VAL_TENSOR && v.kind != VAL_LEAF)
+    return val_number(v) || !val_ok(v)
+               ? v
+               : not_built(x, r->word, "'backward' of a function with several results");
   if (r->params.n != 1) {
-    complain(x, r->word, sym_str(x, c->name), STR("its 'backward' takes one cotangent, as it has one result"));
+    complain(x, r->word, sym_str(x, c->name),
+             STR("its 'backward' takes one cotangent, as it has one result"));
     return val_poison();
   }
   VEC(NodeId) in = {0};
@@ -173,9 +184,11 @@ static Value with_backward(Elab *x, Closure *c, Scope *callee, Value v, Span at)
   else if (r->body)
     exec_block(x, s, r->body, &dx);
   if (!val_ok(dx)) return dx;
-  if (n > 1 && (dx.kind != VAL_TUPLE || dx.list.n != n)) return wrong_kind(x, r->at, dx, "one derivative for each tensor parameter, as a tuple");
+  if (n > 1 && (dx.kind != VAL_TUPLE || dx.list.n != n))
+    return wrong_kind(x, r->at, dx, "one derivative for each tensor parameter, as a tuple");
   for (uint32_t k = 0; k < n; k++) {
-    NodeId d = val_coerce(x, n > 1 ? dx.list.at[k] : dx, node_type(x, in.at[1 + k]), r->value ? r->value->at : r->at, "the derivative");
+    NodeId d = val_coerce(x, n > 1 ? dx.list.at[k] : dx, node_type(x, in.at[1 + k]),
+                          r->value ? r->value->at : r->at, "the derivative");
     if (!node_ok(d)) return val_poison();
     VEC_PUSH(x->a, &in, d);
   }
@@ -198,7 +211,9 @@ static Value run_body(Elab *x, Closure *c, Scope *callee, Span at) {
   else if (fn->value)
     v = eval(x, callee, fn->value);
   else if (fn->body && !exec_block(x, callee, fn->body, &v) && !x->stopped)
-    diag_help(TELL(x, declaration, fn->head, str_fmt(x->a, "the function '" STRF "' returns nothing", STRA(sym_str(x, c->name)))), "end it with 'return e'");
+    diag_help(TELL(x, declaration, fn->head,
+                   str_fmt(x->a, "the function '" STRF "' returns nothing", STRA(sym_str(x, c->name)))),
+              "end it with 'return e'");
   if (!val_ok(v)) return v;
   uint8_t ones = v.kind == VAL_TENSOR ? v.ones : 0;
   if (fn->result && !c->is_extern) {
@@ -231,7 +246,8 @@ static Value call_closure(Elab *x, Closure *c, ArgVec *args, Span at, Sym what) 
   f.fn = c;
   f.key = key;
   if (c->scope->inst && c->scope->inst->frozen) f.training = false;
-  Value v = bind_params(x, callee, &c->fn->params, 0, args, at, sym_str(x, what)) ? run_body(x, c, callee, at) : val_poison();
+  Value v = bind_params(x, callee, &c->fn->params, 0, args, at, sym_str(x, what)) ? run_body(x, c, callee, at)
+                                                                                  : val_poison();
   frame_pop(x);
   x->calls--;
   return v;
@@ -240,7 +256,8 @@ static Value call_closure(Elab *x, Closure *c, ArgVec *args, Span at, Sym what) 
 Value call_instance(Elab *x, Instance *i, ArgVec *args, Span at) {
   Binding *b = scope_find_here(x, i->scope, sym_of(x, "(call)"));
   if (!b) {
-    diag_help(TELL(x, wrong_kind, at, val_text(x, (Value){.kind = VAL_INSTANCE, .inst = i}), "a function"), "the module has no function without a name: fn (x: ..) = ..");
+    diag_help(TELL(x, wrong_kind, at, val_text(x, (Value){.kind = VAL_INSTANCE, .inst = i}), "a function"),
+              "the module has no function without a name: fn (x: ..) = ..");
     return val_poison();
   }
   Value f = binding_value(x, i->scope, b);
@@ -250,12 +267,14 @@ Value call_instance(Elab *x, Instance *i, ArgVec *args, Span at) {
 Value call_value(Elab *x, Value callee, ArgVec *args, Span at, Str name) {
   (void)name;
   switch (callee.kind) {
-  case VAL_FN: return call_closure(x, callee.fn, args, at, callee.fn->name.i ? callee.fn->name : sym_of(x, "fn"));
+  case VAL_FN:
+    return call_closure(x, callee.fn, args, at, callee.fn->name.i ? callee.fn->name : sym_of(x, "fn"));
   case VAL_BUILTIN: return callee.builtin->call(x, callee.builtin, args, at);
   case VAL_INSTANCE: return call_instance(x, callee.inst, args, at);
   case VAL_MODULE: return make_instance(x, callee.unit, args, at);
   case VAL_OPTIMIZER: {
-    diag_help(TELL(x, optimizer, at, STR("an optimizer is used in a train step, not called")), "update .. using " STRF "(..)", STRA(sym_str(x, callee.unit.stmt->unit.name.name)));
+    diag_help(TELL(x, optimizer, at, STR("an optimizer is used in a train step, not called")),
+              "update .. using " STRF "(..)", STRA(sym_str(x, callee.unit.stmt->unit.name.name)));
     return val_poison();
   }
   case VAL_TREE: return not_built(x, at, "calling an instance's values");
@@ -296,7 +315,8 @@ static Value cast(Elab *x, const AstExpr *e, ArgVec *args) {
 
 Value eval_call(Elab *x, Scope *s, const AstExpr *e) {
   ArgVec args = {0};
-  if (e->call.callee->kind == EXPR_DTYPE) return eval_args(x, s, &e->call.args, &args) ? cast(x, e, &args) : val_poison();
+  if (e->call.callee->kind == EXPR_DTYPE)
+    return eval_args(x, s, &e->call.args, &args) ? cast(x, e, &args) : val_poison();
   Value callee = eval(x, s, e->call.callee);
   bool good = eval_args(x, s, &e->call.args, &args);
   if (!val_ok(callee) || !good) return val_poison();
@@ -315,7 +335,11 @@ Value eval_init(Elab *x, Scope *s, const AstExpr *call, Type want, Span at) {
   if (!eval_args(x, s, &call->call.args, &args) || !val_ok(callee)) return val_poison();
   Value dims[MAX_RANK];
   for (int i = 0; i < want.rank; i++) dims[i] = val_dim(x, want.dim[i]);
-  VEC_PUSH(x->a, &args, (Arg){.name = sym_of(x, "shape"), .v = val_list(x, VAL_LIST, dims, want.rank), .at = call->at, .name_at = call->at});
+  VEC_PUSH(x->a, &args,
+           (Arg){.name = sym_of(x, "shape"),
+                 .v = val_list(x, VAL_LIST, dims, want.rank),
+                 .at = call->at,
+                 .name_at = call->at});
   int before = x->frame->want_dtype;
   x->frame->want_dtype = want.dtype;
   Value v = call_value(x, callee, &args, call->at, STR(""));

@@ -7,12 +7,14 @@ static void field(Elab *x, Dataset *d, const AstStmt *t) {
   const AstPath *target = &t->assign.target;
   Str name = path_text(x, target);
   Scope *in;
-  Binding *b = target->parts.n == 1 ? scope_find(x, x->main->scope, target->parts.at[0].name.name, &in) : NULL;
+  Binding *b =
+      target->parts.n == 1 ? scope_find(x, x->main->scope, target->parts.at[0].name.name, &in) : NULL;
   if (!b || !b->decl || b->decl->kind != STMT_INPUT) {
     Diag *g = TELL(x, dataset_field, target->at, str_fmt(x->a, "no input is named '" STRF "'", STRA(name)));
     VEC(Str) names = {0};
     for (uint32_t i = 0; i < x->main->scope->binding.n; i++)
-      if (x->main->scope->binding.at[i]->decl && x->main->scope->binding.at[i]->decl->kind == STMT_INPUT) VEC_PUSH(x->a, &names, sym_str(x, x->main->scope->binding.at[i]->name));
+      if (x->main->scope->binding.at[i]->decl && x->main->scope->binding.at[i]->decl->kind == STMT_INPUT)
+        VEC_PUSH(x->a, &names, sym_str(x, x->main->scope->binding.at[i]->name));
     Str near = diag_nearest(name, names.at, names.n);
     if (near.n) {
       diag_help(g, "did you mean '" STRF "'?", STRA(near));
@@ -21,7 +23,8 @@ static void field(Elab *x, Dataset *d, const AstStmt *t) {
     return;
   }
   const AstExpr *e = t->assign.value;
-  Str reader = e->kind == EXPR_CALL && e->call.callee->kind == EXPR_NAME ? sym_str(x, e->call.callee->name) : STR("");
+  Str reader =
+      e->kind == EXPR_CALL && e->call.callee->kind == EXPR_NAME ? sym_str(x, e->call.callee->name) : STR("");
   Str names[4];
   bool known = false;
   for (int i = 0; i < 4; i++) {
@@ -29,7 +32,8 @@ static void field(Elab *x, Dataset *d, const AstStmt *t) {
     known = known || str_eq(reader, names[i]);
   }
   if (!known) {
-    Diag *g = TELL(x, dataset_field, e->at, STR("a field is read by npy(\"..\"), idx(\"..\"), csv(\"..\") or safetensors(\"..\")"));
+    Diag *g = TELL(x, dataset_field, e->at,
+                   STR("a field is read by npy(\"..\"), idx(\"..\"), csv(\"..\") or safetensors(\"..\")"));
     Str near = diag_nearest(reader, names, 4);
     if (near.n) {
       diag_help(g, "did you mean '" STRF "'?", STRA(near));
@@ -44,7 +48,8 @@ static void field(Elab *x, Dataset *d, const AstStmt *t) {
     bool column = ast_ident_written(a->name) && str_eq(sym_str(x, a->name.name), STR("column"));
     Value v = eval(x, x->main->scope, a->value);
     if ((!path && !column) || (val_ok(v) && v.kind != VAL_STRING)) {
-      TELL(x, dataset_field, a->at, str_fmt(x->a, "'" STRF "' takes a file's name as text, and column = \"..\"", STRA(reader)));
+      TELL(x, dataset_field, a->at,
+           str_fmt(x->a, "'" STRF "' takes a file's name as text, and column = \"..\"", STRA(reader)));
       return;
     }
     if (!val_ok(v)) return;

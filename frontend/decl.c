@@ -4,7 +4,8 @@
 LeafId new_leaf(Elab *x, Leaf leaf, LeafDecl decl) {
   LeafId id;
   if (program_find_leaf(x->p, sym_str(x, leaf.path), &id)) return id;
-  if (leaf.kind == LEAF_PARAM && (int64_t)++x->nparams > x->limits->params) limit_passed(x, leaf.at, "the parameters", "params", x->limits->params);
+  if (leaf.kind == LEAF_PARAM && (int64_t)++x->nparams > x->limits->params)
+    limit_passed(x, leaf.at, "the parameters", "params", x->limits->params);
   id = program_leaf(x->p, leaf);
   decl.node = NO_NODE;
   while (x->leaf.n < id.i) VEC_PUSH(x->a, &x->leaf, (LeafDecl){.node = NO_NODE});
@@ -12,7 +13,8 @@ LeafId new_leaf(Elab *x, Leaf leaf, LeafDecl decl) {
   return id;
 }
 
-/* The step count, the epoch and the seed are leaves of their own; their paths are no names of the language. */
+/* The step count, the epoch and the seed are leaves of their own; their paths are no names of the language.
+ */
 LeafId clock_leaf(Elab *x, LeafKind kind) {
   for (uint32_t i = 0; i < x->p->leaf.n; i++)
     if (x->p->leaf.at[i].kind == kind) return (LeafId){i};
@@ -20,7 +22,8 @@ LeafId clock_leaf(Elab *x, LeafKind kind) {
   LeafId taken;
   Sym path = sym_of(x, name);
   if (program_find_leaf(x->p, str_z(name), &taken)) path = names_add(x->n, str_fmt(x->a, "dgc.%s", name));
-  return new_leaf(x, (Leaf){.kind = kind, .path = path, .type = type_scalar(DT_I32), .of = {UINT32_MAX}}, (LeafDecl){0});
+  return new_leaf(x, (Leaf){.kind = kind, .path = path, .type = type_scalar(DT_I32), .of = {UINT32_MAX}},
+                  (LeafDecl){0});
 }
 
 void leaf_marks(Elab *x, const AstStmt *t, Leaf *leaf) {
@@ -28,7 +31,9 @@ void leaf_marks(Elab *x, const AstStmt *t, Leaf *leaf) {
     const AstMark *m = &t->marks.at[i];
     bool allow = str_eq(sym_str(x, m->verb.name), STR("allow"));
     if (!allow && !str_eq(sym_str(x, m->verb.name), STR("expect"))) {
-      diag_help(TELL(x, declaration, m->verb.at, str_fmt(x->a, "no mark is named '" STRF "'", STRA(sym_str(x, m->verb.name)))), "write allow or expect");
+      diag_help(TELL(x, declaration, m->verb.at,
+                     str_fmt(x->a, "no mark is named '" STRF "'", STRA(sym_str(x, m->verb.name)))),
+                "write allow or expect");
       continue;
     }
     for (uint32_t k = 0; k < m->words.n; k++) {
@@ -42,7 +47,8 @@ void leaf_marks(Elab *x, const AstStmt *t, Leaf *leaf) {
         *(allow ? &leaf->allow : &leaf->expect) |= (uint32_t)1 << g;
       }
       if (found) continue;
-      Diag *g = TELL(x, declaration, m->words.at[k].at, str_fmt(x->a, "no group of warnings is named '" STRF "'", STRA(w)));
+      Diag *g = TELL(x, declaration, m->words.at[k].at,
+                     str_fmt(x->a, "no group of warnings is named '" STRF "'", STRA(w)));
       Str near = diag_nearest(w, names, DGRP_COUNT);
       if (near.n) {
         diag_help(g, "did you mean '" STRF "'?", STRA(near));
@@ -79,7 +85,8 @@ static void input_range(Elab *x, Scope *s, const AstStmt *t, Leaf *leaf) {
     TELL(x, declaration, e->at, STR("a range is 0:10 (integers, the end left out) or [0, 1] (both ends in)"));
     return;
   }
-  if (good && (r.closed ? r.lo > r.hi : r.lo >= r.hi)) TELL(x, declaration, e->at, STR("no value lies in this range"));
+  if (good && (r.closed ? r.lo > r.hi : r.lo >= r.hi))
+    TELL(x, declaration, e->at, STR("no value lies in this range"));
   if (good) leaf->range = r;
 }
 
@@ -94,26 +101,37 @@ Value declare_leaf(Elab *x, Scope *s, const AstStmt *t) {
     return val_poison();
   }
   if (!t->bind.type) {
-    diag_help(TELL(x, declaration, name.at, str_fmt(x->a, "'%s " STRF "' has no type", word, STRA(sym_str(x, name.name)))), "write its type, as in %s " STRF ": f32[3]", word, STRA(sym_str(x, name.name)));
+    diag_help(TELL(x, declaration, name.at,
+                   str_fmt(x->a, "'%s " STRF "' has no type", word, STRA(sym_str(x, name.name)))),
+              "write its type, as in %s " STRF ": f32[3]", word, STRA(sym_str(x, name.name)));
     return val_poison();
   }
-  Leaf leaf = {.kind = kind, .path = names_add(x->n, x->frame->path), .at = name.at, .made_at = s->inst ? s->inst->made : (Span){0}, .of = {UINT32_MAX}};
+  Leaf leaf = {.kind = kind,
+               .path = names_add(x->n, x->frame->path),
+               .at = name.at,
+               .made_at = s->inst ? s->inst->made : (Span){0},
+               .of = {UINT32_MAX}};
   if (!type_of(x, s, t->bind.type, &leaf.type)) return val_poison();
   if (kind == LEAF_PARAM && !dtype_is_float((DType)leaf.type.dtype)) {
-    diag_help(TELL(x, param_type, t->bind.type->at, sym_str(x, name.name), type_text(x, leaf.type)), "declare it 'state' or 'const' if it does not train");
+    diag_help(TELL(x, param_type, t->bind.type->at, sym_str(x, name.name), type_text(x, leaf.type)),
+              "declare it 'state' or 'const' if it does not train");
     return val_poison();
   }
   leaf.frozen = kind == LEAF_PARAM && (t->frozen.file || (s->inst && s->inst->frozen));
   leaf_marks(x, t, &leaf);
   if (kind == LEAF_INPUT) {
     input_range(x, s, t, &leaf);
-    if (t->bind.value || t->bind.init) TELL(x, declaration, t->bind.value ? t->bind.value->at : t->bind.init->at, STR("an input has no value of its own: data or the host gives it"));
+    if (t->bind.value || t->bind.init)
+      TELL(x, declaration, t->bind.value ? t->bind.value->at : t->bind.init->at,
+           STR("an input has no value of its own: data or the host gives it"));
   } else if (!t->bind.value && !t->bind.init) {
-    Diag *g = TELL(x, declaration, name.at, str_fmt(x->a, "'%s " STRF "' has no initial value", word, STRA(sym_str(x, name.name))));
+    Diag *g = TELL(x, declaration, name.at,
+                   str_fmt(x->a, "'%s " STRF "' has no initial value", word, STRA(sym_str(x, name.name))));
     diag_help(g, "write '= 0' or '~ normal(0, 0.1)' behind its type");
   } else if (t->bind.value && t->bind.init)
     TELL(x, declaration, t->bind.init->at, STR("an initial value is given by '=' or by '~'"));
-  return val_leaf(new_leaf(x, leaf, (LeafDecl){.value = t->bind.value, .init = t->bind.init, .scope = s, .name = name.name}));
+  return val_leaf(new_leaf(
+      x, leaf, (LeafDecl){.value = t->bind.value, .init = t->bind.init, .scope = s, .name = name.name}));
 }
 
 /* In the init graph a leaf read is its initial value; ids order the evaluation, `busy` finds a cycle. */
@@ -130,7 +148,8 @@ NodeId leaf_initial(Elab *x, LeafId l) {
   Span at = leaf->at;
   NodeId n = NO_NODE;
   if (d->copied)
-    n = val_coerce(x, d->copy.kind == VAL_LEAF ? val_node(leaf_initial(x, d->copy.leaf)) : d->copy, want, at, "the initial value");
+    n = val_coerce(x, d->copy.kind == VAL_LEAF ? val_node(leaf_initial(x, d->copy.leaf)) : d->copy, want, at,
+                   "the initial value");
   else if (d->value || d->init) {
     Frame f = {0};
     Str path = sym_str(x, leaf->path);

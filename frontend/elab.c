@@ -1,5 +1,6 @@
-/* The order of elaboration: the file's scope, then one graph per entry point. `eval` comes first: it asks for every
- * declaration, so it makes the instances and finds the errors; `init` comes last, when all leaves are known. */
+/* The order of elaboration: the file's scope, then one graph per entry point. `eval` comes first: it asks for
+ * every declaration, so it makes the instances and finds the errors; `init` comes last, when all leaves are
+ * known. */
 #include "frontend/elab.h"
 
 void entry_begin(Elab *x, EntryKind kind, Sym name, uint32_t train, bool training, uint64_t domain) {
@@ -12,7 +13,8 @@ void entry_begin(Elab *x, EntryKind kind, Sym name, uint32_t train, bool trainin
   x->pending.n = 0;
   for (uint32_t i = 0; i < x->leaf_node.n; i++) x->leaf_node.at[i] = NO_NODE;
   x->g = graph_new(x->p->arena, x->p, name);
-  VEC_PUSH(x->p->arena, &x->p->entry, (Entry){.kind = kind, .name = name, .graph = x->g, .train = train, .every = 1});
+  VEC_PUSH(x->p->arena, &x->p->entry,
+           (Entry){.kind = kind, .name = name, .graph = x->g, .train = train, .every = 1});
 }
 
 /* A named result of the file as a root. Losses are scalars; metrics and outputs any tensor. */
@@ -60,7 +62,8 @@ static void check_defines(Elab *x, ElabOptions *o) {
     VEC(Str) names = {0};
     for (uint32_t k = 0; k < x->main->scope->binding.n; k++) {
       Binding *c = x->main->scope->binding.at[k];
-      if (c->is_symbol || (c->decl && c->decl->kind == STMT_CONST)) VEC_PUSH(x->a, &names, sym_str(x, c->name));
+      if (c->is_symbol || (c->decl && c->decl->kind == STMT_CONST))
+        VEC_PUSH(x->a, &names, sym_str(x, c->name));
     }
     Str near = diag_nearest(o->define.at[i].name, names.at, names.n);
     if (near.n) diag_help(g, "did you mean '" STRF "'?", STRA(near));
@@ -100,7 +103,9 @@ static void each_entry(Elab *x) {
   }
   for (uint32_t i = 0; i < x->leaf_node.n; i++)
     if (node_ok(x->leaf_node.at[i]) && x->p->leaf.at[i].kind == LEAF_INPUT)
-      TELL(x, declaration, x->p->leaf.at[i].at, str_fmt(x->a, "an initial value reads the input '" STRF "', which has no value yet", STRA(sym_str(x, x->p->leaf.at[i].path))));
+      TELL(x, declaration, x->p->leaf.at[i].at,
+           str_fmt(x->a, "an initial value reads the input '" STRF "', which has no value yet",
+                   STRA(sym_str(x, x->p->leaf.at[i].path))));
 }
 
 bool frontend_program(uint32_t file, ElabOptions *o, Diags *d, Program *p, AstFile **ast) {
@@ -110,7 +115,14 @@ bool frontend_program(uint32_t file, ElabOptions *o, Diags *d, Program *p, AstFi
   if (!*ast) return false;
   if (!parsed && d->status != ST_OK && d->status != ST_REJECTED) return false;
   Elab *x = ARENA_NEW(p->arena, Elab);
-  *x = (Elab){.a = p->arena, .d = d, .limits = p->limits, .src = p->sources, .n = p->names, .p = p, .dims = p->dims, .opt = o};
+  *x = (Elab){.a = p->arena,
+              .d = d,
+              .limits = p->limits,
+              .src = p->sources,
+              .n = p->names,
+              .p = p,
+              .dims = p->dims,
+              .opt = o};
   Frame top = {.want_dtype = -1};
   x->frame = &top;
   x->epoch = EPOCH_NONE + 1;
@@ -125,7 +137,8 @@ bool frontend_program(uint32_t file, ElabOptions *o, Diags *d, Program *p, AstFi
   file_symbols(x, &(*ast)->stmts);
   scope_declare(x, f->scope, &(*ast)->stmts);
   for (uint32_t i = 0; i < f->scope->binding.n; i++)
-    if (f->scope->binding.at[i]->decl && f->scope->binding.at[i]->decl->kind == STMT_IMPORT) binding_value(x, f->scope, f->scope->binding.at[i]);
+    if (f->scope->binding.at[i]->decl && f->scope->binding.at[i]->decl->kind == STMT_IMPORT)
+      binding_value(x, f->scope, f->scope->binding.at[i]);
   f->loading = false;
   check_defines(x, o);
   each_entry(x);

@@ -1,6 +1,7 @@
-/* The elaborator, inside. An abstract interpreter over the tree: a value is static (numbers, texts, lists, functions,
- * modules, instances) or a node of the graph under construction. File and module level declarations are bindings that are
- * evaluated when first asked for; what holds nodes is evaluated once per entry point (`epoch`), instances and leaves once.
+/* The elaborator, inside. An abstract interpreter over the tree: a value is static (numbers, texts, lists,
+ * functions, modules, instances) or a node of the graph under construction. File and module level
+ * declarations are bindings that are evaluated when first asked for; what holds nodes is evaluated once per
+ * entry point (`epoch`), instances and leaves once.
  *
  * Errors: VAL_POISON and NO_NODE are reported already and spread in silence. */
 #ifndef DG_FRONTEND_ELAB_H
@@ -114,7 +115,15 @@ typedef struct Binding {
 } Binding;
 enum { EPOCH_NONE = 0, EPOCH_ALWAYS = UINT32_MAX };
 
-typedef enum { SCOPE_PRELUDE, SCOPE_FILE, SCOPE_MODULE, SCOPE_FN, SCOPE_BLOCK, SCOPE_TRAIN, SCOPE_OPTIMIZER } ScopeKind;
+typedef enum {
+  SCOPE_PRELUDE,
+  SCOPE_FILE,
+  SCOPE_MODULE,
+  SCOPE_FN,
+  SCOPE_BLOCK,
+  SCOPE_TRAIN,
+  SCOPE_OPTIMIZER
+} ScopeKind;
 struct Scope {
   ScopeKind kind;
   Scope *outer;
@@ -126,8 +135,12 @@ struct Scope {
   bool has_rest;
   uint8_t rest_n;
   DimId rest[MAX_RANK];
-  VEC(struct { Sym name; DType dtype; }) dtype;
-  uint32_t serial; /* FN: of the call */
+  VEC(struct {
+    Sym name;
+    DType dtype;
+  })
+  dtype;
+  uint32_t serial;             /* FN: of the call */
   VEC(const AstStmt *) active; /* FILE, MODULE: its statements, static ifs decided */
 };
 
@@ -145,8 +158,12 @@ typedef struct Frame {
   int want_dtype; /* dtype of the declaration a draw fills, or -1 */
   const Closure *fn;
   const AstStmt *module; /* being made */
-  uint64_t key; /* of the name path, for random numbers */
-  VEC(struct { Sym name; uint32_t n; }) count;
+  uint64_t key;          /* of the name path, for random numbers */
+  VEC(struct {
+    Sym name;
+    uint32_t n;
+  })
+  count;
 } Frame;
 
 typedef struct LeafDecl { /* by LeafId: how the initial value is made */
@@ -191,7 +208,7 @@ struct Elab {
   VEC(Instance *) instance;
   int64_t expanded;
   uint32_t depth, calls, nparams, ncustom;
-  Sym step_name;  /* of the step whose optimizer is expanded */
+  Sym step_name; /* of the step whose optimizer is expanded */
   LeafId opt_param;
   bool stopped; /* a limit was passed: everything is poison from here */
 };
@@ -205,10 +222,12 @@ static inline Value val_node(NodeId n) {
   return node_ok(n) ? (Value){.kind = VAL_TENSOR, .node = n} : (Value){.kind = VAL_POISON};
 }
 static inline Value val_leaf(LeafId l) { return (Value){.kind = VAL_LEAF, .leaf = l}; }
-Value val_dim(Elab *x, DimId d);  /* VAL_INT when constant */
+Value val_dim(Elab *x, DimId d); /* VAL_INT when constant */
 Value val_list(Elab *x, ValueKind kind, const Value *at, uint32_t n);
 static inline bool val_ok(Value v) { return v.kind != VAL_POISON; }
-static inline bool val_number(Value v) { return v.kind == VAL_INT || v.kind == VAL_REAL || v.kind == VAL_DIM; }
+static inline bool val_number(Value v) {
+  return v.kind == VAL_INT || v.kind == VAL_REAL || v.kind == VAL_DIM;
+}
 static inline bool val_tensor(Value v) { return v.kind == VAL_TENSOR || v.kind == VAL_LEAF; }
 Str val_text(Elab *x, Value v); /* "f32[N, 3]", "the number 3", "an instance of 'Mlp'" */
 Str type_text(Elab *x, Type t);
@@ -217,16 +236,19 @@ Type val_type(Elab *x, Value v); /* of a tensor or leaf */
 Type node_type(const Elab *x, NodeId n);
 Str sym_str(const Elab *x, Sym s);
 Sym sym_of(Elab *x, const char *z);
-/* The node of a tensor, leaf, number or bool; numbers take `dtype` (or i32, f32 when it is -1). Reports other kinds. */
+/* The node of a tensor, leaf, number or bool; numbers take `dtype` (or i32, f32 when it is -1). Reports other
+ * kinds. */
 NodeId val_to_node(Elab *x, Value v, Span at, int dtype);
 NodeId leaf_to_node(Elab *x, LeafId l);
-/* Fits v to a declared type: equal types, a number or scalar that fills it, a list of numbers. `what` is for the message. */
+/* Fits v to a declared type: equal types, a number or scalar that fills it, a list of numbers. `what` is for
+ * the message. */
 NodeId val_coerce(Elab *x, Value v, Type want, Span at, const char *what);
 bool val_static_int(Elab *x, Value v, Span at, const char *what, int64_t *out);
 bool val_static_dim(Elab *x, Value v, Span at, const char *what, DimId *out);
 bool val_static_bool(Elab *x, Value v, Span at, const char *what, bool *out);
 
-/* Where to report: the place itself, or the user's call when it lies in the library. told() adds what is behind it. */
+/* Where to report: the place itself, or the user's call when it lies in the library. told() adds what is
+ * behind it. */
 Span told_at(const Elab *x, Span at);
 Diag *told(Elab *x, Diag *g, Span at);
 #define TELL(x, fn, at, ...) told((x), diag_##fn((x)->d, told_at((x), (at)), __VA_ARGS__), (at))
@@ -238,16 +260,19 @@ Value limit_passed(Elab *x, Span at, const char *what, const char *name, int64_t
 SiteId site_here(Elab *x, Span at);
 Builder builder_at(Elab *x, Span at);
 /* Asks the op's own rule first; its refusal is reported in the name of `what`. */
-NodeId emit(Elab *x, Span at, const char *what, Op op, const NodeId *in, uint32_t nin, const int64_t *attr, const Type *given);
+NodeId emit(Elab *x, Span at, const char *what, Op op, const NodeId *in, uint32_t nin, const int64_t *attr,
+            const Type *given);
 bool type_small(Elab *x, Span at, const Type *t); /* rank and bytes within the limits */
 
 /* ---- scope.c ---- */
 Scope *scope_new(Elab *x, ScopeKind kind, Scope *outer);
 Binding *scope_find_here(Elab *x, Scope *s, Sym name);
 Binding *scope_find(Elab *x, Scope *s, Sym name, Scope **in);
-Binding *scope_add(Elab *x, Scope *s, Sym name, Span at);  /* reports a name declared twice */
+Binding *scope_add(Elab *x, Scope *s, Sym name, Span at); /* reports a name declared twice */
 void scope_bind(Elab *x, Scope *s, AstIdent name, Value v);
-void scope_declare(Elab *x, Scope *s, const AstStmtVec *stmts); /* declarations of file or module level; static ifs are decided */
+void scope_declare(
+    Elab *x, Scope *s,
+    const AstStmtVec *stmts); /* declarations of file or module level; static ifs are decided */
 void scope_force(Elab *x, Scope *s, bool leaves_only);
 Value binding_value(Elab *x, Scope *s, Binding *b);
 Value name_value(Elab *x, Scope *s, Sym name, Span at);
@@ -255,7 +280,8 @@ Value unknown_name(Elab *x, Scope *s, Sym name, Span at);
 Str nearest_name(Elab *x, Scope *s, Sym name);
 
 /* ---- static.c ---- */
-Value static_binary(Elab *x, AstBinary op, Value a, Value b, Span at); /* both static; VAL_KIND_COUNT kind: undecided */
+Value static_binary(Elab *x, AstBinary op, Value a, Value b,
+                    Span at); /* both static; VAL_KIND_COUNT kind: undecided */
 Value static_number(Elab *x, const AstNumber *n, Span at);
 double static_real(Value v);
 Value define_value(Elab *x, Str text, Span at);
@@ -266,7 +292,8 @@ bool dim_of(Elab *x, Scope *s, const AstExpr *e, DimId *out);
 bool type_of(Elab *x, Scope *s, const AstType *t, Type *out); /* a tensor type, all dims known */
 bool dtype_of_word(Elab *x, AstDtype w, Span at, DType *out);
 bool type_is_static(Elab *x, Scope *s, const AstType *t);
-/* First pass over the arguments: binds lone symbols, `..` and dtype variables; second: checks and converts. */
+/* First pass over the arguments: binds lone symbols, `..` and dtype variables; second: checks and converts.
+ */
 void unify_learn(Elab *x, Scope *s, const AstType *t, Value v);
 Value unify_check(Elab *x, Scope *s, const AstType *t, Value v, Span at, const char *what);
 bool dim_is_free_symbol(Elab *x, Scope *s, const AstExpr *e);
@@ -274,8 +301,9 @@ void file_symbols(Elab *x, const AstStmtVec *stmts);
 
 /* ---- expr.c, stmt.c ---- */
 Value eval(Elab *x, Scope *s, const AstExpr *e);
-bool walk_sources(Elab *x, Scope *s, const AstFor *w, Value *lists, uint32_t *turns); /* lists: w->sources.n of them */
-bool exec_block(Elab *x, Scope *s, const AstBlock *b, Value *ret);                   /* true: returned */
+bool walk_sources(Elab *x, Scope *s, const AstFor *w, Value *lists,
+                  uint32_t *turns);                                /* lists: w->sources.n of them */
+bool exec_block(Elab *x, Scope *s, const AstBlock *b, Value *ret); /* true: returned */
 void exec_let(Elab *x, Scope *s, const AstStmt *t);
 Value eval_init(Elab *x, Scope *s, const AstExpr *call, Type want, Span at); /* `~ f(args)` */
 void assign_state(Elab *x, Scope *s, const AstStmt *t);
@@ -286,9 +314,10 @@ typedef struct Operand {
   Value v;
   Span at;
 } Operand;
-/* Brings operands to one dtype and shape. `same`: how many of them, from the last, share the dtype (where: 2 of 3).
- * force_float: integers become f32. */
-bool operands_meet(Elab *x, const char *name, Span at, Operand *o, uint32_t n, uint32_t first, bool force_float, NodeId *out, Value *shape);
+/* Brings operands to one dtype and shape. `same`: how many of them, from the last, share the dtype (where: 2
+ * of 3). force_float: integers become f32. */
+bool operands_meet(Elab *x, const char *name, Span at, Operand *o, uint32_t n, uint32_t first,
+                   bool force_float, NodeId *out, Value *shape);
 Value arith(Elab *x, Op op, const char *name, Span at, Operand a, Operand b);
 Value arith1(Elab *x, Op op, const char *name, Span at, Operand a);
 Value arith3(Elab *x, Op op, const char *name, Span at, Operand a, Operand b, Operand c);
@@ -305,7 +334,8 @@ typedef struct Arg {
 typedef VEC(Arg) ArgVec;
 Value eval_call(Elab *x, Scope *s, const AstExpr *e);
 Value call_value(Elab *x, Value callee, ArgVec *args, Span at, Str name);
-bool bind_params(Elab *x, Scope *callee, const AstParamVec *params, uint32_t skip, ArgVec *args, Span at, Str name);
+bool bind_params(Elab *x, Scope *callee, const AstParamVec *params, uint32_t skip, ArgVec *args, Span at,
+                 Str name);
 bool eval_args(Elab *x, Scope *s, const AstArgVec *args, ArgVec *out);
 Value make_instance(Elab *x, UnitRef m, ArgVec *args, Span at);
 Value call_instance(Elab *x, Instance *i, ArgVec *args, Span at);
@@ -332,9 +362,10 @@ bool arg_given(Operand o);
 bool axes_of(Elab *x, Operand o, uint32_t rank, uint32_t *mask);
 bool axis_of(Elab *x, Operand o, uint32_t rank, int *axis);
 bool dims_of(Elab *x, Operand o, DimId *dim, uint8_t *rank, int *hole);
-BuiltinFn bi_unary, bi_binary, bi_fma, bi_clip, bi_where, bi_stop, bi_reduce, bi_anyall, bi_variance, bi_norm, bi_arg, bi_row, bi_cross_entropy,
-    bi_reshape, bi_flatten, bi_permute, bi_broadcast_to, bi_concat, bi_stack, bi_split, bi_pad, bi_flip, bi_range, bi_one_hot, bi_conv2d,
-    bi_pool, bi_uniform, bi_normal, bi_size, bi_len, bi_shape, bi_rank, bi_fill, bi_append, bi_reverse, bi_grad, bi_not_built, bi_div;
+BuiltinFn bi_unary, bi_binary, bi_fma, bi_clip, bi_where, bi_stop, bi_reduce, bi_anyall, bi_variance, bi_norm,
+    bi_arg, bi_row, bi_cross_entropy, bi_reshape, bi_flatten, bi_permute, bi_broadcast_to, bi_concat,
+    bi_stack, bi_split, bi_pad, bi_flip, bi_range, bi_one_hot, bi_conv2d, bi_pool, bi_uniform, bi_normal,
+    bi_size, bi_len, bi_shape, bi_rank, bi_fill, bi_append, bi_reverse, bi_grad, bi_not_built, bi_div;
 
 Value index_value(Elab *x, Scope *s, const AstExpr *e);
 Value value_slice(Elab *x, NodeId n, int axis, DimId start, int64_t step, DimId extent, Span at);
@@ -349,7 +380,8 @@ void leaf_marks(Elab *x, const AstStmt *t, Leaf *leaf);
 void elaborate_train(Elab *x, const AstStmt *t);
 void elaborate_after(Elab *x, const AstStmt *t);
 void elaborate_dataset(Elab *x, const AstStmt *t);
-bool path_leaves(Elab *x, Scope *s, const AstPath *p, bool *exact, uint8_t *taken); /* by LeafId: 1 matched, 2 by its own name */
+bool path_leaves(Elab *x, Scope *s, const AstPath *p, bool *exact,
+                 uint8_t *taken);      /* by LeafId: 1 matched, 2 by its own name */
 Str span_text(const Elab *x, Span at); /* as written */
 Str path_text(Elab *x, const AstPath *p);
 SrcFile *import_file(Elab *x, const AstStmt *t, SrcFile *from);

@@ -15,14 +15,16 @@ static Value eval_unary(Elab *x, Scope *s, const AstExpr *e) {
   if (a.v.kind == VAL_INT) return static_binary(x, BINARY_SUB, val_int(0), a.v, e->at);
   if (a.v.kind == VAL_REAL) return val_real(-a.v.real);
   if (a.v.kind == VAL_DIM) return val_dim(x, dim_sub(x->dims, dim_const(x->dims, 0), a.v.dim));
-  if (a.v.kind == VAL_INSTANCE || a.v.kind == VAL_TREE) return tree_binary(x, BINARY_MUL, e->at, (Operand){val_int(-1), e->at}, a);
+  if (a.v.kind == VAL_INSTANCE || a.v.kind == VAL_TREE)
+    return tree_binary(x, BINARY_MUL, e->at, (Operand){val_int(-1), e->at}, a);
   return arith1(x, OP_NEG, "-", e->at, a);
 }
 
 static Value eval_transpose(Elab *x, Scope *s, const AstExpr *e) {
   Value v = eval(x, s, e->transpose.operand);
   if (!val_ok(v)) return v;
-  if (!val_tensor(v) || val_type(x, v).rank < 2) return wrong_kind(x, e->transpose.operand->at, v, "a tensor with at least two axes");
+  if (!val_tensor(v) || val_type(x, v).rank < 2)
+    return wrong_kind(x, e->transpose.operand->at, v, "a tensor with at least two axes");
   NodeId n = val_to_node(x, v, e->at, -1);
   uint8_t perm[MAX_RANK], r = node_type(x, n).rank;
   for (uint8_t i = 0; i < r; i++) perm[i] = i;
@@ -38,7 +40,8 @@ static Value eval_list(Elab *x, Scope *s, const AstExpr *e) {
   Str path = x->frame->path;
   for (uint32_t i = 0; i < n; i++) {
     x->frame->path = str_fmt(x->a, STRF "[%u]", STRA(path), i);
-    at[i] = e->list.items.at[i]->kind == EXPR_HOLE ? (Value){.kind = VAL_KIND_COUNT} : eval(x, s, e->list.items.at[i]);
+    at[i] = e->list.items.at[i]->kind == EXPR_HOLE ? (Value){.kind = VAL_KIND_COUNT}
+                                                   : eval(x, s, e->list.items.at[i]);
   }
   x->frame->path = path;
   for (uint32_t i = 0; i < n; i++)
@@ -59,14 +62,16 @@ bool walk_sources(Elab *x, Scope *s, const AstFor *w, Value *lists, uint32_t *tu
       int64_t lo, hi, step = 1;
       good = val_static_int(x, eval(x, s, e->range.lo), e->range.lo->at, "the start of a range", &lo) &&
              val_static_int(x, eval(x, s, e->range.hi), e->range.hi->at, "the end of a range", &hi) && good;
-      if (good && e->range.step) good = val_static_int(x, eval(x, s, e->range.step), e->range.step->at, "the step of a range", &step);
+      if (good && e->range.step)
+        good = val_static_int(x, eval(x, s, e->range.step), e->range.step->at, "the step of a range", &step);
       if (!good) return false;
       if (step < 1) {
         TELL(x, static_arith, e->at, STR("the step of a range is at least 1"));
         return false;
       }
       uint64_t n = hi > lo ? ((uint64_t)hi - (uint64_t)lo - 1) / (uint64_t)step + 1 : 0;
-      if (n > (uint64_t)x->limits->expansion || n > UINT32_MAX) return limit_passed(x, e->at, "the turns of a loop", "expansion", x->limits->expansion), false;
+      if (n > (uint64_t)x->limits->expansion || n > UINT32_MAX)
+        return limit_passed(x, e->at, "the turns of a loop", "expansion", x->limits->expansion), false;
       Value *at = ARENA_ARRAY(x->a, Value, n ? n : 1);
       for (uint64_t k = 0; k < n; k++) at[k] = val_int(lo + (int64_t)k * step);
       lists[i] = (Value){.kind = VAL_LIST, .list = {(uint32_t)n, at}};
@@ -82,7 +87,9 @@ bool walk_sources(Elab *x, Scope *s, const AstFor *w, Value *lists, uint32_t *tu
       }
     }
     if (i && lists[i].list.n != lists[0].list.n) {
-      TELL(x, declaration, e->at, str_fmt(x->a, "lists walked together have one length, and these have %u and %u", lists[0].list.n, lists[i].list.n));
+      TELL(x, declaration, e->at,
+           str_fmt(x->a, "lists walked together have one length, and these have %u and %u", lists[0].list.n,
+                   lists[i].list.n));
       return false;
     }
   }
@@ -115,14 +122,18 @@ static Value eval_field(Elab *x, Scope *s, const AstExpr *e) {
   if (base.kind == VAL_INSTANCE) return instance_member(x, base, e->field.field);
   if (base.kind == VAL_FILE) {
     Binding *b = scope_find_here(x, base.file->scope, e->field.field.name);
-    if (b && b->decl && (b->decl->kind == STMT_CONST || b->decl->kind == STMT_FN || b->decl->kind == STMT_EXTERN || b->decl->kind == STMT_MODULE || b->decl->kind == STMT_OPTIMIZER))
+    if (b && b->decl &&
+        (b->decl->kind == STMT_CONST || b->decl->kind == STMT_FN || b->decl->kind == STMT_EXTERN ||
+         b->decl->kind == STMT_MODULE || b->decl->kind == STMT_OPTIMIZER))
       return binding_value(x, base.file->scope, b);
     Str word = sym_str(x, e->field.field.name);
     for (uint32_t i = 0; i < base.file->ast->broken.n; i++)
       if (sym_eq(base.file->ast->broken.at[i], e->field.field.name)) return val_poison();
-    Diag *g = TELL(x, no_member, e->field.field.at, str_fmt(x->a, "the file '" STRF "'", STRA(x->src->file.at[base.file->file].name)), word);
+    Diag *g = TELL(x, no_member, e->field.field.at,
+                   str_fmt(x->a, "the file '" STRF "'", STRA(x->src->file.at[base.file->file].name)), word);
     VEC(Str) names = {0};
-    for (uint32_t i = 0; i < base.file->scope->binding.n; i++) VEC_PUSH(x->a, &names, sym_str(x, base.file->scope->binding.at[i]->name));
+    for (uint32_t i = 0; i < base.file->scope->binding.n; i++)
+      VEC_PUSH(x->a, &names, sym_str(x, base.file->scope->binding.at[i]->name));
     Str near = diag_nearest(word, names.at, names.n);
     if (near.n) {
       diag_help(g, "did you mean '" STRF "'?", STRA(near));
@@ -136,7 +147,8 @@ static Value eval_field(Elab *x, Scope *s, const AstExpr *e) {
 
 static Value eval_if(Elab *x, Scope *s, const AstExpr *e) {
   bool yes;
-  if (!val_static_bool(x, eval(x, s, e->choice.test), e->choice.test->at, "the test of an 'if'", &yes)) return val_poison();
+  if (!val_static_bool(x, eval(x, s, e->choice.test), e->choice.test->at, "the test of an 'if'", &yes))
+    return val_poison();
   const AstExpr *taken = yes ? e->choice.then : e->choice.otherwise;
   return taken ? eval(x, s, taken) : val_poison();
 }
@@ -158,10 +170,14 @@ static Value eval_form(Elab *x, Scope *s, const AstExpr *e) {
     TELL(x, stands_not, e->at, word, "here: it needs an index or a dim around it");
     return val_poison();
   }
-  case EXPR_DTYPE: return wrong_kind(x, e->at, (Value){.kind = VAL_FN, .fn = &(Closure){.name = sym_of(x, ast_dtype_name(e->dtype))}}, "a value (a cast is called: f32(x))");
+  case EXPR_DTYPE:
+    return wrong_kind(x, e->at,
+                      (Value){.kind = VAL_FN, .fn = &(Closure){.name = sym_of(x, ast_dtype_name(e->dtype))}},
+                      "a value (a cast is called: f32(x))");
   case EXPR_UNARY: return eval_unary(x, s, e);
   case EXPR_BINARY: {
-    Operand a = {eval(x, s, e->binary.left), e->binary.left->at}, b = {eval(x, s, e->binary.right), e->binary.right->at};
+    Operand a = {eval(x, s, e->binary.left), e->binary.left->at},
+            b = {eval(x, s, e->binary.right), e->binary.right->at};
     return binary_value(x, e->binary.op, e->at, a, b);
   }
   case EXPR_TRANSPOSE: return eval_transpose(x, s, e);
@@ -189,8 +205,11 @@ static Value eval_form(Elab *x, Scope *s, const AstExpr *e) {
 
 Value eval(Elab *x, Scope *s, const AstExpr *e) {
   if (x->stopped) return val_poison();
-  if (++x->expanded > x->limits->expansion) return limit_passed(x, e->at, "the expressions of the expanded program", "expansion", x->limits->expansion);
-  if (x->depth >= DEPTH_MAX) return limit_passed(x, e->at, "nested expressions and calls together", "nesting", x->limits->nesting);
+  if (++x->expanded > x->limits->expansion)
+    return limit_passed(x, e->at, "the expressions of the expanded program", "expansion",
+                        x->limits->expansion);
+  if (x->depth >= DEPTH_MAX)
+    return limit_passed(x, e->at, "nested expressions and calls together", "nesting", x->limits->nesting);
   x->depth++;
   Value v = eval_form(x, s, e);
   x->depth--;

@@ -1,5 +1,5 @@
-/* Files: the user's imports beneath the main file's folder, std/ carried inside the program, and the prelude, whose
- * declarations need no import. */
+/* Files: the user's imports beneath the main file's folder, std/ carried inside the program, and the prelude,
+ * whose declarations need no import. */
 #include "base/embed.h"
 #include "base/file.h"
 #include "frontend/elab.h"
@@ -28,7 +28,8 @@ static void open_scope(Elab *x, SrcFile *f) {
   f->scope->file = f;
   scope_declare(x, f->scope, &f->ast->stmts);
   for (uint32_t i = 0; i < f->scope->binding.n; i++) /* now, so that a circle is found whoever looks */
-    if (f->scope->binding.at[i]->decl->kind == STMT_IMPORT) binding_value(x, f->scope, f->scope->binding.at[i]);
+    if (f->scope->binding.at[i]->decl->kind == STMT_IMPORT)
+      binding_value(x, f->scope, f->scope->binding.at[i]);
   f->loading = false;
 }
 
@@ -38,7 +39,8 @@ static Str cycle_text(Elab *x, const SrcFile *f) {
   bool on = false;
   for (uint32_t i = 0; i < x->file.n; i++) {
     on = on || x->file.at[i] == f;
-    if (on && x->file.at[i]->loading) sb_fmt(&b, STRF " -> ", STRA(x->src->file.at[x->file.at[i]->file].name));
+    if (on && x->file.at[i]->loading)
+      sb_fmt(&b, STRF " -> ", STRA(x->src->file.at[x->file.at[i]->file].name));
   }
   sb_add(&b, x->src->file.at[f->file].name);
   return sb_str(&b);
@@ -60,7 +62,8 @@ static SrcFile *loaded(Elab *x, Str key, Span at, bool *done) {
 SrcFile *load_embedded(Elab *x, Str name, Span at) {
   const EmbeddedFile *e = embedded_find(embedded_std, name);
   if (!e) return NULL;
-  return parse(x, str_fmt(x->a, "std:" STRF, STRA(name)), str_fmt(x->a, "std/" STRF, STRA(name)), e->text, true, at);
+  return parse(x, str_fmt(x->a, "std:" STRF, STRA(name)), str_fmt(x->a, "std/" STRF, STRA(name)), e->text,
+               true, at);
 }
 
 void load_prelude(Elab *x) {
@@ -86,13 +89,15 @@ static SrcFile *import_std(Elab *x, Str name, Span at) {
   }
   Diag *g = TELL(x, no_library, at, name);
   VEC(Str) names = {0};
-  for (const EmbeddedFile *e = embedded_std; e->text.p; e++) VEC_PUSH(x->a, &names, (Str){e->name.p, e->name.n - 3});
+  for (const EmbeddedFile *e = embedded_std; e->text.p; e++)
+    VEC_PUSH(x->a, &names, (Str){e->name.p, e->name.n - 3});
   Str near = diag_nearest(name, names.at, names.n);
   if (near.n) {
     diag_help(g, "did you mean '" STRF "'?", STRA(near));
     diag_edit(g, at, near);
   } else
-    diag_help(g, "a file of your own is imported by its path: import " STRF " = \"" STRF ".dg\"", STRA(name), STRA(name));
+    diag_help(g, "a file of your own is imported by its path: import " STRF " = \"" STRF ".dg\"", STRA(name),
+              STRA(name));
   return NULL;
 }
 

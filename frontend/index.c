@@ -1,14 +1,18 @@
-/* `x[..]`: ints drop an axis, ranges slice, `_` adds an axis, `..` skips; all known when the program is compiled. */
+/* `x[..]`: ints drop an axis, ranges slice, `_` adds an axis, `..` skips; all known when the program is
+ * compiled. */
 #include "frontend/elab.h"
 
-/* A place on an axis: negative counts from the end. False when it is provably outside 0..extent (or 0..extent-1). */
+/* A place on an axis: negative counts from the end. False when it is provably outside 0..extent (or
+ * 0..extent-1). */
 static bool place(Elab *x, DimId extent, Value v, Span at, bool end, DimId *out) {
   DimId d;
   if (!val_static_dim(x, v, at, "an index", &d)) return false;
   int64_t i, n;
   if (v.kind == VAL_INT && v.i < 0) d = dim_add(x->dims, extent, d);
-  if (dim_is_const(x->dims, extent, &n) && dim_is_const(x->dims, d, &i) && (i < 0 || i > n || (i == n && !end))) {
-    TELL(x, index_range, at, str_fmt(x->a, "%lld", (long long)(v.kind == VAL_INT ? v.i : i)), str_fmt(x->a, "an axis of extent %lld", (long long)n));
+  if (dim_is_const(x->dims, extent, &n) && dim_is_const(x->dims, d, &i) &&
+      (i < 0 || i > n || (i == n && !end))) {
+    TELL(x, index_range, at, str_fmt(x->a, "%lld", (long long)(v.kind == VAL_INT ? v.i : i)),
+         str_fmt(x->a, "an axis of extent %lld", (long long)n));
     return false;
   }
   *out = d;
@@ -24,8 +28,10 @@ static Value index_list(Elab *x, Scope *s, Value v, const AstExpr *e) {
   int64_t n = v.list.n, lo = 0, hi = n;
   if (it->kind == EXPR_RANGE) {
     if (it->range.step) return not_built(x, it->at, "a step in a list's slice");
-    if (it->range.lo && !val_static_int(x, eval(x, s, it->range.lo), it->range.lo->at, "an index", &lo)) return val_poison();
-    if (it->range.hi && !val_static_int(x, eval(x, s, it->range.hi), it->range.hi->at, "an index", &hi)) return val_poison();
+    if (it->range.lo && !val_static_int(x, eval(x, s, it->range.lo), it->range.lo->at, "an index", &lo))
+      return val_poison();
+    if (it->range.hi && !val_static_int(x, eval(x, s, it->range.hi), it->range.hi->at, "an index", &hi))
+      return val_poison();
     lo += lo < 0 ? n : 0;
     hi += hi < 0 ? n : 0;
     if (lo < 0 || hi > n || lo > hi) {
@@ -47,7 +53,8 @@ Value value_slice(Elab *x, NodeId n, int axis, DimId start, int64_t step, DimId 
   Builder b = builder_at(x, at);
   Type t = node_type(x, n);
   int64_t v;
-  if (dim_is_const(x->dims, start, &v) && v == 0 && step == 1 && dim_eq(extent, t.dim[axis])) return val_node(n);
+  if (dim_is_const(x->dims, start, &v) && v == 0 && step == 1 && dim_eq(extent, t.dim[axis]))
+    return val_node(n);
   return val_node(build_slice(&b, n, axis, start, step, extent));
 }
 
@@ -57,14 +64,17 @@ static bool slice_axis(Elab *x, Scope *s, const AstExpr *it, NodeId *n, int axis
   if (!extent.i) return false;
   if (it->range.lo && !place(x, extent, eval(x, s, it->range.lo), it->range.lo->at, true, &lo)) return false;
   if (it->range.hi && !place(x, extent, eval(x, s, it->range.hi), it->range.hi->at, true, &hi)) return false;
-  if (it->range.step && !val_static_int(x, eval(x, s, it->range.step), it->range.step->at, "the step of a slice", &step)) return false;
+  if (it->range.step &&
+      !val_static_int(x, eval(x, s, it->range.step), it->range.step->at, "the step of a slice", &step))
+    return false;
   if (step < 1) {
     TELL(x, static_arith, it->range.step->at, STR("the step of a slice is at least 1"));
     return false;
   }
   DimId span = dim_sub(x->dims, hi, lo);
   if (dim_is_const(x->dims, span, &len) && len < 1) {
-    TELL(x, index_range, it->at, STR("an empty slice"), str_fmt(x->a, "an axis of extent " STRF, STRA(dim_text(x, extent))));
+    TELL(x, index_range, it->at, STR("an empty slice"),
+         str_fmt(x->a, "an axis of extent " STRF, STRA(dim_text(x, extent))));
     return false;
   }
   if (step > 1) span = dim_floordiv(x->dims, dim_add(x->dims, span, dim_const(x->dims, step - 1)), step);
@@ -89,7 +99,9 @@ Value index_value(Elab *x, Scope *s, const AstExpr *e) {
   }
   uint32_t rank = node_type(x, n).rank;
   if (used > rank || rests > 1) {
-    TELL(x, index_range, e->index.brackets, rests > 1 ? STR("a second '..'") : str_fmt(x->a, "%u items", used), str_fmt(x->a, STRF ", which has %u axes", STRA(val_text(x, v)), rank));
+    TELL(x, index_range, e->index.brackets,
+         rests > 1 ? STR("a second '..'") : str_fmt(x->a, "%u items", used),
+         str_fmt(x->a, STRF ", which has %u axes", STRA(val_text(x, v)), rank));
     return val_poison();
   }
   /* First slice every axis (an int is a slice of one), then one reshape drops and adds axes of extent 1. */
@@ -105,9 +117,11 @@ Value index_value(Elab *x, Scope *s, const AstExpr *e) {
       for (uint32_t k = i + 1; k < e->index.items.n; k++) behind += e->index.items.at[k]->kind != EXPR_HOLE;
       keep = rank - axis - behind;
     }
-    bool hole = it && it->kind == EXPR_HOLE, whole = !it || it->kind == EXPR_REST, range = it && it->kind == EXPR_RANGE;
+    bool hole = it && it->kind == EXPR_HOLE, whole = !it || it->kind == EXPR_REST,
+         range = it && it->kind == EXPR_RANGE;
     uint32_t adds = whole ? keep : hole || range;
-    if (out.rank + adds > MAX_RANK || out.rank + adds > x->limits->rank) return limit_passed(x, e->at, "the tensor's axes", "rank", x->limits->rank);
+    if (out.rank + adds > MAX_RANK || out.rank + adds > x->limits->rank)
+      return limit_passed(x, e->at, "the tensor's axes", "rank", x->limits->rank);
     if (whole) {
       for (uint32_t k = 0; k < keep; k++, axis++) {
         if (ones_in >> axis & 1) ones |= (uint8_t)(1 << out.rank);

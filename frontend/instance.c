@@ -1,4 +1,5 @@
-/* Modules and their instances. An instance is made once, in the `let` that names it; its leaves carry its path. */
+/* Modules and their instances. An instance is made once, in the `let` that names it; its leaves carry its
+ * path. */
 #include "frontend/elab.h"
 
 Value make_instance(Elab *x, UnitRef m, ArgVec *args, Span at) {
@@ -9,7 +10,8 @@ Value make_instance(Elab *x, UnitRef m, ArgVec *args, Span at) {
   }
   Sym path = names_add(x->n, x->frame->path);
   for (uint32_t i = 0; i < x->instance.n; i++)
-    if (sym_eq(x->instance.at[i]->path, path)) return (Value){.kind = VAL_INSTANCE, .inst = x->instance.at[i]};
+    if (sym_eq(x->instance.at[i]->path, path))
+      return (Value){.kind = VAL_INSTANCE, .inst = x->instance.at[i]};
   /* binding_value resets `outer`, so the chain of makers is followed through `saved` */
   for (const Frame *f = x->frame; f; f = f->saved)
     if (f->module == m.stmt) {
@@ -34,7 +36,8 @@ Value make_instance(Elab *x, UnitRef m, ArgVec *args, Span at) {
   Value v = val_poison();
   if (bind_params(x, i->scope, &m.stmt->unit.params, 0, args, at, name)) {
     bool tensors = false;
-    for (uint32_t k = 0; k < i->scope->binding.n; k++) tensors = tensors || i->scope->binding.at[k]->value.kind == VAL_TENSOR;
+    for (uint32_t k = 0; k < i->scope->binding.n; k++)
+      tensors = tensors || i->scope->binding.at[k]->value.kind == VAL_TENSOR;
     if (tensors) {
       TELL(x, not_static, at, "what a module is made of", STR("a tensor"));
     } else {
@@ -55,7 +58,8 @@ static bool public_value(Value v) {
   if (v.kind == VAL_LIST)
     for (uint32_t i = 0; i < v.list.n; i++)
       if (!public_value(v.list.at[i])) return false;
-  return v.kind == VAL_LIST || v.kind == VAL_LEAF || v.kind == VAL_INSTANCE || v.kind == VAL_FN || v.kind == VAL_POISON;
+  return v.kind == VAL_LIST || v.kind == VAL_LEAF || v.kind == VAL_INSTANCE || v.kind == VAL_FN ||
+         v.kind == VAL_POISON;
 }
 
 Value instance_member(Elab *x, Value base, AstIdent field) {
@@ -64,13 +68,15 @@ Value instance_member(Elab *x, Value base, AstIdent field) {
   if (b && b->decl) {
     Value v = binding_value(x, s, b);
     if (public_value(v)) return v;
-    diag_help(TELL(x, no_member, field.at, val_text(x, base), sym_str(x, field.name)), "its parameters, states, instances and functions can be seen; other names are private");
+    diag_help(TELL(x, no_member, field.at, val_text(x, base), sym_str(x, field.name)),
+              "its parameters, states, instances and functions can be seen; other names are private");
     return val_poison();
   }
   Diag *g = TELL(x, no_member, field.at, val_text(x, base), sym_str(x, field.name));
   VEC(Str) names = {0};
   for (uint32_t i = 0; i < s->binding.n; i++)
-    if (s->binding.at[i]->decl && sym_str(x, s->binding.at[i]->name).p[0] != '(') VEC_PUSH(x->a, &names, sym_str(x, s->binding.at[i]->name));
+    if (s->binding.at[i]->decl && sym_str(x, s->binding.at[i]->name).p[0] != '(')
+      VEC_PUSH(x->a, &names, sym_str(x, s->binding.at[i]->name));
   Str near = diag_nearest(sym_str(x, field.name), names.at, names.n);
   if (near.n) {
     diag_help(g, "did you mean '" STRF "'?", STRA(near));
@@ -87,7 +93,8 @@ Tree *instance_tree(Elab *x, Instance *i) {
   for (uint32_t k = 0; k < x->p->leaf.n; k++) {
     const Leaf *f = &x->p->leaf.at[k];
     Str path = sym_str(x, f->path);
-    if ((f->kind != LEAF_PARAM && f->kind != LEAF_STATE) || f->of.i != UINT32_MAX || !str_starts(path, base)) continue;
+    if ((f->kind != LEAF_PARAM && f->kind != LEAF_STATE) || f->of.i != UINT32_MAX || !str_starts(path, base))
+      continue;
     VEC_PUSH(x->a, &suffix, (Str){path.p + base.n, path.n - base.n});
     VEC_PUSH(x->a, &value, val_leaf((LeafId){k}));
   }
@@ -97,7 +104,8 @@ Tree *instance_tree(Elab *x, Instance *i) {
 
 /* Arithmetic of instances, leaf by leaf: both with the same leaves, or one of them a number. */
 Value tree_binary(Elab *x, AstBinary op, Span at, Operand a, Operand b) {
-  if (op > BINARY_POW || op < BINARY_ADD || op == BINARY_MATMUL) return wrong_kind(x, at, a.v.kind == VAL_INSTANCE ? a.v : b.v, "a tensor or a number");
+  if (op > BINARY_POW || op < BINARY_ADD || op == BINARY_MATMUL)
+    return wrong_kind(x, at, a.v.kind == VAL_INSTANCE ? a.v : b.v, "a tensor or a number");
   Tree *ta = a.v.kind == VAL_INSTANCE ? instance_tree(x, a.v.inst) : a.v.kind == VAL_TREE ? a.v.tree : NULL;
   Tree *tb = b.v.kind == VAL_INSTANCE ? instance_tree(x, b.v.inst) : b.v.kind == VAL_TREE ? b.v.tree : NULL;
   Tree *of = ta ? ta : tb;
@@ -105,8 +113,10 @@ Value tree_binary(Elab *x, AstBinary op, Span at, Operand a, Operand b) {
   Tree *r = ARENA_NEW(x->a, Tree);
   *r = (Tree){of->n, of->suffix, ARENA_ARRAY(x->a, Value, of->n + 1)};
   for (uint32_t i = 0; i < of->n; i++) {
-    if (ta && tb && !str_eq(ta->suffix[i], tb->suffix[i])) return wrong_kind(x, b.at, b.v, "an instance with the same parameters");
-    r->value[i] = binary_value(x, op, at, (Operand){ta ? ta->value[i] : a.v, a.at}, (Operand){tb ? tb->value[i] : b.v, b.at});
+    if (ta && tb && !str_eq(ta->suffix[i], tb->suffix[i]))
+      return wrong_kind(x, b.at, b.v, "an instance with the same parameters");
+    r->value[i] = binary_value(x, op, at, (Operand){ta ? ta->value[i] : a.v, a.at},
+                               (Operand){tb ? tb->value[i] : b.v, b.at});
     if (!val_ok(r->value[i])) return val_poison();
   }
   return (Value){.kind = VAL_TREE, .tree = r};

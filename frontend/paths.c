@@ -1,4 +1,5 @@
-/* Paths of update lists: `net.blocks[0:6].*.b`. A path means all beneath it; `*` is one or more whole components. */
+/* Paths of update lists: `net.blocks[0:6].*.b`. A path means all beneath it; `*` is one or more whole
+ * components. */
 #include "frontend/elab.h"
 
 typedef struct Component {
@@ -46,8 +47,10 @@ static bool part_of(Elab *x, Scope *s, const AstPathPart *p, Part *out) {
     const AstExpr *e = p->index.at[i];
     int64_t lo = 0, hi = INT64_MAX;
     if (e->kind == EXPR_RANGE) {
-      if (e->range.lo && !val_static_int(x, eval(x, s, e->range.lo), e->range.lo->at, "an index", &lo)) return false;
-      if (e->range.hi && !val_static_int(x, eval(x, s, e->range.hi), e->range.hi->at, "an index", &hi)) return false;
+      if (e->range.lo && !val_static_int(x, eval(x, s, e->range.lo), e->range.lo->at, "an index", &lo))
+        return false;
+      if (e->range.hi && !val_static_int(x, eval(x, s, e->range.hi), e->range.hi->at, "an index", &hi))
+        return false;
     } else {
       if (!val_static_int(x, eval(x, s, e), e->at, "an index", &lo)) return false;
       hi = lo == INT64_MAX ? lo : lo + 1;

@@ -1,9 +1,11 @@
-/* Random numbers as ordinary nodes: a counter cipher over the element's index, keyed by the seed, the step and the name path
- * of the draw (the definition: runtime/core/rng.h). */
+/* Random numbers as ordinary nodes: a counter cipher over the element's index, keyed by the seed, the step
+ * and the name path of the draw (the definition: runtime/core/rng.h). */
 #include "frontend/elab.h"
 
 /* rng_path: the constant part of a key. */
-static uint64_t path_key(uint64_t domain, uint64_t path) { return hash_mix(path + domain * 0x9e3779b97f4a7c15u); }
+static uint64_t path_key(uint64_t domain, uint64_t path) {
+  return hash_mix(path + domain * 0x9e3779b97f4a7c15u);
+}
 
 /* mix(mix(word, seed), step), stretched to the draw's shape; initial values have step 0. */
 static NodeId key_node(Elab *x, Builder *b, uint32_t word, Type shape) {
@@ -54,14 +56,16 @@ Value bi_uniform(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   return binary_value(x, BINARY_ADD, at, (Operand){u, at}, (Operand){o[0].v, at});
 }
 
-/* Box and Muller, "A note on the generation of random normal deviates", 1958: sqrt(-2 log(1 - u)) cos(2 pi v). */
+/* Box and Muller, "A note on the generation of random normal deviates", 1958: sqrt(-2 log(1 - u)) cos(2 pi
+ * v). */
 Value bi_normal(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   Operand o[MAX_BUILTIN_ARGS];
   Type t;
   if (!builtin_args(x, b, args, at, o) || !draw_type(x, o[2], at, &t)) return val_poison();
   NodeId v, u = draw_uniform(x, t, at, &v);
   Builder bu = builder_at(x, at);
-  NodeId one = build_const(&bu, t, 1), minus2 = build_const(&bu, t, -2), tau = build_const(&bu, t, 6.28318530717958647692);
+  NodeId one = build_const(&bu, t, 1), minus2 = build_const(&bu, t, -2),
+         tau = build_const(&bu, t, 6.28318530717958647692);
   NodeId l = build_scalar(&bu, OP_LOG, build_scalar(&bu, OP_SUB, one, u, NO_NODE), NO_NODE, NO_NODE);
   NodeId r = build_scalar(&bu, OP_SQRT, build_scalar(&bu, OP_MUL, minus2, l, NO_NODE), NO_NODE, NO_NODE);
   NodeId c = build_scalar(&bu, OP_COS, build_scalar(&bu, OP_MUL, tau, v, NO_NODE), NO_NODE, NO_NODE);

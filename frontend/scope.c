@@ -1,5 +1,6 @@
-/* Scopes and bindings. Declarations of file and module level are order-free: evaluated when first asked for, once per entry
- * point if they hold nodes, with the chain of declarations under way kept for the message about a cycle. */
+/* Scopes and bindings. Declarations of file and module level are order-free: evaluated when first asked for,
+ * once per entry point if they hold nodes, with the chain of declarations under way kept for the message
+ * about a cycle. */
 #include "frontend/elab.h"
 
 Scope *scope_new(Elab *x, ScopeKind kind, Scope *outer) {
@@ -49,7 +50,9 @@ Binding *scope_add(Elab *x, Scope *s, Sym name, Span at) {
   /* within one function nothing hides */
   for (Scope *up = s; !old && same_function(up);) {
     up = up->outer;
-    if (up->kind == SCOPE_BLOCK || up->kind == SCOPE_FN || up->kind == SCOPE_TRAIN || up->kind == SCOPE_OPTIMIZER) old = scope_find_here(x, up, name);
+    if (up->kind == SCOPE_BLOCK || up->kind == SCOPE_FN || up->kind == SCOPE_TRAIN ||
+        up->kind == SCOPE_OPTIMIZER)
+      old = scope_find_here(x, up, name);
   }
   if (old) {
     diag_label(TELL(x, redeclared, at, sym_str(x, name)), old->at, "first here");
@@ -81,7 +84,8 @@ static void declare(Elab *x, Scope *s, AstIdent name, const AstStmt *t, uint32_t
 
 static AstIdent import_name(const AstStmt *t) { return t->import.name; }
 
-/* First everything but static ifs; then the ifs in order, whose tests may ask for what is declared by then. */
+/* First everything but static ifs; then the ifs in order, whose tests may ask for what is declared by then.
+ */
 void scope_declare(Elab *x, Scope *s, const AstStmtVec *stmts) {
   bool module = s->kind == SCOPE_MODULE;
   const char *place = module ? "in a module" : "at file level";
@@ -107,13 +111,16 @@ void scope_declare(Elab *x, Scope *s, const AstStmtVec *stmts) {
       else if (module)
         declare(x, s, (AstIdent){sym_of(x, "(call)"), t->fn->head}, t, 0);
       else
-        diag_help(TELL(x, declaration, t->fn->head, STR("a function of file level has a name")), "write fn name(..)");
+        diag_help(TELL(x, declaration, t->fn->head, STR("a function of file level has a name")),
+                  "write fn name(..)");
       break;
     case STMT_EXTERN: module ? stands_not(x, t, place) : declare(x, s, t->fn->name, t, 0); break;
     case STMT_MODULE:
     case STMT_OPTIMIZER:
     case STMT_DATASET:
-    case STMT_TRAIN: module && t->kind != STMT_MODULE ? stands_not(x, t, place) : declare(x, s, t->unit.name, t, 0); break;
+    case STMT_TRAIN:
+      module && t->kind != STMT_MODULE ? stands_not(x, t, place) : declare(x, s, t->unit.name, t, 0);
+      break;
     case STMT_AFTER:
       if (module) stands_not(x, t, place);
       break;
@@ -135,8 +142,10 @@ void scope_declare(Elab *x, Scope *s, const AstStmtVec *stmts) {
     const AstStmt *t = stmts->at[i];
     bool yes;
     if (t->kind == STMT_FOR)
-      not_built(x, t->word, module ? "'for' among a module's declarations" : "'for' among a file's declarations");
-    else if (t->kind == STMT_IF && val_static_bool(x, eval(x, s, t->choice.test), t->choice.test->at, "the test of an 'if'", &yes)) {
+      not_built(x, t->word,
+                module ? "'for' among a module's declarations" : "'for' among a file's declarations");
+    else if (t->kind == STMT_IF && val_static_bool(x, eval(x, s, t->choice.test), t->choice.test->at,
+                                                   "the test of an 'if'", &yes)) {
       const AstBlock *taken = yes ? t->choice.then : t->choice.otherwise;
       if (taken) scope_declare(x, s, &taken->stmts);
     }
@@ -173,7 +182,9 @@ static Value evaluate_let(Elab *x, Scope *s, const AstStmt *t) {
   if (t->bind.type && (t->bind.type->kind == ATYPE_DTYPE || t->bind.type->kind == ATYPE_NAME)) {
     Type want;
     if (!type_of(x, s, t->bind.type, &want)) return v;
-    if (t->bind.init) return val_node(val_coerce(x, eval_init(x, s, t->bind.init, want, at), want, t->bind.init->at, "the value"));
+    if (t->bind.init)
+      return val_node(
+          val_coerce(x, eval_init(x, s, t->bind.init, want, at), want, t->bind.init->at, "the value"));
     if (!t->bind.value) {
       TELL(x, declaration, t->at, STR("a 'let' has a value"));
       return v;
@@ -181,7 +192,9 @@ static Value evaluate_let(Elab *x, Scope *s, const AstStmt *t) {
     return val_node(val_coerce(x, eval(x, s, t->bind.value), want, at, "the value"));
   }
   if (!t->bind.value) {
-    TELL(x, declaration, t->at, t->bind.init ? STR("a 'let' with '~' has a type, which says what shape to draw") : STR("a 'let' has a value"));
+    TELL(x, declaration, t->at,
+         t->bind.init ? STR("a 'let' with '~' has a type, which says what shape to draw")
+                      : STR("a 'let' has a value"));
     return v;
   }
   uint32_t before = x->leaf.n;
@@ -236,7 +249,11 @@ static Value evaluate_decl(Elab *x, Scope *s, Binding *b) {
   case STMT_FN:
   case STMT_EXTERN: {
     Closure *c = ARENA_NEW(x->a, Closure);
-    *c = (Closure){.fn = t->fn, .scope = s, .name = t->fn->name.name, .is_extern = t->kind == STMT_EXTERN, .ext = UINT32_MAX};
+    *c = (Closure){.fn = t->fn,
+                   .scope = s,
+                   .name = t->fn->name.name,
+                   .is_extern = t->kind == STMT_EXTERN,
+                   .ext = UINT32_MAX};
     return (Value){.kind = VAL_FN, .fn = c};
   }
   case STMT_MODULE: return (Value){.kind = VAL_MODULE, .unit = {t, s}};
@@ -292,12 +309,17 @@ Value binding_value(Elab *x, Scope *s, Binding *b) {
   x->calls--;
   b->busy = false;
   if (!tuple) {
-    if (b->epoch != EPOCH_ALWAYS) b->epoch = t->kind == STMT_LET && !holds_always(v) ? x->epoch : t->kind >= STMT_OUTPUT && t->kind <= STMT_METRIC ? x->epoch : EPOCH_ALWAYS;
+    if (b->epoch != EPOCH_ALWAYS)
+      b->epoch = t->kind == STMT_LET && !holds_always(v)            ? x->epoch
+                 : t->kind >= STMT_OUTPUT && t->kind <= STMT_METRIC ? x->epoch
+                                                                    : EPOCH_ALWAYS;
     return b->value = v;
   }
-  if (val_ok(v) && (v.kind != VAL_TUPLE && v.kind != VAL_LIST)) v = wrong_kind(x, t->bind.value->at, v, "a tuple");
+  if (val_ok(v) && (v.kind != VAL_TUPLE && v.kind != VAL_LIST))
+    v = wrong_kind(x, t->bind.value->at, v, "a tuple");
   if (val_ok(v) && v.list.n != t->bind.names.n) {
-    TELL(x, declaration, t->bind.value->at, str_fmt(x->a, "this gives %u values for %u names", v.list.n, t->bind.names.n));
+    TELL(x, declaration, t->bind.value->at,
+         str_fmt(x->a, "this gives %u values for %u names", v.list.n, t->bind.names.n));
     v = val_poison();
   }
   for (uint32_t k = 0; k < t->bind.names.n; k++) {
@@ -314,7 +336,9 @@ void scope_force(Elab *x, Scope *s, bool leaves_only) {
   for (uint32_t i = 0; i < s->binding.n; i++) {
     Binding *b = s->binding.at[i];
     if (!b->decl) continue;
-    if (leaves_only && b->decl->kind != STMT_PARAM && b->decl->kind != STMT_STATE && b->decl->kind != STMT_INPUT && b->decl->kind != STMT_LET) continue;
+    if (leaves_only && b->decl->kind != STMT_PARAM && b->decl->kind != STMT_STATE &&
+        b->decl->kind != STMT_INPUT && b->decl->kind != STMT_LET)
+      continue;
     binding_value(x, s, b);
   }
 }
@@ -334,7 +358,8 @@ Str nearest_name(Elab *x, Scope *s, Sym name) {
   NameList l = {.x = x};
   for (; s; s = s->outer)
     for (uint32_t i = 0; i < s->binding.n; i++)
-      if (s->binding.at[i]->name.i && sym_str(x, s->binding.at[i]->name).p[0] != '(') name_seen(&l, sym_str(x, s->binding.at[i]->name));
+      if (s->binding.at[i]->name.i && sym_str(x, s->binding.at[i]->name).p[0] != '(')
+        name_seen(&l, sym_str(x, s->binding.at[i]->name));
   builtin_names(name_seen, &l);
   return diag_nearest(sym_str(x, name), l.at.at, l.at.n);
 }

@@ -1,7 +1,7 @@
-/* Arithmetic that happens while the program is compiled: exact integers, reals in double, dims, and the values of -D. */
-#include "frontend/elab.h"
-
+/* Arithmetic that happens while the program is compiled: exact integers, reals in double, dims, and the
+ * values of -D. */
 #include "base/size.h"
+#include "frontend/elab.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -45,8 +45,12 @@ static Value int_binary(Elab *x, AstBinary op, int64_t a, int64_t b, Span at) {
     }
     if (b == -1) return i64_sub(0, a, &r) ? val_int(r) : overflow(x, at);
     if (a % b) {
-      Diag *g = TELL(x, static_arith, at, str_fmt(x->a, "%lld / %lld is not exact", (long long)a, (long long)b));
-      diag_help(g, "integers divide exactly or not at all: write div(a, b) to round down, or a real number as in %lld.0", (long long)a);
+      Diag *g =
+          TELL(x, static_arith, at, str_fmt(x->a, "%lld / %lld is not exact", (long long)a, (long long)b));
+      diag_help(g,
+                "integers divide exactly or not at all: write div(a, b) to round down, or a real number as "
+                "in %lld.0",
+                (long long)a);
       return val_poison();
     }
     return val_int(a / b);
@@ -93,7 +97,8 @@ static Value real_binary(Elab *x, AstBinary op, double a, double b, Span at) {
 
 static DimId as_dim(Elab *x, Value v) { return v.kind == VAL_INT ? dim_const(x->dims, v.i) : v.dim; }
 
-/* Comparisons of dims that differ by a constant are decided; VAL_KIND_COUNT says "it depends on the binding". */
+/* Comparisons of dims that differ by a constant are decided; VAL_KIND_COUNT says "it depends on the binding".
+ */
 static Value dim_compare(Elab *x, AstBinary op, DimId a, DimId b, Span at) {
   DimId diff = dim_sub(x->dims, a, b);
   int64_t v;
@@ -110,7 +115,9 @@ static Value dim_binary(Elab *x, AstBinary op, DimId a, DimId b, Span at) {
   case BINARY_MUL: out = dim_mul(x->dims, a, b); break;
   case BINARY_DIV:
     if (!dim_div_exact(x->dims, a, b, &out)) {
-      TELL(x, static_arith, at, str_fmt(x->a, STRF " / " STRF " is not exact for every binding", STRA(dim_text(x, a)), STRA(dim_text(x, b))));
+      TELL(x, static_arith, at,
+           str_fmt(x->a, STRF " / " STRF " is not exact for every binding", STRA(dim_text(x, a)),
+                   STRA(dim_text(x, b))));
       return val_poison();
     }
     break;
@@ -131,7 +138,8 @@ static Value dim_binary(Elab *x, AstBinary op, DimId a, DimId b, Span at) {
   case BINARY_OR:
   case BINARY_AND:
   case BINARY_MATMUL:
-  case BINARY_COUNT: return wrong_kind(x, at, val_dim(x, a), op == BINARY_MATMUL ? "a tensor" : "true or false");
+  case BINARY_COUNT:
+    return wrong_kind(x, at, val_dim(x, a), op == BINARY_MATMUL ? "a tensor" : "true or false");
   }
   return out.i ? val_dim(x, out) : overflow(x, at);
 }
@@ -149,8 +157,10 @@ Value static_binary(Elab *x, AstBinary op, Value a, Value b, Span at) {
   if ((a.kind == VAL_INT || a.kind == VAL_DIM) && (b.kind == VAL_INT || b.kind == VAL_DIM))
     return dim_binary(x, op, as_dim(x, a), as_dim(x, b), at);
   bool equal = op == BINARY_EQ || op == BINARY_NE;
-  if (equal && a.kind == VAL_BOOL && b.kind == VAL_BOOL) return val_bool((a.boolean == b.boolean) == (op == BINARY_EQ));
-  if (equal && a.kind == VAL_STRING && b.kind == VAL_STRING) return val_bool(str_eq(a.str, b.str) == (op == BINARY_EQ));
+  if (equal && a.kind == VAL_BOOL && b.kind == VAL_BOOL)
+    return val_bool((a.boolean == b.boolean) == (op == BINARY_EQ));
+  if (equal && a.kind == VAL_STRING && b.kind == VAL_STRING)
+    return val_bool(str_eq(a.str, b.str) == (op == BINARY_EQ));
   return wrong_kind(x, at, val_number(a) ? b : a, "a number");
 }
 
@@ -166,7 +176,9 @@ Value define_value(Elab *x, Str text, Span at) {
   Str z = str_copy(x->a, text);
   char *end = NULL;
   bool integer = text.n > 0;
-  for (size_t i = 0; i < text.n; i++) integer = integer && ((text.p[i] >= '0' && text.p[i] <= '9') || (i == 0 && text.p[i] == '-' && text.n > 1));
+  for (size_t i = 0; i < text.n; i++)
+    integer =
+        integer && ((text.p[i] >= '0' && text.p[i] <= '9') || (i == 0 && text.p[i] == '-' && text.n > 1));
   if (integer && text.n < 19) return val_int(strtoll(z.p, &end, 10));
   double d = text.n ? strtod(z.p, &end) : 0;
   if (text.n && end == z.p + text.n && isfinite(d) && !integer) return val_real(d);

@@ -21,11 +21,14 @@ void exec_let(Elab *x, Scope *s, const AstStmt *t) {
   if (t->bind.init && !tensor)
     TELL(x, declaration, t->at, STR("'~' needs a type, which says what shape to draw"));
   else if (t->bind.init) {
-    if (type_of(x, s, t->bind.type, &want)) v = val_node(val_coerce(x, eval_init(x, s, t->bind.init, want, at), want, t->bind.init->at, "the value"));
+    if (type_of(x, s, t->bind.type, &want))
+      v = val_node(
+          val_coerce(x, eval_init(x, s, t->bind.init, want, at), want, t->bind.init->at, "the value"));
   } else if (t->bind.value) {
     v = eval(x, s, t->bind.value);
     if (tensor && val_ok(v))
-      v = type_of(x, s, t->bind.type, &want) ? val_node(val_coerce(x, v, want, at, "the value")) : val_poison();
+      v = type_of(x, s, t->bind.type, &want) ? val_node(val_coerce(x, v, want, at, "the value"))
+                                             : val_poison();
     else if (t->bind.type && val_ok(v))
       v = unify_check(x, s, t->bind.type, v, at, "the value");
   } else
@@ -60,7 +63,8 @@ static void exec_set(Elab *x, Scope *s, const AstStmt *t) {
   if (p->parts.n > 1 || !b->is_var) {
     Diag *g = TELL(x, assign_target, p->at, path_text(x, p), "only a 'var' of this function takes '='");
     diag_label(g, b->at, "declared here");
-    if (val_ok(b->value) && b->value.kind == VAL_LEAF) diag_help(g, "a state changes by ':=', at the end of the step");
+    if (val_ok(b->value) && b->value.kind == VAL_LEAF)
+      diag_help(g, "a state changes by ':=', at the end of the step");
     return;
   }
   b->value = eval(x, s, t->assign.value);
@@ -68,7 +72,8 @@ static void exec_set(Elab *x, Scope *s, const AstStmt *t) {
 
 void check_assert(Elab *x, Scope *s, const AstStmt *t) {
   const AstExpr *e = t->check.test;
-  if (e->kind == EXPR_CALL && e->call.callee->kind == EXPR_NAME && str_eq(sym_str(x, e->call.callee->name), STR("live"))) {
+  if (e->kind == EXPR_CALL && e->call.callee->kind == EXPR_NAME &&
+      str_eq(sym_str(x, e->call.callee->name), STR("live"))) {
     not_built(x, e->at, "'assert live(..)'");
     return;
   }
@@ -92,13 +97,16 @@ static bool exec_for(Elab *x, Scope *s, const AstStmt *t, Value *ret) {
     Scope *turn = scope_new(x, SCOPE_BLOCK, s);
     for (uint32_t i = 0; i < w->names.n; i++) scope_bind(x, turn, w->names.at[i], lists[i].list.at[k]);
     if (exec_block(x, turn, t->loop.body, ret)) return true;
-    if (++x->expanded > x->limits->expansion) limit_passed(x, t->at, "the turns of a loop", "expansion", x->limits->expansion);
+    if (++x->expanded > x->limits->expansion)
+      limit_passed(x, t->at, "the turns of a loop", "expansion", x->limits->expansion);
   }
   return false;
 }
 
 bool exec_block(Elab *x, Scope *s, const AstBlock *b, Value *ret) {
-  const char *place = s->kind == SCOPE_TRAIN ? "in a train step" : s->kind == SCOPE_OPTIMIZER ? "in an optimizer" : "in a function";
+  const char *place = s->kind == SCOPE_TRAIN       ? "in a train step"
+                      : s->kind == SCOPE_OPTIMIZER ? "in an optimizer"
+                                                   : "in a function";
   for (uint32_t i = 0; i < b->stmts.n && !x->stopped; i++) {
     const AstStmt *t = b->stmts.at[i];
     bool yes;
@@ -115,7 +123,9 @@ bool exec_block(Elab *x, Scope *s, const AstBlock *b, Value *ret) {
         *ret = val_poison();
         return true;
       }
-      if (yes ? exec_block(x, s, t->choice.then, ret) : t->choice.otherwise && exec_block(x, s, t->choice.otherwise, ret)) return true;
+      if (yes ? exec_block(x, s, t->choice.then, ret)
+              : t->choice.otherwise && exec_block(x, s, t->choice.otherwise, ret))
+        return true;
       break;
     case STMT_FOR:
       if (exec_for(x, s, t, ret)) return true;
@@ -126,7 +136,8 @@ bool exec_block(Elab *x, Scope *s, const AstBlock *b, Value *ret) {
         break;
       }
       *ret = eval(x, s, t->value);
-      if (i + 1 < b->stmts.n) TELL(x, declaration, b->stmts.at[i + 1]->at, STR("nothing after 'return' is reached"));
+      if (i + 1 < b->stmts.n)
+        TELL(x, declaration, b->stmts.at[i + 1]->at, STR("nothing after 'return' is reached"));
       return true;
     case STMT_STATE:
       if (scope_root(s)->kind == SCOPE_OPTIMIZER)
@@ -165,8 +176,8 @@ static Pending *pending_of(Elab *x, LeafId l) {
   return NULL;
 }
 
-/* A state that an earlier call of this step assigned is read as assigned (several calls are threaded in text order); within
- * the call that assigns it, and everywhere else, it is the value at the step's start. */
+/* A state that an earlier call of this step assigned is read as assigned (several calls are threaded in text
+ * order); within the call that assigns it, and everywhere else, it is the value at the step's start. */
 Value leaf_value(Elab *x, Scope *s, LeafId l) {
   Value v = val_leaf(l);
   if (program_leaf_at(x->p, l)->kind != LEAF_STATE || !s->inst) return v;
@@ -184,7 +195,8 @@ static void assign_leaf(Elab *x, Scope *s, LeafId l, Value v, Span at, Span targ
     return;
   }
   if (f->kind == LEAF_PARAM && !optimizer && !after) {
-    Diag *g = TELL(x, assign_target, target, sym_str(x, f->path), "a parameter is changed by the optimizer that updates it");
+    Diag *g = TELL(x, assign_target, target, sym_str(x, f->path),
+                   "a parameter is changed by the optimizer that updates it");
     diag_help(g, "declare it 'state', or change it in an 'after' block");
     return;
   }
@@ -193,7 +205,9 @@ static void assign_leaf(Elab *x, Scope *s, LeafId l, Value v, Span at, Span targ
   if (!node_ok(n)) return;
   Pending *p = pending_of(x, l);
   if (p && p->serial == s->serial) {
-    diag_label(TELL(x, assign_target, target, sym_str(x, program_leaf_at(x->p, l)->path), "it is assigned already, and all assignments happen together"), p->at, "assigned here");
+    diag_label(TELL(x, assign_target, target, sym_str(x, program_leaf_at(x->p, l)->path),
+                    "it is assigned already, and all assignments happen together"),
+               p->at, "assigned here");
     return;
   }
   if (p) {
@@ -216,14 +230,18 @@ void assign_state(Elab *x, Scope *s, const AstStmt *t) {
       return;
     }
     AstIdent name = p->parts.at[i].name;
-    to = i == 0 ? name_value(x, s, name.name, name.at) : to.kind == VAL_INSTANCE ? instance_member(x, to, name) : wrong_kind(x, name.at, to, "an instance");
+    to = i == 0                    ? name_value(x, s, name.name, name.at)
+         : to.kind == VAL_INSTANCE ? instance_member(x, to, name)
+                                   : wrong_kind(x, name.at, to, "an instance");
     for (uint32_t k = 0; k < p->parts.at[i].index.n && val_ok(to); k++) {
       int64_t at_index;
       if (to.kind != VAL_LIST) {
         to = wrong_kind(x, p->parts.at[i].at, to, "a list");
         break;
       }
-      if (!val_static_int(x, eval(x, s, p->parts.at[i].index.at[k]), p->parts.at[i].at, "an index", &at_index)) return;
+      if (!val_static_int(x, eval(x, s, p->parts.at[i].index.at[k]), p->parts.at[i].at, "an index",
+                          &at_index))
+        return;
       if (at_index < 0) at_index += to.list.n;
       if (at_index < 0 || at_index >= to.list.n) {
         TELL(x, index_range, p->parts.at[i].at, str_fmt(x->a, "%lld", (long long)at_index), val_text(x, to));
@@ -246,15 +264,19 @@ void assign_state(Elab *x, Scope *s, const AstStmt *t) {
     TELL(x, assign_target, p->at, path_text(x, p), "only parameters, states and instances of them change");
     return;
   }
-  Tree *dst = instance_tree(x, to.inst), *src = v.kind == VAL_INSTANCE ? instance_tree(x, v.inst) : v.kind == VAL_TREE ? v.tree : NULL;
+  Tree *dst = instance_tree(x, to.inst), *src = v.kind == VAL_INSTANCE ? instance_tree(x, v.inst)
+                                                : v.kind == VAL_TREE   ? v.tree
+                                                                       : NULL;
   if (!src || src->n != dst->n) {
     wrong_kind(x, at, v, "an instance with the same parameters");
     return;
   }
-  for (uint32_t i = 0; i < dst->n && acts; i++) assign_leaf(x, s, dst->value[i].leaf, src->value[i], at, p->at);
+  for (uint32_t i = 0; i < dst->n && acts; i++)
+    assign_leaf(x, s, dst->value[i].leaf, src->value[i], at, p->at);
 }
 
 void pending_roots(Elab *x) {
   for (uint32_t i = 0; i < x->pending.n; i++)
-    graph_root(x->g, ROOT_ASSIGN, program_leaf_at(x->p, x->pending.at[i].leaf)->path, x->pending.at[i].leaf, x->pending.at[i].node, x->pending.at[i].at);
+    graph_root(x->g, ROOT_ASSIGN, program_leaf_at(x->p, x->pending.at[i].leaf)->path, x->pending.at[i].leaf,
+               x->pending.at[i].node, x->pending.at[i].at);
 }

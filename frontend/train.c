@@ -1,4 +1,5 @@
-/* Train steps: the loss, who updates what, and the optimizers' bodies expanded for each parameter with g = grad(loss; leaf). */
+/* Train steps: the loss, who updates what, and the optimizers' bodies expanded for each parameter with g =
+ * grad(loss; leaf). */
 #include "frontend/elab.h"
 
 typedef struct Update {
@@ -19,7 +20,8 @@ void bind_clock(Elab *x, Scope *s, Span at) {
   for (int i = 0; i < 2; i++) {
     Binding *b = scope_add(x, s, sym_of(x, i ? "epoch" : "step"), at);
     if (!b) continue;
-    b->value = (Value){.kind = VAL_TENSOR, .node = leaf_to_node(x, clock_leaf(x, i ? LEAF_EPOCH : LEAF_STEP)), .weak = true};
+    b->value = (Value){
+        .kind = VAL_TENSOR, .node = leaf_to_node(x, clock_leaf(x, i ? LEAF_EPOCH : LEAF_STEP)), .weak = true};
     b->epoch = EPOCH_ALWAYS;
   }
 }
@@ -51,8 +53,9 @@ static void minimize(Elab *x, Step *st, const AstStmt *t) {
   st->ts.loss = n;
 }
 
-static const char *const settings[] = {"data",     "batch",      "epochs",    "steps",      "shuffle",  "last", "validate",
-                                       "every",    "accumulate", "clip_norm", "clip_value", "precision"};
+static const char *const settings[] = {"data",       "batch",     "epochs",     "steps",
+                                       "shuffle",    "last",      "validate",   "every",
+                                       "accumulate", "clip_norm", "clip_value", "precision"};
 
 static void setting(Elab *x, Step *st, const AstStmt *t) {
   Str name = path_text(x, &t->assign.target);
@@ -70,7 +73,8 @@ static void setting(Elab *x, Step *st, const AstStmt *t) {
       diag_help(g, "did you mean '" STRF "'?", STRA(near));
       diag_edit(g, at, near);
     } else
-      diag_help(g, "settings are data, batch, epochs, steps, shuffle, last, validate, every, clip_norm, clip_value; a name of your own needs 'let'");
+      diag_help(g, "settings are data, batch, epochs, steps, shuffle, last, validate, every, clip_norm, "
+                   "clip_value; a name of your own needs 'let'");
     return;
   }
   for (uint32_t i = 0; i < st->ts.setting.n; i++)
@@ -80,7 +84,8 @@ static void setting(Elab *x, Step *st, const AstStmt *t) {
     }
   Value v = eval(x, st->scope, t->assign.value);
   if (!val_ok(v)) return;
-  bool text = str_eq(name, STR("data")) || str_eq(name, STR("validate")) || str_eq(name, STR("last")) || str_eq(name, STR("precision"));
+  bool text = str_eq(name, STR("data")) || str_eq(name, STR("validate")) || str_eq(name, STR("last")) ||
+              str_eq(name, STR("precision"));
   Setting r = {.name = names_add(x->n, name), .at = at, .number = __builtin_nan("")};
   if (v.kind == VAL_STRING)
     r.text = v.str;
@@ -121,10 +126,13 @@ static void step_stmts(Elab *x, Step *st, const AstStmtVec *stmts) {
       minimize(x, st, t);
     else if (t->kind == STMT_UPDATE)
       VEC_PUSH(x->a, &st->update, (Update){.stmt = t});
-    else if (t->kind == STMT_SET && !(t->assign.target.parts.n == 1 && scope_find_here(x, st->scope, t->assign.target.parts.at[0].name.name)))
+    else if (t->kind == STMT_SET && !(t->assign.target.parts.n == 1 &&
+                                      scope_find_here(x, st->scope, t->assign.target.parts.at[0].name.name)))
       setting(x, st, t);
     else if (t->kind == STMT_IF) {
-      if (val_static_bool(x, eval(x, st->scope, t->choice.test), t->choice.test->at, "the test of an 'if'", &yes) && (yes || t->choice.otherwise))
+      if (val_static_bool(x, eval(x, st->scope, t->choice.test), t->choice.test->at, "the test of an 'if'",
+                          &yes) &&
+          (yes || t->choice.otherwise))
         step_stmts(x, st, yes ? &t->choice.then->stmts : &t->choice.otherwise->stmts);
     } else {
       AstStmt *copy = stmts->at[i];
@@ -178,7 +186,8 @@ static void own_group(Elab *x, Step *st, uint32_t group) {
   uint8_t *except = ARENA_ARRAY(x->a, uint8_t, n + 1);
   bool exact;
   for (uint32_t i = 0; i < t->update.except.n; i++)
-    if (!path_leaves(x, st->scope, &t->update.except.at[i], &exact, except)) unknown_path(x, st->scope, &t->update.except.at[i]);
+    if (!path_leaves(x, st->scope, &t->update.except.at[i], &exact, except))
+      unknown_path(x, st->scope, &t->update.except.at[i]);
   for (uint32_t i = 0; i < t->update.paths.n; i++) {
     const AstPath *p = &t->update.paths.at[i];
     uint8_t *taken = ARENA_ARRAY(x->a, uint8_t, n + 1);
@@ -216,7 +225,13 @@ static void own_group(Elab *x, Step *st, uint32_t group) {
         break;
       }
       if (!twice)
-        VEC_PUSH(x->p->arena, &st->ts.owned, (Owned){.param = {k}, .item = p->at, .wildcard = taken[k] != 2, .group = group, .grad = NO_NODE, .update = NO_NODE});
+        VEC_PUSH(x->p->arena, &st->ts.owned,
+                 (Owned){.param = {k},
+                         .item = p->at,
+                         .wildcard = taken[k] != 2,
+                         .group = group,
+                         .grad = NO_NODE,
+                         .update = NO_NODE});
     }
     if (!any) unknown_path(x, st->scope, p);
   }
@@ -225,18 +240,24 @@ static void own_group(Elab *x, Step *st, uint32_t group) {
 static void group_optimizer(Elab *x, Step *st, uint32_t i) {
   Update *u = &st->update.at[i];
   const AstStmt *t = u->stmt;
-  Span list = t->update.paths.n ? span_join(t->update.paths.at[0].at, t->update.paths.at[t->update.paths.n - 1].at) : t->at;
+  Span list = t->update.paths.n
+                  ? span_join(t->update.paths.at[0].at, t->update.paths.at[t->update.paths.n - 1].at)
+                  : t->at;
   Group g = {.at = t->at, .list = list};
   const AstExpr *e = t->update.with;
   if (!e) { /* `update w` above the line that says `using`: the next group's optimizer */
-    diag_help(TELL(x, optimizer, t->at, STR("this 'update' has no optimizer")), "add 'using sgd(lr = 0.1)' or another optimizer");
+    diag_help(TELL(x, optimizer, t->at, STR("this 'update' has no optimizer")),
+              "add 'using sgd(lr = 0.1)' or another optimizer");
   } else {
     g.using_at = e->at;
     const AstExpr *callee = e->kind == EXPR_CALL ? e->call.callee : e;
     u->optimizer = eval(x, st->scope, callee);
     bool good = e->kind != EXPR_CALL || eval_args(x, st->scope, &e->call.args, &u->args);
     if (val_ok(u->optimizer) && u->optimizer.kind != VAL_OPTIMIZER) {
-      diag_help(TELL(x, optimizer, callee->at, str_fmt(x->a, "this is " STRF ", and an optimizer is needed", STRA(val_text(x, u->optimizer)))), "sgd, adam, adamw and rmsprop are built in");
+      diag_help(TELL(x, optimizer, callee->at,
+                     str_fmt(x->a, "this is " STRF ", and an optimizer is needed",
+                             STRA(val_text(x, u->optimizer)))),
+                "sgd, adam, adamw and rmsprop are built in");
       u->optimizer = val_poison();
     }
     if (!good) u->optimizer = val_poison();
@@ -258,7 +279,8 @@ static void clip(Elab *x, Step *st, NodeId *grad) {
     if (str_eq(s, STR("clip_norm")) || str_eq(s, STR("clip_value"))) at = st->ts.setting.at[i].at;
   }
   for (uint32_t i = 0; i < n && st->clip_value > 0; i++) {
-    Value v = arith(x, OP_MAXIMUM, "clip_value", at, op_of(val_node(grad[i]), at), op_of(val_real(-st->clip_value), at));
+    Value v = arith(x, OP_MAXIMUM, "clip_value", at, op_of(val_node(grad[i]), at),
+                    op_of(val_real(-st->clip_value), at));
     v = arith(x, OP_MINIMUM, "clip_value", at, op_of(v, at), op_of(val_real(st->clip_value), at));
     grad[i] = val_ok(v) ? v.node : NO_NODE;
   }
@@ -294,11 +316,13 @@ void optimizer_state(Elab *x, Scope *s, const AstStmt *t) {
     TELL(x, declaration, t->at, STR("a state has an initial value"));
     return;
   }
-  leaf.path = names_add(x->n, str_fmt(x->a, STRF "." STRF "." STRF, STRA(sym_str(x, x->step_name)), STRA(sym_str(x, name.name)), STRA(sym_str(x, param->path))));
+  leaf.path = names_add(x->n, str_fmt(x->a, STRF "." STRF "." STRF, STRA(sym_str(x, x->step_name)),
+                                      STRA(sym_str(x, name.name)), STRA(sym_str(x, param->path))));
   /* the initial value is taken now: the names of an optimizer mean nothing outside of the step's graph */
   LeafDecl decl = {.scope = s, .name = name.name, .copied = true};
   Span at = t->bind.value ? t->bind.value->at : t->bind.init->at;
-  decl.copy = t->bind.value ? eval(x, s, t->bind.value) : wrong_kind(x, at, val_int(0), "an initial value behind '='");
+  decl.copy = t->bind.value ? eval(x, s, t->bind.value)
+                            : wrong_kind(x, at, val_int(0), "an initial value behind '='");
   if (decl.copy.kind == VAL_TENSOR) {
     TELL(x, not_static, at, "a state's initial value", val_text(x, decl.copy));
     decl.copy = val_poison();
@@ -341,14 +365,16 @@ static void expand(Elab *x, Step *st, uint32_t k, NodeId g) {
     for (uint32_t i = first; i < x->pending.n; i++)
       if (leaf_eq(x->pending.at[i].leaf, o->param)) st->ts.owned.at[k].update = x->pending.at[i].node;
     if (!node_ok(st->ts.owned.at[k].update) && !x->d->errors)
-      TELL(x, optimizer, t->unit.name.at, str_fmt(x->a, "the optimizer '" STRF "' never assigns the parameter", STRA(name)));
+      TELL(x, optimizer, t->unit.name.at,
+           str_fmt(x->a, "the optimizer '" STRF "' never assigns the parameter", STRA(name)));
   } else
     u->optimizer = val_poison(); /* say it once, not once a parameter */
   frame_pop(x);
 }
 
 void elaborate_train(Elab *x, const AstStmt *t) {
-  Step st = {.ts = {.name = t->unit.name.name, .at = t->unit.name.at, .loss = NO_NODE, .entry = x->p->entry.n}};
+  Step st = {
+      .ts = {.name = t->unit.name.name, .at = t->unit.name.at, .loss = NO_NODE, .entry = x->p->entry.n}};
   entry_begin(x, ENTRY_TRAIN, st.ts.name, x->p->train.n, true, 2);
   Frame f = {0};
   frame_push(x, &f, NULL);
@@ -358,7 +384,8 @@ void elaborate_train(Elab *x, const AstStmt *t) {
   bind_clock(x, st.scope, st.ts.at);
   step_stmts(x, &st, &t->unit.body->stmts);
   Str name = sym_str(x, st.ts.name);
-  if (!st.minimize) diag_help(TELL(x, minimize, st.ts.at, name, "minimizes nothing"), "say what it minimizes: minimize loss");
+  if (!st.minimize)
+    diag_help(TELL(x, minimize, st.ts.at, name, "minimizes nothing"), "say what it minimizes: minimize loss");
   for (uint32_t i = 0; i < st.update.n && !x->stopped; i++) group_optimizer(x, &st, i);
   if (node_ok(st.ts.loss)) {
     graph_root(x->g, ROOT_LOSS, st.ts.loss_name, (LeafId){0}, st.ts.loss, st.ts.minimize_at);
@@ -399,7 +426,8 @@ void elaborate_after(Elab *x, const AstStmt *t) {
     AstStmt *one = t->unit.body->stmts.at[i];
     if (one->kind == STMT_SET && str_eq(path_text(x, &one->assign.target), STR("every"))) {
       int64_t every;
-      if (val_static_int(x, eval(x, s, one->assign.value), one->assign.value->at, "the setting 'every'", &every)) {
+      if (val_static_int(x, eval(x, s, one->assign.value), one->assign.value->at, "the setting 'every'",
+                         &every)) {
         if (every < 1) TELL(x, setting, one->assign.value->at, STR("every"), "is an integer of at least 1");
         x->p->entry.at[x->p->entry.n - 1].every = every;
       }
@@ -413,5 +441,7 @@ void elaborate_after(Elab *x, const AstStmt *t) {
   pending_roots(x);
   for (uint32_t i = 0; i < x->leaf_node.n; i++)
     if (node_ok(x->leaf_node.at[i]) && x->p->leaf.at[i].kind == LEAF_INPUT)
-      TELL(x, declaration, t->unit.name.at, str_fmt(x->a, "an 'after' block reads no input, and this one reads '" STRF "'", STRA(sym_str(x, x->p->leaf.at[i].path))));
+      TELL(x, declaration, t->unit.name.at,
+           str_fmt(x->a, "an 'after' block reads no input, and this one reads '" STRF "'",
+                   STRA(sym_str(x, x->p->leaf.at[i].path))));
 }

@@ -1,4 +1,5 @@
-/* Types as written: dims, tensor types, and the matching of a call's arguments against a signature. A signature's symbols,
+/* Types as written: dims, tensor types, and the matching of a call's arguments against a signature. A
+ * signature's symbols,
  * `..` and dtype variables are kept in the call's scope, so its body and result see them. */
 #include "frontend/elab.h"
 
@@ -31,8 +32,9 @@ bool dim_of(Elab *x, Scope *s, const AstExpr *e, DimId *out) {
         diag_help(g, "did you mean '" STRF "'? A dim that is bound later has an upper-case name", STRA(near));
         diag_edit(g, e->at, near);
       } else
-        diag_help(g, upper(sym_str(x, e->name)) ? "a symbol must stand alone in an input or in a parameter of the function"
-                                                : "a dim that is bound later has an upper-case name");
+        diag_help(g, upper(sym_str(x, e->name))
+                         ? "a symbol must stand alone in an input or in a parameter of the function"
+                         : "a dim that is bound later has an upper-case name");
       return false;
     }
   }
@@ -80,7 +82,8 @@ bool type_of(Elab *x, Scope *s, const AstType *t, Type *out) {
     Scope *rest = t->dims.at[i]->kind == EXPR_REST ? rest_scope(s) : NULL;
     uint32_t add = rest ? rest->rest_n : 1;
     if (r.rank + add > MAX_RANK || r.rank + add > x->limits->rank) {
-      limit_passed(x, t->at, "the tensor's axes", "rank", x->limits->rank < MAX_RANK ? x->limits->rank : MAX_RANK);
+      limit_passed(x, t->at, "the tensor's axes", "rank",
+                   x->limits->rank < MAX_RANK ? x->limits->rank : MAX_RANK);
       return false;
     }
     if (rest)
@@ -144,15 +147,16 @@ static void learn_rest(Scope *s, const Type *got, uint32_t n) {
 void unify_learn(Elab *x, Scope *s, const AstType *t, Value v) {
   if ((t->kind == ATYPE_TUPLE || t->kind == ATYPE_LIST) && (v.kind == VAL_TUPLE || v.kind == VAL_LIST)) {
     for (uint32_t i = 0; i < v.list.n; i++)
-      if (t->kind == ATYPE_LIST || i < t->items.n) unify_learn(x, s, t->items.at[t->kind == ATYPE_LIST ? 0 : i], v.list.at[i]);
+      if (t->kind == ATYPE_LIST || i < t->items.n)
+        unify_learn(x, s, t->items.at[t->kind == ATYPE_LIST ? 0 : i], v.list.at[i]);
     return;
   }
   if ((t->kind != ATYPE_DTYPE && t->kind != ATYPE_NAME) || !val_tensor(v)) return;
   Type got = val_type(x, v);
   UnitRef m;
   DType d;
-  if (t->kind == ATYPE_NAME && !(v.kind == VAL_TENSOR && v.weak) && !is_module_type(x, s, t, &m) && upper(sym_str(x, t->name.name)) &&
-      !dtype_variable(x, s, t->name.name, &d)) {
+  if (t->kind == ATYPE_NAME && !(v.kind == VAL_TENSOR && v.weak) && !is_module_type(x, s, t, &m) &&
+      upper(sym_str(x, t->name.name)) && !dtype_variable(x, s, t->name.name, &d)) {
     __typeof__(*s->dtype.at) fresh = {t->name.name, (DType)got.dtype};
     VEC_PUSH(x->a, &s->dtype, fresh);
   }
@@ -185,8 +189,10 @@ static Value check_tensor(Elab *x, Scope *s, const AstType *t, Value v, Span at,
   bool variable = t->kind == ATYPE_NAME && !dtype_variable(x, s, t->name.name, &d);
   if (number) {
     if (!t->has_dims || variable) { /* scalars stay exact until they meet a tensor */
-      if (v.kind == VAL_BOOL && t->kind == ATYPE_DTYPE && t->dtype != DTYPE_WORD_BOOL) return wrong_kind(x, at, v, "a number");
-      if (v.kind != VAL_BOOL && t->kind == ATYPE_DTYPE && t->dtype == DTYPE_WORD_BOOL) return wrong_kind(x, at, v, "true or false");
+      if (v.kind == VAL_BOOL && t->kind == ATYPE_DTYPE && t->dtype != DTYPE_WORD_BOOL)
+        return wrong_kind(x, at, v, "a number");
+      if (v.kind != VAL_BOOL && t->kind == ATYPE_DTYPE && t->dtype == DTYPE_WORD_BOOL)
+        return wrong_kind(x, at, v, "true or false");
       bool real = t->kind == ATYPE_NAME || t->dtype == DTYPE_WORD_F32 || t->dtype == DTYPE_WORD_F64;
       if (!real && v.kind == VAL_REAL) return wrong_kind(x, at, v, "an integer");
       return t->kind == ATYPE_DTYPE && real && v.kind == VAL_INT ? val_real((double)v.i) : v;
@@ -196,7 +202,8 @@ static Value check_tensor(Elab *x, Scope *s, const AstType *t, Value v, Span at,
   }
   for (uint32_t i = 0; i < t->dims.n; i++) { /* a symbol no argument binds alone */
     Scope *in;
-    if (t->dims.at[i]->kind == EXPR_HOLE) return not_built(x, t->dims.at[i]->at, "'_' as a dim of a signature");
+    if (t->dims.at[i]->kind == EXPR_HOLE)
+      return not_built(x, t->dims.at[i]->at, "'_' as a dim of a signature");
     if (val_tensor(v) || !dim_is_free_symbol(x, s, t->dims.at[i])) continue;
     if (!scope_find(x, s, t->dims.at[i]->name, &in)) return wrong_kind(x, at, v, "a tensor");
   }
@@ -205,10 +212,10 @@ static Value check_tensor(Elab *x, Scope *s, const AstType *t, Value v, Span at,
     if (t->kind == ATYPE_NAME && variable) return wrong_kind(x, at, v, "a value of the module's type");
     uint32_t fixed = 0;
     bool rest = false;
-    for (uint32_t i = 0; i < t->dims.n; i++) t->dims.at[i]->kind == EXPR_REST ? (rest = true) : (fixed++, false);
+    for (uint32_t i = 0; i < t->dims.n; i++)
+      t->dims.at[i]->kind == EXPR_REST ? (rest = true) : (fixed++, false);
     if (got.rank != 0 && (got.rank < fixed || (!rest && got.rank != fixed))) {
-      Diag *g = TELL(x, declared_type, at, what, type_text(x, got),
-                     span_text(x, t->at));
+      Diag *g = TELL(x, declared_type, at, what, type_text(x, got), span_text(x, t->at));
       diag_label(g, t->at, "declared here");
       return val_poison();
     }
@@ -221,13 +228,16 @@ static Value check_tensor(Elab *x, Scope *s, const AstType *t, Value v, Span at,
     if (type_eq(&got, &want)) return v;
     if (got.dtype == want.dtype && got.rank == want.rank)
       for (int i = 0; i < got.rank; i++)
-        if (!dim_eq(got.dim[i], want.dim[i]) && t->dims.n == got.rank && dim_is_free_symbol(x, s, t->dims.at[i])) {
-          Diag *g = TELL(x, dim_conflict, at, sym_str(x, t->dims.at[i]->name), dim_text(x, got.dim[i]), dim_text(x, want.dim[i]));
+        if (!dim_eq(got.dim[i], want.dim[i]) && t->dims.n == got.rank &&
+            dim_is_free_symbol(x, s, t->dims.at[i])) {
+          Diag *g = TELL(x, dim_conflict, at, sym_str(x, t->dims.at[i]->name), dim_text(x, got.dim[i]),
+                         dim_text(x, want.dim[i]));
           diag_under(g, "%s is " STRF, what, STRA(type_text(x, got)));
           diag_label(g, t->at, "declared " STRF, STRA(type_text(x, want)));
           return val_poison();
         }
-    if (!(weak && dtype_is_float((DType)want.dtype)) && !(got.rank == 0 && got.dtype == want.dtype)) return mismatch(x, at, what, got, want, t->at);
+    if (!(weak && dtype_is_float((DType)want.dtype)) && !(got.rank == 0 && got.dtype == want.dtype))
+      return mismatch(x, at, what, got, want, t->at);
   }
   return val_node(val_coerce(x, v, want, at, what));
 }
@@ -237,19 +247,27 @@ Value unify_check(Elab *x, Scope *s, const AstType *t, Value v, Span at, const c
   UnitRef m;
   switch (t->kind) {
   case ATYPE_ERROR: return val_poison();
-  case ATYPE_INT: return v.kind == VAL_INT || v.kind == VAL_DIM ? v : wrong_kind(x, at, v, "an int that is known when the program is compiled");
+  case ATYPE_INT:
+    return v.kind == VAL_INT || v.kind == VAL_DIM
+               ? v
+               : wrong_kind(x, at, v, "an int that is known when the program is compiled");
   case ATYPE_FN:
-    return v.kind == VAL_FN || v.kind == VAL_BUILTIN || v.kind == VAL_INSTANCE ? v : wrong_kind(x, at, v, "a function");
+    return v.kind == VAL_FN || v.kind == VAL_BUILTIN || v.kind == VAL_INSTANCE
+               ? v
+               : wrong_kind(x, at, v, "a function");
   case ATYPE_LIST: {
     if (v.kind != VAL_LIST) return wrong_kind(x, at, v, "a list");
     Value r = val_list(x, VAL_LIST, v.list.at, v.list.n);
-    for (uint32_t i = 0; i < r.list.n; i++) r.list.at[i] = unify_check(x, s, t->items.at[0], r.list.at[i], at, what);
+    for (uint32_t i = 0; i < r.list.n; i++)
+      r.list.at[i] = unify_check(x, s, t->items.at[0], r.list.at[i], at, what);
     return r;
   }
   case ATYPE_TUPLE: {
-    if (v.kind != VAL_TUPLE || v.list.n != t->items.n) return wrong_kind(x, at, v, "a tuple of as many values as declared");
+    if (v.kind != VAL_TUPLE || v.list.n != t->items.n)
+      return wrong_kind(x, at, v, "a tuple of as many values as declared");
     Value r = val_list(x, VAL_TUPLE, v.list.at, v.list.n);
-    for (uint32_t i = 0; i < r.list.n; i++) r.list.at[i] = unify_check(x, s, t->items.at[i], r.list.at[i], at, what);
+    for (uint32_t i = 0; i < r.list.n; i++)
+      r.list.at[i] = unify_check(x, s, t->items.at[i], r.list.at[i], at, what);
     return r;
   }
   case ATYPE_NAME:
@@ -257,7 +275,8 @@ Value unify_check(Elab *x, Scope *s, const AstType *t, Value v, Span at, const c
       if (v.kind == VAL_INSTANCE && v.inst->module.stmt == m.stmt) return v;
       return wrong_kind(x, at, v, "an instance of the module declared here");
     }
-    if (ast_ident_written(t->qualifier) || !upper(sym_str(x, t->name.name))) return unknown_name(x, s, t->name.name, t->name.at);
+    if (ast_ident_written(t->qualifier) || !upper(sym_str(x, t->name.name)))
+      return unknown_name(x, s, t->name.name, t->name.at);
     return check_tensor(x, s, t, v, at, what);
   case ATYPE_DTYPE: return check_tensor(x, s, t, v, at, what);
   case ATYPE_COUNT: break;
@@ -285,7 +304,9 @@ static void expr_symbols(Elab *x, const AstExpr *e, const Map *consts) {
     expr_symbols(x, e->binary.left, consts);
     expr_symbols(x, e->binary.right, consts);
   }
-  if (e->kind != EXPR_NAME || !upper(sym_str(x, e->name)) || map_get(consts, e->name.i, &seen) || scope_find_here(x, x->main->scope, e->name)) return;
+  if (e->kind != EXPR_NAME || !upper(sym_str(x, e->name)) || map_get(consts, e->name.i, &seen) ||
+      scope_find_here(x, x->main->scope, e->name))
+    return;
   bind_symbol(x, x->main->scope, e->name, e->at, dim_symbol(x->dims, e->name));
   VEC_PUSH(x->p->arena, &x->p->symbol, e->name);
 }

@@ -1,7 +1,6 @@
 /* Values: what they are called in messages, how they become nodes, and where a message about them points. */
-#include "frontend/elab.h"
-
 #include "base/size.h"
+#include "frontend/elab.h"
 
 #include <math.h>
 
@@ -49,12 +48,17 @@ Str val_text(Elab *x, Value v) {
   case VAL_TUPLE: return str_fmt(x->a, "a tuple of %u", v.list.n);
   case VAL_TENSOR:
   case VAL_LEAF: return type_text(x, val_type(x, v));
-  case VAL_INSTANCE: return str_fmt(x->a, "an instance of '" STRF "'", STRA(sym_str(x, v.inst->module.stmt->unit.name.name)));
+  case VAL_INSTANCE:
+    return str_fmt(x->a, "an instance of '" STRF "'", STRA(sym_str(x, v.inst->module.stmt->unit.name.name)));
   case VAL_TREE: return STR("an instance's values");
-  case VAL_FN: return v.fn->name.i ? str_fmt(x->a, "the function '" STRF "'", STRA(sym_str(x, v.fn->name))) : STR("a function");
+  case VAL_FN:
+    return v.fn->name.i ? str_fmt(x->a, "the function '" STRF "'", STRA(sym_str(x, v.fn->name)))
+                        : STR("a function");
   case VAL_BUILTIN: return str_fmt(x->a, "the function '%s'", v.builtin->name);
-  case VAL_MODULE: return str_fmt(x->a, "the module '" STRF "'", STRA(sym_str(x, v.unit.stmt->unit.name.name)));
-  case VAL_OPTIMIZER: return str_fmt(x->a, "the optimizer '" STRF "'", STRA(sym_str(x, v.unit.stmt->unit.name.name)));
+  case VAL_MODULE:
+    return str_fmt(x->a, "the module '" STRF "'", STRA(sym_str(x, v.unit.stmt->unit.name.name)));
+  case VAL_OPTIMIZER:
+    return str_fmt(x->a, "the optimizer '" STRF "'", STRA(sym_str(x, v.unit.stmt->unit.name.name)));
   case VAL_FILE: return STR("an imported file");
   case VAL_DATASET: return STR("a data set");
   case VAL_KIND_COUNT: break;
@@ -106,7 +110,9 @@ Value limit_passed(Elab *x, Span at, const char *what, const char *name, int64_t
 
 SiteId site_here(Elab *x, Span at) { return graph_site(x->g, at, x->frame->caller, x->frame->what); }
 
-Builder builder_at(Elab *x, Span at) { return (Builder){.g = x->g, .site = site_here(x, at), .primal = NO_NODE}; }
+Builder builder_at(Elab *x, Span at) {
+  return (Builder){.g = x->g, .site = site_here(x, at), .primal = NO_NODE};
+}
 
 bool type_small(Elab *x, Span at, const Type *t) {
   if (t->rank > x->limits->rank) {
@@ -118,7 +124,8 @@ bool type_small(Elab *x, Span at, const Type *t) {
     int64_t v;
     if (!dim_is_const(x->dims, t->dim[i], &v)) continue;
     if (v < 1) {
-      TELL(x, declaration, at, str_fmt(x->a, "an axis has at least one element, and this one has %lld", (long long)v));
+      TELL(x, declaration, at,
+           str_fmt(x->a, "an axis has at least one element, and this one has %lld", (long long)v));
       return false;
     }
     if (!i64_mul(bytes, v, &bytes) || bytes > x->limits->tensor_bytes) {
@@ -129,7 +136,8 @@ bool type_small(Elab *x, Span at, const Type *t) {
   return true;
 }
 
-NodeId emit(Elab *x, Span at, const char *what, Op op, const NodeId *in, uint32_t nin, const int64_t *attr, const Type *given) {
+NodeId emit(Elab *x, Span at, const char *what, Op op, const NodeId *in, uint32_t nin, const int64_t *attr,
+            const Type *given) {
   for (uint32_t i = 0; i < nin; i++)
     if (!node_ok(in[i])) return NO_NODE;
   Sb why;
@@ -145,11 +153,15 @@ NodeId emit(Elab *x, Span at, const char *what, Op op, const NodeId *in, uint32_
 }
 
 NodeId leaf_to_node(Elab *x, LeafId l) {
-  if (x->entry == ENTRY_INIT && program_leaf_at(x->p, l)->kind <= LEAF_STATE && program_leaf_at(x->p, l)->kind != LEAF_INPUT)
+  if (x->entry == ENTRY_INIT && program_leaf_at(x->p, l)->kind <= LEAF_STATE &&
+      program_leaf_at(x->p, l)->kind != LEAF_INPUT)
     return leaf_initial(x, l);
   while (x->leaf_node.n <= l.i) VEC_PUSH(x->a, &x->leaf_node, NO_NODE);
   if (!node_ok(x->leaf_node.at[l.i])) {
-    Builder b = {.g = x->g, .site = graph_site(x->g, program_leaf_at(x->p, l)->at, (SiteId){0}, program_leaf_at(x->p, l)->path), .primal = NO_NODE};
+    Builder b = {
+        .g = x->g,
+        .site = graph_site(x->g, program_leaf_at(x->p, l)->at, (SiteId){0}, program_leaf_at(x->p, l)->path),
+        .primal = NO_NODE};
     x->leaf_node.at[l.i] = build_leaf(&b, l);
   }
   return x->leaf_node.at[l.i];
@@ -162,6 +174,22 @@ static NodeId dim_to_node(Elab *x, DimId d, DType t, Span at) {
   return build_drop_axes(&b, build_reduce(&b, OP_SUM, build_const(&b, row, 1), 1), 1);
 }
 
+static bool number_fits(Elab *x, Value v, DType t, Span at) {
+  if (v.kind == VAL_REAL && !dtype_is_float(t)) {
+    TELL(x, dtype_mismatch, at, STR("="), STR("a real number"), str_z(dtype_name(t)));
+    return false;
+  }
+  if ((v.kind == VAL_BOOL) != (t == DT_BOOL)) {
+    wrong_kind(x, at, v, t == DT_BOOL ? "true or false" : dtype_name(t));
+    return false;
+  }
+  if (v.kind == VAL_INT && t == DT_I32 && (v.i > INT32_MAX || v.i < INT32_MIN)) {
+    TELL(x, static_arith, at, str_fmt(x->a, "%lld does not fit i32", (long long)v.i));
+    return false;
+  }
+  return true;
+}
+
 NodeId val_to_node(Elab *x, Value v, Span at, int dtype) {
   Builder b = builder_at(x, at);
   switch (v.kind) {
@@ -170,19 +198,7 @@ NodeId val_to_node(Elab *x, Value v, Span at, int dtype) {
   case VAL_INT:
   case VAL_REAL: {
     DType t = dtype >= 0 ? (DType)dtype : v.kind == VAL_INT ? DT_I32 : DT_F32;
-    if (v.kind == VAL_REAL && !dtype_is_float(t)) {
-      TELL(x, dtype_mismatch, at, STR("="), STR("a real number"), str_z(dtype_name(t)));
-      return NO_NODE;
-    }
-    if (v.kind == VAL_INT && t == DT_BOOL) {
-      wrong_kind(x, at, v, "true or false");
-      return NO_NODE;
-    }
-    if (v.kind == VAL_INT && t == DT_I32 && (v.i > INT32_MAX || v.i < INT32_MIN)) {
-      TELL(x, static_arith, at, str_fmt(x->a, "%lld does not fit i32", (long long)v.i));
-      return NO_NODE;
-    }
-    return build_const(&b, type_scalar(t), v.kind == VAL_INT ? (double)v.i : v.real);
+    return number_fits(x, v, t, at) ? build_const(&b, type_scalar(t), static_real(v)) : NO_NODE;
   }
   case VAL_DIM: {
     DType t = dtype >= 0 ? (DType)dtype : DT_I32;
@@ -268,10 +284,10 @@ NodeId val_coerce(Elab *x, Value v, Type want, Span at, const char *what) {
   if (!val_ok(v) || !type_small(x, at, &want)) return NO_NODE;
   Builder b = builder_at(x, at);
   if (v.kind == VAL_LIST) return table_node(x, v, &want, at);
-  if (v.kind == VAL_INT || v.kind == VAL_REAL || v.kind == VAL_BOOL) {
-    NodeId n = val_to_node(x, v, at, want.dtype);
-    return node_ok(n) && want.rank ? build_const(&b, want, v.kind == VAL_INT ? (double)v.i : v.kind == VAL_REAL ? v.real : v.boolean) : n;
-  }
+  if (v.kind == VAL_INT || v.kind == VAL_REAL || v.kind == VAL_BOOL)
+    return number_fits(x, v, (DType)want.dtype, at)
+               ? build_const(&b, want, v.kind == VAL_BOOL ? v.boolean : static_real(v))
+               : NO_NODE;
   NodeId n = val_to_node(x, v, at, want.dtype);
   if (!node_ok(n)) return NO_NODE;
   Type got = node_type(x, n);
@@ -324,7 +340,8 @@ bool val_static_bool(Elab *x, Value v, Span at, const char *what, bool *out) {
     return true;
   }
   if (val_tensor(v))
-    diag_help(TELL(x, not_static, at, what, val_text(x, v)), "choose between values with where(condition, a, b)");
+    diag_help(TELL(x, not_static, at, what, val_text(x, v)),
+              "choose between values with where(condition, a, b)");
   else if (v.kind == VAL_KIND_COUNT)
     TELL(x, not_static, at, what, STR("a comparison of dims that are not bound"));
   else
