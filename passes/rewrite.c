@@ -239,7 +239,7 @@ NodeId rewrite_node(Rewrite *w, Op op, Type type, const NodeId *in, uint32_t nin
   return n;
 }
 
-NodeId rewrite_build(Rewrite *w, Str text, Type type, const NodeId operand[26]) {
+NodeId rewrite_build(Rewrite *w, Str text, Type type, const NodeId operand[26], bool simplify) {
   const char *at = str_copy(w->arena, text).p;
-  return instance(w, parse(w->arena, &at), type, operand, false);
+  return instance(w, parse(w->arena, &at), type, operand, simplify);
 }

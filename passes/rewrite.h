@@ -27,15 +27,14 @@ typedef struct Rewrite {
   VEC(bool) undefined; /* by node: reads a division by a literal 0, or an infinite literal in a product; grows with the graph */
   OpPrograms programs;
   uint32_t depth;      /* results of rules simplified within each other */
-  uint32_t *fired;     /* by row of simplify.def, in order; may be NULL */
 } Rewrite;
 
 void rewrite_begin(Rewrite *w, Graph *to, uint8_t cls, uint8_t phase);
 /* Adds a node whose operands are in the graph already; the answer may be any node of the same type and value. */
 NodeId rewrite_node(Rewrite *w, Op op, Type type, const NodeId *in, uint32_t nin, const int64_t *attr, SiteId site, NodeId primal);
 bool rewrite_undefined(Rewrite *w, NodeId n);
-/* A node for tests: the pattern's or result's text over given operands (by letter, 'a'..'z'); no rule is applied. */
-NodeId rewrite_build(Rewrite *w, Str text, Type type, const NodeId operand[26]);
+/* For tests: the text of a pattern or result over given operands (by letter), with or without rules applied. */
+NodeId rewrite_build(Rewrite *w, Str text, Type type, const NodeId operand[26], bool simplify);
 
 typedef struct RuleInfo {
   const char *name, *needs, *pattern, *result; /* CODE: pattern NULL */

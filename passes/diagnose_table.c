@@ -1,0 +1,143 @@
+/* `--report=table`: one line a parameter. */
+#include "passes/diagnose.h"
+
+static const char *flow_word(Flow f) {
+  switch (f) {
+  case FLOW_UNUSED:
+  case FLOW_UNREACHABLE: return "unreachable";
+  case FLOW_CUT: return "cut";
+  case FLOW_OPEN: return "open";
+  }
+  return "";
+}
+
+static const char *rule_word(Rule r) {
+  switch (r) {
+  case RULE_NONE: return "not listed";
+  case RULE_MOVES: return "moves";
+  case RULE_IDLE: return "idle";
+  case RULE_DRIFTS: return "moves without gradient";
+  }
+  return "";
+}
+
+static const char *head_word(Headline h) {
+  switch (h) {
+  case HEAD_HEALTHY: return "open";
+  case HEAD_SILENT: return "frozen or assigned";
+  case HEAD_OWNED_TWICE: return "owned twice";
+  case HEAD_UNUSED: return "unused";
+  case HEAD_UNREACHABLE: return "unreachable";
+  case HEAD_CUT: return "cut";
+  case HEAD_IDLE: return "idle";
+  case HEAD_DRIFTS: return "moves without gradient";
+  case HEAD_UNOWNED: return "unowned";
+  case HEAD_FROZEN_UNUSED: return "frozen, unused";
+  }
+  return "";
+}
+
+/* What the verdict rests on: the contract's proof classes. */
+static const char *proof_word(Headline h) {
+  switch (h) {
+  case HEAD_OWNED_TWICE:
+  case HEAD_UNUSED:
+  case HEAD_UNREACHABLE:
+  case HEAD_CUT:
+  case HEAD_UNOWNED:
+  case HEAD_FROZEN_UNUSED: return "structural";
+  case HEAD_IDLE:
+  case HEAD_DRIFTS: return "by optimizer rule";
+  case HEAD_HEALTHY:
+  case HEAD_SILENT: return "-";
+  }
+  return "";
+}
+
+static Str reason(Diagnose *x, const Finding *f) {
+  if (!x->view.n) return (Str){0};
+  const View *v = &x->view.at[f->view];
+  switch (f->head) {
+  case HEAD_CUT:
+  case HEAD_UNOWNED:
+  case HEAD_HEALTHY: return path_text(x, v, f->param);
+  case HEAD_UNREACHABLE: return sinks_text(x, sinks_of(x, f->param));
+  case HEAD_SILENT:
+  case HEAD_OWNED_TWICE:
+  case HEAD_UNUSED:
+  case HEAD_IDLE:
+  case HEAD_DRIFTS:
+  case HEAD_FROZEN_UNUSED: return (Str){0};
+  }
+  return (Str){0};
+}
+
+enum { COLUMNS = 7 };
+
+void diagnose_table(const Program *p, const DimBinding *bind, size_t nbind, Sb *b) {
+  Diags silent = {0};
+  Diagnose x = {.arena = p->arena, .p = p, .d = &silent};
+  diagnose_run(&x);
+  Str *cell = ARENA_ARRAY(p->arena, Str, (x.found.n + 1) * COLUMNS);
+  static const char *const title[COLUMNS] = {"parameter", "shape", "count", "verdict", "proof", "steps", "reason"};
+  for (int k = 0; k < COLUMNS; k++) cell[k] = str_z(title[k]);
+  for (uint32_t i = 0; i < x.found.n; i++) {
+    const Finding *f = &x.found.at[i];
+    const Leaf *leaf = program_leaf_at(p, f->param);
+    Str *c = &cell[(i + 1) * COLUMNS];
+    c[0] = names_str(p->names, leaf->path);
+    Sb t;
+    sb_init(&t, p->arena);
+    type_print(p->dims, &leaf->type, &t);
+    c[1] = sb_str(&t);
+    sb_init(&t, p->arena);
+    Type ty = leaf->type;
+    for (uint8_t k = 0; k < ty.rank; k++) ty.dim[k] = dim_bind(p->dims, ty.dim[k], bind, nbind);
+    dim_print(p->dims, type_count(p->dims, &ty), &t);
+    c[2] = sb_str(&t);
+    c[3] = str_z(f->head == HEAD_SILENT ? (leaf->frozen ? "frozen" : "assigned") : head_word(f->head));
+    c[4] = str_z(proof_word(f->head));
+    sb_init(&t, p->arena);
+    for (uint32_t k = 0; k < x.view.n; k++) {
+      const View *v = &x.view.at[k];
+      const Verdict *verdict = &v->param[f->param.i];
+      Str name = v->step ? names_str(p->names, v->step->name) : v->loss;
+      sb_fmt(&t, "%s" STRF ": %s", k ? "; " : "", STRA(name), flow_word(verdict->flow));
+      if (!v->step) continue;
+      if (verdict->rule == RULE_NONE) {
+        sb_fmt(&t, ", %s", rule_word(verdict->rule));
+        continue;
+      }
+      for (uint32_t o = 0; o < v->step->owned.n; o++) {
+        if (!leaf_eq(v->step->owned.at[o].param, f->param)) continue;
+        Str opt = names_str(p->names, v->step->group.at[v->step->owned.at[o].group].optimizer);
+        sb_fmt(&t, ", %s by " STRF, rule_word(verdict->rule), STRA(opt));
+        break;
+      }
+    }
+    c[5] = sb_str(&t);
+    c[6] = reason(&x, f);
+  }
+  size_t width[COLUMNS] = {0};
+  for (uint32_t i = 0; i <= x.found.n; i++)
+    for (int k = 0; k < COLUMNS; k++)
+      if (cell[i * COLUMNS + k].n > width[k]) width[k] = cell[i * COLUMNS + k].n;
+  for (uint32_t i = 0; i <= x.found.n; i++) {
+    Sb line;
+    sb_init(&line, p->arena);
+    for (int k = 0; k < COLUMNS; k++) {
+      Str c = cell[i * COLUMNS + k];
+      size_t gap = width[k] - c.n;
+      if (k == 2)
+        for (size_t s = 0; s < gap; s++) sb_char(&line, ' ');
+      sb_add(&line, c);
+      if (k != 2)
+        for (size_t s = 0; s < gap; s++) sb_char(&line, ' ');
+      sb_fmt(&line, "  ");
+    }
+    Str s = sb_str(&line);
+    while (s.n && s.p[s.n - 1] == ' ') s.n--;
+    sb_add(b, s);
+    sb_char(b, '\n');
+  }
+}
