@@ -5,28 +5,29 @@
 
 #include <stdio.h>
 
-static bool make(Arena *a, DType t, const DimTable *dims, const Type *ty, Tensor *out) {
-  size_t bytes;
+static bool shape_of(Mem *m, const DimTable *dims, const Type *ty, DType t, Tensor *out, size_t *bytes) {
   *out = (Tensor){.dtype = t, .rank = ty->rank};
   if (!type_extents(dims, ty, out->ext)) return false;
-  if (!size_product(out->ext, ty->rank, &out->count) || !size_mul(out->count, dtype_bytes(t), &bytes))
-    mem_raise(a->mem, ST_LIMIT, "a tensor of more bytes than can be addressed");
-  out->data = arena_alloc(a, bytes, 64);
+  if (!size_product(out->ext, ty->rank, &out->count) || !size_mul(out->count, dtype_bytes(t), bytes))
+    mem_raise(m, ST_LIMIT, "a tensor of more bytes than can be addressed");
   return true;
 }
 
 bool tensor_of_type(Arena *a, const DimTable *dims, const Type *t, Tensor *out) {
-  return make(a, (DType)t->dtype, dims, t, out);
+  size_t bytes;
+  if (!shape_of(a->mem, dims, t, (DType)t->dtype, out, &bytes)) return false;
+  out->data = arena_alloc(a, bytes, 64);
+  return true;
 }
 
-Tensor interp_like(Run *r, const Tensor *t) {
+Tensor interp_like(Arena *a, const Tensor *t) {
   Tensor x = *t;
-  x.data = arena_array(r->arena, t->count, dtype_bytes(t->dtype), 64);
+  x.data = arena_array(a, t->count, dtype_bytes(t->dtype), 64);
   return x;
 }
 
 void interp_map(Run *r, Op op, DType t, size_t n, const void *x, void *y) {
-  scalar_eval_n(op_program(&r->programs, op, &t, 1, t), r->arena, n, &x, NULL, &y);
+  scalar_eval_n(op_program(&r->programs, op, &t, 1, t), &r->scratch, n, &x, NULL, &y);
 }
 
 bool interp_has_fma(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
@@ -170,7 +171,7 @@ void eval_any(Eval *e) {
   case OP_AVG_POOL2D_DX: eval_window(e); return;
   case OP_LEAF:
   case OP_STOP:
-  case OP_CUSTOM: *e->out = *e->in[0]; return;
+  case OP_CUSTOM: return; /* their memory is another's */
   case OP_CONST:
   case OP_TABLE:
   case OP_IOTA: run_literal(e->run, e->id, e->out); return;
@@ -197,14 +198,14 @@ static void run_dual(Eval *e) {
     return;
   }
   if (!dtype_is_float(e->out->dtype)) return;
-  Tensor *tin = ARENA_ARRAY(e->run->arena, Tensor, e->nin);
+  Tensor *tin = ARENA_ARRAY(&e->run->scratch, Tensor, e->nin);
   bool any = false;
   for (uint32_t i = 0; i < e->nin; i++) {
     tin[i] = it->tangent[graph_in(e->run->graph, e->id)[i].i];
     any |= tin[i].data != NULL;
   }
   if (!any) return;
-  Tensor own = interp_like(e->run, e->out);
+  Tensor own = interp_like(e->run->arena, e->out);
   if (dual_any(e, tin, &own)) *t = own;
 }
 
@@ -212,32 +213,39 @@ static bool run_node(Run *r, NodeId id) {
   const Node *n = graph_node(r->graph, id);
   Interp *it = r->it;
   const Tensor *few[8], **in = few;
+  if (n->nin > 8) in = ARENA_ARRAY(&r->scratch, const Tensor *, n->nin);
   Eval e = {r, id, (Op)n->op, graph_attr(r->graph, id), n->nin, in, &it->value[id.i]};
-  if (n->nin > 8) e.in = in = ARENA_ARRAY(r->arena, const Tensor *, n->nin);
   for (uint32_t i = 0; i < n->nin; i++) in[i] = &it->value[graph_in(r->graph, id)[i].i];
-  bool alias = e.op == OP_LEAF || e.op == OP_STOP || e.op == OP_CUSTOM || e.op == OP_RESHAPE;
-  Tensor shape = {.dtype = held(r, (DType)n->type.dtype), .rank = n->type.rank};
-  if (alias ? !type_extents(r->graph->program->dims, &n->type, shape.ext)
-            : !make(r->arena, shape.dtype, r->graph->program->dims, &n->type, &shape))
+  Tensor shape;
+  size_t bytes;
+  if (!shape_of(r->arena->mem, r->graph->program->dims, &n->type, held(r, (DType)n->type.dtype), &shape,
+                &bytes))
     return refuse(r, "node %%%u has dims without a value", id.i);
-  if (e.op == OP_RESHAPE) {
-    shape.count = e.in[0]->count;
-    shape.data = e.in[0]->data;
-  }
-  *e.out = shape;
   if (e.op == OP_LEAF) {
     if (!run_leaf(r, (uint32_t)e.attr[0], &shape, e.out)) return false;
-  } else if (e.op != OP_RESHAPE) {
-    eval_any(&e);
+  } else {
+    shape.data = interp_is_alias(e.op) ? e.in[0]->data : interp_room(r, bytes);
+    *e.out = shape;
+    if (!interp_is_alias(e.op)) eval_any(&e);
   }
   if (r->status == ST_OK && it->mode == INTERP_DUAL) run_dual(&e);
   return r->status == ST_OK;
+}
+
+static void run_all(Run *r) {
+  for (uint32_t i = 0; i < r->graph->node.n; i++) {
+    ArenaMark m = arena_mark(&r->scratch);
+    if (!run_node(r, (NodeId){i})) return;
+    arena_rewind(&r->scratch, m);
+    if (r->owner) interp_reuse(r, (NodeId){i});
+  }
 }
 
 Status interp_run(Interp *it) {
   const Graph *g = it->graph;
   Run r = {.it = it, .graph = g, .arena = it->arena, .status = ST_OK};
   op_programs_init(&r.programs, it->arena);
+  arena_init(&r.scratch, it->arena->mem);
   it->value = ARENA_ARRAY(it->arena, Tensor, g->node.n);
   it->tangent = it->mode == INTERP_DUAL ? ARENA_ARRAY(it->arena, Tensor, g->node.n) : NULL;
   it->what[0] = '\0';
@@ -245,12 +253,14 @@ Status interp_run(Interp *it) {
   Mem *m = it->arena->mem;
   uint32_t env = fp_enter();
   if (RESCUE(m, &rescue)) { /* the host's environment comes back whatever happens */
-    for (uint32_t i = 0; i < g->node.n; i++)
-      if (!run_node(&r, (NodeId){i})) break;
+    if (it->only_roots && it->mode == INTERP_NATIVE) interp_reuse_plan(&r);
+    run_all(&r);
     rescue_end(m, &rescue);
     fp_leave(env);
+    arena_release(&r.scratch);
     return r.status;
   }
   fp_leave(env);
+  arena_release(&r.scratch);
   mem_raise(m, rescue.status, "%s", rescue.what);
 }

@@ -36,6 +36,7 @@ typedef struct Interp {
   Tensor *leaf; /* by LeafId; data NULL where the graph does not read it. INTERP_F64 and _DUAL: floats given
                    as f64 */
   Tensor *leaf_tangent;  /* DUAL: by LeafId; data NULL = zero */
+  bool only_roots;       /* NATIVE: values of other nodes are gone afterwards, their memory is used again */
   const HostEntry *host; /* by extern index */
   Tensor *value;         /* out: by NodeId */
   Tensor *tangent;       /* out: DUAL */

@@ -13,12 +13,12 @@ static void again(Eval *e, const Tensor *const *in, Tensor *t) {
   eval_any(&sub);
 }
 
-static Tensor zero_like(Eval *e, const Tensor *t) { return interp_like(e->run, t); }
+static Tensor zero_like(Eval *e, const Tensor *t) { return interp_like(&e->run->scratch, t); }
 
 /* Linear in every operand together: missing tangents are zeros. */
 static void linear(Eval *e, const Tensor *tin, Tensor *t) {
-  const Tensor **in = ARENA_ARRAY(e->run->arena, const Tensor *, e->nin);
-  Tensor *own = ARENA_ARRAY(e->run->arena, Tensor, e->nin);
+  const Tensor **in = ARENA_ARRAY(&e->run->scratch, const Tensor *, e->nin);
+  Tensor *own = ARENA_ARRAY(&e->run->scratch, Tensor, e->nin);
   for (uint32_t i = 0; i < e->nin; i++) {
     own[i] = tin[i].data ? tin[i] : zero_like(e, e->in[i]);
     in[i] = &own[i];

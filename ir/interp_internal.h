@@ -8,12 +8,20 @@
 #include "ir/op_program.h"
 #include "ir/order.h"
 
+typedef struct Unused {
+  void *p;
+  size_t bytes;
+} Unused;
 typedef struct Run {
   Interp *it;
   const Graph *graph;
-  Arena *arena;
+  Arena *arena;  /* values and programs */
+  Arena scratch; /* of one node */
   OpPrograms programs;
-  Status status; /* of a host function */
+  Status status;   /* of a host function */
+  uint32_t *owner; /* roots only: whose memory a node's value stands in (UINT32_MAX: a leaf's); else NULL */
+  uint32_t *last;  /* by owner: the last node that reads it */
+  VEC(Unused) unused;
 } Run;
 
 typedef struct Eval {
@@ -37,11 +45,16 @@ static inline Along tensor_along(const Tensor *t, int axis) {
   return a;
 }
 
-/* out = a tensor like t, zeroed */
-Tensor interp_like(Run *r, const Tensor *t);
+/* A tensor like t, zeroed. */
+Tensor interp_like(Arena *a, const Tensor *t);
 /* n elements of a float type through the program of a one-operand row */
 void interp_map(Run *r, Op op, DType t, size_t n, const void *x, void *y);
 bool interp_has_fma(void); /* the CPU's own, which the fast clones of the products use */
+
+bool interp_is_alias(Op op); /* the value is the first operand's, or a leaf's */
+void interp_reuse_plan(Run *r);
+void *interp_room(Run *r, size_t bytes); /* zeroed */
+void interp_reuse(Run *r, NodeId done);
 
 void eval_scalar(Eval *e);
 void eval_move(Eval *e);

@@ -71,7 +71,7 @@ static void transpose_matrix(DType t, const void *x, void *y, size_t rows, size_
 void eval_contract(Eval *e) {
   const Tensor *x = e->in[0], *y = e->in[1];
   Tensor *z = e->out;
-  Arena *a = e->run->arena;
+  Arena *a = &e->run->scratch;
   bool ta = e->attr[0], tb = e->attr[1];
   int r = z->rank;
   Product p = {
@@ -131,10 +131,10 @@ static void pad_image(const Conv *c, const Tensor *x, size_t image, void *xp) {
 
 static void run_conv_dw(Eval *e, const Conv *c, void *xp) {
   const Tensor *x = e->in[0], *gy = e->in[1];
-  Tensor *dw = e->out, part = interp_like(e->run, dw);
+  Tensor *dw = e->out, part = interp_like(&e->run->scratch, dw);
   Order o = order_conv_dw((int64_t)c->n, (int64_t)c->oh, (int64_t)c->ow);
   size_t bytes = dtype_bytes(dw->dtype);
-  void *patch = arena_array(e->run->arena, dw->count / c->o, bytes, 64);
+  void *patch = arena_array(&e->run->scratch, dw->count / c->o, bytes, 64);
   for (size_t i = 0; i < c->n; i++) {
     Tensor *to = o.chunks == 1 ? dw : &part;
     if (i % (size_t)o.chunk == 0) memset(to->data, 0, to->count * bytes); /* size-ok: its own bytes */
@@ -155,8 +155,9 @@ void eval_conv(Eval *e) {
   Tensor padded = {.dtype = e->out->dtype, .rank = 3, .ext = {(int64_t)c.c, (int64_t)c.hp, (int64_t)c.wp}};
   if (!size_product(padded.ext, 3, &padded.count))
     mem_raise(e->run->arena->mem, ST_LIMIT, "a padded image of too many elements");
-  void *xp =
-      e->op == OP_CONV2D_DX ? NULL : arena_array(e->run->arena, padded.count, dtype_bytes(padded.dtype), 64);
+  void *xp = e->op == OP_CONV2D_DX
+                 ? NULL
+                 : arena_array(&e->run->scratch, padded.count, dtype_bytes(padded.dtype), 64);
   if (e->op == OP_CONV2D_DW) {
     run_conv_dw(e, &c, xp);
     return;

@@ -82,7 +82,7 @@ void eval_reduce(Eval *e) {
     Tensor next = step;
     next.ext[axis] = 1;
     next.count = a.outer * a.inner;
-    next.data = arena_array(e->run->arena, next.count, dtype_bytes(x->dtype), 64);
+    next.data = arena_array(&e->run->scratch, next.count, dtype_bytes(x->dtype), 64);
     (dtype_is_float(x->dtype) ? reduce_float : reduce_int)(e->op, x->dtype, step.data, next.data, a);
     count *= a.n;
     step = next;

@@ -14,7 +14,7 @@ static Tensor reduced(Eval *e, Op op, const Tensor *x, int axis) {
   int64_t attr[2] = {INT64_C(1) << axis, 0};
   y.ext[axis] = 1;
   y.count = x->count / (size_t)x->ext[axis];
-  y.data = arena_array(e->run->arena, y.count, dtype_bytes(x->dtype), 64);
+  y.data = arena_array(&e->run->scratch, y.count, dtype_bytes(x->dtype), 64);
   Eval sub = {e->run, e->id, op, attr, 1, (const Tensor *const[]){x}, &y};
   eval_reduce(&sub);
   return y;
@@ -27,7 +27,7 @@ static Tensor row_sum(Eval *e, const Tensor *x, int axis) {
   Tensor y = *x;
   y.ext[axis] = 1;
   y.count = a.outer * a.inner;
-  y.data = arena_array(e->run->arena, y.count, dtype_bytes(x->dtype), 64);
+  y.data = arena_array(&e->run->scratch, y.count, dtype_bytes(x->dtype), 64);
   for (size_t o = 0; o < a.outer; o++)
     for (size_t k = 0; k < a.n; k++)
       for (size_t i = 0; i < a.inner; i++) {
@@ -58,8 +58,9 @@ static void with_row(RowOp op, const Tensor *x, const Tensor *row, Along a, void
 }
 
 static Rows rows_of(Eval *e, const Tensor *x, int axis, Tensor *shifted) {
-  Rows r = {.a = tensor_along(x, axis), .m = reduced(e, OP_MAX, x, axis), .e = interp_like(e->run, x)};
-  *shifted = interp_like(e->run, x);
+  Rows r = {
+      .a = tensor_along(x, axis), .m = reduced(e, OP_MAX, x, axis), .e = interp_like(&e->run->scratch, x)};
+  *shifted = interp_like(&e->run->scratch, x);
   with_row(ROW_SUB, x, &r.m, r.a, shifted->data);
   interp_map(e->run, OP_EXP, x->dtype, x->count, shifted->data, r.e.data);
   r.s = row_sum(e, &r.e, axis);
@@ -99,7 +100,7 @@ void eval_row(Eval *e) {
     with_row(ROW_DIV, &r.e, &r.s, r.a, e->out->data);
     return;
   }
-  log = interp_like(e->run, &r.s);
+  log = interp_like(&e->run->scratch, &r.s);
   interp_map(e->run, OP_LOG, x->dtype, r.s.count, r.s.data, log.data);
   if (e->op == OP_LOG_SOFTMAX) {
     with_row(ROW_SUB, &shifted, &log, r.a, e->out->data);
@@ -113,7 +114,7 @@ void eval_row(Eval *e) {
 
 /* softmax of x along axis, plainly */
 static double *plain_softmax(Run *r, const double *x, Along a, size_t count) {
-  double *p = ARENA_ARRAY(r->arena, double, count);
+  double *p = ARENA_ARRAY(&r->scratch, double, count);
   for (size_t o = 0; o < a.outer; o++)
     for (size_t i = 0; i < a.inner; i++) {
       const double *row = x + o * a.n * a.inner + i;
@@ -148,30 +149,30 @@ static void dual_softmax(Eval *e, const double *tx, double *t) {
     }
 }
 
+/* Where element `at` of x lands when the axes are reduced. */
+static size_t kept_index(const Tensor *x, int64_t axes, size_t at) {
+  int64_t rest = (int64_t)at, to = 0, step = 1; /* all below x->count */
+  for (int d = x->rank; d-- > 0; rest /= x->ext[d]) {
+    if (axes >> d & 1) continue;
+    to += rest % x->ext[d] * step;
+    step *= x->ext[d];
+  }
+  return (size_t)to;
+}
+
 /* Extremes share among ties, products follow the product rule: over every element of the reduced axes at
  * once. */
 static void dual_over_axes(Eval *e, const double *tx, double *t) {
   const Tensor *x = e->in[0];
   const double *v = x->data, *y = e->out->data;
-  double *ties = ARENA_ARRAY(e->run->arena, double, e->out->count);
+  double *ties = ARENA_ARRAY(&e->run->scratch, double, e->out->count);
   for (int pass = 0; pass < 2; pass++)
     for (size_t at = 0; at < x->count; at++) {
-      size_t rest = at, to = 0, step = 1;
-      for (int d = x->rank; d-- > 0; rest /= (size_t)x->ext[d])
-        if (!(e->attr[0] >> d & 1)) {
-          to += rest % (size_t)x->ext[d] * step;
-          step *= (size_t)x->ext[d];
-        }
+      size_t to = kept_index(x, e->attr[0], at);
       if (e->op == OP_PROD) {
         double others = 1; /* the product without this element, without dividing */
         for (size_t j = 0; pass == 0 && j < x->count; j++) {
-          size_t other = 0, s = 1, q = j;
-          for (int d = x->rank; d-- > 0; q /= (size_t)x->ext[d])
-            if (!(e->attr[0] >> d & 1)) {
-              other += q % (size_t)x->ext[d] * s;
-              s *= (size_t)x->ext[d];
-            }
-          if (other == to && j != at) others *= v[j];
+          if (j != at && kept_index(x, e->attr[0], j) == to) others *= v[j];
         }
         if (pass == 0) t[to] += tx[at] * others;
       } else if (v[at] == y[to]) {

@@ -9,5 +9,5 @@ void eval_scalar(Eval *e) {
     in[i] = e->in[i]->data;
   }
   const Scalar *p = op_program(&e->run->programs, e->op, type, e->nin, e->out->dtype);
-  scalar_eval_n(p, e->run->arena, e->out->count, in, NULL, &e->out->data);
+  scalar_eval_n(p, &e->run->scratch, e->out->count, in, NULL, &e->out->data);
 }

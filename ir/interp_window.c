@@ -31,7 +31,7 @@ void eval_window(Eval *e) {
   bool forward = e->op == OP_MAX_POOL2D || e->op == OP_AVG_POOL2D, max = e->op == OP_MAX_POOL2D_DX;
   const Tensor *x = forward ? e->in[0] : e->out, *y = forward ? e->out : e->in[e->nin - 1];
   const int64_t *a = e->attr;
-  Pool p = {(size_t)(x->ext[0] * x->ext[1]),
+  Pool p = {x->count / ((size_t)x->ext[2] * (size_t)x->ext[3]), /* size-ok: below x->count */
             (size_t)x->ext[2],
             (size_t)x->ext[3],
             (size_t)y->ext[2],

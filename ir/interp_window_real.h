@@ -60,7 +60,7 @@ static void FN(pool_dx)(const Pool *p, bool max, const REAL *x, const REAL *y, c
           int64_t b = (int64_t)(w + p->pw) - (int64_t)kw, j = b / (int64_t)p->sw;
           if (b % (int64_t)p->sw) continue;
           bool in = i >= 0 && j >= 0 && i < (int64_t)p->oh && j < (int64_t)p->ow;
-          size_t at = in ? (size_t)i * p->ow + (size_t)j : 0;
+          size_t at = in ? (size_t)(i * (int64_t)p->ow + j) : 0; /* size-ok: inside the plane */
           bool takes = in && (!max || FN(first)(p, x, y[at], (size_t)i, (size_t)j, kh, kw));
           acc = acc + (takes ? gy[at] : (REAL)0);
         }

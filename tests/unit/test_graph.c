@@ -1,7 +1,9 @@
 /* The op table, type rules, building, sharing, copying, text form and verifier. */
 #include "base/mem.h"
 #include "ir/build.h"
+#include "ir/op_program.h"
 #include "ir/program.h"
+#include "ir/scalar_expr.h"
 #include "unit.h"
 
 static Mem mem;
@@ -302,6 +304,96 @@ START_TEST(verifier_refuses) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("ops", table), UNIT("types", elementwise, movement, products_and_windows),
+/* ---- scalar text as a tree ---- */
+
+static const ScalarExpr *expr(const char *text) {
+  Sb why;
+  sb_init(&why, &arena);
+  const ScalarExpr *e = scalar_expr_parse(&arena, str_z(text), &why);
+  if (!e) ck_abort_msg("%.*s", (int)why.n, why.p);
+  return e;
+}
+static void show(const ScalarExpr *e, Sb *o) {
+  if (e->kind == SCALAR_NUMBER)
+    sb_fmt(o, "%g", e->x);
+  else if (e->kind == SCALAR_LET)
+    sb_fmt(o, "let " STRF " ", STRA(e->name));
+  else
+    sb_add(o, e->name);
+  for (uint32_t i = 0; i < e->narg; i++) {
+    sb_add(o, i ? STR(", ") : STR("("));
+    show(e->arg[i], o);
+  }
+  if (e->narg) sb_char(o, ')');
+}
+static void tree(const char *text, const char *want) {
+  Sb o;
+  sb_init(&o, &arena);
+  show(expr(text), &o);
+  ck_assert_strn(o, want);
+}
+
+START_TEST(trees) {
+  begin();
+  tree("x > 0 ? g : -x * 2 - y / z", "where(lt(0, x), g, sub(mul(neg(x), 2), div(y, z)))");
+  tree("a = x + 1; b = -2; f(a, b) >= 0 or not c == d and e",
+       "let a (add(x, 1), let b (-2, or(le(0, f(a, b)), and(not(eq(c, d)), e))))");
+  tree("x << 1 | y & 3", "bitand(bitor(shl(x, 1), y), 3)");
+}
+END_TEST
+
+/* Derivative texts become graph nodes: what they call must be ops, what they name must be there. */
+static void only_ops(const ScalarExpr *e, const OpInfo *row) {
+  Op op;
+  switch (e->kind) {
+  case SCALAR_NUMBER: break;
+  case SCALAR_NAME:
+    ck_assert_msg(e->name.n == 1 && strchr("xyzrg", e->name.p[0]) &&
+                      (e->name.p[0] < 'x' || e->name.p[0] < 'x' + row->arity),
+                  "%s: %.*s", row->name, (int)e->name.n, e->name.p);
+    break;
+  case SCALAR_OPERATOR:
+  case SCALAR_CALL:
+    ck_assert_msg(op_find(e->name, &op) && op_info[op].scalar && (uint32_t)op_info[op].arity == e->narg,
+                  "%s: %.*s", row->name, (int)e->name.n, e->name.p);
+    break;
+  case SCALAR_LET: ck_abort_msg("%s: a binding", row->name);
+  }
+  for (uint32_t i = 0; i < e->narg; i++) only_ops(e->arg[i], row);
+}
+
+START_TEST(derivatives_are_made_of_ops) {
+  begin();
+  for (int op = 0; op < OP_COUNT; op++)
+    for (int i = 0; i < 3; i++)
+      if (op_info[op].grad[i][0]) only_ops(expr(op_info[op].grad[i]), &op_info[op]);
+}
+END_TEST
+
+START_TEST(programs_of_rows) {
+  begin();
+  OpPrograms cache;
+  op_programs_init(&cache, &arena);
+  for (int narrow = 0; narrow < 2; narrow++)
+    for (int op = 0; op < OP_LEAF; op++) {
+      const OpInfo *o = &op_info[op];
+      DType in[3], real = narrow ? DT_F32 : DT_F64, result;
+      for (int i = 0; i <= o->arity; i++) {
+        char c = o->sig[i];
+        DType t = c == 'b' ? DT_BOOL : c == 'i' || c == 'I' ? DT_I32 : real;
+        if (i < o->arity) in[i] = t;
+        result = t;
+      }
+      const Scalar *p = op_program(&cache, (Op)op, in, (uint32_t)o->arity, result);
+      Sb why;
+      sb_init(&why, &arena);
+      ck_assert_msg(scalar_verify(p, &why), "%s", o->name);
+      ck_assert_ptr_eq(p, op_program(&cache, (Op)op, in, (uint32_t)o->arity, result));
+    }
+}
+END_TEST
+
+UNIT_MAIN(UNIT("ops", table, trees, derivatives_are_made_of_ops, programs_of_rows),
+          UNIT("types", elementwise, movement, products_and_windows),
           UNIT("graph", sharing, copying, node_limit),
           UNIT("text", round_trip_of_every_op, text_refused, verifier_refuses))

@@ -674,6 +674,35 @@ START_TEST(environment_is_restored) {
 }
 END_TEST
 
+START_TEST(memory_used_again) {
+  char text[4096];
+  int at =
+      snprintf(text, sizeof text,
+               "graph g\ninput x: f32[50, 50]\n%%0: f32[50, 50] = leaf x\n%%1: f32[2500] = reshape %%0\n");
+  int i = 2;
+  for (; i < 60; i++) /* aliases, dead values, values read late */
+    at +=
+        snprintf(text + at, sizeof text - (size_t)at,
+                 i % 7 == 0 ? "%%%d: f32[2500] = stop_gradient %%%d\n" : "%%%d: f32[2500] = add %%%d %%%d\n",
+                 i, i - 1, i % 5 ? 1 : i / 2);
+  snprintf(text + at, sizeof text - (size_t)at, "output a = %%%d\noutput b = %%%d\noutput c = %%0\n", i - 1,
+           i / 2);
+  begin(text);
+  fill(false, -1e-3, 1e-3);
+  (void)run(INTERP_NATIVE);
+  const float *a = it.value[i - 1].data, *b = it.value[i / 2].data;
+  size_t used = mem.used;
+  it = (Interp){.graph = graph, .arena = &arena, .leaf = leaf, .only_roots = true};
+  ck_assert_int_eq(interp_run(&it), ST_OK);
+  ck_assert_msg(mem.used - used < 200000, "%zu bytes more", mem.used - used); /* a value is 10,000 */
+  for (int k = 0; k < 2500; k++) {
+    SAME(((float *)it.value[i - 1].data)[k], a[k]);
+    SAME(((float *)it.value[i / 2].data)[k], b[k]);
+  }
+  ck_assert_ptr_eq(it.value[0].data, leaf[0].data);
+}
+END_TEST
+
 int main(void) {
   SRunner *r = srunner_create(NULL);
   Suite *s = suite_create("interp");
@@ -694,6 +723,7 @@ int main(void) {
                                  integers,
                                  host_functions_and_cuts,
                                  refusals,
+                                 memory_used_again,
                                  environment_is_restored};
   for (size_t i = 0; i < sizeof single / sizeof *single; i++) tcase_add_test(c, single[i]);
   suite_add_tcase(s, c);
