@@ -256,8 +256,13 @@ static Value call_closure(Elab *x, Closure *c, ArgVec *args, Span at, Sym what) 
 Value call_instance(Elab *x, Instance *i, ArgVec *args, Span at) {
   Binding *b = scope_find_here(x, i->scope, sym_of(x, "(call)"));
   if (!b) {
-    diag_help(TELL(x, wrong_kind, at, val_text(x, (Value){.kind = VAL_INSTANCE, .inst = i}), "a function"),
-              "the module has no function without a name: fn (x: ..) = ..");
+    AstIdent module = i->module.stmt->unit.name;
+    Diag *g = TELL(
+        x, declaration, at,
+        str_fmt(x->a, "an instance of '" STRF "' cannot be called: the module has no function without a name",
+                STRA(sym_str(x, module.name))));
+    diag_label(g, module.at, "declared here");
+    diag_help(g, "add one to the module: fn (x: ..) -> .. = ..");
     return val_poison();
   }
   Value f = binding_value(x, i->scope, b);

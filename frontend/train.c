@@ -158,14 +158,12 @@ static const char *kind_text(LeafKind k) {
 static void unknown_path(Elab *x, Scope *s, const AstPath *p) {
   Scope *in;
   const AstPathPart *first = &p->parts.at[0];
-  if (!first->star && p->parts.n == 1) {
+  if (!first->star) { /* what did not parse, or is reported already, is no unknown name */
+    const AstFile *ast = x->main->ast;
+    for (uint32_t i = 0; i < ast->broken.n; i++)
+      if (sym_eq(ast->broken.at[i], first->name.name)) return;
     Binding *b = scope_find(x, s, first->name.name, &in);
-    if (!b) {
-      unknown_name(x, s, first->name.name, p->at);
-      return;
-    }
-    Value v = binding_value(x, in, b);
-    if (!val_ok(v)) return;
+    if (b && !val_ok(binding_value(x, in, b))) return;
   }
   VEC(Str) names = {0};
   for (uint32_t i = 0; i < x->p->leaf.n; i++)
