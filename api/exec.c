@@ -1,0 +1,236 @@
+/* Native execution: plan -> machine code -> one arena, launches in order on the pool. */
+#include "api/exec.h"
+
+#include "passes/lower.h"
+#include "runtime/core/fpenv.h"
+
+#include <time.h>
+
+#if DG_CODEGEN
+#include "codegen/codegen.h"
+
+struct Exec {
+  Mem *mem;
+  Plan *plan;
+  NativeCode *code;
+  KernelFn **fn;
+  Pool *pool;
+  ExecFacts facts;
+  void *arena;
+  size_t arena_bytes;
+  char *scratch; /* one piece a thread */
+  size_t scratch_bytes;
+};
+
+static double now_ms(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+static Status target_of(Arena *a, const ExecOptions *o, CodegenOptions *c, Sb *why) {
+  CodegenTarget t;
+  Status st = codegen_target(a, o->isa, &t, why);
+  if (st != ST_OK) return st;
+  codegen_options_init(c, &t);
+  if (o->level >= 0) codegen_options_level(c, o->level);
+  return ST_OK;
+}
+
+static Plan *plan_for(Arena *a, const Graph *g, const ExecOptions *o, const CodegenOptions *c, Sb *why) {
+  LowerOptions l;
+  lower_options_init(&l, c->target.vector_bytes);
+  l.reuse = !o->no_reuse;
+  l.in_place = !o->no_reuse;
+  return lower_graph(a, g, &l, why);
+}
+
+Status exec_new(Arena *a, const Graph *g, const ExecOptions *o, Exec **out, Sb *why) {
+  CodegenOptions c;
+  CodegenStats stats;
+  Status st = target_of(a, o, &c, why);
+  if (st != ST_OK) return st;
+  Exec *x = ARENA_NEW(a, Exec);
+  x->mem = a->mem;
+  x->pool = o->pool;
+  double t0 = now_ms();
+  x->plan = plan_for(a, g, o, &c, why);
+  if (!x->plan) return ST_REJECTED;
+  x->facts.lower_ms = now_ms() - t0;
+  x->fn = ARENA_ARRAY(a, KernelFn *, x->plan->kernel.n + 1);
+  st = codegen_compile(a, &(KernelSet){x->plan->kernel.at, x->plan->kernel.n}, &c, &x->code, x->fn, &stats,
+                       why);
+  if (st != ST_OK) return st;
+  x->facts.codegen_ms = stats.ms;
+  x->facts.arena_bytes = x->plan->arena_bytes;
+  x->facts.kernels = x->plan->kernel.n;
+  x->facts.flops = x->plan->flops;
+  x->facts.isa = str_copy(a, c.target.name).p;
+  x->arena_bytes = x->plan->arena_bytes ? x->plan->arena_bytes : PLAN_ALIGN;
+  size_t threads = x->pool ? pool_threads(x->pool) : 1;
+  if (__builtin_mul_overflow(x->plan->scratch_bytes, threads, &x->scratch_bytes)) return ST_LIMIT;
+  if (!x->scratch_bytes) x->scratch_bytes = PLAN_ALIGN;
+  /* the only memory outside `a`: released by exec_free, also when the second allocation raises */
+  *out = x;
+  x->arena = mem_try(a->mem, x->arena_bytes);
+  x->scratch = x->arena ? mem_try(a->mem, x->scratch_bytes) : NULL;
+  if (x->scratch) return ST_OK;
+  exec_free(x);
+  *out = NULL;
+  sb_fmt(why, "no memory for the program's %zu bytes", x->arena_bytes);
+  return ST_NO_MEMORY;
+}
+
+void exec_free(Exec *x) {
+  if (!x) return;
+  native_release(x->code);
+  if (x->arena) mem_free(x->mem, x->arena, x->arena_bytes);
+  if (x->scratch) mem_free(x->mem, x->scratch, x->scratch_bytes);
+  x->code = NULL;
+  x->arena = NULL;
+  x->scratch = NULL;
+}
+
+const ExecFacts *exec_facts(const Exec *x) { return &x->facts; }
+
+typedef struct Call {
+  KernelFn *fn;
+  const Kernel *kernel;
+  void **buf;
+  char *scratch; /* NULL: the kernel has none */
+  size_t scratch_bytes;
+} Call;
+
+/* Units lo .. hi - 1 on one thread, with that thread's scratch. */
+static void call_units(void *arg, uint32_t thread, int64_t lo, int64_t hi) {
+  const Call *c = arg;
+  if (!c->scratch) {
+    c->fn(c->buf, lo, hi);
+    return;
+  }
+  void *buf[KERNEL_BUFFERS];
+  size_t offset[KERNEL_BUFFERS];
+  if (plan_scratch(c->kernel, offset) > c->scratch_bytes) return; /* the plan counted the same bytes */
+  for (int i = 0; i < c->kernel->nbuffer; i++)
+    buf[i] = c->kernel->buffer[i].kind == BUFFER_SCRATCH
+                 ? c->scratch + thread * c->scratch_bytes + offset[i] /* size-ok: within what was allocated */
+                 : c->buf[i];
+  c->fn(buf, lo, hi);
+}
+
+static void launch(const Exec *x, const PlanMemory *m, const PlanLaunch *l) {
+  void *buf[KERNEL_BUFFERS];
+  const Plan *p = x->plan;
+  const Kernel *k = p->kernel.at[l->kernel];
+  Call c = {.fn = x->fn[l->kernel], .kernel = k, .buf = buf, .scratch_bytes = p->scratch_bytes};
+  for (uint32_t i = 0; i < l->nbind; i++) {
+    uint32_t b = p->bind.at[l->bind + i];
+    if (b == PLAN_NONE)
+      c.scratch = x->scratch;
+    else
+      buf[i] = plan_address(p, m, b);
+  }
+  if (x->pool)
+    pool_run(x->pool, call_units, &c, l->units, l->estimate_ns);
+  else
+    call_units(&c, 0, 0, l->units);
+}
+
+Status exec_run(Exec *x, void *const *data, const HostEntry *host, Sb *why) {
+  const Plan *p = x->plan;
+  PlanMemory m = {data, x->arena, host};
+  Status st = ST_OK;
+  FpEnv env = fpenv_enter();
+  for (uint32_t i = 0; i <= p->launch.n && st == ST_OK; i++) {
+    if (i == p->commit && !plan_checks(p, &m)) {
+      sb_fmt(why, "a check of the program does not hold");
+      st = ST_SELF_CHECK;
+    }
+    if (i == p->launch.n || st != ST_OK) break;
+    const PlanLaunch *l = &p->launch.at[i];
+    if (l->kind == LAUNCH_KERNEL) {
+      launch(x, &m, l);
+      continue;
+    }
+    fpenv_leave(env); /* the host's function runs in the host's environment */
+    st = plan_host(p, &m, l);
+    env = fpenv_enter();
+    if (st != ST_OK) {
+      const Program *pr = p->graph->program;
+      sb_fmt(why, "the host function '" STRF "' is not registered or failed",
+             STRA(names_str(pr->names, pr->externs.at[l->kernel].name)));
+    }
+  }
+  fpenv_leave(env);
+  return st;
+}
+
+Tensor exec_root(const Exec *x, uint32_t i, void *const *data) {
+  const Plan *p = x->plan;
+  const PlanRoot *r = &p->root.at[i];
+  const Type *t = &graph_node(p->graph, p->graph->root.at[i].node)->type;
+  PlanMemory m = {data, x->arena, NULL};
+  Tensor v = {.dtype = (DType)t->dtype, .rank = t->rank, .count = (size_t)p->buffer.at[r->buffer].n};
+  if (!type_extents(p->graph->program->dims, t, v.ext)) BUG(x->mem, "exec: symbolic extents");
+  v.data = plan_address(p, &m, r->buffer);
+  return v;
+}
+
+Status exec_emit(Arena *a, const Graph *g, const ExecOptions *o, const char *stage, Sb *out, Sb *why) {
+  CodegenOptions c;
+  Status st = target_of(a, o, &c, why);
+  if (st != ST_OK) return st;
+  Plan *p = plan_for(a, g, o, &c, why);
+  if (!p) return ST_REJECTED;
+  if (strcmp(stage, "plan") == 0) {
+    plan_print(p, out);
+    return ST_OK;
+  }
+  if (strcmp(stage, "kernels") == 0) {
+    plan_print_kernels(p, out);
+    return ST_OK;
+  }
+  CodegenPrint what = strcmp(stage, "llvm") == 0  ? PRINT_LLVM
+                      : strcmp(stage, "asm") == 0 ? PRINT_ASSEMBLY
+                                                  : PRINT_OBJECT;
+  return codegen_print(a, &(KernelSet){p->kernel.at, p->kernel.n}, &c, what, "dgc_k", out, why);
+}
+
+#else /* built without native code */
+
+static Status none(Sb *why) {
+  sb_fmt(why, "this dgc was built without native code; use --interpret");
+  return ST_REJECTED;
+}
+Status exec_new(Arena *a, const Graph *g, const ExecOptions *o, Exec **out, Sb *why) {
+  (void)a, (void)g, (void)o, (void)out;
+  return none(why);
+}
+void exec_free(Exec *x) { (void)x; }
+const ExecFacts *exec_facts(const Exec *x) {
+  static const ExecFacts nothing;
+  (void)x;
+  return &nothing;
+}
+Status exec_run(Exec *x, void *const *data, const HostEntry *host, Sb *why) {
+  (void)x, (void)data, (void)host;
+  return none(why);
+}
+Tensor exec_root(const Exec *x, uint32_t i, void *const *data) {
+  (void)x, (void)i, (void)data;
+  return (Tensor){0};
+}
+/* Plan and kernels do not need LLVM; vectors are sized as for AVX-512. */
+Status exec_emit(Arena *a, const Graph *g, const ExecOptions *o, const char *stage, Sb *out, Sb *why) {
+  LowerOptions l;
+  lower_options_init(&l, o->isa && strcmp(o->isa, "avx2") == 0 ? 32 : 64);
+  if (strcmp(stage, "plan") != 0 && strcmp(stage, "kernels") != 0) return none(why);
+  Plan *p = lower_graph(a, g, &l, why);
+  if (!p) return ST_REJECTED;
+  if (strcmp(stage, "plan") == 0)
+    plan_print(p, out);
+  else
+    plan_print_kernels(p, out);
+  return ST_OK;
+}
+#endif
