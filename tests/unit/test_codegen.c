@@ -406,8 +406,7 @@ START_TEST(products_do_not_spill) {
                     "kernel product\n  in X: f32[%d]\n  in Y: f32[%d]\n  out C: f32[%d]\n  tile acc: "
                     "f32[%dx%d]\n  tile y: f32[1x%d]\n  par i0 < 4 {\n"
                     "    acc = map {| ret 0s}\n    seq i1 < 100 by 2 {\n      y = load Y[%d*i1+c]\n      acc "
-                    "= map " FMA_SSA
-                    " %dx1 X[%d*i0+100*r+i1], y, acc\n    }\n    store C[%d*i0+%d*r+c] = acc\n  }\n",
+                    "= map %s %dx1 X[%d*i0+100*r+i1], y, acc\n    }\n    store C[%d*i0+%d*r+c] = acc\n  }\n",
                     400 * R, 100 * C, 4 * R * C, R, C, C, C, FMA_SSA, R, 100 * R, R * C, C);
     const Kernel *k = read_kernel(t.p);
     ck_assert_int_eq(codegen_print(&arena, &(KernelSet){&k, 1}, &o, PRINT_ASSEMBLY, "k", &out, &why), ST_OK);
