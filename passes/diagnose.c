@@ -40,7 +40,7 @@ static Finding headline(Diagnose *x, LeafId id) {
   const Leaf *leaf = program_leaf_at(x->p, id);
   Finding f = {.param = id, .head = HEAD_HEALTHY};
   if (leaf->frozen) {
-    f.head = sinks_of(x, id) ? HEAD_SILENT : HEAD_FROZEN_UNUSED;
+    f.head = flow_sinks(x, id) ? HEAD_SILENT : HEAD_FROZEN_UNUSED;
     return f;
   }
   bool steps = x->p->train.n > 0;
@@ -66,14 +66,14 @@ static Finding headline(Diagnose *x, LeafId id) {
     found = true;
   }
   if (!found) { /* no loss at all: nothing trains, but what nobody reads is still unused */
-    if (!sinks_of(x, id)) f.head = HEAD_UNUSED;
+    if (!flow_sinks(x, id)) f.head = HEAD_UNUSED;
     f.key = unused_key(leaf, id);
     return f;
   }
   const View *view = &x->view.at[f.view];
   const Verdict *v = &view->param[id.i];
   Flow flow = v->flow;
-  if (flow <= FLOW_UNREACHABLE) flow = sinks_of(x, id) ? FLOW_UNREACHABLE : FLOW_UNUSED;
+  if (flow <= FLOW_UNREACHABLE) flow = flow_sinks(x, id) ? FLOW_UNREACHABLE : FLOW_UNUSED;
   switch (flow) {
   case FLOW_UNUSED:
     f.head = HEAD_UNUSED;
@@ -81,7 +81,7 @@ static Finding headline(Diagnose *x, LeafId id) {
     return f;
   case FLOW_UNREACHABLE:
     f.head = HEAD_UNREACHABLE;
-    f.key = (uint64_t)sinks_of(x, id) << 20 | (uint64_t)f.view << 1 | (f.owners > 0);
+    f.key = (uint64_t)flow_sinks(x, id) << 20 | (uint64_t)f.view << 1 | (f.owners > 0);
     return f;
   case FLOW_CUT:
     f.head = HEAD_CUT;

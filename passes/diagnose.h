@@ -77,10 +77,10 @@ void diagnose_rules(Diagnose *x, View *v);
 /* diagnose_say.c: one root cause, one message. */
 void diagnose_say(Diagnose *x);
 /* diagnose_path.c */
-Str path_text(const Diagnose *x, const View *v, LeafId param); /* w -> @ -> pred -> mse; -/-> where it is blocked */
-Str op_text(const Program *p, const Graph *g, NodeId n);       /* how a user writes the op: + @ relu f */
+Str flow_path_text(const Diagnose *x, const View *v, LeafId param); /* w -> @ -> pred -> mse; -/-> where it is blocked */
+Str flow_op_text(const Program *p, const Graph *g, NodeId n);       /* how a user writes the op: + @ relu f */
 /* Named places where a parameter's value ends up, its own update and state left out; 0: nobody uses it. */
-uint32_t sinks_of(Diagnose *x, LeafId param);
-Str sinks_text(Diagnose *x, uint32_t set);
+uint32_t flow_sinks(Diagnose *x, LeafId param);
+Str flow_sinks_text(Diagnose *x, uint32_t set);
 
 #endif

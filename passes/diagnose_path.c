@@ -1,7 +1,7 @@
 /* Paths and places in the user's own names. */
 #include "passes/diagnose.h"
 
-Str op_text(const Program *p, const Graph *g, NodeId n) {
+Str flow_op_text(const Program *p, const Graph *g, NodeId n) {
   static const struct {
     Op op;
     const char *text;
@@ -36,7 +36,7 @@ static void token(Str *t, uint32_t *n, Str s) {
   t[(*n)++] = s;
 }
 
-Str path_text(const Diagnose *x, const View *v, LeafId param) {
+Str flow_path_text(const Diagnose *x, const View *v, LeafId param) {
   const Graph *g = v->g;
   NodeId at = v->param[param.i].at;
   if (!node_ok(at) || !v->reach.reads[at.i]) return (Str){0};
@@ -60,7 +60,7 @@ Str path_text(const Diagnose *x, const View *v, LeafId param) {
       cut = true;
     }
     if (stops || (first && !library.n && !implicit(node_op(g, at))))
-      t[n++] = library.n && !stops ? library : op_text(x->p, g, at);
+      t[n++] = library.n && !stops ? library : flow_op_text(x->p, g, at);
     else if (library.n)
       token(t, &n, library);
     first &= implicit(node_op(g, at));
@@ -108,7 +108,7 @@ static uint64_t sink_name(const Program *p, const Graph *g, uint64_t member, Lea
   return 0;
 }
 
-uint32_t sinks_of(Diagnose *x, LeafId param) {
+uint32_t flow_sinks(Diagnose *x, LeafId param) {
   if (x->sinks) return x->sinks[param.i];
   const Program *p = x->p;
   x->sinks = ARENA_ARRAY(x->arena, uint32_t, p->leaf.n);
@@ -131,7 +131,7 @@ uint32_t sinks_of(Diagnose *x, LeafId param) {
   return x->sinks[param.i];
 }
 
-Str sinks_text(Diagnose *x, uint32_t set) {
+Str flow_sinks_text(Diagnose *x, uint32_t set) {
   static const char *const kind[] = {"", "output", "metric", "loss", "state", "", ""};
   Sb b;
   sb_init(&b, x->arena);

@@ -95,7 +95,7 @@ static CutKind cut_kind(const View *v, Edge e) {
 
 static void label_cut(const Say *s, const View *v, Diag *g, Edge e) {
   Span at = node_place(s, v, e.user);
-  Str op = op_text(s->x->p, v->g, e.user);
+  Str op = flow_op_text(s->x->p, v->g, e.user);
   const char *type = dtype_name((DType)graph_node(v->g, e.user)->type.dtype);
   switch (cut_kind(v, e)) {
   case CUT_STOP: diag_label(g, at, "stop_gradient ends the gradient here"); return;
@@ -137,7 +137,7 @@ static void edit_stop(const Say *s, Diag *g, Span at) {
 }
 
 static void help_cut(const Say *s, const View *v, Diag *g, Edge e) {
-  Str op = op_text(s->x->p, v->g, e.user);
+  Str op = flow_op_text(s->x->p, v->g, e.user);
   switch (cut_kind(v, e)) {
   case CUT_STOP:
     diag_help(g, "remove 'stop_gradient', or declare the parameter 'frozen'");
@@ -228,7 +228,7 @@ static void say_dead(const Say *s) {
   const char *gets = one ? "gets" : "get";
   if (f->head == HEAD_UNREACHABLE) {
     Diag *g = diag_unreachable(x->d, at, who, gets, loss_text(s, v), unlisted(s));
-    Str sinks = sinks_text(x, sinks_of(x, f->param));
+    Str sinks = flow_sinks_text(x, flow_sinks(x, f->param));
     diag_under(g, STRF, STRA(sinks));
     if (v->step) diag_label(g, v->step->minimize_at, "what step '" STRF "' minimizes does not read %s", STRA(names_str(x->p->names, v->step->name)), one ? "it" : "them");
     diag_help(g, "let the loss use what is made of %s, or declare %s 'frozen'", one ? "it" : "them", one ? "it" : "them");
@@ -237,7 +237,7 @@ static void say_dead(const Say *s) {
     return;
   }
   Diag *g = diag_cut(x->d, at, who, gets, loss_text(s, v), unlisted(s));
-  Str path = path_text(x, v, f->param);
+  Str path = flow_path_text(x, v, f->param);
   diag_under(g, STRF, STRA(path));
   Set cause = x->sets.set.at[v->param[f->param.i].cause];
   for (uint8_t i = 0; i < cause.n; i++) label_cut(s, v, g, key_edge(cause.at[i]));
@@ -280,7 +280,7 @@ static void say_rule(const Say *s) {
   const Group *group = group_in(v, s->first->param);
   bool idle = s->first->head == HEAD_IDLE, one = s->who.n == 1;
   Diag *g = idle ? diag_idle(x->d, at, who, one ? "changes" : "change", step) : diag_moves(x->d, at, who, one ? "is" : "are", step);
-  Str path = path_text(x, v, s->first->param);
+  Str path = flow_path_text(x, v, s->first->param);
   diag_under(g, "has a path to the loss: " STRF, STRA(path));
   NodeId why = v->param[s->first->param.i].why;
   Span why_at = node_ok(why) ? node_place(s, v, why) : (Span){0};
@@ -299,7 +299,7 @@ static void say_unowned(const Say *s) {
   bool one = s->who.n == 1;
   const View *v = &x->view.at[s->first->view];
   Diag *g = diag_unowned(x->d, place(x->p, leaf_of(s, 0)), who_text(s), one ? "is" : "are", one ? "it" : "them");
-  Str path = path_text(x, v, s->first->param);
+  Str path = flow_path_text(x, v, s->first->param);
   diag_under(g, "has a path to the loss: " STRF, STRA(path));
   label_step(s, v, g);
   diag_help(g, "add %s to the step, or declare %s 'frozen'", one ? "it" : "them", one ? "it" : "them");

@@ -60,8 +60,8 @@ static Str reason(Diagnose *x, const Finding *f) {
   switch (f->head) {
   case HEAD_CUT:
   case HEAD_UNOWNED:
-  case HEAD_HEALTHY: return path_text(x, v, f->param);
-  case HEAD_UNREACHABLE: return sinks_text(x, sinks_of(x, f->param));
+  case HEAD_HEALTHY: return flow_path_text(x, v, f->param);
+  case HEAD_UNREACHABLE: return flow_sinks_text(x, flow_sinks(x, f->param));
   case HEAD_SILENT:
   case HEAD_OWNED_TWICE:
   case HEAD_UNUSED:
