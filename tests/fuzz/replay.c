@@ -1,10 +1,12 @@
 /* Runs a fuzz target without libFuzzer, in every build: each corpus file as it is, then MUTATIONS seeded
  * changes of it (bytes, cuts, repeats, splices with the next file). Deterministic, so a failure can be
  * repeated. One TAP case a file. usage: NAME FILE...        MUTATIONS from the environment, 200 without */
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -71,21 +73,42 @@ static size_t mutate(uint64_t *s, size_t n, const uint8_t *other, size_t on) {
   return n;
 }
 
+static volatile long last;
+
+/* Says which change was running: ONLY=that prints it. */
+static void died(int sig) {
+  char line[64];
+  int n = snprintf(line, sizeof line, "# change %ld ended by signal %d\n", last, sig);
+  if (write(1, line, (size_t)n) != n) _exit(3);
+  _exit(2);
+}
+
 int main(int argc, char **argv) {
   const char *m = getenv("MUTATIONS");
   long rounds = m ? atol(m) : 200;
+  signal(SIGALRM, died);
+  signal(SIGABRT, died);
+  signal(SIGSEGV, died);
+  const char *only = getenv("ONLY");
   setvbuf(stdout, NULL, _IOLBF, 0);
-  printf("1..%d\n", argc - 1);
+  if (!only) printf("1..%d\n", argc - 1);
   for (int i = 1; i < argc; i++) {
     size_t n = load(argv[i], text[0]), on = load(argv[i + 1 < argc ? i + 1 : 1], text[1]);
     LLVMFuzzerTestOneInput(text[0], n);
     for (long k = 0; k < rounds; k++) {
+      last = k;
       uint64_t s = (uint64_t)i * 1000003u + (uint64_t)k;
       memcpy(work, text[0], n);
       size_t wn = mutate(&s, n, text[1], on);
       uint8_t *exact = malloc(wn ? wn : 1); /* so that a read past the end is seen by the sanitizers */
       memcpy(exact, work, wn);
-      LLVMFuzzerTestOneInput(exact, wn);
+      if (only &&
+          atol(only) == k) { /* ONLY=17: writes the 17th change to stdout instead of running anything */
+        fwrite(exact, 1, wn, stdout);
+        return 0;
+      }
+      alarm(only ? 0 : 20); /* an endless loop ends the program; the last "# change" line says where */
+      if (!only) LLVMFuzzerTestOneInput(exact, wn);
       free(exact);
     }
     const char *name = strrchr(argv[i], '/');
