@@ -7,6 +7,12 @@
 
 #include <stdio.h>
 
+#if DG_CODEGEN
+#include "codegen/codegen.h"
+const char *dg_llvm_version(void) { return codegen_llvm_version(); }
+#else
+const char *dg_llvm_version(void) { return ""; }
+#endif
 const char *dg_version(void) { return "0.1.0"; }
 
 typedef struct CheckCall {

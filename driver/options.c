@@ -153,7 +153,7 @@ static int wrong(Reading *r, const char *fmt, const char *what) {
 static error_t read_one(int key, char *arg, struct argp_state *state) {
   Reading *r = state->input;
   Options *o = r->o;
-  if (key >= KEY_FIRST || (key > ' ' && key < 128)) {
+  if ((key >= KEY_FIRST && key < KEY_FIRST + OPT_COUNT) || (key > ' ' && key < 128)) {
     int i = key - KEY_FIRST;
     if (key < 128)
       for (i = 0; i < OPT_COUNT && rows[i].letter != key; i++) {}
