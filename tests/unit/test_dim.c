@@ -12,6 +12,7 @@ static DimId N, K;
 static DimId sym(const char *z) { return dim_symbol(t, names_add(&names, str_z(z))); }
 static DimId num(int64_t v) { return dim_const(t, v); }
 static void begin(void) {
+  arena_release(&arena);
   mem_init(&mem, 0);
   arena_init(&arena, &mem);
   names_init(&names, &arena);

@@ -23,6 +23,7 @@ static Type ty(DType t, int rank, ...) {
   return r;
 }
 static void begin(void) {
+  arena_release(&arena);
   mem_init(&mem, 0);
   arena_init(&arena, &mem);
   names_init(&names, &arena);
