@@ -29,8 +29,15 @@ static void stretch_help(Elab *x, Diag *g, Operand low, Type tl, Type th) {
     diag_help(g, "write the stretched axes of both with '_' (x[:, _]) or keep = true if every pair is meant");
     return;
   }
-  diag_help(g, "write " STRF " behind the second to line the axes up, or " STRF " if every pair is meant",
-            STRA(sb_str(&trail)), STRA(sb_str(&lead)));
+  Str text = span_text(x, low.at);
+  bool plain = text.n <= 24;
+  for (size_t i = 0; i < text.n; i++)
+    plain = plain && (text.p[i] == '_' || text.p[i] == '.' || (text.p[i] | 32) >= 'a'
+                          ? (text.p[i] | 32) <= 'z' || text.p[i] == '_'
+                          : text.p[i] >= '0' && text.p[i] <= '9');
+  if (!plain) text = STR("b");
+  diag_help(g, "write " STRF STRF " to line the axes up, or " STRF STRF " if every pair is meant", STRA(text),
+            STRA(sb_str(&trail)), STRA(text), STRA(sb_str(&lead)));
   diag_edit(g, (Span){low.at.file, low.at.hi, low.at.hi}, sb_str(&trail));
 }
 

@@ -227,7 +227,7 @@ Value bi_one_hot(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   NodeId i = val_to_node(x, o[0].v, o[0].at, -1);
   if (!node_ok(i) || !val_static_dim(x, o[1].v, o[1].at, "the number of classes", &n)) return val_poison();
   Type t = node_type(x, i);
-  if (!dtype_is_int((DType)t.dtype)) return wrong_kind(x, o[0].at, o[0].v, "integers");
+  if (!dtype_is_int((DType)t.dtype)) return wrong_kind(x, o[0].at, o[0].v, "a tensor of integers");
   if (t.rank + 1 > MAX_RANK || t.rank + 1 > x->limits->rank)
     return limit_passed(x, at, "the tensor's axes", "rank", x->limits->rank);
   Type wide = t;

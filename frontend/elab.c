@@ -20,6 +20,7 @@ void entry_begin(Elab *x, EntryKind kind, Sym name, uint32_t train, bool trainin
 /* A named result of the file as a root. Losses are scalars; metrics and outputs any tensor. */
 static void named_root(Elab *x, Binding *b, RootKind kind) {
   const AstStmt *t = b->decl;
+  binding_prepare(x, b);
   Value v = binding_value(x, x->main->scope, b);
   if (!val_ok(v)) return;
   Span at = t->bind.value ? t->bind.value->at : b->at;

@@ -104,7 +104,8 @@ struct Instance {
   Span made; /* the call that made it */
 };
 
-typedef struct Binding {
+typedef struct Binding Binding;
+struct Binding {
   Sym name;
   Span at;
   const AstStmt *decl; /* evaluated on demand; NULL: `value` is all there is */
@@ -112,7 +113,9 @@ typedef struct Binding {
   Value value;
   uint32_t epoch; /* of `value`; EPOCH_ALWAYS: holds for every entry */
   bool busy, is_var, is_symbol;
-} Binding;
+  VEC(Binding *) needs; /* the declarations it asked for when it was evaluated */
+  uint32_t seen;        /* binding_prepare's mark */
+};
 enum { EPOCH_NONE = 0, EPOCH_ALWAYS = UINT32_MAX };
 
 typedef enum {
@@ -207,7 +210,7 @@ struct Elab {
   VEC(Binding *) chain; /* declarations being evaluated */
   VEC(Instance *) instance;
   int64_t expanded;
-  uint32_t depth, calls, nparams, ncustom;
+  uint32_t depth, calls, nparams, ncustom, prepares;
   Sym step_name; /* of the step whose optimizer is expanded */
   LeafId opt_param;
   bool stopped; /* a limit was passed: everything is poison from here */
@@ -275,6 +278,9 @@ void scope_declare(
     const AstStmtVec *stmts); /* declarations of file or module level; static ifs are decided */
 void scope_force(Elab *x, Scope *s, bool leaves_only);
 Value binding_value(Elab *x, Scope *s, Binding *b);
+void binding_prepare(Elab *x,
+                     Binding *b); /* a long chain of declarations, first ones first: no deep recursion */
+void names_prepare(Elab *x, Scope *s, const AstExpr *e);
 Value name_value(Elab *x, Scope *s, Sym name, Span at);
 Value unknown_name(Elab *x, Scope *s, Sym name, Span at);
 Str nearest_name(Elab *x, Scope *s, Sym name);

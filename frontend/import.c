@@ -101,6 +101,12 @@ static SrcFile *import_std(Elab *x, Str name, Span at) {
   return NULL;
 }
 
+/* The reason alone: the message names the path itself. */
+static const char *file_reason(Elab *x, const FileError *err) {
+  const char *after = strstr(err->what, "': ");
+  return str_copy(x->a, str_z(after ? after + 3 : err->what)).p;
+}
+
 SrcFile *import_file(Elab *x, const AstStmt *t, SrcFile *from) {
   (void)from;
   if (!t->import.path_at.file) return import_std(x, sym_str(x, t->import.name.name), t->import.name.at);
@@ -109,13 +115,13 @@ SrcFile *import_file(Elab *x, const AstStmt *t, SrcFile *from) {
   FileError err;
   bool done;
   if (!path_beneath(x->a, x->opt->folder, t->import.path, &path, &err)) {
-    diag_status(TELL(x, cannot_read, at, t->import.path, str_copy(x->a, str_z(err.what)).p), err.status);
+    diag_status(TELL(x, cannot_read, at, t->import.path, file_reason(x, &err)), err.status);
     return NULL;
   }
   SrcFile *f = loaded(x, path, at, &done);
   if (done) return f;
   if (!file_read(x->a, path, x->limits->source_bytes, &text, &err)) {
-    diag_status(TELL(x, cannot_read, at, t->import.path, str_copy(x->a, str_z(err.what)).p), err.status);
+    diag_status(TELL(x, cannot_read, at, t->import.path, file_reason(x, &err)), err.status);
     return NULL;
   }
   f = parse(x, path, t->import.path, text, false, at);

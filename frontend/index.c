@@ -73,8 +73,7 @@ static bool slice_axis(Elab *x, Scope *s, const AstExpr *it, NodeId *n, int axis
   }
   DimId span = dim_sub(x->dims, hi, lo);
   if (dim_is_const(x->dims, span, &len) && len < 1) {
-    TELL(x, index_range, it->at, STR("an empty slice"),
-         str_fmt(x->a, "an axis of extent " STRF, STRA(dim_text(x, extent))));
+    TELL(x, bad_operand, it->at, "[..]", STR("the slice is empty"));
     return false;
   }
   if (step > 1) span = dim_floordiv(x->dims, dim_add(x->dims, span, dim_const(x->dims, step - 1)), step);
@@ -99,9 +98,10 @@ Value index_value(Elab *x, Scope *s, const AstExpr *e) {
   }
   uint32_t rank = node_type(x, n).rank;
   if (used > rank || rests > 1) {
-    TELL(x, index_range, e->index.brackets,
-         rests > 1 ? STR("a second '..'") : str_fmt(x->a, "%u items", used),
-         str_fmt(x->a, STRF ", which has %u axes", STRA(val_text(x, v)), rank));
+    TELL(x, bad_operand, e->index.brackets, "[..]",
+         rests > 1
+             ? STR("'..' stands once in an index")
+             : str_fmt(x->a, STRF " has %u axes, and %u are indexed", STRA(val_text(x, v)), rank, used));
     return val_poison();
   }
   /* First slice every axis (an int is a slice of one), then one reshape drops and adds axes of extent 1. */

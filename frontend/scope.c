@@ -3,6 +3,8 @@
  * about a cycle. */
 #include "frontend/elab.h"
 
+enum { SCAN_MAX = 8 };
+
 Scope *scope_new(Elab *x, ScopeKind kind, Scope *outer) {
   Scope *s = ARENA_NEW(x->a, Scope);
   s->kind = kind;
@@ -24,7 +26,7 @@ Scope *scope_root(Scope *s) {
 Binding *scope_find_here(Elab *x, Scope *s, Sym name) {
   (void)x;
   uint32_t i;
-  if (s->binding.n <= 8) {
+  if (s->binding.n <= SCAN_MAX) {
     for (i = 0; i < s->binding.n; i++)
       if (sym_eq(s->binding.at[i]->name, name)) return s->binding.at[i];
     return NULL;
@@ -61,8 +63,10 @@ Binding *scope_add(Elab *x, Scope *s, Sym name, Span at) {
   Binding *b = ARENA_NEW(x->a, Binding);
   b->name = name;
   b->at = at;
-  map_put(&s->by_name, name.i, s->binding.n);
   VEC_PUSH(x->a, &s->binding, b);
+  if (s->binding.n == SCAN_MAX + 1) /* most scopes are small: they are scanned */
+    for (uint32_t i = 0; i < SCAN_MAX; i++) map_put(&s->by_name, s->binding.at[i]->name.i, i);
+  if (s->binding.n > SCAN_MAX) map_put(&s->by_name, name.i, s->binding.n - 1);
   return b;
 }
 
@@ -281,6 +285,10 @@ static Value evaluate_decl(Elab *x, Scope *s, Binding *b) {
 static bool instances_only(const AstStmt *t) { return t->kind == STMT_LET; }
 
 Value binding_value(Elab *x, Scope *s, Binding *b) {
+  if (x->chain.n && x->entry == ENTRY_EVAL && b->decl) {
+    Binding *user = x->chain.at[x->chain.n - 1];
+    if (!user->needs.n || user->needs.at[user->needs.n - 1] != b) VEC_PUSH(x->a, &user->needs, b);
+  }
   if (b->epoch == EPOCH_ALWAYS || b->epoch == x->epoch) return b->value;
   const AstStmt *t = b->decl;
   bool tuple = t->kind == STMT_LET && t->bind.names.n > 1;
@@ -290,8 +298,6 @@ Value binding_value(Elab *x, Scope *s, Binding *b) {
     b->epoch = EPOCH_ALWAYS;
     return b->value = val_poison();
   }
-  if (x->calls >= x->limits->calls) return limit_passed(x, b->at, "nested calls", "calls", x->limits->calls);
-  x->calls++;
   b->busy = true;
   VEC_PUSH(x->a, &x->chain, b);
   Frame f = {0};
@@ -306,7 +312,6 @@ Value binding_value(Elab *x, Scope *s, Binding *b) {
   Value v = evaluate_decl(x, s, b);
   frame_pop(x);
   x->chain.n--;
-  x->calls--;
   b->busy = false;
   if (!tuple) {
     if (b->epoch != EPOCH_ALWAYS)
@@ -329,6 +334,53 @@ Value binding_value(Elab *x, Scope *s, Binding *b) {
     o->epoch = x->epoch;
   }
   return b->value;
+}
+
+/* What eval recorded is what another entry will ask for, up to static ifs on `training`; so only chains that
+ * would recurse deeply are evaluated beforehand. */
+void binding_prepare(Elab *x, Binding *root) {
+  enum { CHAIN_DEEP = 256 };
+  typedef struct Visit {
+    Binding *b;
+    uint32_t next;
+  } Visit;
+  VEC(Visit) stack = {0};
+  VEC(Binding *) order = {0};
+  uint32_t deepest = 0;
+  if (!root->decl) return;
+  x->prepares++;
+  root->seen = x->prepares;
+  VEC_PUSH(x->a, &stack, (Visit){root, 0});
+  while (stack.n) {
+    Visit *v = &stack.at[stack.n - 1];
+    deepest = stack.n > deepest ? stack.n : deepest;
+    if (v->next == v->b->needs.n) {
+      VEC_PUSH(x->a, &order, v->b);
+      stack.n--;
+      continue;
+    }
+    Binding *d = v->b->needs.at[v->next++];
+    if (d->seen == x->prepares || d->epoch == EPOCH_ALWAYS || d->epoch == x->epoch ||
+        scope_find_here(x, x->main->scope, d->name) != d)
+      continue;
+    d->seen = x->prepares;
+    VEC_PUSH(x->a, &stack, (Visit){d, 0});
+  }
+  for (uint32_t i = 0; i < order.n && deepest > CHAIN_DEEP; i++)
+    binding_value(x, x->main->scope, order.at[i]);
+}
+
+/* The same for the names that an expression of a train step begins with. */
+void names_prepare(Elab *x, Scope *s, const AstExpr *e) {
+  if (e->kind == EXPR_NAME) {
+    Scope *in;
+    Binding *b = scope_find(x, s, e->name, &in);
+    if (b && in == x->main->scope) binding_prepare(x, b);
+  } else if (e->kind == EXPR_BINARY) {
+    names_prepare(x, s, e->binary.left);
+    names_prepare(x, s, e->binary.right);
+  } else if (e->kind == EXPR_CALL)
+    for (uint32_t i = 0; i < e->call.args.n; i++) names_prepare(x, s, e->call.args.at[i].value);
 }
 
 /* Evaluates all declarations of a scope in text order; leaves_only: those that can make leaves. */

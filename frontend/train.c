@@ -40,6 +40,7 @@ static void minimize(Elab *x, Step *st, const AstStmt *t) {
     Binding *b = scope_find(x, st->scope, t->value->name, &in);
     if (b && b->decl && b->decl->kind == STMT_LOSS) st->ts.loss_name = b->name;
   }
+  names_prepare(x, st->scope, t->value);
   Value v = eval(x, st->scope, t->value);
   if (!val_ok(v)) return;
   NodeId n = val_to_node(x, v, t->value->at, val_tensor(v) ? -1 : DT_F32);
@@ -118,6 +119,12 @@ static void setting(Elab *x, Step *st, const AstStmt *t) {
   VEC_PUSH(x->p->arena, &st->ts.setting, r);
 }
 
+/* `rate = e` changes a var of the step; any other name before '=' is a setting. */
+static bool names_var(Elab *x, Scope *s, const AstPath *p) {
+  Binding *b = p->parts.n == 1 ? scope_find_here(x, s, p->parts.at[0].name.name) : NULL;
+  return b && b->is_var;
+}
+
 static void step_stmts(Elab *x, Step *st, const AstStmtVec *stmts) {
   for (uint32_t i = 0; i < stmts->n && !x->stopped; i++) {
     const AstStmt *t = stmts->at[i];
@@ -126,8 +133,7 @@ static void step_stmts(Elab *x, Step *st, const AstStmtVec *stmts) {
       minimize(x, st, t);
     else if (t->kind == STMT_UPDATE)
       VEC_PUSH(x->a, &st->update, (Update){.stmt = t});
-    else if (t->kind == STMT_SET && !(t->assign.target.parts.n == 1 &&
-                                      scope_find_here(x, st->scope, t->assign.target.parts.at[0].name.name)))
+    else if (t->kind == STMT_SET && !names_var(x, st->scope, &t->assign.target))
       setting(x, st, t);
     else if (t->kind == STMT_IF) {
       if (val_static_bool(x, eval(x, st->scope, t->choice.test), t->choice.test->at, "the test of an 'if'",
@@ -358,11 +364,11 @@ static void expand(Elab *x, Step *st, uint32_t k, NodeId g) {
   ArgVec args = u->args;
   Value ret;
   if (bind_params(x, s, &t->unit.params, 2, &args, at, name)) {
-    uint32_t first = x->pending.n;
+    uint32_t first = x->pending.n, errors = x->d->errors;
     exec_block(x, s, t->unit.body, &ret);
     for (uint32_t i = first; i < x->pending.n; i++)
       if (leaf_eq(x->pending.at[i].leaf, o->param)) st->ts.owned.at[k].update = x->pending.at[i].node;
-    if (!node_ok(st->ts.owned.at[k].update) && !x->d->errors)
+    if (!node_ok(st->ts.owned.at[k].update) && x->d->errors == errors)
       TELL(x, optimizer, t->unit.name.at,
            str_fmt(x->a, "the optimizer '" STRF "' never assigns the parameter", STRA(name)));
   } else

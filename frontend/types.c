@@ -214,7 +214,7 @@ static Value check_tensor(Elab *x, Scope *s, const AstType *t, Value v, Span at,
     bool rest = false;
     for (uint32_t i = 0; i < t->dims.n; i++)
       t->dims.at[i]->kind == EXPR_REST ? (rest = true) : (fixed++, false);
-    if (got.rank != 0 && (got.rank < fixed || (!rest && got.rank != fixed))) {
+    if (got.rank < fixed || (!rest && got.rank != fixed)) {
       Diag *g = TELL(x, declared_type, at, what, type_text(x, got), span_text(x, t->at));
       diag_label(g, t->at, "declared here");
       return val_poison();
@@ -236,8 +236,7 @@ static Value check_tensor(Elab *x, Scope *s, const AstType *t, Value v, Span at,
           diag_label(g, t->at, "declared " STRF, STRA(type_text(x, want)));
           return val_poison();
         }
-    if (!(weak && dtype_is_float((DType)want.dtype)) && !(got.rank == 0 && got.dtype == want.dtype))
-      return mismatch(x, at, what, got, want, t->at);
+    if (!(weak && dtype_is_float((DType)want.dtype))) return mismatch(x, at, what, got, want, t->at);
   }
   return val_node(val_coerce(x, v, want, at, what));
 }

@@ -77,16 +77,20 @@ Span told_at(const Elab *x, Span at) {
   return at;
 }
 
+static bool within(Span inner, Span outer) {
+  return inner.file == outer.file && inner.lo >= outer.lo && inner.hi <= outer.hi;
+}
+
 Diag *told(Elab *x, Diag *g, Span at) {
   bool moved = in_library(x, at) && !in_library(x, g->at);
   if (moved) diag_note(g, at, "found in the library here");
   if (moved || in_library(x, at)) return g;
   uint32_t shown = 0;
-  for (const Frame *f = x->frame; f && shown < 4; f = f->outer)
-    if (f->call_at.file && !in_library(x, f->call_at)) {
-      diag_note(g, f->call_at, "in the call here");
-      shown++;
-    }
+  for (const Frame *f = x->frame; f && shown < 4; f = f->outer) {
+    if (!f->call_at.file || in_library(x, f->call_at) || within(at, f->call_at)) continue;
+    diag_note(g, f->call_at, f->module ? "in the instance made here" : "in the call here");
+    shown++;
+  }
   return g;
 }
 
@@ -144,7 +148,9 @@ NodeId emit(Elab *x, Span at, const char *what, Op op, const NodeId *in, uint32_
   sb_init(&why, x->a);
   Type out;
   if (!op_infer(x->g, op, in, nin, attr, given, &out, &why)) {
-    TELL(x, bad_operand, at, what, sb_str(&why));
+    Str text = sb_str(&why), own = str_fmt(x->a, "%s: ", op_info[op].name);
+    if (str_starts(text, own)) text = (Str){text.p + own.n, text.n - own.n};
+    TELL(x, bad_operand, at, what, text);
     return NO_NODE;
   }
   if (!type_small(x, at, &out)) return NO_NODE;
