@@ -222,10 +222,14 @@ static void own_group(Elab *x, Step *st, uint32_t group) {
         const Owned *w = &st->ts.owned.at[o];
         if (w->param.i != k) continue;
         twice = true;
-        if (w->group == group) break; /* named by two paths of one list: once is enough */
+        bool same = w->group == group; /* two paths of one list may overlap; its own name twice is a slip */
+        if (same && (w->wildcard || taken[k] != 2)) break;
         Diag *g = TELL(x, listed_twice, p->at, sym_str(x, f->path), sym_str(x, st->ts.name));
         diag_label(g, w->item, "first here");
-        diag_help(g, "take it out of one group with 'except " STRF "'", STRA(sym_str(x, f->path)));
+        if (same)
+          diag_help(g, "list it once");
+        else
+          diag_help(g, "take it out of one group with 'except " STRF "'", STRA(sym_str(x, f->path)));
         break;
       }
       if (!twice)

@@ -10,6 +10,7 @@ Str flow_op_text(const Program *p, const Graph *g, NodeId n) {
   Op op = node_op(g, n);
   if (op == OP_EXTERN) return names_str(p->names, p->externs.at[graph_attr(g, n)[0]].name);
   if (op == OP_CAST) return str_z(dtype_name((DType)graph_node(g, n)->type.dtype));
+  if (op == OP_CUSTOM) return STR("backward rule");
   for (size_t i = 0; i < sizeof sign / sizeof sign[0]; i++)
     if (sign[i].op == op) return str_z(sign[i].text);
   return str_z(op_info[op].name);

@@ -167,18 +167,24 @@ static const Group *group_in(const View *v, LeafId param) {
   return NULL;
 }
 
-/* The first step whose loss it has a path to, and the edit that lists it there. */
+/* The lists of the step that could take it. */
 static void label_step(const Say *s, const View *v, Diag *g) {
   const Program *p = s->x->p;
-  if (!v->step || !v->step->group.n) return;
-  const Group *group = &v->step->group.at[0];
-  Str step = names_str(p->names, v->step->name), text = p->sources->file.at[group->list.file].text;
-  if (!group->list.file || group->list.hi > text.n || group->list.lo >= group->list.hi) return;
-  Str list = {text.p + group->list.lo, group->list.hi - group->list.lo};
-  if (list.n <= 40 && !memchr(list.p, '\n', list.n))
-    diag_label(g, group->list, "step '" STRF "' updates only '" STRF "'", STRA(step), STRA(list));
-  else
-    diag_label(g, group->list, "the list of step '" STRF "'", STRA(step));
+  if (!v->step) return;
+  Str step = names_str(p->names, v->step->name);
+  for (uint32_t i = 0; i < v->step->group.n && i < 4; i++) {
+    Span at = v->step->group.at[i].list;
+    Str text = p->sources->file.at[at.file].text;
+    if (!at.file || at.hi > text.n || at.lo >= at.hi) continue;
+    Str list = {text.p + at.lo, at.hi - at.lo};
+    bool brief = list.n <= 40 && !memchr(list.p, '\n', list.n);
+    if (i)
+      diag_label(g, at, "and this list");
+    else if (brief && v->step->group.n == 1)
+      diag_label(g, at, "step '" STRF "' updates only '" STRF "'", STRA(step), STRA(list));
+    else
+      diag_label(g, at, "step '" STRF "' updates only this list", STRA(step));
+  }
 }
 
 static void edit_list(const Say *s, const View *v, Diag *g) {
@@ -202,13 +208,19 @@ static const char *unlisted(const Say *s) {
 
 /* A dead parameter that its optimizer moves all the same. */
 static void note_drift(const Say *s, const View *v, Diag *g) {
-  for (uint32_t i = 0; i < s->who.n; i++) {
+  uint32_t n = 0, first = 0;
+  for (uint32_t i = s->who.n; i-- > 0;) {
     if (v->param[s->who.at[i].i].rule != RULE_DRIFTS) continue;
-    const Group *group = group_in(v, s->who.at[i]);
-    Str path = names_str(s->x->p->names, leaf_of(s, i)->path), opt = names_str(s->x->p->names, group ? group->optimizer : (Sym){0});
-    if (group) diag_note(g, group->using_at, "'" STRF "' changes '" STRF "' all the same, without a gradient", STRA(opt), STRA(path));
-    return;
+    n++;
+    first = i;
   }
+  const Group *group = n ? group_in(v, s->who.at[first]) : NULL;
+  if (!group) return;
+  Str opt = names_str(s->x->p->names, group->optimizer), path = names_str(s->x->p->names, leaf_of(s, first)->path);
+  if (n == s->who.n)
+    diag_note(g, group->using_at, "'" STRF "' changes %s all the same, without a gradient", STRA(opt), n == 1 ? "it" : "them");
+  else
+    diag_note(g, group->using_at, "'" STRF "' changes '" STRF "' all the same, without a gradient", STRA(opt), STRA(path));
 }
 
 static void say_dead(const Say *s) {

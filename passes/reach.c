@@ -124,8 +124,14 @@ Reach reach_from(const Graph *g, NodeId loss, Sets *sets, Arena *a) {
       }
       r.reads[u] = true;
       r.open[u] |= open;
-      if (!open)
-        r.cause[u] = carries ? sets_union(sets, r.cause[u], r.cause[i]) : sets_add(sets, r.cause[u], edge_key((Edge){id, k}));
+      if (open) continue;
+      if (carries) {
+        r.cause[u] = sets_union(sets, r.cause[u], r.cause[i]);
+        continue;
+      }
+      uint32_t first = 0; /* operands that the node cuts alike are one cause */
+      while (edge_class(f, id, first) != c) first++;
+      r.cause[u] = sets_add(sets, r.cause[u], edge_key((Edge){id, first}));
     }
   }
   return r;
