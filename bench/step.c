@@ -1,11 +1,14 @@
 /* One training step of the multilayer perceptron 784-256-128-10 (batch 128, adam), and of a small
  * convolutional net: GFLOP/s beside the FMA peak measured in the same run. step [mlp|cnn] [--isa=avx2]
- * [--emit=plan] */
+ * [--emit=plan] [--launches] */
 #include "api/exec.h"
 #include "base/mem.h"
 #include "bench/peak.h"
+#include "codegen/codegen.h"
 #include "ir/build.h"
+#include "passes/lower.h"
 #include "passes/passes.h"
+#include "runtime/core/fpenv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +30,11 @@ static double now(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+static double cpu(void) { /* of all threads: what the compile costs whoever else is on the machine */
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 static Type type_of(Model *m, DType t, int rank, const int64_t *e) {
   Type r = type_scalar(t);
@@ -137,7 +145,7 @@ static int by_value(const void *a, const void *b) {
 }
 
 static double measure(Model *m, const Graph *g, ExecOptions *o, int threads, void *const *data,
-                      ExecFacts *facts, float *loss) {
+                      ExecFacts *facts, float *loss, double *cpu_ms) {
   Sb why;
   Exec *x;
   size_t bytes;
@@ -145,11 +153,13 @@ static double measure(Model *m, const Graph *g, ExecOptions *o, int threads, voi
   o->pool = NULL;
   if (threads > 1 && pool_bytes((uint32_t)threads, &bytes))
     o->pool = pool_start(arena_alloc(&m->arena, bytes, 64), (uint32_t)threads);
+  double c0 = cpu();
   if (exec_new(&m->arena, g, o, &x, &why) != ST_OK) {
     fprintf(stderr, "%.*s\n", (int)why.n, why.p);
     exit(1);
   }
   *facts = *exec_facts(x);
+  *cpu_ms = cpu() - c0;
   double t[200];
   enum { WARM = 20, TIMES = 200 };
   for (int i = -WARM; i < TIMES; i++) {
@@ -164,13 +174,56 @@ static double measure(Model *m, const Graph *g, ExecOptions *o, int threads, voi
   return t[TIMES / 2];
 }
 
+/* Median time of each launch on one thread. */
+static void launches(Model *m, const Graph *g, const ExecOptions *o, void *const *data) {
+  Sb why;
+  CodegenTarget target;
+  CodegenOptions c;
+  LowerOptions l;
+  NativeCode *code;
+  sb_init(&why, &m->arena);
+  if (codegen_target(&m->arena, o->isa, &target, &why) != ST_OK) exit(1);
+  codegen_options_init(&c, &target);
+  lower_options_init(&l, target.vector_bytes);
+  Plan *p = lower_graph(&m->arena, g, &l, &why);
+  if (!p) exit(1);
+  KernelFn **fn = ARENA_ARRAY(&m->arena, KernelFn *, p->kernel.n);
+  KernelSet set = {p->kernel.at, p->kernel.n};
+  if (codegen_compile(&m->arena, &set, &c, &code, fn, NULL, &why) != ST_OK) exit(1);
+  PlanMemory mem = {data, mem_get(&m->mem, p->arena_bytes), NULL};
+  enum { TIMES = 31 };
+  double(*t)[TIMES] = calloc(p->launch.n, sizeof *t), sum = 0;
+  FpEnv env = fpenv_enter();
+  for (int k = 0; k < TIMES; k++)
+    for (uint32_t i = 0; i < p->launch.n; i++) {
+      const PlanLaunch *q = &p->launch.at[i];
+      void *buf[KERNEL_BUFFERS];
+      for (uint32_t j = 0; j < q->nbind; j++) buf[j] = plan_address(p, &mem, p->bind.at[q->bind + j]);
+      double t0 = now();
+      fn[q->kernel](buf, 0, q->units);
+      t[i][k] = (now() - t0) * 1e6;
+    }
+  fpenv_leave(env);
+  for (uint32_t i = 0; i < p->launch.n; i++) {
+    qsort(t[i], TIMES, sizeof *t[i], by_value);
+    sum += t[i][TIMES / 2];
+    const PlanLaunch *q = &p->launch.at[i];
+    printf("%3u %-16.*s %%%-4u %9.1f us, estimate %9.1f, %lld units\n", i,
+           (int)p->kernel.at[q->kernel]->name.n, p->kernel.at[q->kernel]->name.p, q->node.i, t[i][TIMES / 2],
+           (double)q->estimate_ns * 1e-3, (long long)q->units);
+  }
+  printf("sum %.1f us\n", sum);
+}
+
 int main(int argc, char **argv) {
   Model *m = calloc(1, sizeof *m);
   bool cnn = false;
   ExecOptions o = {.level = -1};
   const char *stage = NULL;
+  bool each = false;
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "cnn") == 0) cnn = true;
+    if (strcmp(argv[i], "--launches") == 0) each = true;
     if (strncmp(argv[i], "--isa=", 6) == 0) o.isa = argv[i] + 6;
     if (strncmp(argv[i], "--emit=", 7) == 0) stage = argv[i] + 7;
   }
@@ -199,18 +252,25 @@ int main(int argc, char **argv) {
   }
   void *data[256];
   fill(m, data);
+  if (each) {
+    launches(m, g, &o, data);
+    return 0;
+  }
   bool wide = !o.isa || strcmp(o.isa, "avx512") == 0;
   double one = 0;
   for (int threads = 1; threads <= 2; threads++) {
     ExecFacts f;
     float loss;
-    double t = measure(m, g, &o, threads, data, &f, &loss), peak = peak_fma(threads, wide ? 0 : 32, 0.3);
+    double cpu_ms;
+    double t = measure(m, g, &o, threads, data, &f, &loss, &cpu_ms),
+           peak = peak_fma(threads, wide ? 0 : 32, 0.3);
     if (threads == 1) {
       one = t;
-      printf("%s, %s: compile %.0f ms (passes %.1f, lower %.1f, code %.0f), %u kernels, arena %zu KiB, %.1f "
+      printf("%s, %s: compile %.0f ms (passes %.1f, lower %.1f, code %.0f; %.0f of CPU), %u kernels, arena "
+             "%zu KiB, %.1f "
              "MFLOP a step\n",
              cnn ? "cnn" : "mlp", f.isa, passes * 1e3 + f.lower_ms + f.codegen_ms, passes * 1e3, f.lower_ms,
-             f.codegen_ms, f.kernels, f.arena_bytes / 1024, f.flops * 1e-6);
+             f.codegen_ms, cpu_ms, f.kernels, f.arena_bytes / 1024, f.flops * 1e-6);
     }
     printf("%d thread%s: %.3f ms a step, %.1f GFLOP/s, peak %.1f, %.0f %% of it; %.2fx one thread; loss %g\n",
            threads, threads > 1 ? "s" : "", t * 1e3, f.flops * 1e-9 / t, peak,
