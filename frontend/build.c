@@ -278,6 +278,10 @@ AstPath build_path_name(Filter *f, AstIdent name) {
 }
 
 AstStmt *build_import(Filter *f, Span at, Span word, AstIdent name, Str path, Span path_at) {
+  if (path_at.file && !path.p) { /* the string was reported */
+    VEC_PUSH(ARENA, &f->file->broken, name.name);
+    return stmt_new(f, STMT_ERROR, at, at, 0);
+  }
   AstStmt *s = stmt_new(f, STMT_IMPORT, at, word, 0);
   s->import.name = name;
   s->import.path = path;

@@ -14,6 +14,8 @@ void filter_init(Filter *f, Reader *r, AstFile *file) {
                 .error_first = NONE,
                 .suspect = NONE};
   f->last_at = reader_span(r, 0, 0);
+  for (uint32_t i = 0; i < r->tokens.n; i++)
+    f->surplus += (r->tokens.at[i].kind == TOK_RBRACE) - (r->tokens.at[i].kind == TOK_LBRACE);
 }
 
 static const Token *raw(const Filter *f, uint32_t i) {
@@ -153,6 +155,27 @@ static void never_closed(Filter *f, uint32_t token, Span seen, const char *what)
   Span at = span_at(f, token);
   Diag *g = diag_never_closed(f->r->diags, at, reader_text(f->r, at.lo, at.hi));
   if (seen.file) diag_label(g, seen, "%s", what);
+}
+
+/* At the end of a head that waits for a body, where the text has more `}` than `{`: the brace that is
+ * missing, so that the statements below belong to this head. */
+static bool insert_brace(Filter *f, Span *at) {
+  if (f->surplus <= 0 || !top_is_head(f) || top(f)->kind == HEAD_CHOICE || floor_of(f) + 1 != f->open.n)
+    return false;
+  uint32_t word = top(f)->token;
+  f->surplus--;
+  if (reader_may_report(f->r)) {
+    Span end = reader_span(f->r, f->last_at.hi, f->last_at.hi);
+    diag_missing_brace(f->r->diags, end, reader_text(f->r, raw(f, word)->lo, raw(f, word)->hi));
+  }
+  f->file->errors = true;
+  pop(f);
+  push(f, OPEN_BODY, word);
+  f->start = true;
+  f->last = TOK_LBRACE;
+  f->last_bad = f->last_wild = false;
+  *at = reader_span(f->r, f->last_at.hi, f->last_at.hi);
+  return true;
 }
 
 /* What a word opens: heads wait for their brace. */
@@ -475,6 +498,7 @@ int filter_next(Filter *f, Span *at) {
           return TOK_BREAK;
         }
       } else if (!f->mark && line_ends(f, i)) {
+        if (!f->muted && insert_brace(f, at)) return TOK_LBRACE;
         drop_statement(f);
         return hand_over_end(f, at);
       }
@@ -590,7 +614,14 @@ void filter_broken_names(Filter *f) {
     if (kind_at(f, i) != TOK_NAME) continue;
     Sym s = names_add(f->r->names, reader_text(f->r, raw(f, i)->lo, raw(f, i)->hi));
     VEC_PUSH(f->r->arena, &f->file->broken, s);
-    if (kind_at(f, i + 1) != TOK_COMMA) return;
+    if (kind_at(f, i + 1) != TOK_COMMA) break;
+  }
+  /* what the skipped rest of the line may have declared: `let a = 1 let b = 2` */
+  for (uint32_t k = i + 1; k + 1 < f->next; k++) {
+    if (kind_at(f, k) != TOK_NAME || (kind_at(f, k + 1) != TOK_SET && kind_at(f, k + 1) != TOK_COLON))
+      continue;
+    Sym s = names_add(f->r->names, reader_text(f->r, raw(f, k)->lo, raw(f, k)->hi));
+    VEC_PUSH(f->r->arena, &f->file->broken, s);
   }
 }
 

@@ -47,6 +47,7 @@ typedef struct Filter {
   uint32_t first;       /* token that begins the statement at hand */
   uint32_t error_first; /* ... that held the last error */
   uint32_t broken_at;   /* token before which a line end was handed over as BREAK: only once */
+  int64_t surplus;      /* closing braces of the file beyond the opening ones */
   bool muted; /* the token at hand was reported by the filter: the grammar's message would repeat it */
   bool deep;  /* the depth limit was reported */
   AstFile *file;

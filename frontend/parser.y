@@ -441,7 +441,7 @@ static int dgp_lex(DGP_STYPE *value, Span *at, Filter *f) {
   switch (kind) {
   case TOK_NAME: value->TOK_NAME = names_add(f->r->names, reader_text(f->r, at->lo, at->hi)); break;
   case TOK_NUMBER: value->TOK_NUMBER = f->last_bad ? NULL : number_read(ARENA, reader_text(f->r, at->lo, at->hi)); break;
-  case TOK_STRING: value->TOK_STRING = f->last_bad ? (Str){"", 0} : string_read(f->r, at->lo, at->hi); break;
+  case TOK_STRING: value->TOK_STRING = f->last_bad ? (Str){0} : string_read(f->r, at->lo, at->hi); break;
   case TOK_DTYPE: value->TOK_DTYPE = word_dtype(reader_text(f->r, at->lo, at->hi)); break;
   default: break; /* the others are their kind */
   }

@@ -59,7 +59,8 @@ bool word_reserved(int kind);
 
 /* Literals. `text` is one well-formed token. */
 AstNumber *number_read(Arena *a, Str text);
-/* The value of a string token, quotes included; wrong escapes are reported at their place. */
+/* The value of a string token, quotes included; wrong escapes are reported at their place, and no text comes
+ * back (p is NULL). */
 Str string_read(Reader *r, uint32_t lo, uint32_t hi);
 
 #endif

@@ -159,6 +159,7 @@ Str string_read(Reader *r, uint32_t lo, uint32_t hi) {
     return in;
   }
   Sb b;
+  bool wrong = false;
   sb_init(&b, r->arena);
   for (size_t i = 0; i < in.n; i++) {
     if (in.p[i] != '\\') {
@@ -180,9 +181,10 @@ Str string_read(Reader *r, uint32_t lo, uint32_t hi) {
       break;
     default: break;
     }
+    wrong = true;
     while (i + 1 < in.n && ((unsigned char)in.p[i + 1] & 0xc0) == 0x80) i++; /* to the end of the character */
     if (reader_may_report(r))
       diag_bad_escape(r->diags, reader_span(r, lo + 1 + at, lo + 2 + i), (Str){in.p + at, i + 1 - at});
   }
-  return sb_str(&b);
+  return wrong ? (Str){0} : sb_str(&b);
 }
