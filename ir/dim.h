@@ -1,6 +1,6 @@
-/* Dims: canonical integer polynomials over named symbols, hash-consed in one table per program, so that equal ids are equal
- * dims and unequal ids are not provably equal. `2*D`, `T-1`, `N*16`; floor division by a constant is an opaque atom where it
- * is not exact (convolution and pooling of symbolic extents). */
+/* Dims: canonical integer polynomials over named symbols, hash-consed in one table per program, so that equal
+ * ids are equal dims and unequal ids are not provably equal. `2*D`, `T-1`, `N*16`; floor division by a
+ * constant is an opaque atom where it is not exact (convolution and pooling of symbolic extents). */
 #ifndef DG_IR_DIM_H
 #define DG_IR_DIM_H
 

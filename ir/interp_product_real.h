@@ -81,10 +81,19 @@ static inline INLINE void FN(conv_dx)(const Conv *c, const REAL *gy, const REAL 
           for (size_t o = group * og; o < (group + 1) * og; o++) {
             REAL f = w[((o * c->cg + ch - group * c->cg) * c->kh + kh) * c->kw + kw];
             const REAL *g = gy + (o * c->oh + (row_in ? (size_t)i : 0)) * c->ow;
+            if (c->sw == 1) { /* the same, with what lies inside apart */
+              int64_t shift = (int64_t)c->pw - (int64_t)(kw * c->dw), end = (int64_t)c->ow - shift;
+              size_t lo = shift < 0 ? (size_t)-shift : 0, hi = end < 0 ? 0 : (size_t)end;
+              if (hi > c->w) hi = c->w;
+              if (lo > hi || !row_in) lo = hi = c->w;
+              for (size_t x = 0; x < lo; x++) row[x] = FMA((REAL)0, f, row[x]);
+              for (size_t x = lo; x < hi; x++) row[x] = FMA(g[(int64_t)x + shift], f, row[x]);
+              for (size_t x = hi; x < c->w; x++) row[x] = FMA((REAL)0, f, row[x]);
+              continue;
+            }
             for (size_t x = 0; x < c->w; x++) {
-              int64_t b = (int64_t)(x + c->pw) - (int64_t)(kw * c->dw);
-              if (c->sw != 1 && b % (int64_t)c->sw) continue;
-              int64_t j = c->sw == 1 ? b : b / (int64_t)c->sw;
+              int64_t b = (int64_t)(x + c->pw) - (int64_t)(kw * c->dw), j = b / (int64_t)c->sw;
+              if (b % (int64_t)c->sw) continue;
               REAL v = row_in && j >= 0 && j < (int64_t)c->ow ? g[j] : 0;
               row[x] = FMA(v, f, row[x]);
             }

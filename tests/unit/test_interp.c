@@ -470,6 +470,31 @@ START_TEST(order_of_convolution) {
 }
 END_TEST
 
+/* Stride 1, wide padding and dilation: rows whose window lies partly or wholly outside; an infinite weight
+ * meets the padding. */
+START_TEST(order_of_conv_dx_with_stride_one) {
+  begin("graph g\ninput g: f32[1, 2, 3, 7]\ninput w: f32[2, 1, 2, 3]\n%0: f32[1, 2, 3, 7] = leaf g\n%1: "
+        "f32[2, 1, 2, 3] = leaf w\n"
+        "%2: f32[1, 1, 2, 3] = conv2d_dx %0 %1 {sh=1 sw=1 ph=1 pw=4 dh=1 dw=2 groups=1 order=0}\noutput r = "
+        "%2\n");
+  fill(false, -1, 1);
+  for (int round = 0; round < 2; round++) {
+    const float *dx = run(INTERP_NATIVE)->data;
+    for (int at = 0; at < 6; at++) {
+      float acc = 0;
+      for (int k = 0; k < 6; k++)
+        for (int o = 0; o < 2; o++) {
+          int i = at / 3 + 1 - k / 3, j = at % 3 + 4 - k % 3 * 2;
+          float v = i < 0 || i > 2 || j < 0 || j > 6 ? 0.0f : f32(0)[(o * 3 + i) * 7 + j];
+          acc = fmaf(v, f32(1)[o * 6 + k], acc);
+        }
+      SAME(dx[at], acc);
+    }
+    f32(1)[2] = INFINITY;
+  }
+}
+END_TEST
+
 static float exp_of(float x) {
   ScalarValue in = {.s = x}, out;
   scalar_eval(scalar_lib(&arena, STR("exp"), DT_F32), &in, &out);
@@ -717,6 +742,7 @@ int main(void) {
                                  order_of_products,
                                  orders_by_shape,
                                  order_of_convolution,
+                                 order_of_conv_dx_with_stride_one,
                                  order_of_rows,
                                  pools,
                                  special_values,
