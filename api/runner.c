@@ -17,6 +17,7 @@ static double now_ms(void) {
 /* Shapes of the leaves that the graph reads or assigns, now that dims have values. */
 static Status bind_leaves(Runner *r, const Program *p, const DimBinding *bind, size_t nbind, Sb *why) {
   const Graph *g = r->graph;
+  if (program_dims_broken(p, bind, nbind, why) != SIZE_MAX) return ST_REJECTED;
   r->leaf = ARENA_ARRAY(&r->arena, Tensor, p->leaf.n);
   r->reads = ARENA_ARRAY(&r->arena, bool, p->leaf.n);
   bool *touched = ARENA_ARRAY(&r->arena, bool, p->leaf.n);

@@ -1,12 +1,19 @@
 /* Declarations that make leaves, and how their initial values are built in the init graph. */
 #include "frontend/elab.h"
 
+bool leaf_find(const Elab *x, Str path, LeafId *out) {
+  bool known;
+  Sym name = names_find(x->n, path, &known);
+  return known && map_get(&x->leaf_by_path, name.i, &out->i);
+}
+
 LeafId new_leaf(Elab *x, Leaf leaf, LeafDecl decl) {
   LeafId id;
-  if (program_find_leaf(x->p, sym_str(x, leaf.path), &id)) return id;
+  if (leaf_find(x, sym_str(x, leaf.path), &id)) return id;
   if (leaf.kind == LEAF_PARAM && (int64_t)++x->nparams > x->limits->params)
     limit_passed(x, leaf.at, "the parameters", "params", x->limits->params);
   id = program_leaf(x->p, leaf);
+  map_put(&x->leaf_by_path, leaf.path.i, id.i);
   decl.node = NO_NODE;
   while (x->leaf.n < id.i) VEC_PUSH(x->a, &x->leaf, (LeafDecl){.node = NO_NODE});
   VEC_PUSH(x->a, &x->leaf, decl);
@@ -16,14 +23,13 @@ LeafId new_leaf(Elab *x, Leaf leaf, LeafDecl decl) {
 /* The step count, the epoch and the seed are leaves of their own; their paths are no names of the language.
  */
 LeafId clock_leaf(Elab *x, LeafKind kind) {
-  for (uint32_t i = 0; i < x->p->leaf.n; i++)
-    if (x->p->leaf.at[i].kind == kind) return (LeafId){i};
+  LeafId *own = &x->clock[kind - LEAF_STEP], taken;
+  if (own->i != UINT32_MAX) return *own;
   const char *name = kind == LEAF_STEP ? "step" : kind == LEAF_EPOCH ? "epoch" : "seed";
-  LeafId taken;
   Sym path = sym_of(x, name);
-  if (program_find_leaf(x->p, str_z(name), &taken)) path = names_add(x->n, str_fmt(x->a, "dgc.%s", name));
-  return new_leaf(x, (Leaf){.kind = kind, .path = path, .type = type_scalar(DT_I32), .of = {UINT32_MAX}},
-                  (LeafDecl){0});
+  if (leaf_find(x, str_z(name), &taken)) path = names_add(x->n, str_fmt(x->a, "dgc.%s", name));
+  Leaf leaf = {.kind = kind, .path = path, .type = type_scalar(DT_I32), .of = {UINT32_MAX}};
+  return *own = new_leaf(x, leaf, (LeafDecl){0});
 }
 
 void leaf_marks(Elab *x, const AstStmt *t, Leaf *leaf) {
@@ -93,7 +99,7 @@ static void input_range(Elab *x, Scope *s, const AstStmt *t, Leaf *leaf) {
 Value declare_leaf(Elab *x, Scope *s, const AstStmt *t) {
   LeafKind kind = t->kind == STMT_PARAM ? LEAF_PARAM : t->kind == STMT_STATE ? LEAF_STATE : LEAF_INPUT;
   LeafId id;
-  if (program_find_leaf(x->p, x->frame->path, &id)) return val_leaf(id);
+  if (leaf_find(x, x->frame->path, &id)) return val_leaf(id);
   const char *word = ast_stmt_word(t->kind);
   AstIdent name = t->bind.names.at[0];
   if (s->kind == SCOPE_FILE && s->file != x->main) {

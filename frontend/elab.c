@@ -11,6 +11,7 @@ void entry_begin(Elab *x, EntryKind kind, Sym name, uint32_t train, bool trainin
   Str text = sym_str(x, name);
   x->entry_key = kind == ENTRY_TRAIN || kind == ENTRY_AFTER ? hash_bytes(text.p, text.n, (uint64_t)kind) : 0;
   x->pending.n = 0;
+  map_init(&x->pending_by_leaf, x->a);
   for (uint32_t i = 0; i < x->leaf_node.n; i++) x->leaf_node.at[i] = NO_NODE;
   x->g = graph_new(x->p->arena, x->p, name);
   VEC_PUSH(x->p->arena, &x->p->entry,
@@ -109,10 +110,42 @@ static void each_entry(Elab *x) {
                    STRA(sym_str(x, x->p->leaf.at[i].path))));
 }
 
+static bool has_word(Str line, Str word) {
+  for (size_t i = 0; word.n && i + word.n <= line.n; i++)
+    if (memcmp(line.p + i, word.p, word.n) == 0) return true;
+  return false;
+}
+
+/* A line with a syntax error says nothing reliable about names and types: what the elaborator found there is
+ * dropped, and unknown names that stand in such a line; behind a missing brace everything stands in the wrong
+ * place. */
+static void drop_beside_syntax(Elab *x, uint32_t first) {
+  Diags *d = x->d;
+  uint32_t kept = first;
+  for (uint32_t i = first; i < d->all.n; i++) {
+    Diag *g = d->all.at[i];
+    bool beside = g->kind == DIAG_stands_not;
+    uint32_t line = sources_at(x->src, g->at.file, g->at.lo).line;
+    for (uint32_t k = 0; k < first && !beside; k++) {
+      Span s = d->all.at[k]->at;
+      uint32_t bad = sources_at(x->src, s.file, s.lo).line;
+      beside =
+          (s.file == g->at.file && bad == line) ||
+          (g->kind == DIAG_unknown_name && has_word(sources_line(x->src, s.file, bad), span_text(x, g->at)));
+    }
+    if (beside && diag_severity(d, g) == SEV_ERROR)
+      d->errors--;
+    else
+      d->all.at[kept++] = g;
+  }
+  d->all.n = kept;
+}
+
 bool frontend_program(uint32_t file, ElabOptions *o, Diags *d, Program *p, AstFile **ast) {
   *ast = NULL;
   uint32_t errors = d->errors;
   bool parsed = parse_file(file, p->sources, p->names, p->arena, d, p->limits, ast);
+  uint32_t syntax = d->all.n;
   if (!*ast) return false;
   if (!parsed && d->status != ST_OK && d->status != ST_REJECTED) return false;
   Elab *x = ARENA_NEW(p->arena, Elab);
@@ -126,6 +159,10 @@ bool frontend_program(uint32_t file, ElabOptions *o, Diags *d, Program *p, AstFi
               .opt = o};
   Frame top = {.want_dtype = -1};
   x->frame = &top;
+  map_init(&x->pending_by_leaf, x->a);
+  map_init(&x->leaf_by_path, x->a);
+  map_init(&x->instance_by_path, x->a);
+  for (int i = 0; i < 3; i++) x->clock[i] = (LeafId){UINT32_MAX};
   x->epoch = EPOCH_NONE + 1;
   x->g = graph_new(p->arena, p, sym_of(x, "file")); /* nodes of static ifs' tests, if any, are dropped */
   load_prelude(x);
@@ -143,5 +180,11 @@ bool frontend_program(uint32_t file, ElabOptions *o, Diags *d, Program *p, AstFi
   f->loading = false;
   check_defines(x, o);
   each_entry(x);
+  Sb why;
+  sb_init(&why, x->a);
+  size_t broken = program_dims_broken(p, o->bound.at, o->bound.n, &why);
+  if (broken != SIZE_MAX)
+    diag_assert_failed(d, p->asserts.at[broken].at, str_fmt(x->a, ": " STRF, STRA(sb_str(&why))));
+  if (!parsed) drop_beside_syntax(x, syntax);
   return parsed && d->errors == errors;
 }

@@ -207,6 +207,8 @@ struct Elab {
   VEC(LeafDecl) leaf;
   VEC(NodeId) leaf_node; /* by LeafId, of this graph */
   VEC(Pending) pending;
+  Map pending_by_leaf, leaf_by_path, instance_by_path;
+  LeafId clock[3];      /* step, epoch, seed; UINT32_MAX: not made */
   VEC(Binding *) chain; /* declarations being evaluated */
   VEC(Instance *) instance;
   int64_t expanded;
@@ -381,6 +383,7 @@ uint64_t frame_key(Elab *x, Sym name);
 /* ---- decl.c, train.c, data.c, import.c ---- */
 Value declare_leaf(Elab *x, Scope *s, const AstStmt *t);
 NodeId leaf_initial(Elab *x, LeafId l);
+bool leaf_find(const Elab *x, Str path, LeafId *out);
 LeafId new_leaf(Elab *x, Leaf leaf, LeafDecl decl);
 void leaf_marks(Elab *x, const AstStmt *t, Leaf *leaf);
 void elaborate_train(Elab *x, const AstStmt *t);

@@ -9,9 +9,9 @@ Value make_instance(Elab *x, UnitRef m, ArgVec *args, Span at) {
     return val_poison();
   }
   Sym path = names_add(x->n, x->frame->path);
-  for (uint32_t i = 0; i < x->instance.n; i++)
-    if (sym_eq(x->instance.at[i]->path, path))
-      return (Value){.kind = VAL_INSTANCE, .inst = x->instance.at[i]};
+  uint32_t known;
+  if (map_get(&x->instance_by_path, path.i, &known))
+    return (Value){.kind = VAL_INSTANCE, .inst = x->instance.at[known]};
   /* binding_value resets `outer`, so the chain of makers is followed through `saved` */
   for (const Frame *f = x->frame; f; f = f->saved)
     if (f->module == m.stmt) {
@@ -41,6 +41,7 @@ Value make_instance(Elab *x, UnitRef m, ArgVec *args, Span at) {
     if (tensors) {
       TELL(x, not_static, at, "what a module is made of", STR("a tensor"));
     } else {
+      map_put(&x->instance_by_path, path.i, x->instance.n);
       VEC_PUSH(x->a, &x->instance, i);
       scope_declare(x, i->scope, &m.stmt->unit.body->stmts);
       scope_force(x, i->scope, true);

@@ -115,7 +115,7 @@ void scope_declare(Elab *x, Scope *s, const AstStmtVec *stmts) {
       else if (module)
         declare(x, s, (AstIdent){sym_of(x, "(call)"), t->fn->head}, t, 0);
       else
-        diag_help(TELL(x, declaration, t->fn->head, STR("a function of file level has a name")),
+        diag_help(TELL(x, stands_not, t->fn->head, STR("fn"), "at file level without a name"),
                   "write fn name(..)");
       break;
     case STMT_EXTERN: module ? stands_not(x, t, place) : declare(x, s, t->fn->name, t, 0); break;

@@ -70,22 +70,61 @@ static void exec_set(Elab *x, Scope *s, const AstStmt *t) {
   b->value = eval(x, s, t->assign.value);
 }
 
-void check_assert(Elab *x, Scope *s, const AstStmt *t) {
-  const AstExpr *e = t->check.test;
-  if (e->kind == EXPR_CALL && e->call.callee->kind == EXPR_NAME &&
-      str_eq(sym_str(x, e->call.callee->name), STR("live"))) {
-    not_built(x, e->at, "'assert live(..)'");
+static bool any_dim(Value a, Value b) {
+  bool ints = (a.kind == VAL_INT || a.kind == VAL_DIM) && (b.kind == VAL_INT || b.kind == VAL_DIM);
+  return ints && (a.kind == VAL_DIM || b.kind == VAL_DIM);
+}
+
+/* A comparison of dims that only a binding decides is kept for whoever binds them. */
+static bool assert_later(Elab *x, Scope *s, const AstStmt *t, const AstExpr *e) {
+  if (e->kind != EXPR_BINARY || e->binary.op < BINARY_EQ || e->binary.op > BINARY_GE) return false;
+  Value a = eval(x, s, e->binary.left), b = eval(x, s, e->binary.right);
+  if (!any_dim(a, b) || static_binary(x, e->binary.op, a, b, e->at).kind != VAL_KIND_COUNT) return false;
+  bool swap = e->binary.op == BINARY_GT || e->binary.op == BINARY_GE;
+  DimId l = a.kind == VAL_INT ? dim_const(x->dims, a.i) : a.dim,
+        r = b.kind == VAL_INT ? dim_const(x->dims, b.i) : b.dim;
+  bool or_equal = e->binary.op == BINARY_LE || e->binary.op == BINARY_GE;
+  DimCompare op = e->binary.op == BINARY_EQ   ? DIM_EQ
+                  : e->binary.op == BINARY_NE ? DIM_NE
+                  : or_equal                  ? DIM_LE
+                                              : DIM_LT;
+  DimAssert d = {swap ? r : l, swap ? l : r,        op,
+                 e->at,        span_text(x, e->at), t->check.has_why ? t->check.why : STR("")};
+  for (uint32_t i = 0; i < x->p->asserts.n; i++) { /* once, not once an entry point */
+    const DimAssert *o = &x->p->asserts.at[i];
+    if (o->at.lo == d.at.lo && o->at.file == d.at.file && dim_eq(o->left, d.left) &&
+        dim_eq(o->right, d.right))
+      return true;
+  }
+  VEC_PUSH(x->p->arena, &x->p->asserts, d);
+  return true;
+}
+
+static void check_fact(Elab *x, Scope *s, const AstStmt *t, const AstExpr *e) {
+  if (e->kind == EXPR_BINARY && e->binary.op == BINARY_AND) {
+    check_fact(x, s, t, e->binary.left);
+    check_fact(x, s, t, e->binary.right);
     return;
   }
+  if (assert_later(x, s, t, e)) return;
   Value v = eval(x, s, e);
   if (!val_ok(v)) return;
   if (v.kind == VAL_KIND_COUNT) {
-    not_built(x, e->at, "an assertion about a dim that is bound later");
+    not_built(x, e->at, "an assertion of this form about a dim that is bound later");
     return;
   }
   bool yes;
   if (!val_static_bool(x, v, e->at, "an assertion", &yes) || yes) return;
   TELL(x, assert_failed, e->at, t->check.has_why ? str_fmt(x->a, ": " STRF, STRA(t->check.why)) : STR(""));
+}
+
+void check_assert(Elab *x, Scope *s, const AstStmt *t) {
+  const AstExpr *e = t->check.test;
+  if (e->kind == EXPR_CALL && e->call.callee->kind == EXPR_NAME &&
+      str_eq(sym_str(x, e->call.callee->name), STR("live")))
+    not_built(x, e->at, "'assert live(..)'");
+  else
+    check_fact(x, s, t, e);
 }
 
 static bool exec_for(Elab *x, Scope *s, const AstStmt *t, Value *ret) {
@@ -171,9 +210,10 @@ bool exec_block(Elab *x, Scope *s, const AstBlock *b, Value *ret) {
 /* ---- `:=` ---- */
 
 static Pending *pending_of(Elab *x, LeafId l) {
-  for (uint32_t i = 0; i < x->pending.n; i++)
-    if (leaf_eq(x->pending.at[i].leaf, l)) return &x->pending.at[i];
-  return NULL;
+  uint32_t i;
+  return map_get(&x->pending_by_leaf, l.i, &i) && i < x->pending.n && leaf_eq(x->pending.at[i].leaf, l)
+             ? &x->pending.at[i]
+             : NULL;
 }
 
 /* A state that an earlier call of this step assigned is read as assigned (several calls are threaded in text
@@ -215,8 +255,10 @@ static void assign_leaf(Elab *x, Scope *s, LeafId l, Value v, Span at, Span targ
     p->node = n;
     p->serial = s->serial;
     p->at = target;
-  } else
+  } else {
+    map_put(&x->pending_by_leaf, l.i, x->pending.n);
     VEC_PUSH(x->a, &x->pending, (Pending){l, n, NO_NODE, s->serial, target});
+  }
 }
 
 void assign_state(Elab *x, Scope *s, const AstStmt *t) {

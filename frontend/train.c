@@ -14,6 +14,7 @@ typedef struct Step {
   const AstStmt *minimize;
   VEC(Update) update;
   double clip_norm, clip_value; /* 0: none */
+  Map owner;                    /* LeafId -> index into ts.owned */
 } Step;
 
 void bind_clock(Elab *x, Scope *s, Span at) {
@@ -217,21 +218,20 @@ static void own_group(Elab *x, Step *st, uint32_t group) {
         continue;
       }
       if (except[k]) continue;
-      bool twice = false;
-      for (uint32_t o = 0; o < st->ts.owned.n; o++) {
-        const Owned *w = &st->ts.owned.at[o];
-        if (w->param.i != k) continue;
-        twice = true;
+      uint32_t before;
+      bool twice = map_get(&st->owner, k, &before);
+      if (twice) {
+        const Owned *w = &st->ts.owned.at[before];
         bool same = w->group == group; /* two paths of one list may overlap; its own name twice is a slip */
-        if (same && (w->wildcard || taken[k] != 2)) break;
+        if (same && (w->wildcard || taken[k] != 2)) continue;
         Diag *g = TELL(x, listed_twice, p->at, sym_str(x, f->path), sym_str(x, st->ts.name));
         diag_label(g, w->item, "first here");
         if (same)
           diag_help(g, "list it once");
         else
           diag_help(g, "take it out of one group with 'except " STRF "'", STRA(sym_str(x, f->path)));
-        break;
       }
+      if (!twice) map_put(&st->owner, k, st->ts.owned.n);
       if (!twice)
         VEC_PUSH(x->p->arena, &st->ts.owned,
                  (Owned){.param = {k},
@@ -387,6 +387,7 @@ void elaborate_train(Elab *x, const AstStmt *t) {
   Frame f = {0};
   frame_push(x, &f, NULL);
   f.what = st.ts.name;
+  map_init(&st.owner, x->a);
   st.scope = scope_new(x, SCOPE_TRAIN, x->main->scope);
   x->step_name = st.ts.name;
   bind_clock(x, st.scope, st.ts.at);

@@ -29,3 +29,18 @@ Graph *program_graph(const Program *p, EntryKind kind, Sym name) {
   }
   return NULL;
 }
+
+size_t program_dims_broken(const Program *p, const DimBinding *b, size_t n, Sb *why) {
+  for (uint32_t i = 0; i < p->asserts.n; i++) {
+    const DimAssert *a = &p->asserts.at[i];
+    int64_t l, r;
+    if (!dim_eval(p->dims, a->left, b, n, &l) || !dim_eval(p->dims, a->right, b, n, &r)) continue;
+    bool holds = a->op == DIM_EQ ? l == r : a->op == DIM_NE ? l != r : a->op == DIM_LT ? l < r : l <= r;
+    if (holds) continue;
+    sb_fmt(why, "the assertion '" STRF "' does not hold: %lld and %lld", STRA(a->text), (long long)l,
+           (long long)r);
+    if (a->why.n) sb_fmt(why, " (" STRF ")", STRA(a->why));
+    return i;
+  }
+  return SIZE_MAX;
+}

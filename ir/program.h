@@ -98,6 +98,15 @@ typedef struct Dataset {
   VEC(DataField) field;
 } Dataset;
 
+/* `assert N >= 2`: what a binding of the dims must satisfy. */
+typedef enum { DIM_EQ, DIM_NE, DIM_LT, DIM_LE } DimCompare;
+typedef struct DimAssert {
+  DimId left, right;
+  DimCompare op;
+  Span at;
+  Str text, why; /* as written; why may be empty */
+} DimAssert;
+
 typedef struct Program {
   Arena *arena;
   Names *names;
@@ -109,12 +118,15 @@ typedef struct Program {
   VEC(TrainStep) train;
   VEC(Extern) externs;
   VEC(Dataset) dataset;
+  VEC(DimAssert) asserts;
   VEC(Sym) symbol; /* free dim symbols of the file, in order of appearance */
 } Program;
 
 void program_init(Program *p, Arena *a, Names *names, Sources *sources, const Limits *limits);
 LeafId program_leaf(Program *p, Leaf leaf);
 MUST_USE bool program_find_leaf(const Program *p, Str path, LeafId *out);
+/* The first assertion that the binding decides and breaks is described in `why` and its index given; SIZE_MAX: none. */
+size_t program_dims_broken(const Program *p, const DimBinding *b, size_t n, Sb *why);
 static inline const Leaf *program_leaf_at(const Program *p, LeafId id) { return &p->leaf.at[id.i]; }
 Graph *program_graph(const Program *p, EntryKind kind, Sym name); /* name ignored for INIT, EVAL, PREDICT; NULL when absent */
 
