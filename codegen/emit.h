@@ -85,6 +85,11 @@ void emit_store(Emit *e, const Opened *m, Spot s, Val v);
 void emit_load_tile(Emit *e, const Access *x, const KernelTile *t, Val *v);
 void emit_store_tile(Emit *e, const Access *x, const KernelTile *t, const Val *v);
 
+/* ---- emit_stride.c: elements `step` apart (2 to EMIT_STEPS), the first at p; mask NULL: all lanes ---- */
+enum { EMIT_STEPS = 4 };
+Val emit_load_step(Emit *e, LLVMTypeRef elem, unsigned align, Val p, int step, Val mask, Val pad);
+void emit_store_step(Emit *e, LLVMTypeRef elem, unsigned align, Val p, int step, Val mask, Val v);
+
 /* ---- emit_transpose.c: lanes x lanes elements in registers ---- */
 void emit_transpose(Emit *e, DType t, Val *r);
 

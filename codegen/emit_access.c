@@ -76,6 +76,7 @@ static int64_t spot_offset(const Place *p, int64_t k, Spot s) { return k + p->r 
 typedef struct Target { /* where a vector lies, and which lanes count */
   Val p;                /* contiguous or one element: a pointer; else lane pointers */
   bool lanes;           /* p is a vector of pointers */
+  int step;             /* above 1: elements that far apart, from p */
   Validity valid;
   Val mask;
 } Target;
@@ -143,8 +144,10 @@ static Target locate(Emit *e, const Opened *m, Spot s) {
     t.lanes = true;
     return t;
   }
-  t.lanes = !row;
-  t.p = row ? offset_const(e, m->t, t.p, k) : offset(e, m->t, t.p, emit_iota(e, e->i64, k, step));
+  bool near = !row && step >= 2 && step <= EMIT_STEPS;
+  t.step = near ? (int)step : 1;
+  t.lanes = !row && !near;
+  t.p = row || near ? offset_const(e, m->t, t.p, k) : offset(e, m->t, t.p, emit_iota(e, e->i64, k, step));
   return t;
 }
 
@@ -179,6 +182,8 @@ static Val load_words(Emit *e, const Opened *m, Spot s) {
     return s.splat ? broadcast_lane0(e, v) : v;
   }
   if (s.splat && t.valid == ALL) return load_one(e, m, t.p);
+  if (t.step > 1)
+    return emit_load_step(e, e->elem[memory_type(m->t)], align_of(m->t), t.p, t.step, t.mask, m->pad);
   if (t.valid == ALL) {
     Val v = LLVMBuildLoad2(e->b, vec, t.p, "");
     LLVMSetAlignment(v, align_of(m->t));
@@ -233,7 +238,9 @@ void emit_store(Emit *e, const Opened *m, Spot s, Val v) {
     return;
   }
   if (s.splat) mask = LLVMBuildAnd(e->b, t.mask, first_lane(e), "");
-  if (t.lanes) {
+  if (t.step > 1) {
+    emit_store_step(e, e->elem[memory_type(m->t)], align_of(m->t), t.p, t.step, mask, words);
+  } else if (t.lanes) {
     LLVMTypeRef types[2] = {vec, LLVMVectorType(e->ptr, (unsigned)e->lanes)};
     emit_intrinsic(e, "llvm.masked.scatter", types, 2, (Val[]){words, t.p, align, mask ? mask : all_lanes(e)},
                    4);
