@@ -18,8 +18,7 @@ void entry_begin(Elab *x, EntryKind kind, Sym name, uint32_t train, bool trainin
            (Entry){.kind = kind, .name = name, .graph = x->g, .train = train, .every = 1});
 }
 
-/* A named result of the file as a root. Losses are scalars; metrics and outputs any tensor. */
-static void named_root(Elab *x, Binding *b, RootKind kind) {
+void named_root(Elab *x, Binding *b, RootKind kind) {
   const AstStmt *t = b->decl;
   binding_prepare(x, b);
   Value v = binding_value(x, x->main->scope, b);

@@ -400,6 +400,8 @@ void entry_begin(Elab *x, EntryKind kind, Sym name, uint32_t train, bool trainin
 void frame_push(Elab *x, Frame *f, Frame *caller);
 static inline void frame_pop(Elab *x) { x->frame = x->frame->saved; }
 void pending_roots(Elab *x);
+/* A named result of the file as a root. Losses and metrics are scalars, outputs any tensor. */
+void named_root(Elab *x, Binding *b, RootKind kind);
 void optimizer_state(Elab *x, Scope *s, const AstStmt *t);
 void bind_clock(Elab *x, Scope *s, Span at);
 LeafId clock_leaf(Elab *x, LeafKind kind);

@@ -380,6 +380,50 @@ static void expand(Elab *x, Step *st, uint32_t k, NodeId g) {
   frame_pop(x);
 }
 
+/* Input leaves behind a node of a graph, as a set. */
+static void inputs_behind(const Elab *x, const Graph *g, NodeId root, bool *seen, bool *leaf) {
+  memset(seen, 0, g->node.n);
+  seen[root.i] = true;
+  for (uint32_t i = root.i + 1; i-- > 0;) { /* inputs come before users */
+    if (!seen[i]) continue;
+    const Node *n = graph_node(g, (NodeId){i});
+    if (n->op == OP_LEAF && x->p->leaf.at[graph_attr(g, (NodeId){i})[0]].kind == LEAF_INPUT)
+      leaf[graph_attr(g, (NodeId){i})[0]] = true;
+    const NodeId *in = graph_in(g, (NodeId){i});
+    for (uint32_t k = 0; k < n->nin; k++) seen[in[k].i] = true;
+  }
+}
+
+/* The file's metrics, measured on the batch being trained on, before the update. Only those that read nothing
+ * the loss does not: others would ask for data that training does not need. What they assign is dropped: a
+ * metric observes. */
+static void train_metrics(Elab *x, NodeId loss) {
+  const Graph *eval = NULL;
+  for (uint32_t i = 0; i < x->p->entry.n; i++)
+    if (x->p->entry.at[i].kind == ENTRY_EVAL) eval = x->p->entry.at[i].graph;
+  if (!eval) return;
+  uint32_t nleaf = x->p->leaf.n;
+  bool *have = ARENA_ARRAY(x->a, bool, nleaf + 1);
+  inputs_behind(x, x->g, loss, ARENA_ARRAY(x->a, bool, x->g->node.n), have);
+  bool *seen = ARENA_ARRAY(x->a, bool, eval->node.n + 1);
+  for (uint32_t i = 0; i < eval->root.n && !x->stopped; i++) {
+    const Root *r = &eval->root.at[i];
+    if (r->kind != ROOT_METRIC) continue;
+    bool *need = ARENA_ARRAY(x->a, bool, nleaf + 1);
+    inputs_behind(x, eval, r->node, seen, need);
+    bool fits = true;
+    for (uint32_t k = 0; k < nleaf; k++) fits = fits && (!need[k] || have[k]);
+    Binding *b = scope_find_here(x, x->main->scope, r->name);
+    if (!fits || !b) continue;
+    uint32_t n = x->pending.n;
+    Pending *before = ARENA_ARRAY(x->a, Pending, n + 1);
+    if (n) memcpy(before, x->pending.at, n * sizeof *before); /* size-ok: as many as the vector holds */
+    named_root(x, b, ROOT_METRIC);
+    if (n) memcpy(x->pending.at, before, n * sizeof *before); /* size-ok: the same */
+    x->pending.n = n;
+  }
+}
+
 void elaborate_train(Elab *x, const AstStmt *t) {
   Step st = {
       .ts = {.name = t->unit.name.name, .at = t->unit.name.at, .loss = NO_NODE, .entry = x->p->entry.n}};
@@ -409,6 +453,7 @@ void elaborate_train(Elab *x, const AstStmt *t) {
     f.what = st.ts.name;
     clip(x, &st, grad);
     for (uint32_t k = 0; k < n && !x->stopped; k++) expand(x, &st, k, grad[k]);
+    train_metrics(x, st.ts.loss);
   }
   frame_pop(x);
   pending_roots(x);

@@ -98,7 +98,9 @@ void lower_schedule(LowerCx *lo) {
     checks |= g->root.at[i].kind == ROOT_CHECK;
   }
   order_groups(lo, &d, late);
-  /* checks come before anything changes, so with checks every assignment waits in the arena */
+  /* A step that fails changes nothing: checks and the host's functions come before any change, so with them
+   * every assignment waits in the arena. */
+  for (uint32_t i = 0; i < g->node.n; i++) checks |= node_op(g, (NodeId){i}) == OP_EXTERN;
   if (!lo->opt.in_place || checks) return;
   uint32_t *position = ARENA_ARRAY(lo->arena, uint32_t, lo->groups.n + 1);
   for (uint32_t i = 0; i < lo->order.n; i++) position[lo->order.at[i]] = i;
