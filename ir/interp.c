@@ -8,6 +8,11 @@
 static bool shape_of(Mem *m, const DimTable *dims, const Type *ty, DType t, Tensor *out, size_t *bytes) {
   *out = (Tensor){.dtype = t, .rank = ty->rank};
   if (!type_extents(dims, ty, out->ext)) return false;
+  for (int i = 0; i < out->rank; i++)
+    if (out->ext[i] < 1) {
+      *bytes = 0;
+      return true; /* count 0: nothing runs on it */
+    }
   if (!size_product(out->ext, ty->rank, &out->count) || !size_mul(out->count, dtype_bytes(t), bytes))
     mem_raise(m, ST_LIMIT, "a tensor of more bytes than can be addressed");
   return true;
@@ -221,6 +226,7 @@ static bool run_node(Run *r, NodeId id) {
   if (!shape_of(r->arena->mem, r->graph->program->dims, &n->type, held(r, (DType)n->type.dtype), &shape,
                 &bytes))
     return refuse(r, "node %%%u has dims without a value", id.i);
+  if (!shape.count) return refuse(r, "node %%%u has an empty axis", id.i);
   if (e.op == OP_LEAF) {
     if (!run_leaf(r, (uint32_t)e.attr[0], &shape, e.out)) return false;
   } else {

@@ -87,9 +87,11 @@ static bool read_type(Lines *r, Type *t) {
   *t = type_scalar(d);
   if (*r->at != '[') return true;
   do {
+    int64_t v;
     r->at++;
     if (t->rank == MAX_RANK) return bad(r, "too many axes");
-    if (!read_dim(r, ",]", &t->dim[t->rank++])) return false;
+    if (!read_dim(r, ",]", &t->dim[t->rank])) return false;
+    if (dim_is_const(r->p->dims, t->dim[t->rank++], &v) && v < 1) return bad(r, "empty axis");
   } while (*r->at == ',');
   return eat(r, "]") || bad(r, "']' expected");
 }

@@ -267,6 +267,8 @@ START_TEST(text_refused) {
   refused("graph g\n%0: f32[2] = iota\n", "'{' expected");
   refused("graph g\n%0: f32[1, 1, 1, 1, 1, 1, 1, 1, 1] = const 0\n", "too many axes");
   refused("graph g\noutput o = %0\n", "no such node");
+  refused("graph g\n%0: f32[0] = const 0\n", "empty axis");
+  refused("graph g\n%0: f32[-3] = const 0\n", "empty axis");
 }
 END_TEST
 

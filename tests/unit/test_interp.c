@@ -674,6 +674,9 @@ START_TEST(refusals) {
   fails(ST_REJECTED, "another type");
   begin("graph g\ninput x: f32[N]\n%0: f32[N] = leaf x\noutput r = %0\n");
   fails(ST_REJECTED, "dims without a value");
+  begin("graph g\n%0: f32[3] = const 1\noutput r = %0\n");
+  graph->node.at[0].type.dim[0] = dim_const(program.dims, 0);
+  fails(ST_REJECTED, "empty axis");
   begin("graph g\n%0: f32 = const 1\n%1: f32 = const 2\n%2: f32 = grad %0 %1\noutput r = %2\n");
   fails(ST_REJECTED, "grad");
 }
