@@ -1,18 +1,34 @@
 /* Paths and places in the user's own names. */
 #include "passes/diagnose.h"
 
+/* `a > b` is lt(b, a): what the user wrote stands between the operands, outside of brackets. */
+static Str written_comparison(const Program *p, const Graph *g, NodeId n, Str otherwise) {
+  Span at = graph_user_span(g, p->sources, n);
+  Str text = p->sources->file.at[at.file].text;
+  int depth = 0;
+  for (size_t i = at.lo; i < at.hi && i < text.n; i++) {
+    char c = text.p[i];
+    depth += c == '(' || c == '[' || c == '{';
+    depth -= c == ')' || c == ']' || c == '}';
+    if (depth == 0 && (c == '<' || c == '>')) return (Str){text.p + i, i + 1 < text.n && text.p[i + 1] == '=' ? 2 : 1};
+  }
+  return otherwise;
+}
+
 Str flow_op_text(const Program *p, const Graph *g, NodeId n) {
   static const struct {
     Op op;
     const char *text;
-  } sign[] = {{OP_ADD, "+"},  {OP_SUB, "-"},   {OP_MUL, "*"},  {OP_DIV, "/"},   {OP_NEG, "-"},      {OP_CONTRACT, "@"}, {OP_EQ, "=="},
-              {OP_NE, "!="},  {OP_LT, "<"},    {OP_LE, "<="},  {OP_POW, "^"},   {OP_SQUARE, "^2"},  {OP_SLICE, "[..]"}, {OP_TRANSPOSE, "'"}};
+  } sign[] = {{OP_ADD, "+"}, {OP_SUB, "-"}, {OP_MUL, "*"},  {OP_DIV, "/"}, {OP_NEG, "-"},     {OP_CONTRACT, "@"}, {OP_EQ, "=="},
+              {OP_NE, "!="}, {OP_LT, "<"},  {OP_LE, "<="}, {OP_POW, "^"}, {OP_SQUARE, "^2"}, {OP_SLICE, "[..]"}, {OP_TRANSPOSE, "'"}};
   Op op = node_op(g, n);
   if (op == OP_EXTERN) return names_str(p->names, p->externs.at[graph_attr(g, n)[0]].name);
   if (op == OP_CAST) return str_z(dtype_name((DType)graph_node(g, n)->type.dtype));
   if (op == OP_CUSTOM) return STR("backward rule");
-  for (size_t i = 0; i < sizeof sign / sizeof sign[0]; i++)
-    if (sign[i].op == op) return str_z(sign[i].text);
+  for (size_t i = 0; i < sizeof sign / sizeof sign[0]; i++) {
+    if (sign[i].op != op) continue;
+    return op == OP_LT || op == OP_LE ? written_comparison(p, g, n, str_z(sign[i].text)) : str_z(sign[i].text);
+  }
   return str_z(op_info[op].name);
 }
 
@@ -30,56 +46,94 @@ static Site user_site(const Program *p, const Graph *g, NodeId n, Str *library) 
 /* Moves that a user did not write: no part of a path. */
 static bool implicit(Op op) { return op == OP_BROADCAST || op == OP_RESHAPE || op == OP_CUSTOM; }
 
-enum { TOKENS = 64, SHOWN = 9 };
+enum { TOKENS = 64, SHOWN = 10, NESTED = 16 };
 
-static void token(Str *t, uint32_t *n, Str s) {
-  if (!s.n || *n == TOKENS || (*n && str_eq(t[*n - 1], s))) return;
-  t[(*n)++] = s;
+typedef struct PathText {
+  const Program *p;
+  Str token[TOKENS];
+  uint32_t n;
+  Str loss;
+  Sym open[NESTED]; /* lets and functions the path is inside of, outermost first */
+  uint32_t nopen;
+} PathText;
+
+static void token(PathText *t, Str s) { /* the last ones are kept for the cut and the end */
+  if (!s.n || t->n + 6 > TOKENS || (t->n && str_eq(t->token[t->n - 1], s))) return;
+  t->token[t->n++] = s;
+}
+
+/* The lets and functions around a node, outermost first; of a library the outermost call only. */
+static uint32_t around(const Program *p, const Graph *g, NodeId n, Sym *out) {
+  Sym inner[NESTED];
+  uint32_t count = 0;
+  SiteId id = graph_node(g, n)->site;
+  for (uint32_t turn = 0; id.i && turn < g->site.n; turn++) {
+    const Site *s = &g->site.at[id.i];
+    bool library = s->at.file && p->sources->file.at[s->at.file].library;
+    bool caller_too = s->caller.i && p->sources->file.at[g->site.at[s->caller.i].at.file].library;
+    if (s->what.i && !(library && caller_too) && (!count || !sym_eq(inner[count - 1], s->what))) {
+      if (count == NESTED) memmove(inner, inner + 1, (NESTED - 1) * sizeof *inner), count--;
+      inner[count++] = s->what;
+    }
+    id = s->caller;
+  }
+  for (uint32_t i = 0; i < count; i++) out[i] = inner[count - 1 - i];
+  return count;
+}
+
+/* The path goes on inside `now`: what it has left is said, innermost first. */
+static void leave(PathText *t, const Sym *now, uint32_t n) {
+  uint32_t same = 0;
+  while (same < n && same < t->nopen && sym_eq(now[same], t->open[same])) same++;
+  for (uint32_t i = t->nopen; i-- > same;) {
+    Str name = names_str(t->p->names, t->open[i]);
+    if (!str_eq(name, t->loss)) token(t, name);
+  }
+  memcpy(t->open, now, n * sizeof *now);
+  t->nopen = n;
 }
 
 Str flow_path_text(const Diagnose *x, const View *v, LeafId param) {
   const Graph *g = v->g;
   NodeId at = v->param[param.i].at;
   if (!node_ok(at) || !v->reach.reads[at.i]) return (Str){0};
-  Str t[TOKENS], blocked = STR("-/->");
-  uint32_t n = 0;
-  token(t, &n, names_str(x->p->names, x->p->leaf.at[param.i].path));
+  PathText t = {.p = x->p, .loss = v->loss};
+  Str blocked = STR("-/->");
+  token(&t, names_str(x->p->names, x->p->leaf.at[param.i].path));
   bool first = true, cut = false;
-  Str what = {0};
-  while (n < TOKENS - 4 && !node_eq(at, v->reach.loss)) {
+  while (!node_eq(at, v->reach.loss)) {
     Edge e = v->reach.next[at.i];
     if (!node_ok(e.user)) break;
     bool stops = !cut && edge_class(v->reach.facts, e.user, e.input) != GC_CARRIES;
     at = e.user;
-    Str library;
-    Site s = user_site(x->p, g, at, &library);
-    Str here = names_str(x->p->names, s.what);
-    if (!str_eq(here, what)) token(t, &n, what);
-    what = here;
+    Sym now[NESTED];
+    uint32_t n = around(x->p, g, at, now);
+    leave(&t, now, n);
+    SiteId site = graph_node(g, at)->site;
+    bool library = site.i && g->site.at[site.i].at.file && x->p->sources->file.at[g->site.at[site.i].at.file].library;
     if (stops) {
-      t[n++] = blocked;
+      t.token[t.n++] = blocked;
+      t.token[t.n++] = flow_op_text(x->p, g, at);
       cut = true;
+    } else if (first && !library && !implicit(node_op(g, at))) {
+      token(&t, flow_op_text(x->p, g, at));
     }
-    if (stops || (first && !library.n && !implicit(node_op(g, at))))
-      t[n++] = library.n && !stops ? library : flow_op_text(x->p, g, at);
-    else if (library.n)
-      token(t, &n, library);
     first &= implicit(node_op(g, at));
   }
-  token(t, &n, what);
-  token(t, &n, v->loss);
+  leave(&t, NULL, 0);
+  if (!t.n || !str_eq(t.token[t.n - 1], t.loss)) t.token[t.n++] = t.loss;
   Sb b;
   sb_init(&b, x->arena);
-  for (uint32_t i = 0; i < n; i++) {
-    bool bar = t[i].p == blocked.p;
-    if (n > SHOWN && i > 4 && i + 4 < n && !bar && !(i && t[i - 1].p == blocked.p)) {
-      if (i == 5) sb_fmt(&b, " -> ...");
+  bool dots = false;
+  for (uint32_t i = 0; i < t.n; i++) {
+    bool bar = t.token[i].p == blocked.p, after_bar = i && t.token[i - 1].p == blocked.p;
+    if (t.n > SHOWN && i > 4 && i + 4 < t.n && !bar && !after_bar) {
+      if (!dots) sb_fmt(&b, " -> ...");
+      dots = true;
       continue;
     }
-    if (bar)
-      sb_fmt(&b, " " STRF " ", STRA(t[i]));
-    else
-      sb_fmt(&b, "%s" STRF, i == 0 || t[i - 1].p == blocked.p ? "" : " -> ", STRA(t[i]));
+    dots = false;
+    sb_fmt(&b, "%s" STRF, i == 0 ? "" : bar || after_bar ? " " : " -> ", STRA(t.token[i]));
   }
   return sb_str(&b);
 }
@@ -137,17 +191,21 @@ Str flow_sinks_text(Diagnose *x, uint32_t set) {
   Sb b;
   sb_init(&b, x->arena);
   Set s = x->sets.set.at[set];
-  bool values = true;
-  for (uint8_t i = 0; i < s.n; i++) values &= s.at[i] >> 32 == SINK_VALUE;
-  if (!s.n) sb_fmt(&b, "what is made of it is never used");
-  if (s.n) sb_fmt(&b, "%s", values ? "ends in " : "feeds only ");
-  for (uint8_t i = 0; i < s.n; i++) {
-    uint32_t k = (uint32_t)(s.at[i] >> 32);
-    Str name = names_str(x->p->names, (Sym){(uint32_t)s.at[i]});
-    if (k == SINK_VALUE && !values && i) continue;
-    sb_fmt(&b, "%s%s%s'" STRF "'", i ? (i + 1 == s.n && !s.more ? " and " : ", ") : "", kind[k], kind[k][0] ? " " : "", STRA(name));
+  uint64_t shown[SET_CAP];
+  uint32_t n = 0;
+  for (uint8_t i = 0; i < s.n; i++) /* roots; without any, values that nothing reads */
+    if (s.at[i] >> 32 < SINK_NOTHING) shown[n++] = s.at[i];
+  bool values = n == 0;
+  for (uint8_t i = 0; i < s.n && values; i++)
+    if (s.at[i] >> 32 == SINK_VALUE) shown[n++] = s.at[i];
+  if (!n) sb_fmt(&b, "what is made of it is never used");
+  if (n) sb_fmt(&b, "%s", values ? "ends in " : "feeds only ");
+  for (uint32_t i = 0; i < n; i++) {
+    const char *what = kind[shown[i] >> 32];
+    Str name = names_str(x->p->names, (Sym){(uint32_t)shown[i]});
+    sb_fmt(&b, "%s%s%s'" STRF "'", i == 0 ? "" : i + 1 == n && !s.more ? " and " : ", ", what, what[0] ? " " : "", STRA(name));
   }
   if (s.more) sb_fmt(&b, " and more");
-  if (s.n && values) sb_fmt(&b, ", which nothing reads");
+  if (n && values) sb_fmt(&b, ", which nothing reads");
   return sb_str(&b);
 }

@@ -151,11 +151,23 @@ static void help_cut(const Say *s, const View *v, Diag *g, Edge e) {
   case CUT_PREDICATE: diag_help(g, "use the value itself in the result as well, as a weight for instance"); return;
   case CUT_CAST: diag_help(g, "keep the value a float on the way to the loss"); return;
   case CUT_COMPARE:
-  case CUT_ARG: diag_help(g, "a count of right answers is a metric; minimize a smooth loss, 'cross_entropy' for instance"); return;
+    diag_help(g, "put a smooth form in its place, 'sigmoid' for instance; a count of right answers is a metric, no loss");
+    return;
+  case CUT_ARG:
+    diag_help(g, "put a smooth form in its place, 'softmax' or 'cross_entropy' for instance; a count of right answers is a metric, no loss");
+    return;
   case CUT_STEP:
     diag_help(g, "leave '" STRF "' out of the loss, or pass the gradient by: x + stop_gradient(" STRF "(x) - x)", STRA(op), STRA(op));
     return;
   }
+}
+
+/* The cut on the path that is shown. */
+static Edge cut_of_path(const View *v, LeafId param) {
+  Edge e = {v->param[param.i].at, 0};
+  do e = v->reach.next[e.user.i];
+  while (edge_class(v->reach.facts, e.user, e.input) == GC_CARRIES);
+  return e;
 }
 
 /* ---- train steps */
@@ -254,7 +266,7 @@ static void say_dead(const Say *s) {
   Set cause = x->sets.set.at[v->param[f->param.i].cause];
   for (uint8_t i = 0; i < cause.n; i++) label_cut(s, v, g, key_edge(cause.at[i]));
   if (cause.more) diag_note(g, (Span){0}, "there are more cuts than are shown");
-  if (cause.n) help_cut(s, v, g, key_edge(cause.at[0]));
+  help_cut(s, v, g, cut_of_path(v, f->param));
   others(s, g);
   note_drift(s, v, g);
 }

@@ -92,6 +92,7 @@ EdgeClass edge_class(const EdgeFacts *f, NodeId user, uint32_t input) {
     if (input > n) return f->inner ? GC_CARRIES : EDGE_NONE;
     NodeId dx = graph_in(g, user)[input + n];
     if (f->rule[dx.i]) return GC_CARRIES;
+    while (node_op(g, dx) == OP_BROADCAST || node_op(g, dx) == OP_RESHAPE) dx = graph_in(g, dx)[0];
     return node_op(g, dx) == OP_CONST && graph_const_value(g, dx) == 0 ? EDGE_RULE : GC_CARRIES;
   }
   default: return (EdgeClass)graph_grad_class(g, user, input); /* default: all other ops follow the table */
