@@ -182,8 +182,11 @@ bool frontend_program(uint32_t file, ElabOptions *o, Diags *d, Program *p, AstFi
   Sb why;
   sb_init(&why, x->a);
   size_t broken = program_dims_broken(p, o->bound.at, o->bound.n, &why);
-  if (broken != SIZE_MAX)
-    diag_assert_failed(d, p->asserts.at[broken].at, str_fmt(x->a, ": " STRF, STRA(sb_str(&why))));
+  if (broken != SIZE_MAX) {
+    const DimAssert *a = &p->asserts.at[broken];
+    Diag *g = diag_assert_failed(d, a->at, a->why.n ? str_fmt(x->a, ": " STRF, STRA(a->why)) : STR(""));
+    diag_under(g, "with the dims given by -D");
+  }
   if (!parsed) drop_beside_syntax(x, syntax);
   return parsed && d->errors == errors;
 }
