@@ -139,32 +139,35 @@ typedef struct Shape {
 } Shape;
 
 /* Cycles per k of all tiles: products at two a cycle, loads at two a cycle, four cycles of latency. */
-static double tile_cycles(int rows, int vectors) {
-  double f = rows * vectors / 2.0, l = (rows + vectors) / 2.0;
+static double tile_cycles(int rows, int vectors, int side) {
+  double f = rows * vectors * side / 2.0, l = (rows + vectors * side) / 2.0;
   return (f > l ? f : l) < 4 ? 4.5 : (f > l ? f : l) + 0.5;
 }
 
-static double panel_cycles(int64_t r, int nv, int v, int most, int *rows, int64_t *more) {
+/* `side`: tiles that share the loads of the row operand. */
+static double panel_cycles(int64_t r, int nv, int v, int side, int most, int *rows, int64_t *more) {
   int64_t blocks = ceil_div(r, most), base = r / blocks;
   *rows = (int)base;
   *more = r % blocks;
-  double c = (double)(blocks - *more) * tile_cycles((int)base, nv * v);
-  if (*more) c += (double)*more * tile_cycles((int)base + 1, nv * v);
+  double c = (double)(blocks - *more) * tile_cycles((int)base, nv * v, side);
+  if (*more) c += (double)*more * tile_cycles((int)base + 1, nv * v, side);
   return c * (*more ? 1.02 : 1);
 }
 
-double lower_tile_shape(LowerCx *lo, DType t, int64_t r, int64_t l, int *rows, int64_t *more, int *best_nv) {
+double lower_tile_shape(LowerCx *lo, DType t, int64_t r, int64_t l, int side, int *rows, int64_t *more,
+                        int *best_nv) {
   int v = 16 * (int)dtype_bytes(t) / lo->opt.vector_bytes, regs = lo->opt.vector_bytes == 64 ? 32 : 16;
   double best = 1e300;
   for (int nv = 1; nv <= 3; nv++) {
-    int most = (regs - 1 - nv * v) / (nv * v);
+    int most = (regs - 1 - side * nv * v) / (side * nv * v);
     if (most < 1 || (nv > 1 && l <= 16 * (nv - 1))) continue;
     for (int mr = most > 30 ? 30 : most; mr >= 1 && mr >= most - 8; mr--) {
       int64_t full = l / (16 * nv), rest = l % (16 * nv), m, none;
       int h, unused;
-      double c = (double)full * panel_cycles(r, nv, v, mr, &h, &m);
+      double c = (double)full * panel_cycles(r, nv, v, side, mr, &h, &m);
       if (rest)
-        c += 1.02 * panel_cycles(r, (int)ceil_div(rest, 16), v, mr, full ? &unused : &h, full ? &none : &m);
+        c += 1.02 *
+             panel_cycles(r, (int)ceil_div(rest, 16), v, side, mr, full ? &unused : &h, full ? &none : &m);
       if (c >= best) continue;
       best = c;
       *rows = h;
@@ -181,7 +184,7 @@ static void consider(const Product *p, const int64_t *ext, bool swapped, Shape *
   const Feed *ls = swapped ? &p->x : &p->y;
   bool copy = ls->at.c[lane] != 1 && l > 1;
   Shape s = {.row = row, .lane = lane, .copy = copy};
-  s.cost = lower_tile_shape(p->lo, p->type, r, l, &s.rows, &s.more, &s.nv);
+  s.cost = lower_tile_shape(p->lo, p->type, r, l, 1, &s.rows, &s.more, &s.nv);
   if (copy) s.cost += (double)l;
   if (swapped) s.cost += (double)(l * r) * 0.3 / (double)p->k;
   if (s.cost < best->cost) *best = s;

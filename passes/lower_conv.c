@@ -10,6 +10,7 @@ typedef struct ConvAxis {
   int64_t n, count, base, per_out, per_t, extent, first, step, out_base, out_per;
 } ConvAxis;
 
+enum { CONV_ROWS = 3 };
 typedef struct Conv {
   GroupBody gb; /* in the tile's space: image, group, row, h, w */
   DType type;
@@ -18,6 +19,8 @@ typedef struct Conv {
   int64_t xh, xw, xr, wh, ww,
       wr;           /* strides of image rows, columns and of the reduced channel; of the filter's */
   int64_t channels; /* reduced */
+  int nh;           /* image rows side by side: one load of a filter element serves them all */
+  int64_t h0;       /* the first of them is h0 + nh * (index along the axis) */
   ConvAxis h, v;    /* v: along the row */
 } Conv;
 
@@ -42,25 +45,47 @@ static Access filter(const Conv *p, const Coord *c, int buffer, int t, int u, in
   return access_at(buffer, at, p->wl.c[2], 0);
 }
 
+/* acc_i = fma(x0, x_{1+i}, acc_i) for n rows at once; operands: filter, images, sums. */
+static const Scalar *program_rows(Arena *a, Arena *scratch, DType t, int n) {
+  ScalarBuilder *b = ARENA_NEW(scratch, ScalarBuilder);
+  scalar_begin(b, a);
+  ScalarRef w = scalar_input(b, 0, t), x[CONV_ROWS], s[CONV_ROWS];
+  for (int i = 0; i < n; i++) x[i] = scalar_input(b, (uint32_t)(1 + i), t);
+  for (int i = 0; i < n; i++) s[i] = scalar_input(b, (uint32_t)(1 + n + i), t);
+  for (int i = 0; i < n; i++) scalar_output(b, scalar_ins(b, SC_FMA, w, x[i], s[i]));
+  return scalar_end(b);
+}
+
 static void conv_body(Making *m, const Coord *c, void *cx) {
   const Conv *p = cx;
   KernelBuilder *b = &m->b;
-  int acc = kernel_tile(b, STR("acc"), p->type, c->rows, c->cols);
-  kernel_fill(b, acc, 0);
+  int acc[CONV_ROWS], x[CONV_ROWS];
+  Coord at[CONV_ROWS];
+  for (int i = 0; i < p->nh; i++) {
+    at[i] = *c;
+    at[i].at[3] = affine_sum(affine(p->h0 + i), c->at[3], p->nh);
+    acc[i] = kernel_tile(b, STR("acc"), p->type, c->rows, c->cols);
+    x[i] = kernel_tile(b, STR("x"), p->type, 1, c->cols);
+    kernel_fill(b, acc[i], 0);
+  }
   if (p->h.count && p->v.count) {
-    int x = kernel_tile(b, STR("x"), p->type, 1, c->cols), xb = making_in(m, p->x), wb = making_in(m, p->w);
+    int xb = making_in(m, p->x), wb = making_in(m, p->w);
     int t = kernel_loop(b, LOOP_SEQ, p->h.count, 1);
     int u = kernel_loop(b, p->v.count <= 3 ? LOOP_UNROLL : LOOP_SEQ, p->v.count, 1);
     int k = kernel_loop(b, LOOP_SEQ, p->channels, p->channels > 1 ? 2 : 1);
-    kernel_load(b, x, image(p, c, xb, t, u, k));
-    KernelOperand src[3] = {operand_memory(b, c->rows, 1, filter(p, c, wb, t, u, k)), operand_tile(b, x),
-                            operand_tile(b, acc)};
-    kernel_map1(b, program_fma(b->arena, p->type), acc, 3, src);
+    KernelOperand src[1 + 2 * CONV_ROWS];
+    src[0] = operand_memory(b, c->rows, 1, filter(p, c, wb, t, u, k));
+    for (int i = 0; i < p->nh; i++) {
+      kernel_load(b, x[i], image(p, &at[i], xb, t, u, k));
+      src[1 + i] = operand_tile(b, x[i]);
+      src[1 + p->nh + i] = operand_tile(b, acc[i]);
+    }
+    kernel_map(b, program_rows(b->arena, m->lo->arena, p->type, p->nh), p->nh, acc, 1 + 2 * p->nh, src);
     kernel_end(b);
     kernel_end(b);
     kernel_end(b);
   }
-  group_emit(m, &p->gb, c, acc);
+  for (int i = 0; i < p->nh; i++) group_emit(m, &p->gb, &at[i], acc[i]);
 }
 
 static Lin into_tile(const Lin *s, int64_t rows, const ConvAxis *h, const ConvAxis *v) {
@@ -82,17 +107,37 @@ static void conv_kernel(LowerCx *lo, NodeId n, Conv *p, const GroupBody *gb, int
   p->gb = *gb;
   for (int i = 0; i < gb->nsrc; i++) feed_into_tile(&p->gb.src[i], rows, &p->h, &p->v);
   for (int i = 0; i < gb->nout; i++) feed_into_tile(&p->gb.dst[i], rows, &p->h, &p->v);
-  Tiling t = {.rank = 5, .ext = {images, groups, rows, p->h.n, p->v.n}, .row = 2, .lane = 4};
-  int nv;
-  double cycles = lower_tile_shape(lo, p->type, rows, p->v.n, &t.rows, &t.more, &nv);
-  t.cols = 16 * nv;
-  if (p->v.n < t.cols) t.cols = (int)ceil_div(p->v.n, 16) * 16;
+  int64_t height = p->h.n;
   Making m;
   making_begin(&m, lo, n, op_info[node_op(lo->g, n)].name);
-  lower_tiles(&m, &t, conv_body, p);
+  double cycles = 0;
+  p->h0 = 0;
+  p->nh = 0;
+  while (p->h0 < height) { /* full blocks of image rows, then what is left */
+    int best = 1, nv;
+    Tiling t = {.rank = 5, .row = 2, .lane = 4};
+    double least = 1e300;
+    for (int nh = 1; nh <= CONV_ROWS && nh <= height - p->h0; nh++) {
+      int r, v;
+      int64_t more;
+      double per = lower_tile_shape(lo, p->type, rows, p->v.n, nh, &r, &more, &v) / nh;
+      if (per >= least * 0.97 || (p->h0 && nh < height - p->h0)) continue;
+      least = per;
+      best = nh;
+    }
+    lower_tile_shape(lo, p->type, rows, p->v.n, best, &t.rows, &t.more, &nv);
+    p->nh = best;
+    int64_t ext[5] = {images, groups, rows, (height - p->h0) / best, p->v.n};
+    memcpy(t.ext, ext, sizeof ext);
+    t.cols = 16 * nv;
+    if (p->v.n < t.cols) t.cols = (int)ceil_div(p->v.n, 16) * 16;
+    lower_tiles(&m, &t, conv_body, p);
+    cycles += least * (double)ext[3] * best;
+    p->h0 += ext[3] * best;
+  }
   double terms = (double)p->h.count * (double)p->v.count * (double)p->channels;
   lo->plan->flops += 2 * terms * (double)(images * groups * rows) * (double)(p->h.n * p->v.n);
-  m.cost_ns = cycles * terms * (double)(images * groups) * (double)p->h.n / 2.6;
+  m.cost_ns = cycles * terms * (double)(images * groups) / 2.6;
   making_end(&m);
 }
 
@@ -287,7 +332,7 @@ void lower_CONV2D_DW(LowerCx *lo, const LowerGroup *gr) {
   if (KH > t.ext[t.row]) t.row = W_KH;
   if (KW > t.ext[t.row]) t.row = W_KW;
   int nv;
-  double cycles = lower_tile_shape(lo, type, t.ext[t.row], outs, &t.rows, &t.more, &nv);
+  double cycles = lower_tile_shape(lo, type, t.ext[t.row], outs, 1, &t.rows, &t.more, &nv);
   t.cols = 16 * nv;
   if (outs < t.cols) t.cols = (int)ceil_div(outs, 16) * 16;
   int64_t full = o.n / o.chunk, rest = o.n % o.chunk;
