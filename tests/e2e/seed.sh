@@ -17,10 +17,10 @@ reports() { # FILE PARAMETER GROUP LINE-OF-THE-CUT TEXT
   silent out
   gives "$1 -Werror" 1 "$DGC" --warn-dead-params -Werror "$seed/$1.dg"
 }
-reports a-host-function w cut 8 double_on_host
-reports b-update-list b unowned 5 "never updated"
-reports b-update-list b unowned 10 "w, b"
-reports c-stop-gradient w cut 5 stop_gradient
+reports a-host-function w cut 9 double_on_host
+reports b-update-list b unowned 6 "never updated"
+reports b-update-list b unowned 14 "w, b"
+reports c-stop-gradient w cut 7 stop_gradient
 
 for f in a-host-function-mended a-host-function-backward b-update-list-mended c-stop-gradient-mended; do
   gives "$f" 0 "$DGC" --warn-dead-params -Werror "$seed/$f.dg"
