@@ -62,7 +62,7 @@ static uint64_t program_hash(const CkVec *v) {
     const CkTensor *t = &v->at[i];
     h = hash_bytes(t->name.p, t->name.n, h);
     h = hash_bytes(&t->type, sizeof t->type, h);
-    h = hash_bytes(t->dim, sizeof t->dim[0] * t->rank, h);
+    h = hash_bytes(t->dim, sizeof t->dim[0] * t->rank, h); /* size-ok: the rank is at most 8 */
   }
   return h;
 }
