@@ -231,7 +231,9 @@ Status codegen_compile(Arena *a, const KernelSet *set, const CodegenOptions *o, 
   memset(job, 0, sizeof job);
   llvm_start();
   Plan plan = share(a, set);
-  int n = o->threads == 1 || plan.n < 2 ? 1 : JOBS;
+  int n = o->threads == 1 || plan.n < 2 || o->sanitize
+              ? 1
+              : JOBS; /* the sanitizer makes start-up code: one object */
   for (int i = 0; i < n; i++) {
     job[i].options = o;
     mem_init(&job[i].mem, a->mem->limit);

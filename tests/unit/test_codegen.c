@@ -3,8 +3,15 @@
  * linked. */
 #include "base/mem.h"
 #include "codegen/codegen.h"
+#include "codegen/guard.h"
 #include "kernel_random.h"
 #include "unit.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+#if defined __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#endif
 
 static Mem mem;
 static Arena arena;
@@ -448,19 +455,126 @@ START_TEST(failures_come_back) {
 }
 END_TEST
 
+/* LLVM's own fatal errors come back, and compiling goes on afterwards. */
+void *LLVMCreateTargetData(const char *layout); /* llvm-c/Target.h, for a call that LLVM treats as fatal */
+static void fatal_call(void *arg) {
+  (void)arg;
+  LLVMCreateTargetData("no such layout");
+}
+START_TEST(fatal_errors_come_back) {
+  begin();
+  char msg[200] = "";
+  CodegenOptions o;
+  NativeCode *code;
+  KernelFn *fn[1];
+  Sb why;
+  sb_init(&why, &arena);
+#if DG_GUARD
+#if defined __SANITIZE_ADDRESS__
+  __lsan_disable(); /* the unwound frames' memory is lost */
+#endif
+  ck_assert_int_eq(guard_call(fatal_call, NULL, msg, sizeof msg), GUARD_FATAL);
+#if defined __SANITIZE_ADDRESS__
+  __lsan_enable();
+#endif
+  ck_assert_msg(msg[0] != 0, "no reason");
+#else
+  (void)fatal_call, (void)msg;
+#endif
+  ck_assert(options_for(&(Setting){NULL, -1}, &o));
+  const Kernel *k = read_kernel(written[2]);
+  ck_assert_int_eq(codegen_compile(&arena, &(KernelSet){&k, 1}, &o, &code, fn, NULL, &why), ST_OK);
+  native_release(code);
+}
+END_TEST
+
+/* Every amount of memory either suffices or gives ST_NO_MEMORY; our own share of it, that is: LLVM has its
+ * own. */
+static Status compile_within(size_t limit) {
+  begin();
+  const Kernel *k = read_kernel(written[0]);
+  CodegenOptions o;
+  NativeCode *code;
+  KernelFn *fn[1];
+  Sb why;
+  Rescue r;
+  sb_init(&why, &arena);
+  ck_assert(options_for(&(Setting){NULL, -1}, &o));
+  mem.limit = limit;
+  if (!RESCUE(&mem, &r)) return r.status;
+  Status st = codegen_compile(&arena, &(KernelSet){&k, 1}, &o, &code, fn, NULL, &why);
+  rescue_end(&mem, &r);
+  if (st == ST_OK) native_release(code);
+  return st;
+}
+START_TEST(memory_limits) {
+  for (size_t limit = 200 << 10; limit < 4 << 20; limit += limit / 2) {
+    Status st = compile_within(limit);
+    ck_assert_msg(st == ST_OK || st == ST_NO_MEMORY, "limit %zu: status %d", limit, (int)st);
+  }
+}
+END_TEST
+
+#if defined __SANITIZE_ADDRESS__
+/* LLVM's address sanitizer over our kernels: silent on right ones, loud when a buffer is shorter than
+ * declared. */
+START_TEST(sanitized_kernels) {
+  begin();
+  CodegenOptions o;
+  NativeCode *code;
+  KernelFn *fn[WRITTEN];
+  const Kernel *k[WRITTEN];
+  Case c[WRITTEN];
+  Sb why;
+  Rng g = {21};
+  sb_init(&why, &arena);
+  ck_assert(options_for(&(Setting){NULL, -1}, &o));
+  o.sanitize = true;
+  for (int i = 0; i < WRITTEN; i++) c[i] = prepare(k[i] = read_kernel(written[i]), &g, true);
+  Status st = codegen_compile(&arena, &(KernelSet){k, WRITTEN}, &o, &code, fn, NULL, &why);
+  ck_assert_msg(st == ST_OK, "%s", text(&why));
+  for (int i = 0; i < WRITTEN; i++) run_and_compare(&c[i], fn[i], "sanitized");
+  fflush(NULL);
+  pid_t child = fork();
+  if (child == 0) {
+    void *buf[2] = {malloc(96 * 4 - 4), malloc(3 * 4)}; /* argmax reads 96 */
+    fclose(stderr);
+    fn[2](buf, 0, 1);
+    _exit(0);
+  }
+  int status = 0;
+  ck_assert(waitpid(child, &status, 0) == child);
+  ck_assert_msg(!WIFEXITED(status) || WEXITSTATUS(status) != 0, "the short buffer was not noticed");
+  native_release(code);
+}
+END_TEST
+#endif
+
+static TCase *new_case(Suite *s, const char *name) { /* CK_RUN_CASE=name runs one alone */
+  TCase *c = tcase_create(name);
+  tcase_set_timeout(c, 300);
+  suite_add_tcase(s, c);
+  return c;
+}
+
 int main(void) {
   Suite *s = suite_create("codegen");
-  TCase *c = tcase_create("codegen");
-  tcase_set_timeout(c, 120);
-  tcase_add_loop_test(c, written_kernels, 0, SETTINGS);
-  tcase_add_loop_test(c, transposes, 0, SETTINGS);
-  tcase_add_loop_test(c, library_functions, 0, SETTINGS);
-  tcase_add_loop_test(c, random_programs, 0, SETTINGS);
-  tcase_add_loop_test(c, random_kernels, 0, SETTINGS);
+  TCase *c = new_case(s, "compiler");
   tcase_add_test(c, equal_kernels_are_one_function);
   tcase_add_test(c, products_do_not_spill);
   tcase_add_test(c, failures_come_back);
-  suite_add_tcase(s, c);
+  tcase_add_test(c, fatal_errors_come_back);
+  tcase_add_test(c, memory_limits);
+#if defined __SANITIZE_ADDRESS__
+  tcase_add_test(c, sanitized_kernels);
+#endif
+  c = new_case(s, "kernels");
+  tcase_add_loop_test(c, written_kernels, 0, SETTINGS);
+  tcase_add_loop_test(c, transposes, 0, SETTINGS);
+  tcase_add_loop_test(c, library_functions, 0, SETTINGS);
+  c = new_case(s, "random");
+  tcase_add_loop_test(c, random_programs, 0, SETTINGS);
+  tcase_add_loop_test(c, random_kernels, 0, SETTINGS);
   SRunner *r = srunner_create(s);
   srunner_set_tap(r, "-");
   srunner_run_all(r, CK_SILENT);
