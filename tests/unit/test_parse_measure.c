@@ -115,12 +115,45 @@ START_TEST(deletions) {
 }
 END_TEST
 
+/* A second mistake further down is found in the same run, whatever token is missing above it. */
+START_TEST(second_error) {
+  static const char tail[] = "\nlet planted = f(1 2)\n";
+  uint32_t errors = 0, found = 0;
+  for (int s = 0; s < SKETCHES; s++) {
+    size_t n;
+    char *text = load(s, &n);
+    uint32_t count;
+    Cut *cut = tokens_of((Str){text, n}, &count);
+    char *changed = malloc(n + sizeof tail);
+    for (uint32_t i = 0; i < count; i++) {
+      memcpy(changed, text, cut[i].lo);
+      memcpy(changed + cut[i].lo, text + cut[i].hi, n - cut[i].hi);
+      size_t m = n - (cut[i].hi - cut[i].lo);
+      memcpy(changed + m, tail, sizeof tail - 1);
+      Kit k;
+      kit_of(&k, (Str){changed, m + sizeof tail - 1});
+      bool planted = false;
+      for (uint32_t d = 0; d < k.diags.all.n; d++) planted |= k.diags.all.at[d]->at.lo == m + 19;
+      errors += k.diags.all.n - planted > 0;
+      found += planted && k.diags.all.n > 1;
+      if (!planted && getenv("SHOW"))
+        fprintf(stderr, "planted error lost: %s line %u\n", sketches[s], line_of(text, cut[i].lo));
+      kit_free(&k);
+    }
+    free(changed), free(cut), free(text);
+  }
+  if (getenv("SHOW")) fprintf(stderr, "second error found %u of %u\n", found, errors);
+  ck_assert_uint_ge(100 * found, 99 * errors);
+}
+END_TEST
+
 int main(void) {
   Suite *s = suite_create("parse_measure");
   TCase *c = tcase_create("parse_measure");
   tcase_set_timeout(c, 60);
   tcase_add_loop_test(c, line_breaks, 0, SKETCHES);
   tcase_add_test(c, deletions);
+  tcase_add_test(c, second_error);
   suite_add_tcase(s, c);
   SRunner *r = srunner_create(s);
   srunner_set_tap(r, "-");
