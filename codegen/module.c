@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <time.h>
 
-/* More passes showed no gain on any kernel (docs/decisions/kernel-ir.md); licm hoists masks. */
+/* More passes showed no gain on any kernel (docs/decisions/0005-one-emitter.md); licm hoists masks. */
 #define DEFAULT_PASSES "function(early-cse,loop-mssa(licm),dce)"
 
 double clock_ms(void) {
