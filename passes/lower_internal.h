@@ -116,6 +116,8 @@ typedef struct Coord {
 } Coord;
 Access coord_access(const Coord *c, int buffer, const Feed *s, DType t);
 KernelOperand coord_operand(Making *m, const Coord *c, const Feed *s);
+/* For walks: lanes that are no elements read `pad`, also where all lanes read one place. */
+KernelOperand coord_padded(Making *m, const Coord *c, const Feed *s, uint32_t plan_buffer, ScalarValue pad);
 /* 1 when an operand at this place is the same for all rows (lanes). */
 bool coord_row_fixed(const Coord *c, const Feed *s);
 bool coord_lane_fixed(const Coord *c, const Feed *s);

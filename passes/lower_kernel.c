@@ -101,6 +101,14 @@ KernelOperand coord_operand(Making *m, const Coord *c, const Feed *s) {
   return operand_memory(&m->b, rows, cols, coord_access(c, buffer, s, (DType)s->type));
 }
 
+KernelOperand coord_padded(Making *m, const Coord *c, const Feed *s, uint32_t plan_buffer, ScalarValue pad) {
+  bool fixed = coord_lane_fixed(c, s);
+  Access a = coord_access(c, making_in(m, plan_buffer), s, (DType)s->type);
+  if (c->tail && fixed) a = access_guard(a, c->at[c->lane], 0, 1, c->end);
+  a.pad = pad;
+  return operand_memory(&m->b, coord_row_fixed(c, s) ? 1 : c->rows, fixed && !c->tail ? 1 : c->cols, a);
+}
+
 Feed feed_plain(const LowerCx *lo, NodeId n) {
   const Type *t = &graph_node(lo->g, n)->type;
   Feed s = {.kind = FEED_VIEW, .type = t->dtype, .base = n};

@@ -50,10 +50,8 @@ static FoldOp fold_of(Op op) {
 
 static void step(Making *m, const Coord *c, void *cx) {
   const Reduce *r = cx;
-  Access a = coord_access(c, making_in(m, r->from), &r->in, r->type);
-  a.pad = identity(r->op, r->type, false);
-  int rows = coord_row_fixed(c, &r->in) ? 1 : c->rows, cols = coord_lane_fixed(c, &r->in) ? 1 : c->cols;
-  KernelOperand src[2] = {operand_tile(&m->b, r->acc), operand_memory(&m->b, rows, cols, a)};
+  KernelOperand src[2] = {operand_tile(&m->b, r->acc),
+                          coord_padded(m, c, &r->in, r->from, identity(r->op, r->type, false))};
   kernel_map1(&m->b, program_of(m->b.arena, step_text(r->op), r->type, r->type), r->acc, 2, src);
 }
 
@@ -168,11 +166,9 @@ typedef struct Arg {
 static void index_step(Making *m, const Coord *c, void *cx) {
   const Arg *a = cx;
   const Reduce *r = &a->r;
-  Access x = coord_access(c, making_in(m, r->from), &r->in, r->type);
-  x.pad = identity(r->op, r->type, false);
   Feed walk = {.kind = FEED_COORD, .type = DT_I32, .at = lin_axis(LINE_AXIS)};
-  int rows = coord_row_fixed(c, &r->in) ? 1 : c->rows, cols = coord_lane_fixed(c, &r->in) ? 1 : c->cols;
-  KernelOperand src[4] = {operand_tile(&m->b, a->index), operand_memory(&m->b, rows, cols, x),
+  KernelOperand src[4] = {operand_tile(&m->b, a->index),
+                          coord_padded(m, c, &r->in, r->from, identity(r->op, r->type, false)),
                           operand_tile(&m->b, a->best), coord_operand(m, c, &walk)};
   ScalarBuilder *b = ARENA_NEW(m->lo->arena, ScalarBuilder);
   scalar_begin(b, m->b.arena);

@@ -18,9 +18,8 @@ static const Scalar *text(Making *m, const Row *r, const char *t) {
 }
 
 static KernelOperand element(Making *m, const Coord *c, const Row *r) {
-  Access a = access_pad(coord_access(c, making_in(m, r->from), &r->in, r->type), r->type, -__builtin_inf());
-  return operand_memory(&m->b, coord_row_fixed(c, &r->in) ? 1 : c->rows,
-                        coord_lane_fixed(c, &r->in) ? 1 : c->cols, a);
+  Access none = access_pad((Access){0}, r->type, -__builtin_inf());
+  return coord_padded(m, c, &r->in, r->from, none.pad);
 }
 
 static void max_step(Making *m, const Coord *c, void *cx) {
