@@ -201,7 +201,12 @@ static error_t read_one(int key, char *arg, struct argp_state *state) {
  * itself. */
 int options_read(int argc, char **argv, Options *o) {
   *o = (Options){.command = CMD_CHECK};
-  o->given = calloc((size_t)argc + 1, sizeof *o->given);
+  mem_init(&o->mem, 0);
+  arena_init(&o->arena, &o->mem);
+  Rescue rescue;
+  if (!RESCUE(&o->mem, &rescue)) return DG_NO_MEMORY;
+  o->given = ARENA_ARRAY(&o->arena, Given, (size_t)argc + 1);
+  rescue_end(&o->mem, &rescue);
   struct argp_option table[OPT_COUNT + 4] = {0};
   for (int i = 0; i < OPT_COUNT; i++)
     table[i] = (struct argp_option){
@@ -212,7 +217,6 @@ int options_read(int argc, char **argv, Options *o) {
   table[OPT_COUNT + 2] = (struct argp_option){.name = "man", .key = KEY_MAN, .flags = OPTION_HIDDEN};
   const struct argp parser = {.options = table, .parser = read_one};
   Reading r = {.o = o, .status = -1};
-  if (!o->given) return DG_NO_MEMORY;
   error_t bad = argp_parse(&parser, argc, argv, ARGP_NO_HELP | ARGP_NO_EXIT, NULL, &r);
   if (r.status >= 0) return r.status;
   if (bad) return DG_USAGE;
@@ -238,7 +242,7 @@ int options_read(int argc, char **argv, Options *o) {
   return -1;
 }
 
-void options_release(Options *o) { free(o->given); }
+void options_release(Options *o) { arena_release(&o->arena); }
 
 bool option_number(const Options *o, OptKey k, int64_t least, int64_t *out) {
   if (!o->last[k]) return true;

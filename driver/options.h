@@ -2,6 +2,7 @@
 #ifndef DG_DRIVER_OPTIONS_H
 #define DG_DRIVER_OPTIONS_H
 
+#include "base/arena.h"
 #include "dg/dg.h"
 
 #include <stdbool.h>
@@ -21,6 +22,8 @@ typedef struct Given { /* one option as it stood on the command line */
 } Given;
 
 typedef struct Options {
+  Mem mem;
+  Arena arena;
   Command command;
   const char *subject; /* the .dg file, or the code to explain */
   Given *given;        /* in order */
