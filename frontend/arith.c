@@ -291,7 +291,9 @@ Value binary_value(Elab *x, AstBinary op, Span at, Operand a, Operand b) {
   if (!val_ok(a.v) || !val_ok(b.v)) return val_poison();
   if (a.v.kind == VAL_INSTANCE || a.v.kind == VAL_TREE || b.v.kind == VAL_INSTANCE || b.v.kind == VAL_TREE)
     return tree_binary(x, op, at, a, b);
-  if (is_static(a.v) && is_static(b.v)) return static_binary(x, op, a.v, b.v, at);
+  /* a dim among real numbers is a number of the graph: it is bound later */
+  bool mixed = (a.v.kind == VAL_DIM && b.v.kind == VAL_REAL) || (a.v.kind == VAL_REAL && b.v.kind == VAL_DIM);
+  if (is_static(a.v) && is_static(b.v) && !mixed) return static_binary(x, op, a.v, b.v, at);
   if (op == BINARY_MATMUL) return matmul(x, at, a, b);
   if (op == BINARY_POW) return power(x, at, a, b);
   bool swap;

@@ -25,6 +25,8 @@ uint64_t frame_key(Elab *x, Sym name) {
   return hash_bytes(t.p, t.n, hash_mix(f->key + ++f->count.at[i].n));
 }
 
+void unit_used(Elab *x, Span word) { map_put(&x->used, word.lo | (uint64_t)word.file << 32, 1); }
+
 bool eval_args(Elab *x, Scope *s, const AstArgVec *args, ArgVec *out) {
   bool good = true;
   bool making = x->frame->making;
@@ -232,6 +234,7 @@ static Value call_closure(Elab *x, Closure *c, ArgVec *args, Span at, Sym what) 
     }
   if (x->calls >= x->limits->calls) return limit_passed(x, at, "nested calls", "calls", x->limits->calls);
   x->calls++;
+  if (!c->scope->inst) unit_used(x, c->fn->head);
   Scope *callee = scope_new(x, SCOPE_FN, c->scope);
   callee->serial = ++x->serial;
   uint64_t key = frame_key(x, what);

@@ -160,6 +160,7 @@ bool frontend_program(uint32_t file, ElabOptions *o, Diags *d, Program *p, AstFi
   x->frame = &top;
   map_init(&x->pending_by_leaf, x->a);
   map_init(&x->leaf_by_path, x->a);
+  map_init(&x->used, x->a);
   map_init(&x->instance_by_path, x->a);
   for (int i = 0; i < 3; i++) x->clock[i] = (LeafId){UINT32_MAX};
   x->epoch = EPOCH_NONE + 1;
@@ -179,6 +180,8 @@ bool frontend_program(uint32_t file, ElabOptions *o, Diags *d, Program *p, AstFi
   f->loading = false;
   check_defines(x, o);
   each_entry(x);
+  for (uint32_t i = 0; i < x->file.n && parsed && !x->stopped; i++)
+    if (!x->file.at[i]->library) resolve_unused(x, x->file.at[i]);
   Sb why;
   sb_init(&why, x->a);
   size_t broken = program_dims_broken(p, o->bound.at, o->bound.n, &why);

@@ -207,6 +207,7 @@ struct Elab {
   VEC(LeafDecl) leaf;
   VEC(NodeId) leaf_node; /* by LeafId, of this graph */
   VEC(Pending) pending;
+  Map used; /* units that were expanded, by the place of their first word */
   Map pending_by_leaf, leaf_by_path, instance_by_path;
   LeafId clock[3];      /* step, epoch, seed; UINT32_MAX: not made */
   VEC(Binding *) chain; /* declarations being evaluated */
@@ -400,6 +401,8 @@ void entry_begin(Elab *x, EntryKind kind, Sym name, uint32_t train, bool trainin
 void frame_push(Elab *x, Frame *f, Frame *caller);
 static inline void frame_pop(Elab *x) { x->frame = x->frame->saved; }
 void pending_roots(Elab *x);
+void unit_used(Elab *x, Span word);
+void resolve_unused(Elab *x, SrcFile *f); /* resolve.c */
 /* A named result of the file as a root. Losses and metrics are scalars, outputs any tensor. */
 void named_root(Elab *x, Binding *b, RootKind kind);
 void optimizer_state(Elab *x, Scope *s, const AstStmt *t);

@@ -20,6 +20,7 @@ Value make_instance(Elab *x, UnitRef m, ArgVec *args, Span at) {
     }
   if (x->calls >= x->limits->calls) return limit_passed(x, at, "nested instances", "calls", x->limits->calls);
   x->calls++;
+  unit_used(x, m.stmt->word);
   Instance *i = ARENA_NEW(x->a, Instance);
   i->path = path;
   i->module = m;

@@ -350,6 +350,7 @@ static void expand(Elab *x, Step *st, uint32_t k, NodeId g) {
     TELL(x, optimizer, t->unit.name.at, STR("an optimizer takes the parameter, its gradient, then settings"));
     return;
   }
+  unit_used(x, t->word);
   Scope *s = scope_new(x, SCOPE_OPTIMIZER, u->optimizer.unit.scope);
   s->serial = ++x->serial;
   SiteId caller = site_here(x, at);
