@@ -75,7 +75,7 @@ static uint32_t width(Fuse *f, uint32_t a, uint32_t b) {
       const Node *d = graph_node(f->lo->g, (NodeId){n});
       if (f->lo->made[n]) operands++;
       for (uint32_t j = 0; !f->lo->made[n] && j < d->nin; j++) {
-        NodeId o = lower_strip(f->lo, graph_in(f->lo->g, (NodeId){n})[j]);
+        NodeId o = lower_in(f->lo, (NodeId){n}, j);
         uint32_t p = computed(f->lo, o) ? find(f, o.i) : PLAN_NONE;
         if (p == a || p == b || f->seen[o.i] == f->stamp || node_op(f->lo->g, o) == OP_CONST) continue;
         f->seen[o.i] = f->stamp;
@@ -179,7 +179,14 @@ void lower_fuse(LowerCx *lo) {
   for (uint32_t i = 0; lo->opt.fuse && i < n; i++) {
     if (lo->role[i] != ROLE_ELEM || lo->made[i]) continue;
     for (uint32_t j = g->node.at[i].nin; j-- > 0;) {
-      NodeId o = lower_strip(lo, graph_in(g, (NodeId){i})[j]);
+      NodeId o = lower_in(lo, (NodeId){i}, j);
+      for (uint32_t k = 0; lo->role[o.i] == ROLE_INLINE && k < g->node.at[o.i].nin; k++) {
+        NodeId below = lower_in(lo, o, k);
+        if (lo->role[below.i] >= ROLE_ELEM)
+          o = below;
+        else if (k + 1 == g->node.at[o.i].nin)
+          break;
+      }
       if (lo->role[o.i] == ROLE_ELEM || lo->role[o.i] == ROLE_TILE) unite(&f, o.i, i);
     }
   }

@@ -73,6 +73,7 @@ Plan *lower_graph(Arena *a, const Graph *g, const LowerOptions *o, Sb *why) {
   lo->ext = arena_array(a, n, sizeof *lo->ext, _Alignof(int64_t));
   lo->count = ARENA_ARRAY(a, int64_t, n);
   lo->role = ARENA_ARRAY(a, uint8_t, n);
+  lo->relu = ARENA_ARRAY(a, NodeId, n);
   lo->made = ARENA_ARRAY(a, bool, n);
   lo->stored = ARENA_ARRAY(a, bool, n);
   lo->group = ARENA_ARRAY(a, uint32_t, n);

@@ -75,24 +75,24 @@ static ScalarRef feed_ref(BodyCx *x, NodeId n, bool own) {
   return scalar_cast(x->b, t, scalar_input(x->b, (uint32_t)(i + g->acc), read));
 }
 
-static ScalarRef operand_ref(BodyCx *x, const LowerGroup *gr, NodeId n) {
+static ScalarRef node_ref(BodyCx *x, NodeId n);
+
+static ScalarRef operand_ref(BodyCx *x, NodeId n) {
   uint32_t at;
-  n = lower_strip(x->lo, n);
   if (map_get(&x->ref, (uint64_t)n.i + 1, &at)) return x->refs.at[at];
-  (void)gr;
-  ScalarRef r = feed_ref(x, n, false);
+  ScalarRef r = x->lo->role[n.i] == ROLE_INLINE ? node_ref(x, n) : feed_ref(x, n, false);
   map_put(&x->ref, (uint64_t)n.i + 1, x->refs.n);
   VEC_PUSH(x->lo->arena, &x->refs, r);
   return r;
 }
 
-static ScalarRef node_ref(BodyCx *x, const LowerGroup *gr, NodeId n) {
+static ScalarRef node_ref(BodyCx *x, NodeId n) {
   const Node *d = graph_node(x->lo->g, n);
   DType t = (DType)d->type.dtype;
   if (x->lo->role[n.i] == ROLE_TILE) return scalar_input(x->b, 0, t);
   if (x->lo->made[n.i]) return feed_ref(x, n, true);
   ScalarRef a[3];
-  for (uint32_t j = 0; j < d->nin; j++) a[j] = operand_ref(x, gr, graph_in(x->lo->g, n)[j]);
+  for (uint32_t j = 0; j < d->nin; j++) a[j] = operand_ref(x, lower_in(x->lo, n, j));
   ScalarRef r;
   scalar_inline(x->b, lower_op_program(x->lo, n), a, &r);
   return r;
@@ -106,7 +106,7 @@ void group_body(LowerCx *lo, const LowerGroup *gr, GroupBody *out) {
   scalar_begin(x.b, lo->plan->arena);
   for (uint32_t i = 0; i < gr->node.n; i++) {
     NodeId n = gr->node.at[i];
-    ScalarRef r = node_ref(&x, gr, n);
+    ScalarRef r = node_ref(&x, n);
     map_put(&x.ref, (uint64_t)n.i + 1, x.refs.n);
     VEC_PUSH(lo->arena, &x.refs, r);
     if (!lo->stored[n.i]) continue;

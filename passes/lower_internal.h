@@ -14,6 +14,7 @@ typedef enum {
   ROLE_DEAD,
   ROLE_MEMORY, /* leaf or table: somebody else's memory */
   ROLE_MOVE,   /* read through, never stored */
+  ROLE_INLINE, /* a comparison so cheap that every user computes it again instead of reading it */
   ROLE_ELEM,   /* computed element by element: scalar ops, and moves that must be made */
   ROLE_TILE,   /* a tile of finished sums that an epilogue may work on */
   ROLE_OTHER,  /* kernels of its own */
@@ -55,6 +56,7 @@ typedef struct LowerCx {
   int64_t (*ext)[MAX_RANK]; /* by node */
   int64_t *count;           /* elements, by node */
   uint8_t *role;            /* by node */
+  NodeId *relu;             /* by node: its relu, or NO_NODE */
   bool *made;               /* by node: a move that is computed all the same */
   bool *stored;             /* by node: somebody outside its group reads it */
   uint32_t *group;          /* by node; PLAN_NONE */
@@ -69,6 +71,8 @@ typedef struct LowerCx {
 
 /* ---- lower_view.c: reading through moves ---- */
 NodeId lower_strip(const LowerCx *lo, NodeId n); /* through moves that change nothing */
+/* Operand j of a scalar node as the lowering reads it. */
+NodeId lower_in(const LowerCx *lo, NodeId n, uint32_t j);
 /* How node n is read in a space of its own shape. False: *stuck must be made first. own: n itself is a made
  * move and its definition is wanted. */
 MUST_USE bool lower_feed(const LowerCx *lo, NodeId n, bool own, Feed *out, NodeId *stuck);

@@ -232,6 +232,53 @@ static void mark(LowerCx *lo, NodeId n) {
   if (lo->role[n.i] == ROLE_DEAD) lo->role[n.i] = (uint8_t)op_role(node_op(lo->g, n));
 }
 
+static bool is_zero(const LowerCx *lo, NodeId n) {
+  n = lower_strip(lo, n);
+  return node_op(lo->g, n) == OP_CONST && graph_attr(lo->g, n)[0] == 0;
+}
+
+/* 0 < x and 0 < relu(x) have the same value for every x, NaN included, and the relu is usually in memory
+ * anyway. */
+NodeId lower_in(const LowerCx *lo, NodeId n, uint32_t j) {
+  NodeId o = lower_strip(lo, graph_in(lo->g, n)[j]);
+  if (node_op(lo->g, n) != OP_LT || j != 1 || !is_zero(lo, graph_in(lo->g, n)[0])) return o;
+  NodeId r = lo->relu[o.i];
+  return node_ok(r) && r.i < n.i ? r : o;
+}
+
+static bool transparent(const LowerCx *lo, NodeId u, NodeId o) {
+  return lo->role[u.i] == ROLE_ELEM || node_eq(lower_strip(lo, u), lower_strip(lo, o));
+}
+
+/* Comparisons with one operand that is no constant: read by elementwise users only, they cost less than their
+ * own result in memory. */
+static void inline_roles(LowerCx *lo) {
+  const Graph *g = lo->g;
+  bool *may = ARENA_ARRAY(lo->arena, bool, g->node.n);
+  for (uint32_t i = 0; i < g->node.n; i++) {
+    const Node *d = &g->node.at[i];
+    lo->relu[i] = NO_NODE;
+    if (lo->role[i] == ROLE_DEAD) continue;
+    if (d->op == OP_RELU) lo->relu[lower_strip(lo, graph_in(g, (NodeId){i})[0]).i] = (NodeId){i};
+    if (lo->role[i] != ROLE_ELEM || d->type.dtype != DT_BOOL || d->nin > 2) continue;
+    int values = 0;
+    for (uint32_t j = 0; j < d->nin; j++) {
+      NodeId o = lower_strip(lo, graph_in(g, (NodeId){i})[j]);
+      values += node_op(g, o) != OP_CONST;
+      if (may[o.i]) values = 2; /* not on top of another */
+    }
+    may[i] = values == 1;
+  }
+  for (uint32_t i = 0; i < g->node.n; i++)
+    for (uint32_t j = 0; lo->role[i] != ROLE_DEAD && j < g->node.at[i].nin; j++) {
+      NodeId o = graph_in(g, (NodeId){i})[j];
+      if (!transparent(lo, (NodeId){i}, o)) may[lower_strip(lo, o).i] = false;
+    }
+  for (uint32_t i = 0; i < g->root.n; i++) may[lower_strip(lo, g->root.at[i].node).i] = false;
+  for (uint32_t i = 0; lo->opt.fuse && i < g->node.n; i++)
+    if (may[i]) lo->role[i] = ROLE_INLINE;
+}
+
 void lower_roles(LowerCx *lo) {
   const Graph *g = lo->g;
   for (uint32_t i = 0; i < g->root.n; i++) mark(lo, g->root.at[i].node);
@@ -241,6 +288,7 @@ void lower_roles(LowerCx *lo) {
     uint32_t nin = node_op(g, n) == OP_CUSTOM ? 1 : g->node.at[i].nin;
     for (uint32_t j = 0; j < nin; j++) mark(lo, graph_in(g, n)[j]);
   }
+  inline_roles(lo);
   /* A root needs a buffer of its own: what is not computed is copied, so that it is the value at the end of
    * the step. */
   for (uint32_t i = 0; i < g->root.n; i++) {
@@ -292,9 +340,14 @@ void lower_reads(const LowerCx *lo, NodeId n, void (*see)(void *cx, NodeId base,
     return;
   }
   for (uint32_t j = 0; j < g->node.at[n.i].nin; j++) {
-    NodeId o = lower_strip(lo, graph_in(g, n)[j]);
+    bool elem = lo->role[n.i] == ROLE_ELEM || lo->role[n.i] == ROLE_INLINE;
+    NodeId o = elem ? lower_in(lo, n, j) : lower_strip(lo, graph_in(g, n)[j]);
+    if (lo->role[o.i] == ROLE_INLINE) { /* its own operands, one level: they are never inlined themselves */
+      lower_reads(lo, o, see, cx);
+      continue;
+    }
     if (lo->role[o.i] != ROLE_MOVE) {
-      see(cx, o, lo->role[n.i] == ROLE_ELEM);
+      see(cx, o, elem);
       continue;
     }
     if (!lower_feed(lo, o, false, &s, &stuck)) BUG(lo->arena->mem, "lower: %%%u cannot be read", o.i);
