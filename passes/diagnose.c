@@ -128,4 +128,5 @@ void diagnose(const Program *p, const DimBinding *bind, size_t nbind, Diags *d) 
   Diagnose x = {.arena = p->arena, .p = p, .d = d};
   diagnose_run(&x);
   diagnose_say(&x);
+  diagnose_losses(&x);
 }

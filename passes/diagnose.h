@@ -76,6 +76,8 @@ void diagnose_run(Diagnose *x);
 void diagnose_rules(Diagnose *x, View *v);
 /* diagnose_say.c: one root cause, one message. */
 void diagnose_say(Diagnose *x);
+/* diagnose_loss.c: dead terms, hints. */
+void diagnose_losses(Diagnose *x);
 /* diagnose_path.c */
 Str flow_path_text(const Diagnose *x, const View *v, LeafId param); /* w -> @ -> pred -> mse; -/-> where it is blocked */
 Str flow_op_text(const Program *p, const Graph *g, NodeId n);       /* how a user writes the op: + @ relu f */
