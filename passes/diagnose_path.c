@@ -72,7 +72,8 @@ static uint32_t around(const Program *p, const Graph *g, NodeId n, Sym *out) {
     bool library = s->at.file && p->sources->file.at[s->at.file].library;
     bool caller_too = s->caller.i && p->sources->file.at[g->site.at[s->caller.i].at.file].library;
     if (s->what.i && !(library && caller_too) && (!count || !sym_eq(inner[count - 1], s->what))) {
-      if (count == NESTED) memmove(inner, inner + 1, (NESTED - 1) * sizeof *inner), count--;
+      for (uint32_t i = 1; i < NESTED && count == NESTED; i++) inner[i - 1] = inner[i];
+      count -= count == NESTED;
       inner[count++] = s->what;
     }
     id = s->caller;
@@ -89,7 +90,7 @@ static void leave(PathText *t, const Sym *now, uint32_t n) {
     Str name = names_str(t->p->names, t->open[i]);
     if (!str_eq(name, t->loss)) token(t, name);
   }
-  memcpy(t->open, now, n * sizeof *now);
+  for (uint32_t i = 0; i < n; i++) t->open[i] = now[i];
   t->nopen = n;
 }
 
