@@ -56,5 +56,6 @@ const char *api_z(Arena *a, Str s); /* NUL-terminated copy */
 /* ---- program.c ---- */
 /* Entry by the name users see: a train step, "eval", "predict", "init"; NULL when absent. */
 const Entry *program_entry(const dg_program *p, Str name);
+const Entry *program_step(const dg_program *p, Str name); /* train steps alone */
 
 #endif

@@ -34,11 +34,12 @@ dg_status api_fail(dg_context *cx, Status st, const char *fmt, ...) {
   va_start(ap, fmt);
   vsnprintf(cx->error, sizeof cx->error, fmt, ap);
   va_end(ap);
+  for (char *p = cx->error; *p; p++)
+    if ((unsigned char)*p < ' ' || *p == 0x7f) *p = '?'; /* one line, whatever stood in the user's text */
   return (dg_status)st;
 }
 
 dg_status api_guard(dg_context *cx, ApiFn *fn, void *arg) {
-  cx->error[0] = 0;
   Rescue r;
   if (RESCUE(&cx->mem, &r)) {
     dg_status st = fn(arg);
@@ -71,6 +72,7 @@ static dg_status define_in(void *arg) {
 }
 
 dg_status dg_define(dg_context *cx, const char *name, const char *value) {
+  if (!cx) return DG_USAGE;
   if (!name || !*name || !value || !*value)
     return api_fail(cx, ST_USAGE, "dg_define: a name and a value are needed");
   ContextCall s = {.cx = cx, .name = name, .value = value};
@@ -90,13 +92,14 @@ static dg_status warn_in(void *arg) {
 }
 
 dg_status dg_warn(dg_context *cx, const char *flag) {
+  if (!cx) return DG_USAGE;
   if (!flag) return api_fail(cx, ST_USAGE, "dg_warn: a flag is needed");
   ContextCall s = {.cx = cx, .name = flag};
   return api_guard(cx, warn_in, &s);
 }
 
 dg_status dg_limit(dg_context *cx, const char *name, int64_t value) {
-  cx->error[0] = 0;
+  if (!cx) return DG_USAGE;
   if (!name || !limits_set(&cx->limits, str_z(name), value))
     return api_fail(cx, ST_USAGE, "no limit '%.60s', or a value below 1", name ? name : "");
   cx->mem.limit = (size_t)cx->limits.compiler_bytes;
@@ -110,6 +113,7 @@ static dg_status root_in(void *arg) {
 }
 
 dg_status dg_data_root(dg_context *cx, const char *folder) {
+  if (!cx) return DG_USAGE;
   if (!folder || !*folder) return api_fail(cx, ST_USAGE, "dg_data_root: a folder is needed");
   ContextCall s = {.cx = cx, .name = folder};
   return api_guard(cx, root_in, &s);
@@ -128,6 +132,7 @@ static dg_status register_in(void *arg) {
 }
 
 dg_status dg_register(dg_context *cx, const char *name, dg_host_fn *fn, void *user) {
+  if (!cx) return DG_USAGE;
   if (!name || !*name || !fn) return api_fail(cx, ST_USAGE, "dg_register: a name and a function are needed");
   ContextCall s = {.cx = cx, .name = name, .fn = fn, .user = user};
   return api_guard(cx, register_in, &s);

@@ -63,6 +63,7 @@ static dg_status open_feed(dg_session *s, DataSet *set, Sym input, Str path, Dat
   if (!data_fits(&f.source, names_str(&s->p->names, input), ext, (uint32_t)l->type.rank - 1, &err))
     return api_fail(cx, err.status, "%s", err.what);
   f.range = data_range(l);
+  s->eval[set - s->set] = NULL; /* a kept pass is over the old file */
   Feed *old = set_find(set, input);
   if (old)
     *old = f;
@@ -96,7 +97,7 @@ dg_status dg_data(dg_session *s, const char *set, const char *input, const char 
   if (!set || !input || !path)
     return api_fail(s->p->cx, ST_USAGE, "dg_data: a set, an input and a path are needed");
   DataCall c = {s, set, input, path, column};
-  return api_guard(s->p->cx, data_in, &c);
+  return session_guard(s, data_in, &c);
 }
 
 /* A path written in the program: beneath its folder, else beneath a data root. */
@@ -108,9 +109,8 @@ static bool find_path(dg_session *s, Str rel, Str *out, FileError *err) {
   return false;
 }
 
-dg_status set_from_program(dg_session *s, SetKind kind, Str name, Span at) {
+dg_status set_from_program(dg_session *s, SetKind kind, Str name) {
   const Program *p = &s->p->prog;
-  (void)at;
   for (uint32_t i = 0; i < p->dataset.n; i++) {
     const Dataset *d = &p->dataset.at[i];
     if (!str_eq(names_str(p->names, d->name), name)) continue;
@@ -132,8 +132,8 @@ dg_status set_from_program(dg_session *s, SetKind kind, Str name, Span at) {
   return api_fail(s->p->cx, ST_USAGE, "the program has no dataset '" STRF "'", STRA(name));
 }
 
-dg_status pass_begin(dg_session *s, DataSet *set, const Entry *const *entry, uint32_t nentry, int64_t batch,
-                     DataLast last, bool shuffle, Pass *out) {
+dg_status pass_begin(dg_session *s, DataSet *set, const Entry *const *entry, uint32_t nentry, PassHow how,
+                     Pass *out) {
   const Program *p = &s->p->prog;
   *out = (Pass){.s = s};
   for (uint32_t i = 0; i < p->leaf.n; i++) {
@@ -144,7 +144,7 @@ dg_status pass_begin(dg_session *s, DataSet *set, const Entry *const *entry, uin
     Feed *f = set_find(set, p->leaf.at[i].path);
     if (f)
       VEC_PUSH(&s->arena, &out->feed, f);
-    else if (!s->bound[i].has)
+    else if (!s->bound[i].has || s->bound[i].fed)
       return api_fail(s->p->cx, ST_USAGE,
                       "input '" STRF "' has no data: name a dataset in the program, or give a file",
                       STRA(names_str(p->names, p->leaf.at[i].path)));
@@ -155,9 +155,11 @@ dg_status pass_begin(dg_session *s, DataSet *set, const Entry *const *entry, uin
   HostError err;
   if (!data_same_rows(src.at, src.n, &err)) return api_fail(s->p->cx, err.status, "%s", err.what);
   int64_t rows = out->feed.at[0]->source.dim[0];
-  if (batch <= 0) batch = rows;
-  if (!data_order_init(&s->arena, &out->order, rows, batch, last, shuffle, s->opt.seed, &err))
+  int64_t batch = how.batch <= 0 || (how.last == LAST_ROWS_KEEP && how.batch > rows) ? rows : how.batch;
+  if (!data_order_init(&s->arena, &out->order, rows, batch,
+                       how.last == LAST_ROWS_DROP ? LAST_DROP : LAST_KEEP, how.shuffle, s->opt.seed, &err))
     return api_fail(s->p->cx, err.status, "%s", err.what);
+  if (how.last == LAST_ROWS_PAD && rows % batch) out->padded = ARENA_ARRAY(&s->arena, int64_t, batch);
   for (uint32_t i = 0; i < out->feed.n; i++) {
     const Leaf *l = program_leaf_at(p, out->feed.at[i]->leaf);
     size_t n, bytes;
@@ -169,6 +171,10 @@ dg_status pass_begin(dg_session *s, DataSet *set, const Entry *const *entry, uin
   return DG_OK;
 }
 
+void pass_epoch(Pass *ps, uint32_t epoch) {
+  if (ps->feed.n) data_order_epoch(&ps->order, epoch);
+}
+
 dg_status pass_batch(Pass *ps, int64_t i, int64_t *rows) {
   dg_session *s = ps->s;
   if (!ps->feed.n) {
@@ -176,24 +182,30 @@ dg_status pass_batch(Pass *ps, int64_t i, int64_t *rows) {
     return DG_OK;
   }
   const int64_t *row = data_order_batch(&ps->order, i, rows);
+  int64_t n = *rows;
+  if (ps->padded && n < ps->order.batch) {
+    for (int64_t k = 0; k < ps->order.batch; k++)
+      ps->padded[k] = k < n ? row[k] : ps->order.row[(k - n) % ps->order.rows];
+    row = ps->padded, n = ps->order.batch;
+  }
   for (uint32_t k = 0; k < ps->feed.n; k++) {
     const Feed *f = ps->feed.at[k];
     const Leaf *l = program_leaf_at(&s->p->prog, f->leaf);
     HostError err;
-    if (!data_rows_gather(&f->source, row, *rows, ps->staging.at[k], data_type((DType)l->type.dtype),
+    if (!data_rows_gather(&f->source, row, n, ps->staging.at[k], data_type((DType)l->type.dtype),
                           f->range, &err))
       return api_fail(s->p->cx, err.status, "%s", err.what);
     Tensor t = {.dtype = (DType)l->type.dtype,
                 .rank = l->type.rank,
                 .data = ps->staging.at[k],
-                .count = (size_t)*rows};
-    t.ext[0] = *rows;
+                .count = (size_t)n};
+    t.ext[0] = n;
     for (int d = 1; d < t.rank; d++) {
       t.ext[d] = f->ext[d];
       if (!size_mul(t.count, (size_t)t.ext[d], &t.count))
         return api_fail(s->p->cx, ST_LIMIT, "sizes overflow");
     }
-    s->bound[f->leaf.i] = (Bound){true, t};
+    s->bound[f->leaf.i] = (Bound){.has = true, .fed = true, .t = t};
     s->leaf[f->leaf.i] = t.data;
   }
   return DG_OK;

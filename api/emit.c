@@ -9,6 +9,7 @@ typedef struct EmitCall {
   Str stage;
   const dg_emit_options *o;
   Sb out;
+  size_t length;
 } EmitCall;
 
 static const Entry *default_entry(const dg_program *p) {
@@ -24,8 +25,7 @@ static dg_status emit_text(EmitCall *c) {
   return ok ? DG_OK : api_fail(p->cx, ST_REJECTED, "the text has syntax errors");
 }
 
-static dg_status emit_in(void *arg) {
-  EmitCall *c = arg;
+static dg_status emit_stage(EmitCall *c) {
   dg_program *p = c->p;
   dg_context *cx = p->cx;
   sb_init(&c->out, &p->arena);
@@ -68,11 +68,22 @@ static dg_status emit_in(void *arg) {
   return st == ST_OK ? DG_OK : api_fail(cx, st, STRF, STRA(sb_str(&why)));
 }
 
+static dg_status emit_in(void *arg) {
+  EmitCall *c = arg;
+  dg_status st = emit_stage(c);
+  if (st != DG_OK) return st;
+  c->length = c->out.n;
+  sb_char(&c->out, 0); /* text can be used as a C string; the length does not count it */
+  return DG_OK;
+}
+
 dg_status dg_emit(dg_program *p, const char *stage, const dg_emit_options *options, const char **text,
                   size_t *length) {
   static const char *const stages[] = {"tokens",  "ast",  "fmt",  "graph", "grad", "step", "opt",
                                        "kernels", "plan", "llvm", "asm",   "obj",  "log"};
-  if (!p || !stage || !text || !length) return DG_USAGE;
+  if (!p) return DG_USAGE;
+  if (!stage || !text || !length)
+    return api_fail(p->cx, ST_USAGE, "dg_emit: a stage and places for text and length are needed");
   dg_emit_options none = {.size = sizeof none, .level = -1};
   if (!options) options = &none;
   if (options->size != sizeof none)
@@ -85,7 +96,6 @@ dg_status dg_emit(dg_program *p, const char *stage, const dg_emit_options *optio
   EmitCall c = {.p = p, .stage = str_z(stage), .o = options};
   dg_status st = api_guard(p->cx, emit_in, &c);
   if (st != DG_OK) return st;
-  sb_char(&c.out, 0); /* text can be used as a C string; the length does not count it */
-  *text = c.out.p, *length = c.out.n - 1;
+  *text = c.out.p, *length = c.length;
   return DG_OK;
 }

@@ -57,6 +57,12 @@ Status exec_new(Arena *a, const Graph *g, const ExecOptions *o, Exec **out, Sb *
   x->plan = plan_for(a, g, o, &c, why);
   if (!x->plan) return ST_REJECTED;
   x->facts.lower_ms = now_ms() - t0;
+  int64_t most = g->program->limits->arena_bytes;
+  if ((uint64_t)x->plan->arena_bytes > (uint64_t)most) {
+    sb_fmt(why, "the program needs %zu bytes of memory, above the limit 'arena_bytes' of %lld",
+           x->plan->arena_bytes, (long long)most);
+    return ST_LIMIT;
+  }
   x->fn = ARENA_ARRAY(a, KernelFn *, x->plan->kernel.n + 1);
   st = codegen_compile(a, &(KernelSet){x->plan->kernel.at, x->plan->kernel.n}, &c, &x->code, x->fn, &stats,
                        why);

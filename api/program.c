@@ -19,7 +19,7 @@ typedef struct CheckCall {
   dg_context *cx;
   const char *name;
   Str text;
-  bool from_file;
+  bool from_file, complete;
   dg_program *p;
 } CheckCall;
 
@@ -41,6 +41,7 @@ static dg_status check_in(void *arg) {
     if (!file_read(&p->arena, str_z(c->name), cx->limits.source_bytes, &text, &err)) {
       diag_status(diag_cannot_read(&p->diags, (Span){0}, str_z(c->name), err.what), err.status);
       diags_finish(&p->diags);
+      c->complete = true;
       return api_fail(cx, err.status, "%s", err.what);
     }
   }
@@ -52,6 +53,7 @@ static dg_status check_in(void *arg) {
   for (uint32_t i = 0; i < opt.bound.n; i++) VEC_PUSH(&p->arena, &p->bound, opt.bound.at[i]);
   if (ok) diagnose(&p->prog, p->bound.at, p->bound.n, &p->diags);
   diags_finish(&p->diags);
+  c->complete = true;
   p->sound = ok && p->diags.status == ST_OK;
   if (p->diags.status != ST_OK)
     return api_fail(cx, p->diags.status, "%u error%s", p->diags.errors, p->diags.errors == 1 ? "" : "s");
@@ -59,9 +61,9 @@ static dg_status check_in(void *arg) {
 }
 
 static dg_status check(dg_context *cx, const char *name, Str text, bool from_file, dg_program **out) {
-  if (!out) return DG_USAGE;
-  *out = NULL;
+  if (out) *out = NULL;
   if (!cx) return DG_USAGE;
+  if (!out) return api_fail(cx, ST_USAGE, "a place for the program is needed");
   if (!name || !*name) return api_fail(cx, ST_USAGE, "a file name is needed");
   dg_program *p = mem_try(&cx->mem, sizeof *p);
   if (!p) return api_fail(cx, ST_NO_MEMORY, "out of memory");
@@ -69,13 +71,12 @@ static dg_status check(dg_context *cx, const char *name, Str text, bool from_fil
   cx->refs++;
   p->refs = 1;
   arena_init(&p->arena, &cx->mem);
-  CheckCall call = {cx, name, text, from_file, p};
+  CheckCall call = {.cx = cx, .name = name, .text = text, .from_file = from_file, .p = p};
   dg_status st = api_guard(cx, check_in, &call);
-  if (st == DG_INTERNAL || st == DG_NO_MEMORY || st == DG_USAGE) {
-    program_drop(p);
-    return st;
-  }
-  *out = p;
+  if (call.complete)
+    *out = p;
+  else
+    program_drop(p); /* unwound half-way, by a limit that has no place in the text or for want of memory */
   return st;
 }
 
@@ -85,7 +86,10 @@ dg_status dg_check_file(dg_context *cx, const char *path, dg_program **out) {
 
 dg_status dg_check_source(dg_context *cx, const char *name, const char *text, size_t length,
                           dg_program **out) {
-  if (!text && length) return DG_USAGE;
+  if (!text && length) {
+    if (out) *out = NULL;
+    return cx ? api_fail(cx, ST_USAGE, "a text is needed") : DG_USAGE;
+  }
   return check(cx, name, (Str){text, length}, false, out);
 }
 
@@ -158,11 +162,12 @@ static dg_diagnostic view_of(dg_program *p, const Diag *g) {
 
 static dg_status views_in(void *arg) {
   dg_program *p = arg;
-  p->view = ARENA_ARRAY(&p->arena, dg_diagnostic, p->diags.all.n);
+  dg_diagnostic *view = ARENA_ARRAY(&p->arena, dg_diagnostic, p->diags.all.n);
   uint32_t n = 0;
   for (uint32_t i = 0; i < p->diags.all.n; i++)
     if (diag_severity(&p->diags, p->diags.all.at[i]) != SEV_IGNORED)
-      p->view[n++] = view_of(p, p->diags.all.at[i]);
+      view[n++] = view_of(p, p->diags.all.at[i]);
+  p->view = view;
   return DG_OK;
 }
 
@@ -210,6 +215,21 @@ const char *dg_diagnostics_text(dg_program *p, int color) {
   return api_guard(p->cx, text_in, &c) == DG_OK ? c.text : "";
 }
 
+static dg_status json_in(void *arg) {
+  TextCall *c = arg;
+  Sb b;
+  sb_init(&b, &c->p->arena);
+  diag_render_json(&c->p->diags, &b);
+  c->text = api_z(&c->p->arena, sb_str(&b));
+  return DG_OK;
+}
+
+const char *dg_diagnostics_json(dg_program *p) {
+  if (!p) return "";
+  TextCall c = {p, 0, ""};
+  return api_guard(p->cx, json_in, &c) == DG_OK ? c.text : "";
+}
+
 static dg_status report_in(void *arg) {
   TextCall *c = arg;
   Sb b;
@@ -223,6 +243,13 @@ const char *dg_report(dg_program *p) {
   if (!p || !p->sound) return "";
   TextCall c = {p, 0, ""};
   return api_guard(p->cx, report_in, &c) == DG_OK ? c.text : "";
+}
+
+const Entry *program_step(const dg_program *p, Str name) {
+  for (uint32_t i = 0; i < p->prog.train.n; i++)
+    if (str_eq(names_str(p->prog.names, p->prog.train.at[i].name), name))
+      return &p->prog.entry.at[p->prog.train.at[i].entry];
+  return NULL;
 }
 
 /* ---- names ---- */

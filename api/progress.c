@@ -6,6 +6,20 @@
 #include <math.h>
 #include <stdio.h>
 
+int dg_facts_line(const dg_facts *f, char *text, size_t capacity) {
+  if (!f || !text || !capacity) return 0;
+  int n = snprintf(text, capacity, "%lld numbers to train; ", (long long)f->parameters);
+  if (n < 0 || (size_t)n >= capacity) return 1;
+  if (f->kernels)
+    snprintf(text + n, capacity - (size_t)n,
+             "a step: %s of memory, %s in %lld kernels; compiled in %s for %s, %d thread%s",
+             human_bytes((double)f->arena_bytes).z, human_flops(f->flops).z, (long long)f->kernels,
+             human_seconds(f->compile_ms * 1e-3).z, f->isa, f->threads, f->threads == 1 ? "" : "s");
+  else
+    snprintf(text + n, capacity - (size_t)n, "run by the reference interpreter");
+  return 1;
+}
+
 int dg_progress_line(const dg_progress *g, int width, char *text, size_t capacity) {
   if (!g || !text || !capacity) return 0;
   text[0] = 0;
@@ -25,6 +39,15 @@ int dg_progress_line(const dg_progress *g, int width, char *text, size_t capacit
   }
   case DG_AT_END: snprintf(text, capacity, "trained in %s", human_seconds(g->seconds).z); return 1;
   case DG_AT_START:
+    if (!g->rows) return 0;
+    if (g->left_out)
+      snprintf(text, capacity,
+               "%lld rows in %lld batches of %lld; the last %lld of an epoch's order are left out",
+               (long long)g->rows, (long long)g->batches, (long long)g->batch_rows, (long long)g->left_out);
+    else
+      snprintf(text, capacity, "%lld rows in %lld batch%s of %lld", (long long)g->rows, (long long)g->batches,
+               g->batches == 1 ? "" : "es", (long long)g->batch_rows);
+    return 1;
   default: return 0; /* the enum is the host's to fill in; an unknown value says nothing */
   }
   snprintf(text, capacity, "%s", line.z);

@@ -13,14 +13,6 @@ typedef struct RunCall {
   const dg_array *from;
 } RunCall;
 
-static dg_status guarded(dg_session *s, ApiFn *fn, RunCall *call) {
-  if (!s) return DG_USAGE;
-  if (s->dead) return api_fail(s->p->cx, ST_USAGE, "this session failed earlier and can only be freed");
-  dg_status st = api_guard(s->p->cx, fn, call);
-  if (st == DG_INTERNAL || st == DG_NO_MEMORY) s->dead = true;
-  return st;
-}
-
 dg_status session_step(dg_session *s, const Entry *e, Variant **ran) {
   const Program *p = &s->p->prog;
   dg_status st = session_run(s, e, ran);
@@ -45,15 +37,15 @@ dg_status session_step(dg_session *s, const Entry *e, Variant **ran) {
 
 static dg_status step_in(void *arg) {
   RunCall *c = arg;
-  const Entry *e = c->name ? program_entry(c->s->p, str_z(c->name)) : NULL;
-  if (!e || e->kind != ENTRY_TRAIN)
+  const Entry *e = c->name ? program_step(c->s->p, str_z(c->name)) : NULL;
+  if (!e)
     return api_fail(c->s->p->cx, ST_USAGE, "no train step '%.60s'", c->name ? c->name : "");
   return session_step(c->s, e, NULL);
 }
 
 dg_status dg_step(dg_session *s, const char *name) {
   RunCall c = {.s = s, .name = name};
-  return guarded(s, step_in, &c);
+  return session_guard(s, step_in, &c);
 }
 
 static dg_status entry_in(void *arg) {
@@ -65,16 +57,16 @@ static dg_status entry_in(void *arg) {
 
 dg_status dg_predict(dg_session *s) {
   RunCall c = {.s = s, .name = "predict"};
-  return guarded(s, entry_in, &c);
+  return session_guard(s, entry_in, &c);
 }
 
 dg_status dg_evaluate(dg_session *s) {
   RunCall c = {.s = s, .name = "eval"};
-  return guarded(s, entry_in, &c);
+  return session_guard(s, entry_in, &c);
 }
 
 dg_status dg_value(dg_session *s, const char *name, double *out) {
-  if (!s) return DG_USAGE;
+  if (!s || session_alive(s) != DG_OK) return DG_USAGE;
   if (!name || !out)
     return api_fail(s->p->cx, ST_USAGE, "dg_value: a name and a place for the value are needed");
   for (uint32_t i = 0; i < s->scalar.n; i++)
@@ -101,8 +93,7 @@ static Tensor *stored(dg_session *s, const char *path) {
 }
 
 dg_status dg_read(dg_session *s, const char *name, dg_array *out) {
-  if (!s) return DG_USAGE;
-  s->p->cx->error[0] = 0;
+  if (!s || session_alive(s) != DG_OK) return DG_USAGE;
   if (!name || !out)
     return api_fail(s->p->cx, ST_USAGE, "dg_read: a name and a place for the array are needed");
   if (s->last) {
@@ -123,8 +114,7 @@ dg_status dg_read(dg_session *s, const char *name, dg_array *out) {
 }
 
 dg_status dg_write(dg_session *s, const char *path, const dg_array *a) {
-  if (!s) return DG_USAGE;
-  s->p->cx->error[0] = 0;
+  if (!s || session_alive(s) != DG_OK) return DG_USAGE;
   if (!path || !a || !a->data)
     return api_fail(s->p->cx, ST_USAGE, "dg_write: a path, an array and its data are needed");
   Tensor *t = stored(s, path);

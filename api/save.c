@@ -93,7 +93,7 @@ dg_status dg_save(dg_session *s, const char *path) {
   if (!s) return DG_USAGE;
   if (!path || !*path) return api_fail(s->p->cx, ST_USAGE, "dg_save: a path is needed");
   SaveCall c = {s, path, 0};
-  return api_guard(s->p->cx, save_in, &c);
+  return session_guard(s, save_in, &c);
 }
 
 static dg_status load_in(void *arg) {
@@ -114,5 +114,5 @@ dg_status dg_load(dg_session *s, const char *path, int weights_only) {
   if (!s) return DG_USAGE;
   if (!path || !*path) return api_fail(s->p->cx, ST_USAGE, "dg_load: a path is needed");
   SaveCall c = {s, path, weights_only};
-  return api_guard(s->p->cx, load_in, &c);
+  return session_guard(s, load_in, &c);
 }

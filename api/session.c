@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 typedef struct HostThunk {
-  const HostReg *reg;
+  HostReg reg; /* as it was when the session was made */
 } HostThunk;
 
 static dg_array to_array(const Tensor *t) {
@@ -32,16 +32,41 @@ static bool call_host(void *user, const Tensor *in, uint32_t nin, Tensor *out) {
   dg_array a[16], o = to_array(out);
   if (nin > 16) return false;
   for (uint32_t i = 0; i < nin; i++) a[i] = to_array(&in[i]);
-  return k->reg->fn(k->reg->user, a, (int)nin, &o) == 0;
+  return k->reg.fn(k->reg.user, a, (int)nin, &o) == 0;
 }
 
 void dg_session_options_init(dg_session_options *o) {
-  *o = (dg_session_options){.size = sizeof *o, .level = -1, .check_finite = 1};
+  if (o) *o = (dg_session_options){.size = sizeof *o, .level = -1, .check_finite = 1};
 }
 
 static int core_count(void) {
   long n = sysconf(_SC_NPROCESSORS_ONLN);
   return n < 1 ? 1 : n > POOL_MAX_THREADS ? POOL_MAX_THREADS : (int)n;
+}
+
+dg_status session_guard(dg_session *s, ApiFn *fn, void *arg) {
+  if (!s) return DG_USAGE;
+  dg_status st = session_alive(s);
+  if (st != DG_OK) return st;
+  st = api_guard(s->p->cx, fn, arg);
+  if (st == DG_INTERNAL || st == DG_NO_MEMORY) s->dead = true;
+  return st;
+}
+
+dg_status session_alive(dg_session *s) {
+  return s->dead ? api_fail(s->p->cx, ST_USAGE, "this session failed earlier and can only be freed") : DG_OK;
+}
+
+/* Within the limit on one tensor; count and type are set. */
+static bool bytes_fit(const dg_session *s, const Tensor *t) {
+  size_t bytes;
+  return size_mul(t->count, dtype_bytes(t->dtype), &bytes) &&
+         (uint64_t)bytes <= (uint64_t)s->p->cx->limits.tensor_bytes;
+}
+
+static dg_status too_large(dg_session *s, const Leaf *l) {
+  return api_fail(s->p->cx, ST_LIMIT, "'" STRF "' has more bytes than the limit 'tensor_bytes' of %lld",
+                  STRA(names_str(&s->p->names, l->path)), (long long)s->p->cx->limits.tensor_bytes);
 }
 
 /* Storage of everything but inputs. */
@@ -57,7 +82,14 @@ static dg_status make_leaves(dg_session *s) {
     const Leaf *l = &p->leaf.at[i];
     if (l->kind == LEAF_INPUT) continue;
     Type t = l->type;
-    for (int k = 0; k < t.rank; k++) t.dim[k] = dim_bind(p->dims, t.dim[k], s->p->bound.at, s->p->bound.n);
+    Tensor size = {.dtype = (DType)t.dtype, .count = 1};
+    for (int k = 0; k < t.rank; k++) {
+      t.dim[k] = dim_bind(p->dims, t.dim[k], s->p->bound.at, s->p->bound.n);
+      int64_t e;
+      if (dim_is_const(p->dims, t.dim[k], &e) && (e < 0 || !size_mul(size.count, (size_t)e, &size.count)))
+        return too_large(s, l);
+    }
+    if (!bytes_fit(s, &size)) return too_large(s, l);
     if (!tensor_of_type(&s->arena, p->dims, &t, &s->leaf_tensor[i]))
       return api_fail(s->p->cx, ST_REJECTED,
                       "'" STRF "' has a shape that depends on a dim without a value: bind it (-D NAME=VALUE)",
@@ -116,6 +148,8 @@ static dg_status new_in(void *arg) {
   dg_session *s = ((NewCall *)arg)->s;
   const Program *p = &s->p->prog;
   dg_context *cx = s->p->cx;
+  if (s->opt.level < -1 || s->opt.level > 3) return api_fail(cx, ST_USAGE, "level: 0 to 3, or -1");
+  if (s->opt.isa) s->opt.isa = str_copy(&s->arena, str_z(s->opt.isa)).p;
   if (s->opt.threads <= 0) s->opt.threads = core_count();
   if (!s->opt.interpret) {
     if (!pool_bytes((uint32_t)s->opt.threads, &s->pool_size))
@@ -129,7 +163,7 @@ static dg_status new_in(void *arg) {
   for (uint32_t i = 0; i < p->externs.n; i++)
     for (uint32_t k = 0; k < cx->host.n; k++)
       if (str_eq(cx->host.at[k].name, names_str(p->names, p->externs.at[i].name))) {
-        s->thunk[i].reg = &cx->host.at[k];
+        s->thunk[i].reg = cx->host.at[k];
         s->host[i] = (HostEntry){call_host, &s->thunk[i]};
       }
   dg_status st = make_leaves(s);
@@ -137,9 +171,9 @@ static dg_status new_in(void *arg) {
 }
 
 dg_status dg_session_new(dg_program *p, const dg_session_options *options, dg_session **out) {
-  if (!out) return DG_USAGE;
-  *out = NULL;
+  if (out) *out = NULL;
   if (!p) return DG_USAGE;
+  if (!out) return api_fail(p->cx, ST_USAGE, "dg_session_new: a place for the session is needed");
   if (!p->sound) return api_fail(p->cx, ST_REJECTED, "the program has errors: see its diagnostics");
   if (options && options->size != sizeof *options)
     return api_fail(p->cx, ST_USAGE,
@@ -184,7 +218,7 @@ dg_status dg_bind(dg_session *s, const char *input, const dg_array *a) {
   if (!s) return DG_USAGE;
   dg_context *cx = s->p->cx;
   const Program *p = &s->p->prog;
-  cx->error[0] = 0;
+  if (session_alive(s) != DG_OK) return DG_USAGE;
   LeafId id;
   if (!input || !a || !a->data)
     return api_fail(cx, ST_USAGE, "dg_bind: an input, an array and its data are needed");
@@ -205,9 +239,10 @@ dg_status dg_bind(dg_session *s, const char *input, const dg_array *a) {
                       (long long)want, (long long)a->extent[i]);
     t.ext[i] = a->extent[i];
     if (!size_mul(t.count, (size_t)a->extent[i], &t.count))
-      return api_fail(cx, ST_LIMIT, "input '%s': sizes overflow", input);
+      return too_large(s, l);
   }
-  s->bound[id.i] = (Bound){true, t};
+  if (!bytes_fit(s, &t)) return too_large(s, l);
+  s->bound[id.i] = (Bound){.has = true, .t = t};
   s->leaf[id.i] = a->data;
   return DG_OK;
 }
@@ -265,7 +300,10 @@ dg_status session_variant(dg_session *s, const Entry *e, Variant **out) {
   DimBinding *bind;
   uint32_t n;
   dg_status ok = collect(s, e, &s->arena, &bind, &n);
-  if (ok != DG_OK) return ok;
+  if (ok != DG_OK) {
+    arena_rewind(&s->arena, mark);
+    return ok;
+  }
   for (uint32_t i = 0; i < s->nvariant; i++)
     if (s->variant[i].entry == e && same_bind(&s->variant[i], bind, n)) {
       arena_rewind(&s->arena, mark);
@@ -282,14 +320,18 @@ dg_status session_variant(dg_session *s, const Entry *e, Variant **out) {
       if (s->variant[i].used < v->used) v = &s->variant[i];
     if (s->last == v) s->last = NULL;
     runner_free(v->runner);
-    v->runner = NULL;
+    *v = (Variant){0}; /* free until the new one is complete; the oldest of all, so the next to be taken */
   }
   Sb why;
   sb_init(&why, &s->arena);
   RunnerOptions how = {s->opt.interpret != 0, s->opt.level, s->opt.isa, s->pool};
   Runner *r = NULL;
   Status st = runner_new(&s->p->cx->mem, &s->p->prog, e, bind, n, &how, &r, &why);
-  if (st != ST_OK) return api_fail(s->p->cx, st, STRF, STRA(sb_str(&why)));
+  if (st != ST_OK) {
+    api_fail(s->p->cx, st, STRF, STRA(sb_str(&why)));
+    arena_rewind(&s->arena, mark);
+    return (dg_status)st;
+  }
   *v = (Variant){e, bind, n, r, ++s->tick};
   if (v == &s->variant[s->nvariant]) s->nvariant++;
   *out = v;

@@ -16,7 +16,7 @@ typedef struct Variant {
 } Variant;
 
 typedef struct Bound { /* an input as the host or the data set bound it */
-  bool has;
+  bool has, fed;       /* fed: by a pass over a data set */
   Tensor t; /* data is the host's */
 } Bound;
 
@@ -64,6 +64,9 @@ struct dg_session {
   bool dead; /* after DG_INTERNAL or DG_NO_MEMORY: may only be freed */
 };
 
+/* api_guard for a call about s: a dead session is refused, and after DG_INTERNAL or DG_NO_MEMORY it is dead. */
+dg_status session_guard(dg_session *s, ApiFn *fn, void *arg);
+dg_status session_alive(dg_session *s); /* DG_OK, or the reason is recorded */
 /* The variant of an entry for the inputs bound now, compiled when it is not there. */
 dg_status session_variant(dg_session *s, const Entry *e, Variant **out);
 /* Runs an entry on the inputs bound now and records its scalars. */

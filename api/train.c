@@ -26,26 +26,30 @@ static int64_t whole(const Setting *s, int64_t otherwise) {
   return s && isfinite(s->number) && s->number >= 1 ? (int64_t)s->number : otherwise;
 }
 
-void dg_train_options_init(dg_train_options *o) { *o = (dg_train_options){.size = sizeof *o}; }
+void dg_train_options_init(dg_train_options *o) {
+  if (o) *o = (dg_train_options){.size = sizeof *o};
+}
 
 /* Row-weighted means of the scalars of each run. */
+typedef struct Mean {
+  Sym name;
+  double sum, weight;
+} Mean;
 typedef struct Means {
-  Sym name[64];
-  double sum[64], weight[64];
-  uint32_t n;
+  Arena *arena;
+  VEC(Mean) all;
 } Means;
 
 static void means_add(Means *m, Sym name, double v, double w) {
   uint32_t i = 0;
-  while (i < m->n && !sym_eq(m->name[i], name)) i++;
-  if (i == 64) return;
-  if (i == m->n) m->name[m->n++] = name, m->sum[i] = m->weight[i] = 0;
-  m->sum[i] += v * w, m->weight[i] += w;
+  while (i < m->all.n && !sym_eq(m->all.at[i].name, name)) i++;
+  if (i == m->all.n) VEC_PUSH(m->arena, &m->all, (Mean){.name = name});
+  m->all.at[i].sum += v * w, m->all.at[i].weight += w;
 }
 
 static double means_of(const Means *m, Sym name) {
-  for (uint32_t i = 0; i < m->n; i++)
-    if (sym_eq(m->name[i], name)) return m->sum[i] / m->weight[i];
+  for (uint32_t i = 0; i < m->all.n; i++)
+    if (sym_eq(m->all.at[i].name, name)) return m->all.at[i].sum / m->all.at[i].weight;
   return NAN;
 }
 
@@ -60,16 +64,18 @@ static void means_run(Means *m, const Variant *v, double rows) {
 /* ---- evaluation over a set ---- */
 
 static dg_status evaluate(dg_session *s, SetKind kind, int64_t batch, Means *m) {
-  *m = (Means){0};
+  m->all.n = 0;
   const Entry *e = program_entry(s->p, STR("eval"));
-  if (!e) return api_fail(s->p->cx, ST_USAGE, "the program has no loss and no metric");
+  if (!e || !e->graph->root.n)
+    return api_fail(s->p->cx, ST_USAGE, "the program has no loss and no metric");
   dg_status st;
   if (!s->eval[kind] || s->eval_batch[kind] != batch) { /* kept: a pass over the same set comes each epoch */
-    s->eval[kind] = ARENA_NEW(&s->arena, Pass);
-    st = pass_begin(s, &s->set[kind], &e, 1, batch, LAST_KEEP, false, s->eval[kind]);
-    if (st != DG_OK) return s->eval[kind] = NULL, st;
-    s->eval_batch[kind] = batch;
-    if (s->eval[kind]->feed.n) data_order_epoch(&s->eval[kind]->order, 1);
+    s->eval[kind] = NULL;
+    Pass *ps = ARENA_NEW(&s->arena, Pass);
+    st = pass_begin(s, &s->set[kind], &e, 1, (PassHow){batch, LAST_ROWS_KEEP, false}, ps);
+    if (st != DG_OK) return st;
+    s->eval[kind] = ps, s->eval_batch[kind] = batch;
+    pass_epoch(ps, 1);
   }
   Pass *ps = s->eval[kind];
   for (int64_t i = 0; i < pass_batches(ps); i++) {
@@ -89,37 +95,50 @@ typedef struct TrainCall {
   int64_t batch;
 } TrainCall;
 
-static dg_status program_sets(dg_session *s, const TrainStep *t) {
-  const Setting *data = setting(&s->p->prog, t, STR("data")),
-                *test = setting(&s->p->prog, t, STR("validate"));
+/* What the settings of a step feed, into one of the sets; what the host has fed stays. */
+static dg_status program_set(dg_session *s, const TrainStep *t, SetKind kind) {
+  const Setting *data = setting(&s->p->prog, t, kind == SET_TEST ? STR("validate") : STR("data"));
+  return data ? set_from_program(s, kind, data->text) : DG_OK;
+}
+
+static dg_status program_sets(dg_session *s, SetKind kind) {
   dg_status st = DG_OK;
-  if (data) st = set_from_program(s, SET_TRAIN, data->text, data->at);
-  if (st == DG_OK && test) st = set_from_program(s, SET_TEST, test->text, test->at);
+  for (uint32_t i = 0; st == DG_OK && i < s->p->prog.train.n; i++)
+    st = program_set(s, &s->p->prog.train.at[i], kind);
   return st;
+}
+
+/* Without a name: test data where there are some, else training data. */
+static dg_status open_set(dg_session *s, const char *name, SetKind *kind) {
+  *kind = name && !strcmp(name, "train") ? SET_TRAIN : SET_TEST;
+  dg_status st = program_sets(s, *kind);
+  if (st != DG_OK || name || s->set[SET_TEST].feed.n) return st;
+  *kind = SET_TRAIN;
+  return program_sets(s, SET_TRAIN);
 }
 
 static dg_status evaluate_in(void *arg) {
   TrainCall *c = arg;
   dg_session *s = c->s;
-  SetKind kind = strcmp(c->set, "test") == 0 ? SET_TEST : SET_TRAIN;
+  SetKind kind;
+  dg_status got = open_set(s, c->set, &kind);
+  if (got != DG_OK) return got;
   int64_t batch = c->batch;
-  for (uint32_t i = 0; i < s->p->prog.train.n; i++) {
-    dg_status st = program_sets(s, &s->p->prog.train.at[i]);
-    if (st != DG_OK) return st;
-    if (batch <= 0) batch = whole(setting(&s->p->prog, &s->p->prog.train.at[i], STR("batch")), 0);
-  }
-  Means m;
+  for (uint32_t i = 0; batch <= 0 && i < s->p->prog.train.n; i++)
+    batch = whole(setting(&s->p->prog, &s->p->prog.train.at[i], STR("batch")), 0);
+  Means m = {.arena = &s->arena};
   dg_status st = evaluate(s, kind, batch, &m);
-  for (uint32_t i = 0; st == DG_OK && i < m.n; i++) session_scalar_put(s, m.name[i], means_of(&m, m.name[i]));
+  for (uint32_t i = 0; st == DG_OK && i < m.all.n; i++)
+    session_scalar_put(s, m.all.at[i].name, means_of(&m, m.all.at[i].name));
   return st;
 }
 
 dg_status dg_evaluate_set(dg_session *s, const char *set, int64_t batch) {
-  if (!s || !set) return DG_USAGE;
-  if (strcmp(set, "train") && strcmp(set, "test"))
+  if (!s) return DG_USAGE;
+  if (set && strcmp(set, "train") && strcmp(set, "test"))
     return api_fail(s->p->cx, ST_USAGE, "no data set '%.40s': train or test", set);
   TrainCall c = {.s = s, .set = set, .batch = batch};
-  return api_guard(s->p->cx, evaluate_in, &c);
+  return session_guard(s, evaluate_in, &c);
 }
 
 /* ---- training ---- */
@@ -129,10 +148,12 @@ typedef struct Loop {
   const dg_train_options *o;
   VEC(uint32_t) step; /* train steps of a round */
   VEC(const Entry *) entry;
+  VEC(int64_t) every; /* by step: runs in each such round */
   int64_t epochs, batch, steps;
-  DataLast last;
+  LastRows last;
   bool shuffle, stop;
   double began;
+  Means train, test;
 } Loop;
 
 static bool tell(Loop *l, dg_progress *g) {
@@ -148,14 +169,16 @@ static dg_status choose(Loop *l) {
     if (l->o->step && !str_eq(names_str(p->names, t->name), str_z(l->o->step))) continue;
     VEC_PUSH(&s->arena, &l->step, i);
     VEC_PUSH(&s->arena, &l->entry, &p->entry.at[t->entry]);
-    dg_status st = program_sets(s, t);
+    VEC_PUSH(&s->arena, &l->every, whole(setting(p, t, STR("every")), 1));
+    dg_status st = program_set(s, t, SET_TRAIN);
+    if (st == DG_OK) st = program_set(s, t, SET_TEST);
     if (st != DG_OK) return st;
     if (!l->batch) l->batch = whole(setting(p, t, STR("batch")), 0);
     if (!l->epochs) l->epochs = whole(setting(p, t, STR("epochs")), 0);
-    if (!l->steps) l->steps = whole(setting(p, t, STR("steps")), 0);
+    if (!l->steps && !l->o->steps) l->steps = whole(setting(p, t, STR("steps")), 0);
     const Setting *last = setting(p, t, STR("last")), *shuffle = setting(p, t, STR("shuffle"));
-    if (last && str_eq(last->text, STR("keep"))) l->last = LAST_KEEP;
-    if (shuffle && (str_eq(shuffle->text, STR("false")) || shuffle->number == 0)) l->shuffle = false;
+    if (last && str_eq(last->text, STR("pad"))) l->last = LAST_ROWS_PAD;
+    if (shuffle && shuffle->number == 0) l->shuffle = false;
   }
   if (!l->step.n)
     return l->o->step ? api_fail(s->p->cx, ST_USAGE, "no train step '%.60s'", l->o->step)
@@ -163,34 +186,38 @@ static dg_status choose(Loop *l) {
   return DG_OK;
 }
 
-/* One batch through every step of the round. */
-static dg_status round_of(Loop *l, Means *m, int64_t rows) {
+/* One batch through the steps that are due in round number `round` (from 1), in text order. */
+static dg_status round_of(Loop *l, int64_t round, int64_t rows) {
   dg_session *s = l->s;
   for (uint32_t i = 0; i < l->step.n; i++) {
     Variant *v;
+    if (round % l->every.at[i]) continue;
     dg_status st = session_step(s, l->entry.at[i], &v);
     if (st != DG_OK) return st;
-    means_run(m, v, (double)rows);
+    means_run(&l->train, v, (double)rows);
   }
   return DG_OK;
 }
 
-static dg_status end_epoch(Loop *l, Means *train, dg_progress *g) {
+static dg_status end_epoch(Loop *l, dg_progress *g) {
   dg_session *s = l->s;
-  Means test = {0};
+  const Means *train = &l->train, *test = &l->test;
   if (s->set[SET_TEST].feed.n) {
-    dg_status st = evaluate(s, SET_TEST, l->batch, &test);
+    dg_status st = evaluate(s, SET_TEST, l->batch, &l->test);
     if (st != DG_OK) return st;
   }
-  const char *name[64];
-  double a[64], b[64];
+  size_t most = (size_t)train->all.n + test->all.n;
+  const char **name = ARENA_ARRAY(&s->arena, const char *, most);
+  double *a = ARENA_ARRAY(&s->arena, double, most), *b = ARENA_ARRAY(&s->arena, double, most);
   int n = 0;
-  for (uint32_t i = 0; i < train->n; i++, n++)
-    name[n] = names_str(&s->p->names, train->name[i]).p, a[n] = means_of(train, train->name[i]),
-    b[n] = means_of(&test, train->name[i]);
-  for (uint32_t i = 0; i < test.n && n < 64; i++)
-    if (isnan(means_of(train, test.name[i])))
-      name[n] = names_str(&s->p->names, test.name[i]).p, a[n] = NAN, b[n++] = means_of(&test, test.name[i]);
+  for (uint32_t k = 0; k < most; k++) {
+    Sym sym = k < train->all.n ? train->all.at[k].name : test->all.at[k - train->all.n].name;
+    bool seen = false;
+    for (uint32_t i = 0; k >= train->all.n && i < train->all.n; i++) seen |= sym_eq(train->all.at[i].name, sym);
+    if (seen) continue;
+    name[n] = names_str(&s->p->names, sym).p;
+    a[n] = means_of(train, sym), b[n++] = means_of(test, sym);
+  }
   g->at = DG_AT_EPOCH;
   g->values = n, g->value_name = name, g->train_value = a, g->test_value = b;
   if (l->o->save) {
@@ -202,13 +229,21 @@ static dg_status end_epoch(Loop *l, Means *train, dg_progress *g) {
   return DG_OK;
 }
 
+static int64_t rounds_done(const Loop *l, int64_t batches) {
+  return (int64_t)l->s->epoch * batches + l->s->batch; /* at most what one process has counted */
+}
+
 /* What to run, over what: the same for preparing and for training. */
 static dg_status loop_begin(Loop *l, Pass *ps) {
   dg_status st = choose(l);
   if (st != DG_OK) return st;
-  st = pass_begin(l->s, &l->s->set[SET_TRAIN], l->entry.at, l->entry.n, l->batch, l->last, l->shuffle, ps);
+  st = pass_begin(l->s, &l->s->set[SET_TRAIN], l->entry.at, l->entry.n,
+                  (PassHow){l->batch, l->last, l->shuffle}, ps);
   if (st != DG_OK) return st;
-  if (!l->epochs) l->epochs = l->steps ? (l->steps + pass_batches(ps) - 1) / pass_batches(ps) : 1;
+  /* Rounds done before count, as epochs do: a run that is resumed ends where it would have ended. */
+  int64_t batches = pass_batches(ps), done = rounds_done(l, batches);
+  if (l->o->steps) l->steps = l->o->steps > INT64_MAX - done ? INT64_MAX : done + l->o->steps;
+  if (!l->epochs) l->epochs = l->steps ? l->steps / batches + (l->steps % batches != 0) : 1;
   return DG_OK;
 }
 
@@ -217,10 +252,11 @@ static Loop loop_of(dg_session *s, const dg_train_options *o) {
                 .o = o,
                 .epochs = o->epochs,
                 .batch = o->batch,
-                .steps = o->steps,
-                .last = LAST_DROP,
+                .last = LAST_ROWS_DROP,
                 .shuffle = true,
-                .began = now()};
+                .began = now(),
+                .train = {.arena = &s->arena},
+                .test = {.arena = &s->arena}};
 }
 
 static dg_status prepare_in(void *arg) {
@@ -229,7 +265,7 @@ static dg_status prepare_in(void *arg) {
   Pass ps;
   int64_t rows;
   dg_status st = loop_begin(&l, &ps);
-  if (st == DG_OK && ps.feed.n) data_order_epoch(&ps.order, 1);
+  if (st == DG_OK) pass_epoch(&ps, 1);
   if (st == DG_OK) st = pass_batch(&ps, 0, &rows);
   for (uint32_t i = 0; st == DG_OK && i < l.entry.n; i++) {
     Variant *v;
@@ -251,30 +287,38 @@ static dg_status train_in(void *arg) {
                    .step = names_str(&s->p->names, s->p->prog.train.at[l.step.at[0]].name).p,
                    .epochs = l.epochs,
                    .batches = batches};
+  if (ps.feed.n) {
+    g.rows = ps.order.rows, g.batch_rows = ps.order.batch;
+    g.left_out = l.last == LAST_ROWS_DROP ? ps.order.rows % ps.order.batch : 0;
+  }
   tell(&l, &g);
-  int64_t done = 0;
-  while (s->epoch < l.epochs && !l.stop) {
+  bool saved = false, enough = l.steps && rounds_done(&l, batches) >= l.steps;
+  while (s->epoch < l.epochs && !l.stop && !enough) {
     double began = now();
-    Means m = {0};
-    if (ps.feed.n) data_order_epoch(&ps.order, (uint32_t)s->epoch + 1);
+    l.train.all.n = 0;
+    pass_epoch(&ps, (uint32_t)s->epoch + 1);
     g.epoch = s->epoch + 1;
-    while (s->batch < batches && !l.stop) {
+    saved = false;
+    while (s->batch < batches && !l.stop && !enough) {
       int64_t rows;
-      if ((st = pass_batch(&ps, s->batch, &rows)) != DG_OK || (st = round_of(&l, &m, rows)) != DG_OK)
+      if ((st = pass_batch(&ps, s->batch, &rows)) != DG_OK ||
+          (st = round_of(&l, rounds_done(&l, batches) + 1, rows)) != DG_OK)
         return st;
-      g.at = DG_AT_STEP, g.batch = ++s->batch, g.seconds = now() - began, g.loss = means_of(&m, loss);
+      g.at = DG_AT_STEP, g.batch = ++s->batch, g.seconds = now() - began, g.loss = means_of(&l.train, loss);
       tell(&l, &g);
-      if (l.steps && ++done >= l.steps) l.stop = true;
+      enough = l.steps && rounds_done(&l, batches) >= l.steps;
     }
     if (s->batch < batches)
       break; /* stopped inside an epoch: saved with its place, so that it can go on there */
     s->epoch++, s->batch = 0;
-    if ((st = end_epoch(&l, &m, &g)) != DG_OK) return st;
+    if ((st = end_epoch(&l, &g)) != DG_OK) return st;
+    saved = true;
   }
-  if (c->stopped) *c->stopped = l.stop && s->epoch < l.epochs && !(l.steps && done >= l.steps);
+  if (c->stopped) *c->stopped = l.stop && s->epoch < l.epochs && !enough;
+  if (l.o->save && !saved && (st = session_save(s, l.o->save)) != DG_OK) return st;
   g.at = DG_AT_END, g.seconds = now() - l.began;
   tell(&l, &g);
-  return l.o->save ? session_save(s, l.o->save) : DG_OK;
+  return DG_OK;
 }
 
 static dg_status with_options(dg_session *s, const dg_train_options *options, int *stopped, ApiFn *fn) {
@@ -289,7 +333,7 @@ static dg_status with_options(dg_session *s, const dg_train_options *options, in
   }
   if (stopped) *stopped = 0;
   TrainCall c = {.s = s, .o = &o, .stopped = stopped};
-  return api_guard(s->p->cx, fn, &c);
+  return session_guard(s, fn, &c);
 }
 
 dg_status dg_train(dg_session *s, const dg_train_options *options, int *stopped) {
@@ -303,22 +347,24 @@ dg_status dg_train_prepare(dg_session *s, const dg_train_options *options) {
 static dg_status predict_set_in(void *arg) {
   TrainCall *c = arg;
   const Entry *e = program_entry(c->s->p, STR("predict"));
-  if (!e) return api_fail(c->s->p->cx, ST_USAGE, "the program has no output");
+  if (!e || !e->graph->root.n) return api_fail(c->s->p->cx, ST_USAGE, "the program has no output");
   Pass ps;
   int64_t rows;
-  dg_status st = pass_begin(c->s, &c->s->set[strcmp(c->set, "test") ? SET_TRAIN : SET_TEST], &e, 1, 0,
-                            LAST_KEEP, false, &ps);
-  if (st == DG_OK && ps.feed.n) data_order_epoch(&ps.order, 1);
+  SetKind kind = strcmp(c->set, "test") ? SET_TRAIN : SET_TEST;
+  dg_status st = c->s->set[kind].feed.n ? DG_OK : program_sets(c->s, kind);
+  if (st != DG_OK) return st;
+  st = pass_begin(c->s, &c->s->set[kind], &e, 1, (PassHow){0, LAST_ROWS_KEEP, false}, &ps);
+  if (st == DG_OK) pass_epoch(&ps, 1);
   if (st == DG_OK) st = pass_batch(&ps, 0, &rows);
   return st == DG_OK ? session_run(c->s, e, NULL) : st;
 }
 
 dg_status dg_predict_set(dg_session *s, const char *set) {
-  if (!s || !set) return DG_USAGE;
-  if (strcmp(set, "train") && strcmp(set, "test"))
-    return api_fail(s->p->cx, ST_USAGE, "no data set '%.40s': train or test", set);
+  if (!s) return DG_USAGE;
+  if (!set || (strcmp(set, "train") && strcmp(set, "test")))
+    return api_fail(s->p->cx, ST_USAGE, "no data set '%.40s': train or test", set ? set : "");
   TrainCall c = {.s = s, .set = set};
-  return api_guard(s->p->cx, predict_set_in, &c);
+  return session_guard(s, predict_set_in, &c);
 }
 
 typedef struct FactsCall {
@@ -344,7 +390,7 @@ static dg_status facts_in(void *arg) {
                        .flops = f->flops,
                        .compile_ms = f->compile_ms,
                        .isa = f->isa,
-                       .threads = s->opt.threads};
+                       .threads = s->opt.interpret ? 1 : s->opt.threads};
   for (uint32_t i = 0; i < p->leaf.n; i++)
     if (p->leaf.at[i].kind == LEAF_PARAM && !p->leaf.at[i].frozen)
       c->out->parameters += (int64_t)s->leaf_tensor[i].count;
@@ -352,7 +398,8 @@ static dg_status facts_in(void *arg) {
 }
 
 dg_status dg_session_facts(dg_session *s, const char *entry, dg_facts *out) {
-  if (!s || !out) return DG_USAGE;
+  if (!s) return DG_USAGE;
+  if (!out) return api_fail(s->p->cx, ST_USAGE, "dg_session_facts: a place for the facts is needed");
   FactsCall c = {s, entry, out};
-  return api_guard(s->p->cx, facts_in, &c);
+  return session_guard(s, facts_in, &c);
 }

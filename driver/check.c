@@ -73,7 +73,7 @@ dg_status check_subject(dg_context *cx, const Options *o, dg_program **out) {
   if (!*out) return say(cx, st);
   if (st == DG_REJECTED && only_meaning(o, *out)) return DG_OK;
   if (given(o, OPT_FORMAT) && !strcmp(o->last[OPT_FORMAT], "json")) {
-    if (!diagnostics_json(*out, stderr)) return DG_IO;
+    fputs(dg_diagnostics_json(*out), stderr);
   } else {
     fputs(dg_diagnostics_text(*out, o->color), stderr);
   }

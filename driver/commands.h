@@ -18,7 +18,5 @@ int command_eval(dg_context *cx, const Options *o);
 int command_predict(dg_context *cx, const Options *o);
 int command_explain(const Options *o);
 int command_fmt(dg_context *cx, const Options *o);
-/* diag_json.c: all diagnostics of p as one JSON document; false when it could not be written. */
-bool diagnostics_json(const dg_program *p, FILE *f);
 
 #endif

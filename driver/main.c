@@ -1,8 +1,23 @@
 /* dgc: the first host of the library's own interface. */
 #include "driver/commands.h"
 
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+/* What could not be written to stdout: a reader that has gone needs no message, a full disk does. */
+static int finish(int status) {
+  errno = 0;
+  bool bad = ferror(stdout) != 0;
+  if (fflush(stdout)) bad = true;
+  if (!bad) return status;
+  if (errno && errno != EPIPE) fprintf(stderr, "dgc: cannot write to stdout: %s\n", strerror(errno));
+  return status == DG_OK ? DG_IO : status;
+}
+
 int main(int argc, char **argv) {
   Options o;
+  signal(SIGPIPE, SIG_IGN); /* writing to a closed pipe is an error like others */
   int status = options_read(argc, argv, &o);
   if (status < 0) {
     dg_context *cx = dg_context_new();
@@ -23,8 +38,5 @@ int main(int argc, char **argv) {
     dg_context_free(cx);
   }
   options_release(&o);
-  if (fflush(stdout) || ferror(stdout)) {
-    if (status == DG_OK) status = DG_IO;
-  }
-  return status;
+  return finish(status);
 }

@@ -32,6 +32,23 @@ static const struct {
     [CMD_FMT] = {"fmt", 'f', "MODEL.dg", "print the file in the standard layout"},
 };
 
+static const struct {
+  int status;
+  const char *text;
+} statuses[] = {
+    {DG_OK, "fine, warnings included"},
+    {DG_REJECTED, "the program is rejected, or what was asked does not fit it"},
+    {DG_USAGE, "the command line is wrong"},
+    {DG_BAD_DATA, "a data file or checkpoint is invalid"},
+    {DG_IO, "the system refused to read or write"},
+    {DG_LIMIT, "a named limit was exceeded"},
+    {DG_NO_MEMORY, "no memory"},
+    {DG_NON_FINITE, "training met a NaN or an infinity"},
+    {DG_MISMATCH, "a checkpoint of another program"},
+    {DG_INTERNAL, "a defect of dgc"},
+    {130, "interrupted by Ctrl-C, after saving (143: by SIGTERM)"},
+};
+
 static const char *const limit_help[] = {
 #define X(name, dflt, help) #name, help, #dflt,
     LIMITS(X)
@@ -71,13 +88,12 @@ void options_help(FILE *f) {
     }
   }
   fputs("\n      --help[=limits|warnings]  this text; the named limits; the groups of -W\n"
-        "      --version                 the versions of dgc and of its code generator\n\n"
-        "exit status: 0 fine (warnings included), 1 the program is rejected, 2 usage, 3 bad data or "
-        "checkpoint, 4 the system\n"
-        "refused to read or write, 5 a limit, 6 no memory, 7 NaN or infinity in training, 9 a checkpoint of "
-        "another program,\n"
-        "70 a defect of dgc, 130 interrupted after saving\n",
+        "      --version                 the versions of dgc and of its code generator\n"
+        "      --man                     the manual page, for man(1)\n\n"
+        "exit status:\n",
         f);
+  for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++)
+    fprintf(f, "  %3d  %s\n", statuses[i].status, statuses[i].text);
 }
 
 static void man_text(FILE *f, const char *s) {
@@ -109,6 +125,9 @@ void options_man(FILE *f) {
     man_text(f, rows[i].help);
     fputc('\n', f);
   }
+  fputs(".SH EXIT STATUS\n", f);
+  for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++)
+    fprintf(f, ".TP\n.B %d\n%s\n", statuses[i].status, statuses[i].text);
   fputs(".SH LIMITS\n", f);
   for (int i = 0; limit_help[i]; i += 3)
     fprintf(f, ".TP\n.B %s\n%s (%s)\n", limit_help[i], limit_help[i + 1], limit_help[i + 2]);

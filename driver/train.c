@@ -1,9 +1,9 @@
 /* train and eval: the summary, the progress of a run, stopping by signal. */
 #include "driver/commands.h"
 
-#include <math.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t
@@ -67,34 +67,74 @@ static dg_status open_session(dg_context *cx, const Options *o, dg_program *p, d
 
 typedef struct Show {
   bool quiet, terminal, drawn;
+  int columns;
   double shown; /* seconds of the epoch when last drawn */
 } Show;
 
+enum { EPOCH_LINES = 100 }; /* with more epochs than that, not each has a line */
+
+static bool worth_a_line(const Show *w, const dg_progress *g) {
+  switch (g->at) {
+  case DG_AT_START:
+  case DG_AT_END: return true;
+  case DG_AT_STEP: return w->terminal && (g->seconds - w->shown > 0.1 || g->batch == g->batches);
+  case DG_AT_EPOCH: {
+    int64_t nth = g->epochs / EPOCH_LINES + (g->epochs % EPOCH_LINES != 0);
+    return g->epoch == 1 || g->epoch == g->epochs || g->epoch % nth == 0;
+  }
+  }
+  return false;
+}
+
+/* On a terminal the bar of an epoch is drawn over, until the epoch's line takes its place. */
 static int show(void *user, const dg_progress *g) {
   Show *w = user;
   char line[1024];
-  if (!w->quiet &&
-      (g->at != DG_AT_STEP || (w->terminal && (g->seconds - w->shown > 0.1 || g->batch == g->batches)))) {
+  if (!w->quiet && worth_a_line(w, g)) {
     if (w->drawn) fputs("\r\033[K", stdout);
     w->drawn = g->at == DG_AT_STEP;
     w->shown = g->at == DG_AT_STEP ? g->seconds : 0;
-    if (dg_progress_line(g, 79, line, sizeof line)) {
+    if (dg_progress_line(g, w->columns, line, sizeof line)) {
       fputs(line, stdout);
       if (!w->drawn) fputc('\n', stdout);
     }
     fflush(stdout);
   }
-  return interrupted != 0;
+  return interrupted != 0 || ferror(stdout);
 }
 
-static void summary(dg_program *p, dg_session *s, const char *step) {
+static int terminal_columns(void) {
+  struct winsize size;
+  return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20
+             ? size.ws_col - 1
+             : 99;
+}
+
+enum { SUMMARY_ROWS = 40, REASON_COLUMNS = 60 };
+
+/* The table of parameters. Reasons, which come last, are cut; of very many parameters the first are shown. */
+static void print_report(const char *text, int columns) {
+  const char *reason = strstr(text, "reason");
+  int most = reason ? (int)(reason - text) + REASON_COLUMNS : columns, rows = 0, more = 0;
+  if (most > columns) most = columns;
+  while (*text) {
+    int n = (int)strcspn(text, "\n");
+    if (rows++ > SUMMARY_ROWS)
+      more++;
+    else if (n > most && most > 4)
+      printf("%.*s ...\n", most - 4, text);
+    else
+      printf("%.*s\n", n, text);
+    text += n + (text[n] == '\n');
+  }
+  if (more) printf("... and %d more: dgc check --report=table shows all\n", more);
+}
+
+static void summary(dg_program *p, dg_session *s, const char *step, int columns) {
   dg_facts f;
-  fputs(dg_report(p), stdout);
-  if (dg_session_facts(s, step, &f) != DG_OK) return;
-  printf("%lld trainable numbers; %.1f KiB of step memory; %lld kernels, %.2f MFLOP a step; compiled in %.0f "
-         "ms for %s, %d thread%s\n",
-         (long long)f.parameters, (double)f.arena_bytes / 1024, (long long)f.kernels, f.flops * 1e-6,
-         f.compile_ms, f.isa, f.threads, f.threads == 1 ? "" : "s");
+  char line[256];
+  print_report(dg_report(p), columns);
+  if (dg_session_facts(s, step, &f) == DG_OK && dg_facts_line(&f, line, sizeof line)) puts(line);
 }
 
 int command_train(dg_context *cx, const Options *o) {
@@ -109,10 +149,11 @@ int command_train(dg_context *cx, const Options *o) {
   if (st == DG_OK) st = open_session(cx, o, p, &s);
   if (st == DG_OK) {
     catch_signals();
-    Show w = {.quiet = given(o, OPT_QUIET), .terminal = isatty(STDOUT_FILENO)};
+    Show w = {
+        .quiet = given(o, OPT_QUIET), .terminal = isatty(STDOUT_FILENO), .columns = terminal_columns()};
     to.step = o->last[OPT_STEP], to.save = o->last[OPT_SAVE], to.progress = show, to.user = &w;
     st = say(cx, dg_train_prepare(s, &to));
-    if (st == DG_OK && !w.quiet) summary(p, s, to.step);
+    if (st == DG_OK && !w.quiet) summary(p, s, to.step, w.columns);
     fflush(stdout);
     if (st == DG_OK) st = say(cx, dg_train(s, &to, NULL));
     if (w.drawn) fputc('\n', stdout);
@@ -130,8 +171,7 @@ int command_eval(dg_context *cx, const Options *o) {
   if (!option_number(o, OPT_BATCH, 1, &batch)) return DG_USAGE;
   dg_status st = check_subject(cx, o, &p);
   if (st == DG_OK) st = open_session(cx, o, p, &s);
-  /* test data where there are some: what is asked of a trained model */
-  if (st == DG_OK) st = say(cx, dg_evaluate_set(s, "test", batch));
+  if (st == DG_OK) st = say(cx, dg_evaluate_set(s, NULL, batch));
   for (int kind = DG_LOSS; st == DG_OK && kind <= DG_METRIC; kind++)
     for (int i = 0; i < dg_name_count(p, (dg_kind)kind); i++) {
       double v;

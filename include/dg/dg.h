@@ -66,7 +66,8 @@ DG_API const char *dg_llvm_version(void); /* "19.1.7", or "" when built without 
 
 DG_API dg_context *dg_context_new(void); /* NULL: no memory */
 DG_API void dg_context_free(dg_context *cx);
-/* One line about the last call that failed, "" when none has; valid until the next call. */
+/* One line about the last call that failed, "" when none has; successful calls leave it. Valid until the next
+ * failing call. */
 DG_API const char *dg_error(const dg_context *cx);
 
 /* `const hidden = 512` becomes value; a dim symbol (N) becomes bound. Value is a number, true or false. */
@@ -86,7 +87,8 @@ typedef struct dg_array {
   void *data;
 } dg_array;
 /* A host function for `extern fn NAME`: reads in[0..n-1], fills out->data, returns 0 for success. It must be
- * pure: the same inputs give the same output. Called on the thread that called dg_step. */
+ * pure: the same inputs give the same output. Called on the thread that called dg_step; counts for sessions
+ * made after dg_register. Nonzero fails the step with DG_REJECTED, which changes nothing then. */
 typedef int dg_host_fn(void *user, const dg_array *in, int n, dg_array *out);
 DG_API DG_MUST_USE dg_status dg_register(dg_context *cx, const char *name, dg_host_fn *fn, void *user);
 
@@ -130,6 +132,8 @@ DG_API const dg_diagnostic *dg_diagnostic_at(const dg_program *p, int i); /* NUL
 DG_API const char *dg_explain(const char *code);
 /* All diagnostics as the command prints them. */
 DG_API const char *dg_diagnostics_text(dg_program *p, int color);
+/* The same as one JSON object: docs/errors/README.md lists its fields. */
+DG_API const char *dg_diagnostics_json(dg_program *p);
 
 /* What the program declares. */
 typedef enum { DG_INPUT, DG_PARAM, DG_STATE, DG_OUTPUT, DG_LOSS, DG_METRIC, DG_STEP } dg_kind;
@@ -174,7 +178,8 @@ DG_API void dg_session_free(dg_session *s);
  * type; symbols take their values from them, and the same symbol must get the same value from all inputs an
  * entry reads. */
 DG_API DG_MUST_USE dg_status dg_bind(dg_session *s, const char *input, const dg_array *array);
-/* One training step of `train NAME`: losses, gradients and updates. A failed step changes nothing. */
+/* One training step of `train NAME`: losses, gradients, updates, and the `after` block when it is due. A failed
+ * step changes nothing, with one exception: DG_NON_FINITE comes when the update has been made. */
 DG_API DG_MUST_USE dg_status dg_step(dg_session *s, const char *name);
 /* All outputs (dg_predict) or all losses and metrics (dg_evaluate) for the bound inputs. */
 DG_API DG_MUST_USE dg_status dg_predict(dg_session *s);
@@ -202,6 +207,9 @@ typedef struct dg_progress {
   const char *step;      /* name of the train step */
   int64_t epoch, epochs; /* from 1 */
   int64_t batch, batches;
+  int64_t rows;       /* of the training data; 0: no data set, each epoch is one step */
+  int64_t batch_rows; /* of one batch */
+  int64_t left_out;   /* rows of each epoch behind the last full batch */
   double seconds; /* since the epoch began (STEP, EPOCH) or training began (END) */
   double loss;    /* running mean of the epoch */
   int values; /* EPOCH: name, value on training data (NaN: not measured) and on test data (NaN: no test data)
@@ -214,9 +222,9 @@ typedef int dg_progress_fn(void *user, const dg_progress *progress);
 typedef struct dg_train_options {
   uint32_t size;    /* sizeof(dg_train_options) */
   const char *step; /* NULL: every train step of the file, in text order, in each round */
-  int64_t epochs;   /* 0: as the train block says, else 1 */
+  int64_t epochs;   /* in total, with those of a loaded checkpoint; 0: as the train block says, else 1 */
   int64_t batch;    /* 0: as the train block says, else all rows */
-  int64_t steps;    /* 0: as the train block says; stops after so many steps */
+  int64_t steps;    /* stops after so many rounds (batches); 0: as the train block says, in total */
   const char *save; /* NULL: nothing is saved; else after each epoch and at the end */
   dg_progress_fn *progress;
   void *user;
@@ -230,7 +238,8 @@ DG_API DG_MUST_USE dg_status dg_train_prepare(dg_session *s, const dg_train_opti
 /* One line of text about g, at most `width` characters, NUL-terminated; returns 0 when there is nothing to
  * say. */
 DG_API int dg_progress_line(const dg_progress *g, int width, char *text, size_t capacity);
-/* Losses and metrics over a whole data set ("train" or "test"), exactly, last batch included. */
+/* Losses and metrics over a whole data set ("train" or "test"; NULL: test data where there are some, else
+ * training data), exactly, last batch included. */
 DG_API DG_MUST_USE dg_status dg_evaluate_set(dg_session *s, const char *set, int64_t batch);
 /* Outputs for all rows of a set at once: dg_read gives them. */
 DG_API DG_MUST_USE dg_status dg_predict_set(dg_session *s, const char *set);
@@ -247,6 +256,8 @@ typedef struct dg_facts {
   int threads;
 } dg_facts;
 DG_API DG_MUST_USE dg_status dg_session_facts(dg_session *s, const char *entry, dg_facts *out);
+/* The facts as one line for people; returns 0 when there is nothing to say. */
+DG_API int dg_facts_line(const dg_facts *f, char *text, size_t capacity);
 
 #ifdef __cplusplus
 }
