@@ -53,6 +53,7 @@ typedef struct Source { /* an operand, opened; what repeats over rows is kept */
   Lin coord;
   Val *row; /* one value per vector, for operands of one row */
   Val one;  /* the row's value, for operands of one column */
+  Val *all; /* every value, for memory that is loaded as a tile; else NULL */
 } Source;
 
 static Val source_value(Emit *e, const Source *s, int r, int j) {
@@ -71,6 +72,7 @@ static Val source_value(Emit *e, const Source *s, int r, int j) {
 
 static Val source_at(Emit *e, Source *s, int r, int j) {
   bool one_row = s->o->rows == 1, one_col = s->o->cols == 1;
+  if (s->all) return s->all[r * emit_vectors(e, s->o->cols) + j];
   if (s->o->kind == OPERAND_TILE) return source_value(e, s, r, j);
   if (one_row) {
     int at = one_col ? 0 : j;
@@ -88,7 +90,15 @@ static void emit_map(Emit *e, const KernelStmt *s) {
   Val in[KERNEL_SRC], out[KERNEL_DST];
   for (int i = 0; i < s->map.nsrc; i++) {
     src[i] = (Source){.o = &s->map.src[i], .row = ARENA_ARRAY(e->arena, Val, (size_t)n)};
-    if (src[i].o->kind == OPERAND_MEMORY) src[i].mem = emit_open(e, &src[i].o->access);
+    const KernelOperand *o = src[i].o;
+    if (o->kind == OPERAND_MEMORY && o->rows > 1 && o->cols > 1 &&
+        emit_prefers_tile(e, &o->access, o->rows, o->cols)) {
+      src[i].all = ARENA_ARRAY(e->arena, Val, (size_t)(o->rows * n));
+      emit_load_tile(e, &o->access, &(KernelTile){.type = o->type, .rows = o->rows, .cols = o->cols},
+                     src[i].all);
+    } else if (o->kind == OPERAND_MEMORY) {
+      src[i].mem = emit_open(e, &o->access);
+    }
     if (src[i].o->kind == OPERAND_COORD) src[i].coord = emit_affine(e, &src[i].o->access.at.a);
   }
   for (int r = 0; r < d->rows; r++)

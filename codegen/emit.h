@@ -82,6 +82,8 @@ Opened emit_open(Emit *e, const Access *x);
 Val emit_load(Emit *e, const Opened *m, Spot s);
 void emit_store(Emit *e, const Opened *m, Spot s, Val v);
 /* Whole tiles: chooses between rows, gathers and register transposes. */
+/* Whether an operand of rows x cols is better loaded as a whole tile than vector by vector. */
+bool emit_prefers_tile(const Emit *e, const Access *x, int rows, int cols);
 void emit_load_tile(Emit *e, const Access *x, const KernelTile *t, Val *v);
 void emit_store_tile(Emit *e, const Access *x, const KernelTile *t, const Val *v);
 

@@ -227,11 +227,11 @@ static void mark_streaming(Emit *e, DType t, Val store) {
                   LLVMMDNodeInContext(e->context, &one, 1));
 }
 
-void emit_store(Emit *e, const Opened *m, Spot s, Val v) {
+static void store_words(Emit *e, const Opened *m, Spot s, Val words) {
   Target t = locate(e, m, s);
   if (t.valid == NONE) return;
   LLVMTypeRef vec = memory_vec(e, m->t);
-  Val words = to_memory(e, m->t, v), align = emit_i32(e, align_of(m->t)), mask = t.mask;
+  Val align = emit_i32(e, align_of(m->t)), mask = t.mask;
   if (s.splat && t.valid == ALL) {
     Val st = LLVMBuildStore(e->b, LLVMBuildExtractElement(e->b, words, emit_i32(e, 0), ""), t.p);
     LLVMSetAlignment(st, align_of(m->t));
@@ -253,6 +253,7 @@ void emit_store(Emit *e, const Opened *m, Spot s, Val v) {
     if (m->x->stream) mark_streaming(e, m->t, st);
   }
 }
+void emit_store(Emit *e, const Opened *m, Spot s, Val v) { store_words(e, m, s, to_memory(e, m->t, v)); }
 
 /* ---- whole tiles ---- */
 
@@ -261,8 +262,8 @@ void emit_store(Emit *e, const Opened *m, Spot s, Val v) {
  * in another order. */
 static bool by_transpose(const Emit *e, const Access *x, const KernelTile *t, bool load) {
   int64_t c = x->at.c < 0 ? -x->at.c : x->at.c;
-  return t->cols > 1 && t->type != DT_BOOL && x->index < 0 && x->at.r == 1 && c > 1 &&
-         t->rows * 4 >= e->lanes && (load || c >= t->rows);
+  return t->cols > 1 && x->index < 0 && x->at.r == 1 && c > 1 && t->rows * 4 >= e->lanes &&
+         (load || c >= t->rows);
 }
 
 static Access swapped(const Access *x) { /* rows for columns */
@@ -286,22 +287,28 @@ static void transposed_tile(Emit *e, const Access *x, const KernelTile *t, Val *
       int rows = t->rows - r < w ? t->rows - r : w;
       for (int l = 0; l < w; l++) {
         if (load)
-          square[l] = emit_load(e, &m, (Spot){w * j + l, r, rows, false});
+          square[l] = load_words(e, &m, (Spot){w * j + l, r, rows, false});
+        else if (l < rows)
+          square[l] = to_memory(e, m.t, v[(r + l) * n + j]);
         else
-          square[l] = l < rows ? v[(r + l) * n + j] : LLVMGetPoison(e->vec[m.t]);
+          square[l] = LLVMGetPoison(memory_vec(e, m.t));
       }
-      emit_transpose(e, m.t, square);
+      emit_transpose(e, memory_type(m.t), square);
       for (int l = 0; l < w; l++) {
         if (!load)
-          emit_store(e, &m, (Spot){w * j + l, r, rows, false}, square[l]);
+          store_words(e, &m, (Spot){w * j + l, r, rows, false}, square[l]);
         else if (l < rows)
-          v[(r + l) * n + j] = square[l];
+          v[(r + l) * n + j] = from_memory(e, m.t, square[l]);
       }
     }
 }
 
 static Spot spot_of(const Emit *e, const KernelTile *t, int r, int j) {
   return (Spot){r, j * e->lanes, e->lanes, t->cols == 1};
+}
+
+bool emit_prefers_tile(const Emit *e, const Access *x, int rows, int cols) {
+  return by_transpose(e, x, &(KernelTile){.rows = (uint16_t)rows, .cols = (uint16_t)cols}, true);
 }
 
 void emit_load_tile(Emit *e, const Access *x, const KernelTile *t, Val *v) {
