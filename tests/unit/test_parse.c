@@ -330,12 +330,12 @@ START_TEST(docs_and_marks) {
   ck_assert(k.ok);
   AstStmt **s = k.tree->stmts.at;
   ck_assert_strn(s[0]->doc, "not for b");
-  ck_assert_strn(s[1]->doc, "");
+  ck_assert_uint_eq(s[1]->doc.n, 0);
   ck_assert_strn(s[2]->doc, "three");
   ck_assert_uint_eq(s[2]->marks.n, 1);
   ck_assert_strn(names_str(&k.names, s[2]->marks.at[0].verb.name), "allow");
   ck_assert_strn(names_str(&k.names, s[2]->marks.at[0].words.at[0].name), "cut");
-  ck_assert_strn(s[3]->doc, "");
+  ck_assert_uint_eq(s[3]->doc.n, 0);
   ck_assert_strn(s[4]->unit.body->stmts.at[0]->doc, "inner");
   kit_free(&k);
   const AstStmt *m = only(&k, "/// a\r\n///b\r\n#[expect(owned-twice, cut)]\r\ntrain t { }");
@@ -523,7 +523,7 @@ START_TEST(million) {
                                      "2^", "f(", "scan (a = ", "fn (x) = ", "a.", "let a = )\n"};
   for (size_t i = 0; i < sizeof deep / sizeof deep[0]; i++) {
     Kit k;
-    char *text = nested(strcmp(deep[i], "if a {") ? "let a = " : "", deep[i], "", "", 1000000);
+    char *text = nested(strcmp(deep[i], "if a {") ? "let a = " : "", deep[i], "", "", 1000000 / KIT_STRIDE);
     kit_of(&k, str_z(text));
     ck_assert(!k.ok);
     if (deep[i][strlen(deep[i]) - 1] != '\n' && strcmp(deep[i], "a.") && strcmp(deep[i], "{"))
@@ -629,18 +629,18 @@ static const char *const formats[][2] = {
 };
 
 START_TEST(fmt_table) {
-  Kit k, again;
+  Kit k, again, before, after;
   Str got = formatted(&k, str_z(formats[_i][0]));
   Str twice = formatted(&again, got); /* the macro would call it twice */
   ck_assert_strn(got, formats[_i][1]);
   ck_assert_strn(twice, formats[_i][1]);
+  kit_of(&before, str_z(formats[_i][0]));
+  kit_of(&after, str_z(formats[_i][1]));
+  ck_assert(str_eq(kit_ast(&before), kit_ast(&after)));
   kit_free(&k);
   kit_free(&again);
-  kit_of(&k, str_z(formats[_i][0]));
-  kit_of(&again, str_z(formats[_i][1]));
-  ck_assert(str_eq(kit_ast(&k), kit_ast(&again)));
-  kit_free(&k);
-  kit_free(&again);
+  kit_free(&before);
+  kit_free(&after);
 }
 END_TEST
 

@@ -41,7 +41,7 @@ START_TEST(line_breaks) {
   ck_assert(whole.ok);
   Str tree = kit_ast(&whole);
   char *changed = malloc(n + 1);
-  for (uint32_t i = 0; i < count; i++) {
+  for (uint32_t i = 0; i < count; i += KIT_STRIDE) {
     memcpy(changed, text, cut[i].hi);
     changed[cut[i].hi] = '\n';
     memcpy(changed + cut[i].hi + 1, text + cut[i].hi, n - cut[i].hi);
@@ -53,7 +53,7 @@ START_TEST(line_breaks) {
     same += k.ok;
     kit_free(&k);
   }
-  ck_assert(same > count / 2); /* most places allow one */
+  ck_assert(same > count / KIT_STRIDE / 2); /* most places allow one */
   free(changed), free(cut), free(text);
   kit_free(&whole);
 }
@@ -74,7 +74,7 @@ START_TEST(deletions) {
     uint32_t count;
     Cut *cut = tokens_of((Str){text, n}, &count);
     char *changed = malloc(n);
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count; i += KIT_STRIDE) {
       memcpy(changed, text, cut[i].lo);
       memcpy(changed + cut[i].lo, text + cut[i].hi, n - cut[i].hi);
       Kit k;
@@ -125,7 +125,7 @@ START_TEST(second_error) {
     uint32_t count;
     Cut *cut = tokens_of((Str){text, n}, &count);
     char *changed = malloc(n + sizeof tail);
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count; i += KIT_STRIDE) {
       memcpy(changed, text, cut[i].lo);
       memcpy(changed + cut[i].lo, text + cut[i].hi, n - cut[i].hi);
       size_t m = n - (cut[i].hi - cut[i].lo);
