@@ -11,6 +11,10 @@ Graph *graph_new(Arena *a, Program *p, Sym name) {
   g->name = name;
   map_init(&g->cons, a);
   VEC_PUSH(a, &g->site, (Site){0});
+  VEC_PUSH(a, &g->edge,
+           NO_NODE); /* so that the arrays are there when a node without operands points at them */
+  VEC_PUSH(a, &g->attr, 0);
+  g->edge.n = g->attr.n = 0;
   return g;
 }
 
