@@ -1,0 +1,62 @@
+#!/bin/sh
+# Training from outside: losses fall, and the weights are the same bits whatever computes them: interpreter, threads,
+# optimisation level, instruction set, an interruption.
+. "$(dirname "$0")/lib.sh"
+seed=$TOP/examples/seed
+data="--data x=$seed/x.npy --data y=$seed/y.npy"
+clothes=/usr/share/datasets/fashion-mnist
+"$DGC" --version | grep -q 'without native code' && native=0 || native=1
+
+first() { grep -o 'mse [0-9.e+-]*' "$1" | head -n 1 | cut -d' ' -f2; }
+last() { grep -o 'mse [0-9.e+-]*' "$1" | tail -n 1 | cut -d' ' -f2; }
+same() { # NAME FILE FILE
+  cmp -s "$2" "$3"
+  result $? "$1: the same bits"
+}
+
+for f in a-host-function-mended b-update-list-mended c-stop-gradient-mended; do
+  gives "$f" 0 "$DGC" train "$seed/$f.dg" $data -o "$f.safetensors" --interpret
+  awk -v a="$(first out)" -v b="$(last out)" 'BEGIN { exit !(b + 0 < a / 2) }' || awk -v a="$(first err)" -v b="$(last err)" 'BEGIN { exit !(b + 0 < a / 2) }'
+  result $? "$f: the loss falls to a half"
+  [ -s "$f.safetensors" ]
+  result $? "$f: weights are saved"
+done
+
+# Stopped after 100 steps and resumed: as if never stopped.
+b=$seed/b-update-list-mended
+gives "100 steps" 0 "$DGC" train $b.dg $data --steps 100 -o half.safetensors --interpret -q
+gives "resumed" 0 "$DGC" train $b.dg $data --resume half.safetensors -o whole.safetensors --interpret -q
+same "resumed" whole.safetensors b-update-list-mended.safetensors
+gives "another program's checkpoint" 9 "$DGC" train $seed/c-stop-gradient-mended.dg $data --resume half.safetensors --interpret
+head -c 100 half.safetensors >cut.safetensors
+gives "a truncated checkpoint" 3 "$DGC" train $b.dg $data --resume cut.safetensors --interpret
+gives "seed 1" 0 "$DGC" train $b.dg $data --seed 1 -o one.safetensors --interpret -q
+! cmp -s one.safetensors b-update-list-mended.safetensors
+result $? "another seed gives other weights"
+
+# Ctrl-C: finishes the step, saves, says so.
+"$DGC" train $b.dg $data --epochs 100000000 --steps 2000000000 -o stopped.safetensors --interpret >out 2>err &
+pid=$!
+sleep 1
+kill -INT $pid
+wait $pid
+got=$?
+[ $got = 130 ]
+result $? "Ctrl-C: exit status 130 (got $got)"
+[ -s stopped.safetensors ]
+result $? "Ctrl-C: weights are saved"
+
+if [ $native = 1 ]; then
+  for how in "" "-O0" "-O1" "-O3" "--isa=avx2" "-j1" "-j2" "-j3" "-j5"; do
+    gives "native $how" 0 "$DGC" train $b.dg $data $how -o n.safetensors -q
+    same "native $how" n.safetensors b-update-list-mended.safetensors
+  done
+  if [ -d $clothes ]; then
+    for how in "-j1" "-j2" "-j3" "-j5" "-j2 --isa=avx2" "-j2 -O0"; do
+      gives "mlp, 60 steps $how" 0 "$DGC" train "$TOP/examples/fashion-mnist/mlp.dg" --data-root $clothes --steps 60 --epochs 1 $how -o m.safetensors -q
+      [ -e first.safetensors ] || cp m.safetensors first.safetensors
+      same "mlp $how" m.safetensors first.safetensors
+    done
+  fi
+fi
+finish
