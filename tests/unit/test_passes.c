@@ -1,0 +1,93 @@
+/* The runner: what --print-after, --stop-after and --time-passes do; a pass that breaks a graph is named. Folding: what becomes
+ * a literal and what stays arithmetic. */
+#include "passes/pass.h"
+#include "passes_fixture.h"
+
+static Fix f;
+
+static Graph *small(void) { /* a root with work for cse, simplify and fold */
+  fix_begin(&f);
+  Type t = FIX_T(&f, DT_F32, 4), index = FIX_T(&f, DT_I32, 4);
+  fix_step(&f, "t");
+  NodeId x = build_leaf(&f.b, fix_leaf(&f, LEAF_PARAM, "x", t));
+  NodeId one = fix_c(&f, x, 1), y = fix_2(&f, OP_MUL, fix_1(&f, OP_NEG, fix_1(&f, OP_NEG, x)), one);
+  NodeId z = fix_2(&f, OP_ADD, fix_1(&f, OP_TANH, y), fix_1(&f, OP_TANH, x));
+  NodeId number = fix_1(&f, OP_EXP, fix_2(&f, OP_ADD, one, one));
+  NodeId pattern = build_cast(&f.b, fix_2(&f, OP_LT, build_iota(&f.b, index, 0), build_const(&f.b, index, 2)), DT_F32);
+  z = fix_2(&f, OP_ADD, fix_2(&f, OP_MUL, z, number), pattern);
+  graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "o"), (LeafId){0}, z, (Span){0});
+  return f.b.g;
+}
+
+static uint32_t count(const Graph *g, Op op) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < g->node.n; i++) n += g->node.at[i].op == op;
+  return n;
+}
+
+START_TEST(optimises) {
+  Graph *g = passes_optimise(&f.arena, small(), NULL);
+  ck_assert_uint_eq(count(g, OP_TANH), 1);
+  ck_assert_uint_eq(count(g, OP_NEG), 0);
+  ck_assert_uint_eq(count(g, OP_EXP), 0);
+  ck_assert_uint_eq(count(g, OP_IOTA), 1); /* a pattern made of indices stays arithmetic */
+  ck_assert_uint_eq(count(g, OP_TABLE), 0);
+  ck_assert(g != f.b.g);
+  fix_end(&f);
+}
+END_TEST
+
+static bool holds(const Sb *b, const char *text) { return memmem(b->p, b->n, text, strlen(text)) != NULL; }
+
+START_TEST(prints_and_stops) {
+  Graph *g = small();
+  Sb log;
+  sb_init(&log, &f.arena);
+  PassOptions o = {.print_after = "simplify", .log = &log};
+  (void)passes_optimise(&f.arena, g, &o);
+  ck_assert(holds(&log, "// after simplify") && !holds(&log, "// after cse"));
+  sb_init(&log, &f.arena);
+  o = (PassOptions){.print_after = "all", .log = &log};
+  (void)passes_optimise(&f.arena, g, &o);
+  ck_assert(holds(&log, "// after cse") && holds(&log, "// after fold") && holds(&log, "// after dce"));
+  sb_init(&log, &f.arena);
+  o = (PassOptions){.print_after = "changed", .log = &log};
+  Graph *done = passes_optimise(&f.arena, passes_optimise(&f.arena, g, NULL), &o);
+  ck_assert_uint_eq(log.n, 0); /* nothing is left to do */
+  ck_assert_uint_eq(count(done, OP_TANH), 1);
+  o = (PassOptions){.stop_after = "cse"};
+  ck_assert_uint_eq(count(passes_optimise(&f.arena, g, &o), OP_EXP), 1);
+  sb_init(&log, &f.arena);
+  o = (PassOptions){.time = true, .log = &log};
+  (void)passes_optimise(&f.arena, g, &o);
+  ck_assert(holds(&log, "fold") && holds(&log, " ms "));
+  PassId id;
+  ck_assert(pass_find(STR("autodiff"), &id) && id == PASS_autodiff && !pass_find(STR("auto"), &id));
+  fix_end(&f);
+}
+END_TEST
+
+START_TEST(binds_dims) {
+  fix_begin(&f);
+  Sym n = fix_sym(&f, "N");
+  Type t = {.dtype = DT_F32, .rank = 1, .dim = {dim_symbol(f.p.dims, n)}};
+  fix_step(&f, "t");
+  NodeId x = build_leaf(&f.b, fix_leaf(&f, LEAF_INPUT, "x", t));
+  NodeId y = build_drop_axes(&f.b, build_reduce(&f.b, OP_MEAN, x, 1), 1);
+  graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "g"), (LeafId){0}, fix_grad(&f, y, x), (Span){0});
+  Sb why;
+  sb_init(&why, &f.arena);
+  DimBinding bind = {n, 5};
+  Graph *open = passes_reference(&f.arena, &f.p, &f.p.entry.at[0], NULL, 0, NULL, &why);
+  Graph *bound = passes_reference(&f.arena, &f.p, &f.p.entry.at[0], &bind, 1, NULL, &why);
+  ck_assert(open && bound);
+  ck_assert_uint_eq(count(open, OP_SUM), 1); /* the count of a symbolic axis is a sum of ones */
+  ck_assert_uint_eq(count(bound, OP_SUM), 0);
+  Type got = graph_node(bound, bound->root.at[0].node)->type;
+  int64_t v;
+  ck_assert(dim_is_const(f.p.dims, got.dim[0], &v) && v == 5);
+  fix_end(&f);
+}
+END_TEST
+
+UNIT_MAIN(UNIT("passes", optimises, prints_and_stops, binds_dims))
