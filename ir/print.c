@@ -53,26 +53,26 @@ static void print_name(const Program *p, Sym name, Sb *b) {
   sb_add(b, s.n ? s : STR("-"));
 }
 
-/* Its path; #id when another leaf has the same. */
-static void print_leaf_name(const Program *p, uint32_t id, Sb *b) {
-  LeafId first;
-  Str path = names_str(p->names, p->leaf.at[id].path);
-  if (path.n && program_find_leaf(p, path, &first) && first.i == id)
-    sb_add(b, path);
+/* Its path; #id when a leaf before it has the same. first: path -> leaf. */
+static void print_leaf_name(const Program *p, const Map *first, uint32_t id, Sb *b) {
+  uint32_t other;
+  Sym path = p->leaf.at[id].path;
+  if (names_str(p->names, path).n && map_get(first, path.i, &other) && other == id)
+    sb_add(b, names_str(p->names, path));
   else
     sb_fmt(b, "#%u", id);
 }
 
-static void print_leaf(const Program *p, uint32_t id, Sb *b) {
+static void print_leaf(const Program *p, const Map *first, uint32_t id, Sb *b) {
   const Leaf *l = &p->leaf.at[id];
   sb_fmt(b, "%s ", leaf_word[l->kind]);
-  print_leaf_name(p, id, b);
+  print_leaf_name(p, first, id, b);
   sb_add(b, STR(": "));
   type_print(p->dims, &l->type, b);
   if (l->frozen) sb_add(b, STR(" frozen"));
   if (l->kind == LEAF_STATE && l->of.i < p->leaf.n) {
     sb_add(b, STR(" of "));
-    print_leaf_name(p, l->of.i, b);
+    print_leaf_name(p, first, l->of.i, b);
   }
   if (l->range.has) {
     sb_add(b, l->range.closed ? STR(" in [") : STR(" in "));
@@ -131,7 +131,7 @@ static void print_attr(const Graph *g, const Node *n, char kind, int64_t v, Sb *
   sb_fmt(b, "%" PRId64, v);
 }
 
-static void print_attrs(const Graph *g, NodeId id, Sb *b) {
+static void print_attrs(const Graph *g, const Map *first, NodeId id, Sb *b) {
   const Node *n = graph_node(g, id);
   const int64_t *v = graph_attr(g, id);
   const char *p = op_info[n->op].attrs;
@@ -139,7 +139,7 @@ static void print_attrs(const Graph *g, NodeId id, Sb *b) {
   char kind;
   if (n->op == OP_LEAF) {
     sb_char(b, ' ');
-    print_leaf_name(g->program, (uint32_t)v[0], b);
+    print_leaf_name(g->program, first, (uint32_t)v[0], b);
     return;
   }
   if (n->op == OP_CONST) {
@@ -168,6 +168,11 @@ static void print_attrs(const Graph *g, NodeId id, Sb *b) {
 void graph_print(const Graph *g, Sb *b) {
   const Program *p = g->program;
   ArenaMark m = arena_mark(g->arena);
+  Map first;
+  uint32_t other;
+  map_init(&first, g->arena);
+  for (uint32_t i = 0; i < p->leaf.n; i++)
+    if (!map_get(&first, p->leaf.at[i].path.i, &other)) map_put(&first, p->leaf.at[i].path.i, i);
   uint8_t *used = ARENA_ARRAY(g->arena, uint8_t, p->leaf.n);
   for (uint32_t i = 0; i < g->node.n; i++)
     if (g->node.at[i].op == OP_LEAF) used[graph_attr(g, (NodeId){i})[0]] = 1;
@@ -180,8 +185,7 @@ void graph_print(const Graph *g, Sb *b) {
   print_name(p, g->name, b);
   sb_char(b, '\n');
   for (uint32_t i = 0; i < p->leaf.n; i++)
-    if (used[i]) print_leaf(p, i, b);
-  if (b->arena != g->arena) arena_rewind(g->arena, m);
+    if (used[i]) print_leaf(p, &first, i, b);
   print_externs(g, b);
   for (uint32_t i = 0; i < g->node.n; i++) {
     const Node *n = &g->node.at[i];
@@ -189,7 +193,7 @@ void graph_print(const Graph *g, Sb *b) {
     type_print(p->dims, &n->type, b);
     sb_fmt(b, " = %s", op_info[n->op].name);
     for (uint16_t j = 0; j < n->nin; j++) sb_fmt(b, " %%%u", g->edge.at[n->in + j].i);
-    print_attrs(g, (NodeId){i}, b);
+    print_attrs(g, &first, (NodeId){i}, b);
     if (node_ok(n->primal)) sb_fmt(b, " for %%%u", n->primal.i);
     sb_char(b, '\n');
   }
@@ -197,9 +201,10 @@ void graph_print(const Graph *g, Sb *b) {
     const Root *r = &g->root.at[i];
     sb_fmt(b, "%s ", root_word[r->kind]);
     if (r->kind == ROOT_ASSIGN)
-      print_leaf_name(p, r->leaf.i, b);
+      print_leaf_name(p, &first, r->leaf.i, b);
     else
       print_name(p, r->name, b);
     sb_fmt(b, r->kind == ROOT_ASSIGN ? " := %%%u\n" : " = %%%u\n", r->node.i);
   }
+  if (b->arena != g->arena) arena_rewind(g->arena, m); /* the text may have grown there */
 }
