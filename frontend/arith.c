@@ -296,6 +296,10 @@ Value binary_value(Elab *x, AstBinary op, Span at, Operand a, Operand b) {
   if (is_static(a.v) && is_static(b.v) && !mixed) return static_binary(x, op, a.v, b.v, at);
   if (op == BINARY_MATMUL) return matmul(x, at, a, b);
   if (op == BINARY_POW) return power(x, at, a, b);
+  if (op == BINARY_DIV && ((b.v.kind == VAL_INT && b.v.i == 0) || (b.v.kind == VAL_REAL && b.v.real == 0))) {
+    TELL(x, static_arith, at, STR("a division by zero"));
+    return val_poison();
+  }
   bool swap;
   Op o = binary_op(op, &swap);
   return arith(x, o, ast_binary_name(op), at, swap ? b : a, swap ? a : b);

@@ -325,7 +325,10 @@ Value eval_call(Elab *x, Scope *s, const AstExpr *e) {
   ArgVec args = {0};
   if (e->call.callee->kind == EXPR_DTYPE)
     return eval_args(x, s, &e->call.args, &args) ? cast(x, e, &args) : val_poison();
+  bool making = x->frame->making;
+  x->frame->making = false; /* `let y = M(2)(x)` names no instance */
   Value callee = eval(x, s, e->call.callee);
+  x->frame->making = making;
   bool good = eval_args(x, s, &e->call.args, &args);
   if (!val_ok(callee) || !good) return val_poison();
   return call_value(x, callee, &args, e->at, STR(""));

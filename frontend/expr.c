@@ -153,6 +153,11 @@ static Value eval_if(Elab *x, Scope *s, const AstExpr *e) {
   return taken ? eval(x, s, taken) : val_poison();
 }
 
+/* Forms through which the instance a `let` makes may come: the call itself, a choice, lists. */
+static bool passes_instance(AstExprKind k) {
+  return k == EXPR_CALL || k == EXPR_IF || k == EXPR_LIST || k == EXPR_TUPLE || k == EXPR_COMPREHENSION;
+}
+
 static Value eval_form(Elab *x, Scope *s, const AstExpr *e) {
   switch (e->kind) {
   case EXPR_ERROR: return val_poison();
@@ -211,7 +216,10 @@ Value eval(Elab *x, Scope *s, const AstExpr *e) {
   if (x->depth >= DEPTH_MAX)
     return limit_passed(x, e->at, "nested expressions and calls together", "nesting", x->limits->nesting);
   x->depth++;
+  bool making = x->frame->making;
+  x->frame->making = making && passes_instance(e->kind);
   Value v = eval_form(x, s, e);
+  x->frame->making = making;
   x->depth--;
   return v;
 }

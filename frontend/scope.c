@@ -96,6 +96,9 @@ void scope_declare(Elab *x, Scope *s, const AstStmtVec *stmts) {
   for (uint32_t i = 0; i < stmts->n; i++) {
     const AstStmt *t = stmts->at[i];
     VEC_PUSH(x->a, &s->active, t);
+    if (t->marks.n && t->kind != STMT_PARAM && t->kind != STMT_LET && t->kind != STMT_TRAIN &&
+        t->kind != STMT_ERROR)
+      TELL(x, declaration, t->marks.at[0].at, STR("a mark stands before 'param', 'let' and 'train'"));
     switch (t->kind) {
     case STMT_ERROR: break;
     case STMT_IMPORT: module ? stands_not(x, t, place) : declare(x, s, import_name(t), t, 0); break;
@@ -183,7 +186,8 @@ static Str make_path(Elab *x, Scope *s, Sym name) {
 static Value evaluate_let(Elab *x, Scope *s, const AstStmt *t) {
   Value v = val_poison();
   Span at = t->bind.value ? t->bind.value->at : t->bind.names.at[0].at;
-  if (t->bind.type && (t->bind.type->kind == ATYPE_DTYPE || t->bind.type->kind == ATYPE_NAME)) {
+  if (t->bind.type && (t->bind.type->kind == ATYPE_DTYPE || t->bind.type->kind == ATYPE_NAME) &&
+      !type_is_static(x, s, t->bind.type)) {
     Type want;
     if (!type_of(x, s, t->bind.type, &want)) return v;
     if (t->bind.init)
@@ -284,6 +288,22 @@ static Value evaluate_decl(Elab *x, Scope *s, Binding *b) {
 
 static bool instances_only(const AstStmt *t) { return t->kind == STMT_LET; }
 
+/* `frozen` and marks before a let concern the leaves it makes. */
+static void let_words(Elab *x, const AstStmt *t, uint32_t leaves, Value v) {
+  if (!val_ok(v) || (!t->frozen.file && !t->marks.n)) return;
+  if (x->leaf.n == leaves) {
+    TELL(x, declaration, t->frozen.file ? t->frozen : t->marks.at[0].at,
+         STR("this concerns parameters, and the 'let' makes none"));
+    return;
+  }
+  Leaf marks = {0};
+  leaf_marks(x, t, &marks);
+  for (uint32_t i = leaves; i < x->p->leaf.n; i++) {
+    x->p->leaf.at[i].allow |= marks.allow;
+    x->p->leaf.at[i].expect |= marks.expect;
+  }
+}
+
 Value binding_value(Elab *x, Scope *s, Binding *b) {
   if (x->chain.n && x->entry == ENTRY_EVAL && b->decl) {
     Binding *user = x->chain.at[x->chain.n - 1];
@@ -309,7 +329,10 @@ Value binding_value(Elab *x, Scope *s, Binding *b) {
   f.frozen = t->frozen.file != 0 || (s->inst && s->inst->frozen);
   f.path = make_path(x, s, b->name);
   f.key = hash_bytes(f.path.p, f.path.n, x->entry_key);
+  uint32_t leaves = x->leaf.n;
+  bool first = b->epoch == EPOCH_NONE;
   Value v = evaluate_decl(x, s, b);
+  if (first && t->kind == STMT_LET) let_words(x, t, leaves, v);
   frame_pop(x);
   x->chain.n--;
   b->busy = false;

@@ -9,6 +9,10 @@
 double static_real(Value v) { return v.kind == VAL_INT ? (double)v.i : v.real; }
 
 Value static_number(Elab *x, const AstNumber *n, Span at) {
+  if (!n->integer && isinf(n->f64)) {
+    TELL(x, static_arith, at, str_fmt(x->a, STRF " does not fit f64", STRA(n->text)));
+    return val_poison();
+  }
   if (!n->integer) return val_real(n->f64);
   if (!n->fits || n->u64 > INT64_MAX) {
     TELL(x, static_arith, at, str_fmt(x->a, STRF " does not fit 64 bits", STRA(n->text)));

@@ -16,7 +16,8 @@ void exec_let(Elab *x, Scope *s, const AstStmt *t) {
   bool making = x->frame->making;
   x->frame->making = false;
   Type want;
-  bool tensor = t->bind.type && (t->bind.type->kind == ATYPE_DTYPE);
+  bool tensor = t->bind.type && (t->bind.type->kind == ATYPE_DTYPE || t->bind.type->kind == ATYPE_NAME) &&
+                !type_is_static(x, s, t->bind.type);
   Span at = t->bind.value ? t->bind.value->at : t->at;
   if (t->bind.init && !tensor)
     TELL(x, declaration, t->at, STR("'~' needs a type, which says what shape to draw"));

@@ -458,6 +458,12 @@ void elaborate_train(Elab *x, const AstStmt *t) {
   }
   frame_pop(x);
   pending_roots(x);
+  Leaf marks = {0}; /* before the step: for all it owns */
+  leaf_marks(x, t, &marks);
+  for (uint32_t k = 0; k < st.ts.owned.n; k++) {
+    x->p->leaf.at[st.ts.owned.at[k].param.i].allow |= marks.allow;
+    x->p->leaf.at[st.ts.owned.at[k].param.i].expect |= marks.expect;
+  }
   VEC_PUSH(x->p->arena, &x->p->train, st.ts);
 }
 

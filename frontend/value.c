@@ -2,6 +2,7 @@
 #include "base/size.h"
 #include "frontend/elab.h"
 
+#include <float.h>
 #include <math.h>
 
 Str sym_str(const Elab *x, Sym s) { return names_str(x->n, s); }
@@ -187,6 +188,10 @@ static bool number_fits(Elab *x, Value v, DType t, Span at) {
   }
   if ((v.kind == VAL_BOOL) != (t == DT_BOOL)) {
     wrong_kind(x, at, v, t == DT_BOOL ? "true or false" : dtype_name(t));
+    return false;
+  }
+  if (t == DT_F32 && v.kind == VAL_REAL && isfinite(v.real) && (v.real > FLT_MAX || v.real < -FLT_MAX)) {
+    TELL(x, static_arith, at, str_fmt(x->a, "%g does not fit f32", v.real));
     return false;
   }
   if (v.kind == VAL_INT && t == DT_I32 && (v.i > INT32_MAX || v.i < INT32_MIN)) {
