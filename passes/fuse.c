@@ -164,6 +164,75 @@ static void groups_end(Fuse *f) {
   }
 }
 
+/* ---- reductions that compute what they add ---- */
+enum { ABSORB_WEIGHT = 60, ABSORB_READS = 10 };
+
+static bool reduces(Op op) {
+  return op == OP_SUM || op == OP_MEAN || op == OP_MAX || op == OP_MIN || op == OP_PROD;
+}
+
+typedef struct Closure {
+  LowerCx *lo;
+  uint32_t weight, reads;
+  bool ok;
+  VEC(NodeId) bound; /* stored values it stands on */
+} Closure;
+
+static void closure(Closure *c, NodeId n) {
+  LowerCx *lo = c->lo;
+  c->weight += lower_op_program(lo, n)->nins + 1u;
+  for (uint32_t j = 0; c->ok && j < lo->g->node.at[n.i].nin; j++) {
+    NodeId o = lower_in(lo, n, j);
+    if (c->weight > ABSORB_WEIGHT || c->reads > ABSORB_READS) c->ok = false;
+    if (lower_in_expression(lo, o)) {
+      closure(c, o);
+      continue;
+    }
+    if (lo->role[o.i] == ROLE_TILE && !lo->stored[o.i]) c->ok = false;
+    if (node_op(lo->g, o) != OP_CONST) c->reads++;
+    VEC_PUSH(lo->arena, &c->bound, o);
+  }
+}
+
+typedef struct Only {
+  LowerCx *lo;
+  bool *other; /* by node: read by something that is not a reduction of it */
+  NodeId user;
+} Only;
+static void see_other(void *cx, NodeId base, bool direct) {
+  Only *o = cx;
+  (void)direct;
+  NodeId u = o->user;
+  bool reduced = reduces(node_op(o->lo->g, u)) && o->lo->role[u.i] == ROLE_OTHER &&
+                 graph_attr(o->lo->g, u)[0] != 0 &&
+                 node_eq(lower_strip(o->lo, graph_in(o->lo->g, u)[0]), base);
+  if (!reduced && o->lo->group[base.i] != o->lo->group[u.i]) o->other[base.i] = true;
+}
+
+/* A value that only reductions read is not stored when they can compute it from values that are. */
+static void absorb(LowerCx *lo) {
+  const Graph *g = lo->g;
+  Only only = {.lo = lo, .other = ARENA_ARRAY(lo->arena, bool, g->node.n)};
+  for (uint32_t i = 0; i < g->node.n; i++) {
+    only.user = (NodeId){i};
+    if (computed(lo, only.user)) lower_reads(lo, only.user, see_other, &only);
+  }
+  for (uint32_t i = 0; i < g->root.n; i++) only.other[lower_strip(lo, g->root.at[i].node).i] = true;
+  for (uint32_t i = 0; i < g->node.n; i++) {
+    if (lo->role[i] != ROLE_OTHER || !reduces(node_op(g, (NodeId){i})) || graph_attr(g, (NodeId){i})[0] == 0)
+      continue;
+    NodeId x = lower_strip(lo, graph_in(g, (NodeId){i})[0]);
+    if (lo->role[x.i] != ROLE_ELEM || lo->made[x.i] || only.other[x.i]) continue;
+    Closure c = {.lo = lo, .ok = true};
+    closure(&c, x);
+    if (!c.ok) continue;
+    for (uint32_t j = 0; j < c.bound.n; j++) /* these stay stored */
+      only.other[c.bound.at[j].i] = true;
+    lo->absorbed[i] = true;
+    lo->stored[x.i] = false;
+  }
+}
+
 void lower_fuse(LowerCx *lo) {
   const Graph *g = lo->g;
   uint32_t n = g->node.n;
@@ -206,4 +275,5 @@ void lower_fuse(LowerCx *lo) {
     if (lo->role[i] == ROLE_OTHER) lo->stored[i] = true;
   }
   mark_roots(lo);
+  if (lo->opt.fuse) absorb(lo);
 }

@@ -76,6 +76,7 @@ Plan *lower_graph(Arena *a, const Graph *g, const LowerOptions *o, Sb *why) {
   lo->relu = ARENA_ARRAY(a, NodeId, n);
   lo->made = ARENA_ARRAY(a, bool, n);
   lo->stored = ARENA_ARRAY(a, bool, n);
+  lo->absorbed = ARENA_ARRAY(a, bool, n);
   lo->group = ARENA_ARRAY(a, uint32_t, n);
   lo->buffer = ARENA_ARRAY(a, uint32_t, n);
   lo->in_place = ARENA_ARRAY(a, LeafId, n);

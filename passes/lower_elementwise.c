@@ -18,6 +18,7 @@ static int across(const GroupBody *gb, int lane) {
 void lower_elementwise(LowerCx *lo, const LowerGroup *gr) {
   GroupBody gb;
   group_body(lo, gr, &gb);
+  if (gb.nout == 0) return; /* reductions compute it themselves */
   NodeId last = gr->node.at[gr->node.n - 1];
   Tiling t = {.row = -1, .lane = -1, .rows = 1, .cols = 1};
   memcpy(t.ext, lo->ext[last.i], sizeof t.ext);

@@ -118,6 +118,31 @@ void group_body(LowerCx *lo, const LowerGroup *gr, GroupBody *out) {
   out->program = scalar_end(x.b);
 }
 
+static ScalarRef expression_ref(BodyCx *x, NodeId n) {
+  const Node *d = graph_node(x->lo->g, n);
+  uint32_t at;
+  if (map_get(&x->ref, (uint64_t)n.i + 1, &at)) return x->refs.at[at];
+  ScalarRef a[3], r;
+  for (uint32_t j = 0; j < d->nin; j++) {
+    NodeId o = lower_in(x->lo, n, j);
+    a[j] = lower_in_expression(x->lo, o) ? expression_ref(x, o) : operand_ref(x, o);
+  }
+  scalar_inline(x->b, lower_op_program(x->lo, n), a, &r);
+  map_put(&x->ref, (uint64_t)n.i + 1, x->refs.n);
+  VEC_PUSH(x->lo->arena, &x->refs, r);
+  return r;
+}
+
+void group_expression(LowerCx *lo, NodeId n, GroupBody *out) {
+  BodyCx x = {.lo = lo, .out = out};
+  x.b = ARENA_NEW(lo->arena, ScalarBuilder);
+  *out = (GroupBody){0};
+  map_init(&x.ref, lo->arena);
+  scalar_begin(x.b, lo->plan->arena);
+  scalar_output(x.b, expression_ref(&x, n));
+  out->program = scalar_end(x.b);
+}
+
 void group_emit(Making *m, const GroupBody *gb, const Coord *c, int acc) {
   KernelBuilder *b = &m->b;
   int dst[SCALAR_OUT];

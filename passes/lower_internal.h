@@ -59,6 +59,7 @@ typedef struct LowerCx {
   NodeId *relu;             /* by node: its relu, or NO_NODE */
   bool *made;               /* by node: a move that is computed all the same */
   bool *stored;             /* by node: somebody outside its group reads it */
+  bool *absorbed;           /* by node: a reduction that computes its operand from what is stored anyway */
   uint32_t *group;          /* by node; PLAN_NONE */
   uint32_t *buffer;         /* by node: its plan buffer, PLAN_NONE until needed */
   uint32_t *leaf_buffer;    /* by leaf */
@@ -152,6 +153,10 @@ typedef struct GroupBody {
   Feed dst[SCALAR_OUT];
 } GroupBody;
 void group_body(LowerCx *lo, const LowerGroup *gr, GroupBody *out);
+/* The value of one elementwise node from stored values, as a program with one result (no acc). */
+void group_expression(LowerCx *lo, NodeId n, GroupBody *out);
+/* Whether the program of an expression computes m itself rather than reading it. */
+bool lower_in_expression(const LowerCx *lo, NodeId m);
 /* Emits the map over (acc and) the sources and the stores, at c. acc: tile number or -1. */
 void group_emit(Making *m, const GroupBody *gb, const Coord *c, int acc);
 const Scalar *lower_op_program(LowerCx *lo, NodeId n); /* of a scalar node */

@@ -10,7 +10,8 @@ typedef struct Reduce {
   uint32_t from, to;
   Order order;
   int acc, part;
-  double divide; /* MEAN's last step: by this; 0 otherwise */
+  GroupBody *expr; /* what is reduced, when it is not in memory; in the line's space */
+  double divide;   /* MEAN's last step: by this; 0 otherwise */
 } Reduce;
 
 static ScalarValue number(DType t, double x, int64_t i) {
@@ -48,8 +49,39 @@ static FoldOp fold_of(Op op) {
   return op == OP_MAX || op == OP_ARGMAX ? FOLD_MAX : op == OP_MIN || op == OP_ARGMIN ? FOLD_MIN : FOLD_SUM;
 }
 
+/* acc = acc op expression; lanes behind the end leave acc alone. */
+static void expression_step(Making *m, const Coord *c, const Reduce *r) {
+  const GroupBody *e = r->expr;
+  KernelOperand src[SCALAR_IN];
+  ScalarBuilder *b = ARENA_NEW(m->lo->arena, ScalarBuilder);
+  ScalarRef arg[SCALAR_IN], v;
+  scalar_begin(b, m->b.arena);
+  ScalarRef acc = scalar_input(b, 0, r->type);
+  src[0] = operand_tile(&m->b, r->acc);
+  for (int i = 0; i < e->nsrc; i++) {
+    src[1 + i] = coord_operand(m, c, &e->src[i]);
+    arg[i] = scalar_input(b, (uint32_t)(1 + i), (DType)src[1 + i].type);
+  }
+  scalar_inline(b, e->program, arg, &v);
+  int n = 1 + e->nsrc;
+  if (c->tail && c->lane == LINE_AXIS) {
+    Feed walk = {.kind = FEED_COORD, .type = DT_I32, .at = lin_axis(LINE_AXIS)};
+    src[n] = coord_operand(m, c, &walk);
+    ScalarRef k = scalar_input(b, (uint32_t)n++, DT_I32), end = scalar_number(b, DT_I32, (double)c->end);
+    v = scalar_ins(b, SC_SEL, scalar_ins(b, SC_LT, k, end, k), v,
+                   scalar_const(b, r->type, identity(r->op, r->type, false)));
+  }
+  ScalarOp op = r->op == OP_MAX ? SC_MAX : r->op == OP_MIN ? SC_MIN : r->op == OP_PROD ? SC_MUL : SC_ADD;
+  scalar_output(b, scalar_ins(b, op, acc, v, acc));
+  kernel_map1(&m->b, scalar_end(b), r->acc, n, src);
+}
+
 static void step(Making *m, const Coord *c, void *cx) {
   const Reduce *r = cx;
+  if (r->expr) {
+    expression_step(m, c, r);
+    return;
+  }
   KernelOperand src[2] = {operand_tile(&m->b, r->acc),
                           coord_padded(m, c, &r->in, r->from, identity(r->op, r->type, false))};
   kernel_map1(&m->b, program_of(m->b.arena, step_text(r->op), r->type, r->type), r->acc, 2, src);
@@ -108,9 +140,11 @@ static void reduce_axis(LowerCx *lo, NodeId n, Reduce *r, int rank, const int64_
   if (r->op == OP_MAX || r->op == OP_MIN || !dtype_is_float(r->type))
     r->order.chunk = ext[axis]; /* free order */
   Feed in = r->in, out = r->out;
-  Feed *s[2] = {&r->in, &r->out};
+  Feed *s[SCALAR_IN + 2] = {&r->in, &r->out};
+  int ns = 2;
+  for (int i = 0; r->expr && i < r->expr->nsrc; i++) s[ns++] = &r->expr->src[i];
   r->out.at.c[axis] = 0;
-  line_begin(&r->line, lo, rank, ext, axis, lanes, s, 2);
+  line_begin(&r->line, lo, rank, ext, axis, lanes, s, ns);
   Making m;
   making_begin(&m, lo, n, op_info[r->op].name);
   lower_tiles(&m, &r->line.t, body, r);
@@ -128,8 +162,16 @@ static void lower_reduce(LowerCx *lo, const LowerGroup *gr, Op op) {
   int rank = d->type.rank;
   int64_t ext[MAX_RANK], mask = graph_attr(lo->g, n)[0], count = lo->count[x.i] / lo->count[n.i];
   memcpy(ext, lo->ext[x.i], sizeof ext);
-  Reduce r = {.op = op, .type = (DType)d->type.dtype, .in = lower_memory(lo, x)};
-  r.from = plan_buffer_node(lo, r.in.base);
+  Reduce r = {.op = op, .type = (DType)d->type.dtype};
+  GroupBody expr;
+  if (lo->absorbed[n.i]) {
+    group_expression(lo, lower_strip(lo, x), &expr);
+    r.expr = &expr;
+    r.in = expr.nsrc ? expr.src[0] : (Feed){0}; /* any: it only takes part in merging axes */
+  } else {
+    r.in = lower_memory(lo, x);
+    r.from = plan_buffer_node(lo, r.in.base);
+  }
   if (!mask) {
     Feed to = feed_plain(lo, n);
     lower_copy(lo, n, rank, ext, &r.in, r.from, &to, plan_buffer_node(lo, n));
@@ -147,6 +189,7 @@ static void lower_reduce(LowerCx *lo, const LowerGroup *gr, Op op) {
     r.divide = !mask && d->op == OP_MEAN ? (double)count : 0;
     reduce_axis(lo, n, &r, rank, ext, axis);
     ext[axis] = 1;
+    r.expr = NULL;
     r.in = r.out;
     r.from = r.to;
   }

@@ -330,6 +330,28 @@ void lower_roles(LowerCx *lo) {
   }
 }
 
+bool lower_in_expression(const LowerCx *lo, NodeId m) {
+  return lo->role[m.i] == ROLE_INLINE || (lo->role[m.i] == ROLE_ELEM && !lo->made[m.i] && !lo->stored[m.i]);
+}
+
+/* What the expression of elementwise node n reads. */
+static void expression_reads(const LowerCx *lo, NodeId n, void (*see)(void *cx, NodeId base, bool direct),
+                             void *cx) {
+  Feed s;
+  NodeId stuck;
+  for (uint32_t j = 0; j < lo->g->node.at[n.i].nin; j++) {
+    NodeId o = lower_in(lo, n, j);
+    if (lower_in_expression(lo, o))
+      expression_reads(lo, o, see, cx);
+    else if (lo->role[o.i] != ROLE_MOVE)
+      see(cx, o, false);
+    else if (!lower_feed(lo, o, false, &s, &stuck))
+      BUG(lo->arena->mem, "lower: %%%u cannot be read", o.i);
+    else if (s.kind == FEED_VIEW)
+      see(cx, s.base, false);
+  }
+}
+
 void lower_reads(const LowerCx *lo, NodeId n, void (*see)(void *cx, NodeId base, bool direct), void *cx) {
   Feed s;
   NodeId stuck;
@@ -337,6 +359,10 @@ void lower_reads(const LowerCx *lo, NodeId n, void (*see)(void *cx, NodeId base,
   if (lo->role[n.i] == ROLE_ELEM && lo->made[n.i]) {
     if (!lower_feed(lo, n, true, &s, &stuck)) BUG(lo->arena->mem, "lower: %%%u cannot be read", n.i);
     if (s.kind == FEED_VIEW) see(cx, s.base, false);
+    return;
+  }
+  if (lo->absorbed[n.i]) {
+    expression_reads(lo, lower_strip(lo, graph_in(g, n)[0]), see, cx);
     return;
   }
   for (uint32_t j = 0; j < g->node.at[n.i].nin; j++) {
