@@ -84,5 +84,6 @@ Str flow_op_text(const Program *p, const Graph *g, NodeId n);       /* how a use
 /* Named places where a parameter's value ends up, its own update and state left out; 0: nobody uses it. */
 uint32_t flow_sinks(Diagnose *x, LeafId param);
 Str flow_sinks_text(Diagnose *x, uint32_t set);
+Str flow_sinks_loss(const Diagnose *x, uint32_t set); /* a loss among them, or empty */
 
 #endif

@@ -187,6 +187,19 @@ uint32_t flow_sinks(Diagnose *x, LeafId param) {
   return x->sinks[param.i];
 }
 
+static bool has_sink(const Set *s, uint32_t kind) {
+  for (uint8_t i = 0; i < s->n; i++)
+    if (s->at[i] >> 32 == kind) return true;
+  return false;
+}
+
+Str flow_sinks_loss(const Diagnose *x, uint32_t set) {
+  Set s = x->sets.set.at[set];
+  for (uint8_t i = 0; i < s.n; i++)
+    if (s.at[i] >> 32 == SINK_LOSS) return names_str(x->p->names, (Sym){(uint32_t)s.at[i]});
+  return (Str){0};
+}
+
 Str flow_sinks_text(Diagnose *x, uint32_t set) {
   static const char *const kind[] = {"", "output", "metric", "loss", "state", "", ""};
   Sb b;
@@ -194,8 +207,9 @@ Str flow_sinks_text(Diagnose *x, uint32_t set) {
   Set s = x->sets.set.at[set];
   uint64_t shown[SET_CAP];
   uint32_t n = 0;
-  for (uint8_t i = 0; i < s.n; i++) /* roots; without any, values that nothing reads */
-    if (s.at[i] >> 32 < SINK_NOTHING) shown[n++] = s.at[i];
+  bool trains = has_sink(&s, SINK_LOSS); /* then states follow from that loss */
+  for (uint8_t i = 0; i < s.n; i++)       /* roots; without any, values that nothing reads */
+    if (s.at[i] >> 32 < SINK_NOTHING && !(trains && s.at[i] >> 32 == SINK_STATE)) shown[n++] = s.at[i];
   bool values = n == 0;
   for (uint8_t i = 0; i < s.n && values; i++)
     if (s.at[i] >> 32 == SINK_VALUE) shown[n++] = s.at[i];
@@ -204,9 +218,9 @@ Str flow_sinks_text(Diagnose *x, uint32_t set) {
   for (uint32_t i = 0; i < n; i++) {
     const char *what = kind[shown[i] >> 32];
     Str name = names_str(x->p->names, (Sym){(uint32_t)shown[i]});
-    sb_fmt(&b, "%s%s%s'" STRF "'", i == 0 ? "" : i + 1 == n && !s.more ? " and " : ", ", what, what[0] ? " " : "", STRA(name));
+    sb_fmt(&b, "%s%s%s'" STRF "'", i == 0 ? "" : i + 1 == n && (trains || !s.more) ? " and " : ", ", what, what[0] ? " " : "", STRA(name));
   }
-  if (s.more) sb_fmt(&b, " and more");
+  if (s.more && !trains) sb_fmt(&b, " and more");
   if (n && values) sb_fmt(&b, ", which nothing reads");
   return sb_str(&b);
 }

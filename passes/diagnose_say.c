@@ -255,7 +255,12 @@ static void say_dead(const Say *s) {
     Str sinks = flow_sinks_text(x, flow_sinks(x, f->param));
     diag_under(g, STRF, STRA(sinks));
     if (v->step) diag_label(g, v->step->minimize_at, "what step '" STRF "' minimizes does not read %s", STRA(names_str(x->p->names, v->step->name)), one ? "it" : "them");
-    diag_help(g, "let the loss use what is made of %s, or declare %s 'frozen'", one ? "it" : "them", one ? "it" : "them");
+    Str loss = flow_sinks_loss(x, flow_sinks(x, f->param));
+    const char *it = one ? "it" : "them";
+    if (loss.n && v->step)
+      diag_help(g, "update %s in a step that minimizes '" STRF "', or let this loss use %s", it, STRA(loss), it);
+    else
+      diag_help(g, "let the loss use what is made of %s, or declare %s 'frozen'", it, it);
     others(s, g);
     note_drift(s, v, g);
     return;
