@@ -93,7 +93,7 @@ static void emit_map(Emit *e, const KernelStmt *s) {
     const KernelOperand *o = src[i].o;
     if (o->kind == OPERAND_MEMORY && o->rows > 1 && o->cols > 1 &&
         emit_prefers_tile(e, &o->access, o->rows, o->cols)) {
-      src[i].all = ARENA_ARRAY(e->arena, Val, (size_t)(o->rows * n));
+      src[i].all = ARENA_ARRAY(e->arena, Val, (size_t)(o->rows * n)); /* size-ok: a tile fits the registers */
       emit_load_tile(e, &o->access, &(KernelTile){.type = o->type, .rows = o->rows, .cols = o->cols},
                      src[i].all);
     } else if (o->kind == OPERAND_MEMORY) {
