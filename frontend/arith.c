@@ -4,6 +4,7 @@
 
 static bool is_static(Value v) { return val_number(v) || v.kind == VAL_BOOL || v.kind == VAL_STRING; }
 static bool is_weak(Value v) { return v.kind == VAL_TENSOR && v.weak; }
+static bool weak_number(Elab *x, Value v) { return is_weak(v) && node_type(x, v.node).dtype != DT_BOOL; }
 
 static Str operand_text(Elab *x, Operand o) { return val_text(x, o.v); }
 
@@ -126,7 +127,8 @@ static bool common_dtype(Elab *x, const char *name, Span at, const Operand *o, u
       return false;
     }
     if (o[i].v.kind == VAL_REAL) real = true;
-    if (!val_tensor(o[i].v) || is_weak(o[i].v)) continue;
+    if (weak_number(x, o[i].v) && dtype_is_float((DType)val_type(x, o[i].v).dtype)) real = true;
+    if (!val_tensor(o[i].v) || weak_number(x, o[i].v)) continue;
     weak_only = false;
     Type t = val_type(x, o[i].v);
     if (found < 0)
@@ -167,7 +169,7 @@ bool operands_meet(Elab *x, const char *name, Span at, Operand *o, uint32_t n, u
   bool weak = true;
   for (uint32_t i = 0; i < n; i++) {
     bool tensor = val_tensor(o[i].v);
-    weak = weak && (is_weak(o[i].v) || o[i].v.kind == VAL_INT);
+    weak = weak && (is_weak(o[i].v) || is_static(o[i].v));
     t[i] = tensor ? val_type(x, o[i].v) : type_scalar(dt);
     ones[i] = tensor ? o[i].v.ones : 0;
   }
@@ -184,13 +186,15 @@ bool operands_meet(Elab *x, const char *name, Span at, Operand *o, uint32_t n, u
       NodeId v = val_to_node(x, o[i].v, o[i].at, (int)want);
       if (!node_ok(v)) return false;
       Type got = node_type(x, v);
-      if (is_weak(o[i].v) && got.dtype != want) v = build_cast(&b, v, want);
+      bool real_to_int = dtype_is_float((DType)got.dtype) && !dtype_is_float(want);
+      if (weak_number(x, o[i].v) && got.dtype != want && want != DT_BOOL && !real_to_int)
+        v = build_cast(&b, v, want);
       if (node_type(x, v).dtype != want) return wrong_kind(x, o[i].at, o[i].v, dtype_name(want)), false;
       out[i] = build_broadcast(&b, v, full);
     }
     if (!node_ok(out[i])) return false;
   }
-  *shape = (Value){.kind = VAL_TENSOR, .ones = s.ones, .weak = weak && dt == DT_I32};
+  *shape = (Value){.kind = VAL_TENSOR, .ones = s.ones, .weak = weak};
   return true;
 }
 
@@ -200,7 +204,7 @@ static Value scalar_op(Elab *x, Op op, const char *name, Span at, Operand *o, ui
   const char *sig = op_info[op].sig;
   bool need_float = sig[first] == 'F';
   bool any_tensor = false;
-  for (uint32_t i = 0; i < n; i++) any_tensor = any_tensor || (val_tensor(o[i].v) && !is_weak(o[i].v));
+  for (uint32_t i = 0; i < n; i++) any_tensor = any_tensor || (val_tensor(o[i].v) && !weak_number(x, o[i].v));
   if (!operands_meet(x, name, at, o, n, first, need_float && !any_tensor, in, &shape)) return val_poison();
   DType dt = (DType)node_type(x, in[first]).dtype;
   char c = sig[first];
@@ -226,8 +230,6 @@ static Value scalar_op(Elab *x, Op op, const char *name, Span at, Operand *o, ui
   NodeId r = emit(x, at, name, op, in, n, NULL, NULL);
   if (!node_ok(r)) return val_poison();
   shape.node = r;
-  shape.weak = shape.weak && (op == OP_ADD || op == OP_SUB || op == OP_MUL || op == OP_NEG ||
-                              op == OP_MAXIMUM || op == OP_MINIMUM || op == OP_IDIV || op == OP_MOD);
   return shape;
 }
 
@@ -245,7 +247,8 @@ Value arith3(Elab *x, Op op, const char *name, Span at, Operand a, Operand b, Op
 
 /* Constant integer powers are fixed products: x^2 is square(x), x^3 is x^2 * x, x^5 is (x^2)^2 * x. */
 Value power(Elab *x, Span at, Operand a, Operand b) {
-  if (val_tensor(a.v) && b.v.kind == VAL_INT && b.v.i >= -64 && b.v.i <= 64 && !is_weak(a.v)) {
+  if (val_tensor(a.v) && b.v.kind == VAL_INT && b.v.i >= -64 && b.v.i <= 64 &&
+      !(is_weak(a.v) && !dtype_is_float((DType)val_type(x, a.v).dtype))) {
     int64_t n = b.v.i < 0 ? -b.v.i : b.v.i;
     if (n == 0) {
       Type t = val_type(x, a.v);

@@ -68,7 +68,7 @@ typedef struct UnitRef { /* a module or optimizer and the scope it was written i
 struct Value {
   ValueKind kind;
   uint8_t ones; /* TENSOR: axes that were written as one, by `_` or keep = true; bit i is axis i */
-  bool weak;    /* TENSOR: `step`, `epoch`: an exact integer that takes the dtype it meets */
+  bool weak; /* TENSOR: made of `step`, `epoch` and numbers only: takes the dtype it meets, integer to real */
   union {
     int64_t i;
     DimId dim;

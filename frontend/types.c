@@ -209,7 +209,10 @@ static Value check_tensor(Elab *x, Scope *s, const AstType *t, Value v, Span at,
   }
   if (val_tensor(v)) {
     Type got = val_type(x, v);
-    if (t->kind == ATYPE_NAME && variable) return wrong_kind(x, at, v, "a value of the module's type");
+    if (variable) { /* nothing but `step` and numbers met it */
+      __typeof__(*s->dtype.at) fresh = {t->name.name, (DType)got.dtype};
+      VEC_PUSH(x->a, &s->dtype, fresh);
+    }
     uint32_t fixed = 0;
     bool rest = false;
     for (uint32_t i = 0; i < t->dims.n; i++)
@@ -223,8 +226,8 @@ static Value check_tensor(Elab *x, Scope *s, const AstType *t, Value v, Span at,
   if (!type_of(x, s, t, &want)) return val_poison();
   if (val_tensor(v)) {
     Type got = val_type(x, v);
-    bool weak = v.kind == VAL_TENSOR && v.weak;
-    if (weak && want.rank == 0 && want.dtype == DT_I32) return v;
+    bool weak = v.kind == VAL_TENSOR && v.weak && got.dtype != DT_BOOL;
+    if (weak && want.rank == 0 && want.dtype == got.dtype) return v; /* stays what takes the dtype it meets */
     if (type_eq(&got, &want)) return v;
     if (got.dtype == want.dtype && got.rank == want.rank)
       for (int i = 0; i < got.rank; i++)

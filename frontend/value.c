@@ -302,7 +302,9 @@ NodeId val_coerce(Elab *x, Value v, Type want, Span at, const char *what) {
   NodeId n = val_to_node(x, v, at, want.dtype);
   if (!node_ok(n)) return NO_NODE;
   Type got = node_type(x, n);
-  if (v.kind == VAL_TENSOR && v.weak && got.dtype != want.dtype && want.dtype != DT_BOOL) {
+  bool number = got.dtype != DT_BOOL && want.dtype != DT_BOOL;
+  bool widens = !dtype_is_float((DType)got.dtype) || dtype_is_float((DType)want.dtype);
+  if (v.kind == VAL_TENSOR && v.weak && got.dtype != want.dtype && number && widens) {
     n = build_cast(&b, n, (DType)want.dtype);
     got = node_type(x, n);
   }
