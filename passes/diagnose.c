@@ -2,6 +2,8 @@
  * all steps that own it; rule; unowned. Dead in one owner and open in another is healthy. */
 #include "passes/diagnose.h"
 
+#include "base/hash.h"
+
 static void add_view(Diagnose *x, const TrainStep *step, const Graph *g, NodeId loss, Str name) {
   View v = {.step = step, .g = g, .loss = name, .reach = reach_from(g, loss, &x->sets, x->arena)};
   v.param = ARENA_ARRAY(x->arena, Verdict, x->p->leaf.n);
@@ -28,11 +30,6 @@ static void assigned(Diagnose *x) {
     for (uint32_t i = 0; g && p->entry.at[e].kind == ENTRY_AFTER && i < g->root.n; i++)
       if (g->root.at[i].kind == ROOT_ASSIGN) x->assigned[g->root.at[i].leaf.i] = true;
   }
-}
-
-/* The parameters of an instance that nobody calls are one cause. */
-static uint64_t unused_key(const Leaf *leaf, LeafId id) {
-  return leaf->made_at.file ? (uint64_t)leaf->made_at.file << 40 | (uint64_t)leaf->made_at.lo << 1 | 1 : (uint64_t)id.i << 1;
 }
 
 /* Over the views that own it (all views when none does): the view with the weakest verdict speaks for the parameter. */
@@ -67,7 +64,6 @@ static Finding headline(Diagnose *x, LeafId id) {
   }
   if (!found) { /* no loss at all: nothing trains, but what nobody reads is still unused */
     if (!flow_sinks(x, id)) f.head = HEAD_UNUSED;
-    f.key = unused_key(leaf, id);
     return f;
   }
   const View *view = &x->view.at[f.view];
@@ -77,15 +73,14 @@ static Finding headline(Diagnose *x, LeafId id) {
   switch (flow) {
   case FLOW_UNUSED:
     f.head = HEAD_UNUSED;
-    f.key = unused_key(leaf, id);
     return f;
   case FLOW_UNREACHABLE:
     f.head = HEAD_UNREACHABLE;
-    f.key = (uint64_t)flow_sinks(x, id) << 20 | (uint64_t)f.view << 1 | (f.owners > 0);
+    f.key = (uint64_t)flow_sinks(x, id) << 20 | f.view;
     return f;
   case FLOW_CUT:
     f.head = HEAD_CUT;
-    f.key = (uint64_t)v->cause << 20 | (uint64_t)f.view << 1 | (f.owners > 0);
+    f.key = (uint64_t)v->cause << 20 | f.view;
     return f;
   case FLOW_OPEN: break;
   }
@@ -100,6 +95,31 @@ static Finding headline(Diagnose *x, LeafId id) {
     f.key = (uint64_t)group << 20 | f.view;
   }
   return f;
+}
+
+/* End of the path's next component from byte i: before '.' or '['. */
+static size_t component(Str path, size_t i) {
+  while (i < path.n && path.p[i] != '.' && path.p[i] != '[') i++;
+  return i;
+}
+
+/* The parameters of an instance that nobody uses are one cause: the outermost one of which nothing is used. */
+static void group_unused(Diagnose *x) {
+  Map used; /* by hash of an instance's path */
+  map_init(&used, x->arena);
+  for (uint32_t i = 0; i < x->found.n; i++) {
+    Str path = names_str(x->p->names, program_leaf_at(x->p, x->found.at[i].param)->path);
+    for (size_t k = component(path, 0); k < path.n && x->found.at[i].head != HEAD_UNUSED; k = component(path, k + 1))
+      map_put(&used, hash_str((Str){path.p, k}), 1);
+  }
+  for (uint32_t i = 0; i < x->found.n; i++) {
+    if (x->found.at[i].head != HEAD_UNUSED) continue;
+    Str path = names_str(x->p->names, program_leaf_at(x->p, x->found.at[i].param)->path);
+    uint32_t yes;
+    size_t k = component(path, 0);
+    while (k < path.n && map_get(&used, hash_str((Str){path.p, k}), &yes)) k = component(path, k + 1);
+    x->found.at[i].key = hash_str((Str){path.p, k});
+  }
 }
 
 void diagnose_run(Diagnose *x) {
@@ -120,6 +140,7 @@ void diagnose_run(Diagnose *x) {
     if (x->view.at[i].step) diagnose_rules(x, &x->view.at[i]);
   for (uint32_t i = 0; i < p->leaf.n; i++)
     if (p->leaf.at[i].kind == LEAF_PARAM) VEC_PUSH(x->arena, &x->found, headline(x, (LeafId){i}));
+  group_unused(x);
 }
 
 void diagnose(const Program *p, const DimBinding *bind, size_t nbind, Diags *d) {

@@ -212,10 +212,33 @@ static void edit_list(const Say *s, const View *v, Diag *g) {
   diag_edit(g, (Span){list.file, list.hi, list.hi}, sb_str(&b));
 }
 
-/* "and no step lists it", for dead parameters that would not be updated anyway. */
-static const char *unlisted(const Say *s) {
-  if (s->first->owners || !s->x->p->train.n) return "";
+/* Dead parameters that would not be updated anyway. */
+static uint32_t unlisted(const Say *s, uint32_t *first) {
+  uint32_t n = 0;
+  for (uint32_t i = s->who.n; i-- > 0;) {
+    bool owned = !s->x->p->train.n;
+    for (uint32_t k = 0; k < s->x->view.n && !owned; k++) owned = s->x->view.at[k].param[s->who.at[i].i].rule != RULE_NONE;
+    if (owned) continue;
+    n++;
+    *first = i;
+  }
+  return n;
+}
+
+static const char *unlisted_text(const Say *s) {
+  uint32_t first;
+  if (unlisted(s, &first) < s->who.n) return "";
   return s->who.n == 1 ? ", and no step lists it" : ", and no step lists them";
+}
+
+static void note_unlisted(const Say *s, Diag *g) {
+  uint32_t first = 0, n = unlisted(s, &first);
+  if (!n || n == s->who.n) return;
+  Str path = names_str(s->x->p->names, leaf_of(s, first)->path);
+  if (n == 1)
+    diag_note(g, (Span){0}, "no step lists '" STRF "'", STRA(path));
+  else
+    diag_note(g, (Span){0}, "no step lists '" STRF "' and %u more of them", STRA(path), n - 1);
 }
 
 /* A dead parameter that its optimizer moves all the same. */
@@ -243,15 +266,16 @@ static void say_dead(const Say *s) {
   Span at = place(x->p, leaf_of(s, 0));
   Str who = who_text(s);
   if (f->head == HEAD_UNUSED || !v) {
-    Diag *g = diag_unused(x->d, at, who, one ? "is" : "are", one ? "it" : "them", unlisted(s));
+    Diag *g = diag_unused(x->d, at, who, one ? "is" : "are", one ? "it" : "them", unlisted_text(s));
     diag_help(g, one ? "use it or remove it" : "use them or remove them");
     others(s, g);
+    note_unlisted(s, g);
     if (v) note_drift(s, v, g);
     return;
   }
   const char *gets = one ? "gets" : "get";
   if (f->head == HEAD_UNREACHABLE) {
-    Diag *g = diag_unreachable(x->d, at, who, gets, loss_text(s, v), unlisted(s));
+    Diag *g = diag_unreachable(x->d, at, who, gets, loss_text(s, v), unlisted_text(s));
     Str sinks = flow_sinks_text(x, flow_sinks(x, f->param));
     diag_under(g, STRF, STRA(sinks));
     if (v->step) diag_label(g, v->step->minimize_at, "what step '" STRF "' minimizes does not read %s", STRA(names_str(x->p->names, v->step->name)), one ? "it" : "them");
@@ -262,10 +286,11 @@ static void say_dead(const Say *s) {
     else
       diag_help(g, "let the loss use what is made of %s, or declare %s 'frozen'", it, it);
     others(s, g);
+    note_unlisted(s, g);
     note_drift(s, v, g);
     return;
   }
-  Diag *g = diag_cut(x->d, at, who, gets, loss_text(s, v), unlisted(s));
+  Diag *g = diag_cut(x->d, at, who, gets, loss_text(s, v), unlisted_text(s));
   Str path = flow_path_text(x, v, f->param);
   diag_under(g, STRF, STRA(path));
   Set cause = x->sets.set.at[v->param[f->param.i].cause];
@@ -273,6 +298,7 @@ static void say_dead(const Say *s) {
   if (cause.more) diag_note(g, (Span){0}, "there are more cuts than are shown");
   help_cut(s, v, g, cut_of_path(v, f->param));
   others(s, g);
+  note_unlisted(s, g);
   note_drift(s, v, g);
 }
 

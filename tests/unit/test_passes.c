@@ -39,6 +39,22 @@ END_TEST
 
 static bool holds(const Sb *b, const char *text) { return memmem(b->p, b->n, text, strlen(text)) != NULL; }
 
+START_TEST(orders_operands) { /* x + y and y + x are one node, x - y and y - x are two */
+  fix_begin(&f);
+  Type t = FIX_T(&f, DT_F32, 4);
+  fix_step(&f, "t");
+  NodeId x = build_leaf(&f.b, fix_leaf(&f, LEAF_PARAM, "x", t)), y = build_leaf(&f.b, fix_leaf(&f, LEAF_PARAM, "y", t));
+  for (int i = 0; i < 2; i++) {
+    graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "o"), (LeafId){0}, fix_2(&f, OP_ADD, i ? x : y, i ? y : x), (Span){0});
+    graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "o"), (LeafId){0}, fix_2(&f, OP_SUB, i ? x : y, i ? y : x), (Span){0});
+  }
+  Graph *g = passes_optimise(&f.arena, f.b.g, NULL);
+  ck_assert_uint_eq(count(g, OP_ADD), 1);
+  ck_assert_uint_eq(count(g, OP_SUB), 2);
+  fix_end(&f);
+}
+END_TEST
+
 START_TEST(prints_and_stops) {
   Graph *g = small();
   Sb log;
@@ -90,4 +106,4 @@ START_TEST(binds_dims) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("passes", optimises, prints_and_stops, binds_dims))
+UNIT_MAIN(UNIT("passes", optimises, orders_operands, prints_and_stops, binds_dims))
