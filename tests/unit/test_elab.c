@@ -298,6 +298,54 @@ START_TEST(long_chains) { /* 20,000 declarations, each of the one before: no dee
 }
 END_TEST
 
+START_TEST(
+    library) { /* every layer, optimizer, schedule and initialiser of std/ expands, and its graphs verify */
+  static const char *const optimizers[] = {
+      "sgd(lr = 0.1)",   "sgd(lr = 0.1, momentum = 0.9, nesterov = true, weight_decay = 0.01)",
+      "adam()",          "adam(weight_decay = 0.1)",
+      "adamw(lr = 0.1)", "adamw(weight_decay = 0)",
+      "rmsprop()",       "rmsprop(momentum = 0.5)",
+      "adagrad()",       "lion(weight_decay = 0.1)"};
+  static const char *const rates[] = {"warmup(step, 0.1)",
+                                      "cosine_decay(step, 0.1, total = 50)",
+                                      "warmup_cosine(step, 0.1)",
+                                      "step_decay(step, 0.1, every = 10)",
+                                      "exponential_decay(step, 0.1)",
+                                      "linear_decay(step, 0.1)",
+                                      "piecewise(step, [5, 9], [0.1, 0.01, 0.001])",
+                                      "0.1",
+                                      "0.1 / epoch",
+                                      "0.1"};
+  static const char *const starts[] = {
+      "glorot_uniform()", "glorot_normal(2.0)", "he_uniform()",   "he_normal()", "lecun_normal()",
+      "identity()",       "uniform(-1, 1)",     "normal(0, 0.1)", "normal()",    "uniform()"};
+  for (int i = 0; i < 10; i++) {
+    Elk k;
+    elk_init(&k);
+    Str text = str_fmt(
+        &k.arena,
+        "import nn\ninput x: f32[N, 4, 6, 6]\ninput t: i32[N] in 0:3\nparam extra: f32[3, 3] ~ %s\n"
+        "let conv = nn.Conv2d(4, 8, 3, padding = 1, groups = 2)\nlet bn = nn.BatchNorm(8)\nlet gn = "
+        "nn.GroupNorm(2, 8)\n"
+        "let h = max_pool2d(relu(gn(bn(conv(x)))), 2)\nlet ln = nn.LayerNorm(72)\nlet rms = nn.RmsNorm(72)\n"
+        "let b1 = nn.BatchNorm1d(72)\nlet drop = nn.Dropout(0.2)\nlet mlp = nn.Mlp([72, 5, 3], activation = "
+        "silu)\n"
+        "let logits = mlp(drop(b1(rms(ln(flatten(h)))))) @ extra\nloss ce = mean(cross_entropy(logits, t))\n"
+        "output p = softmax(logits)\ntrain fit { minimize ce; let rate = %s; update * except extra using "
+        "sgd(lr = rate); update extra using %s }\n",
+        starts[i], rates[i], optimizers[i]);
+    elk_run(&k, str_copy(&k.arena, text).p);
+    ck_assert_msg(k.ok, "%.*s", STRA(elk_messages(&k)));
+    for (uint32_t e = 0; e < k.p.entry.n; e++) {
+      Sb why;
+      sb_init(&why, &k.arena);
+      ck_assert_msg(graph_verify(k.p.entry.at[e].graph, &why), "%.*s", STRA(sb_str(&why)));
+    }
+    elk_free(&k);
+  }
+}
+END_TEST
+
 START_TEST(sites) { /* a node of a library body knows the user's call */
   Elk k;
   elk_of(&k, "input x: f32[N, 3]\nloss l = mse(x, 2 * x)\n");
@@ -312,5 +360,5 @@ START_TEST(sites) { /* a node of a library body knows the user's call */
 END_TEST
 
 UNIT_MAIN(UNIT("values", arithmetic, products, indexing, reductions, movement, functions, random_numbers),
-          UNIT("programs", instances, entries, threaded_states, defines, sites),
+          UNIT("programs", instances, entries, threaded_states, defines, sites, library),
           UNIT("limits", limits, huge_tensors, long_chains))
