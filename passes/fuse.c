@@ -17,8 +17,8 @@ typedef struct Fuse {
   LowerCx *lo;
   Part *part;
   uint32_t *stack, *seen; /* seen: stamps by node */
-  uint32_t stamp, target, nstack;
-  bool hard;
+  uint32_t *start, *fill, *user;
+  uint32_t stamp;
 } Fuse;
 
 static uint32_t find(Fuse *f, uint32_t i) {
@@ -28,41 +28,67 @@ static uint32_t find(Fuse *f, uint32_t i) {
 
 static bool computed(const LowerCx *lo, NodeId n) { return lo->role[n.i] >= ROLE_ELEM; }
 
-typedef struct Look {
+/* Readers of every node, by node: user[start[i] .. start[i + 1] - 1], the lowest bit of each set when it
+ * reads the same element. */
+typedef struct Gather {
   Fuse *f;
-  uint32_t self;
-} Look;
-
-static void push_reads(void *cx, NodeId base, bool direct) {
-  Look *l = cx;
-  Fuse *f = l->f;
-  if (!computed(f->lo, base)) return;
-  uint32_t p = find(f, base.i);
-  if (p == l->self) return;
-  if (p == f->target) {
-    /* one step from the part itself may be direct; everything else is a path around */
-    if (l->self != f->stack[0] || !direct) f->hard = true;
-    return;
-  }
-  if (f->part[p].stamp == f->stamp) return;
-  f->part[p].stamp = f->stamp;
-  f->stack[f->nstack++] = p;
+  uint32_t user;
+} Gather;
+static void count_user(void *cx, NodeId base, bool direct) {
+  (void)direct;
+  ((Gather *)cx)->f->start[base.i + 1]++;
+}
+static void note_user(void *cx, NodeId base, bool direct) {
+  Gather *g = cx;
+  g->f->user[g->f->fill[base.i]++] = g->user << 1 | direct;
 }
 
-/* Does `from` need `to` other than element by element? */
-static bool blocked(Fuse *f, uint32_t from, uint32_t to) {
-  f->stamp++;
-  f->target = to;
-  f->hard = false;
-  f->nstack = 1;
-  f->stack[0] = from;
-  f->part[from].stamp = f->stamp;
-  for (uint32_t at = 0; at < f->nstack && !f->hard; at++) {
-    Look l = {f, f->stack[at]};
-    for (uint32_t n = l.self; n != PLAN_NONE; n = f->part[n].next)
-      lower_reads(f->lo, (NodeId){n}, push_reads, &l);
+static void gather_users(Fuse *f) {
+  LowerCx *lo = f->lo;
+  uint32_t n = lo->g->node.n;
+  Gather g = {f, 0};
+  f->start = ARENA_ARRAY(lo->arena, uint32_t, n + 1);
+  f->fill = ARENA_ARRAY(lo->arena, uint32_t, n + 1);
+  for (uint32_t i = 0; i < n; i++)
+    if (computed(lo, (NodeId){i})) lower_reads(lo, (NodeId){i}, count_user, &g);
+  for (uint32_t i = 0; i < n; i++) {
+    f->start[i + 1] += f->start[i];
+    f->fill[i] = f->start[i];
   }
-  return f->hard;
+  f->user = ARENA_ARRAY(lo->arena, uint32_t, f->start[n] + 1);
+  for (g.user = 0; g.user < n; g.user++)
+    if (computed(lo, (NodeId){g.user})) lower_reads(lo, (NodeId){g.user}, note_user, &g);
+}
+
+/* Does `from` need `to` other than element by element? Walks from `to` along its readers up to node `last`,
+ * beyond which nothing is united yet. A walk that gets long counts as yes: far apart there is little to gain.
+ */
+static bool blocked(Fuse *f, uint32_t from, uint32_t to, uint32_t last) {
+  enum { FAR = 2000 };
+  uint32_t n = 1;
+  f->stamp++;
+  f->stack[0] = to;
+  f->part[to].stamp = f->stamp;
+  for (uint32_t at = 0; at < n; at++)
+    for (uint32_t i = f->stack[at]; i != PLAN_NONE; i = f->part[i].next)
+      for (uint32_t k = f->start[i]; k < f->start[i + 1]; k++) {
+        uint32_t u = f->user[k] >> 1, p = find(f, u);
+        bool direct = f->user[k] & 1;
+        if (p == f->stack[at] && p != to) continue;
+        if (p == to) {
+          if (!direct) return true;
+          continue;
+        }
+        if (p == from) {
+          if (at > 0 || !direct) return true;
+          continue;
+        }
+        if (u > last || f->part[p].stamp == f->stamp) continue;
+        if (n == FAR) return true;
+        f->part[p].stamp = f->stamp;
+        f->stack[n++] = p;
+      }
+  return false;
 }
 
 /* Operands and results of the union, from above. */
@@ -70,8 +96,7 @@ static uint32_t width(Fuse *f, uint32_t a, uint32_t b) {
   uint32_t results = 0, operands = 0;
   f->stamp++;
   for (int side = 0; side < 2; side++) {
-    Look l = {f, side ? b : a};
-    for (uint32_t n = l.self; n != PLAN_NONE; n = f->part[n].next) {
+    for (uint32_t n = side ? b : a; n != PLAN_NONE; n = f->part[n].next) {
       const Node *d = graph_node(f->lo->g, (NodeId){n});
       if (f->lo->made[n]) operands++;
       for (uint32_t j = 0; !f->lo->made[n] && j < d->nin; j++) {
@@ -81,7 +106,12 @@ static uint32_t width(Fuse *f, uint32_t a, uint32_t b) {
         f->seen[o.i] = f->stamp;
         operands++;
       }
-      results += f->lo->stored[n]; /* a first guess: read by more than one, or a root */
+      bool result = f->lo->stored[n]; /* a root */
+      for (uint32_t k = f->start[n]; k < f->start[n + 1] && !result; k++) {
+        uint32_t p = find(f, f->user[k] >> 1);
+        result = p != a && p != b;
+      }
+      results += result;
     }
   }
   return operands > GROUP_SRC || results > SCALAR_OUT ? UINT32_MAX : operands;
@@ -91,13 +121,13 @@ static bool same_space(const LowerCx *lo, uint32_t a, uint32_t b) {
   return type_same_shape(&graph_node(lo->g, (NodeId){a})->type, &graph_node(lo->g, (NodeId){b})->type);
 }
 
-static bool unite(Fuse *f, uint32_t a, uint32_t b) {
+static bool unite(Fuse *f, uint32_t a, uint32_t b, uint32_t last) {
   a = find(f, a);
   b = find(f, b);
   Part *x = &f->part[a], *y = &f->part[b];
   if (a == b || x->other || y->other || (x->tile && y->tile) || !same_space(f->lo, a, b)) return false;
   if (x->weight + y->weight > GROUP_WEIGHT || x->leaves + y->leaves > GROUP_LEAVES) return false;
-  if (width(f, a, b) == UINT32_MAX || blocked(f, b, a) || blocked(f, a, b)) return false;
+  if (width(f, a, b) == UINT32_MAX || blocked(f, b, a, last) || blocked(f, a, b, last)) return false;
   y->up = a;
   f->part[x->last].next = b;
   x->last = y->last;
@@ -110,14 +140,8 @@ static bool unite(Fuse *f, uint32_t a, uint32_t b) {
 
 typedef struct Users {
   LowerCx *lo;
-  uint32_t *count;
   uint32_t group;
 } Users;
-static void count_user(void *cx, NodeId base, bool direct) {
-  Users *u = cx;
-  if (!direct) u->lo->stored[base.i] = true;
-  if (u->count[base.i]++) u->lo->stored[base.i] = true;
-}
 static void mark_stored(void *cx, NodeId base, bool direct) {
   Users *u = cx;
   if (!direct || u->lo->group[base.i] != u->group) u->lo->stored[base.i] = true;
@@ -240,10 +264,9 @@ void lower_fuse(LowerCx *lo) {
   f.part = ARENA_ARRAY(lo->arena, Part, n);
   f.stack = ARENA_ARRAY(lo->arena, uint32_t, n + 1);
   f.seen = ARENA_ARRAY(lo->arena, uint32_t, n);
-  Users u = {lo, ARENA_ARRAY(lo->arena, uint32_t, n), 0};
+  Users u = {lo, 0};
   parts_begin(&f);
-  for (uint32_t i = 0; i < n; i++)
-    if (computed(lo, (NodeId){i})) lower_reads(lo, (NodeId){i}, count_user, &u);
+  gather_users(&f);
   mark_roots(lo);
   for (uint32_t i = 0; lo->opt.fuse && i < n; i++) {
     if (lo->role[i] != ROLE_ELEM || lo->made[i]) continue;
@@ -256,14 +279,14 @@ void lower_fuse(LowerCx *lo) {
         else if (k + 1 == g->node.at[o.i].nin)
           break;
       }
-      if (lo->role[o.i] == ROLE_ELEM || lo->role[o.i] == ROLE_TILE) unite(&f, o.i, i);
+      if (lo->role[o.i] == ROLE_ELEM || lo->role[o.i] == ROLE_TILE) unite(&f, o.i, i, i);
     }
   }
   /* small spaces: a launch costs more than the work, so neighbours join though nothing connects them */
   uint32_t before = PLAN_NONE;
   for (uint32_t i = 0; lo->opt.fuse && i < n; i++) {
     if (lo->role[i] != ROLE_ELEM || lo->count[i] > SMALL_SPACE) continue;
-    if (before != PLAN_NONE && find(&f, before) != find(&f, i)) unite(&f, before, i);
+    if (before != PLAN_NONE && find(&f, before) != find(&f, i)) unite(&f, before, i, n);
     before = i;
   }
   memset(lo->stored, 0, n);

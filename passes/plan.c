@@ -3,6 +3,8 @@
 #include "base/size.h"
 #include "passes/lower_internal.h"
 
+#include <stdlib.h>
+
 static uint32_t buffer_add(LowerCx *lo, PlanBuffer b) {
   size_t count = (size_t)b.n;
   if (b.n < 1 || !size_mul(count, dtype_bytes((DType)b.dtype), &b.bytes))
@@ -100,20 +102,26 @@ static void lifetimes(Plan *p) {
     if (p->buffer.at[i].first == PLAN_NONE) p->buffer.at[i].first = p->buffer.at[i].last = 0;
 }
 
-/* First fit by ascending first use among the buffers that live at the same time. */
+typedef struct Sized {
+  size_t bytes;
+  uint32_t buffer;
+} Sized;
+static int larger_first(const void *x, const void *y) {
+  const Sized *a = x, *b = y;
+  if (a->bytes != b->bytes) return a->bytes < b->bytes ? 1 : -1;
+  return a->buffer < b->buffer ? -1 : a->buffer > b->buffer;
+}
+
+/* First fit, the largest first, among the buffers that live at the same time. */
 static void arena_layout(Plan *p, bool reuse) {
-  uint32_t *by = ARENA_ARRAY(p->arena, uint32_t, p->buffer.n + 1), n = 0, placed = 0;
+  Sized *by = ARENA_ARRAY(p->arena, Sized, p->buffer.n + 1);
+  uint32_t n = 0, placed = 0;
   for (uint32_t i = 0; i < p->buffer.n; i++)
-    if (p->buffer.at[i].place == PLACE_ARENA) by[n++] = i;
-  for (uint32_t i = 1; i < n; i++) /* largest first */
-    for (uint32_t j = i; j > 0 && p->buffer.at[by[j]].bytes > p->buffer.at[by[j - 1]].bytes; j--) {
-      uint32_t t = by[j];
-      by[j] = by[j - 1];
-      by[j - 1] = t;
-    }
+    if (p->buffer.at[i].place == PLACE_ARENA) by[n++] = (Sized){p->buffer.at[i].bytes, i};
+  qsort(by, n, sizeof *by, larger_first);
   uint32_t *set = ARENA_ARRAY(p->arena, uint32_t, n + 1); /* placed, by offset */
   for (uint32_t i = 0; i < n; i++) {
-    PlanBuffer *b = &p->buffer.at[by[i]];
+    PlanBuffer *b = &p->buffer.at[by[i].buffer];
     size_t at = 0, size;
     if (!size_align(b->bytes, PLAN_ALIGN, &size)) BUG(p->arena->mem, "plan: arena too large");
     b->bytes = size;
@@ -126,7 +134,7 @@ static void arena_layout(Plan *p, bool reuse) {
     b->offset = at;
     uint32_t k = placed++;
     for (; k > 0 && p->buffer.at[set[k - 1]].offset > at; k--) set[k] = set[k - 1];
-    set[k] = by[i];
+    set[k] = by[i].buffer;
     if (!size_add(at, size, &at)) BUG(p->arena->mem, "plan: arena too large");
     if (at > p->arena_bytes) p->arena_bytes = at;
   }

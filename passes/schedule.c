@@ -28,24 +28,26 @@ static void order_groups(LowerCx *lo, const Deps *d, const bool *late) {
   uint32_t *fill = ARENA_ARRAY(lo->arena, uint32_t, n + 1);
   for (uint32_t i = 0; i < n; i++) fill[i] = start[i];
   for (uint32_t i = 0; i < d->edge.n; i++) user[fill[d->edge.at[i] >> 32]++] = (uint32_t)d->edge.at[i];
-  bool *done = ARENA_ARRAY(lo->arena, bool, n);
-  while (lo->order.n < n) {
-    uint32_t best = PLAN_NONE;
-    uint64_t key = UINT64_MAX;
-    for (uint32_t i = 0; i < n; i++) {
-      if (done[i] || wait[i]) continue;
-      const LowerGroup *gr = &lo->groups.at[i];
-      uint64_t k = ((uint64_t)late[i] << 40) + gr->node.at[gr->node.n - 1].i;
-      if (k < key) {
-        key = k;
-        best = i;
-      }
+  VEC(uint32_t) ready = {0};
+  for (uint32_t i = 0; i < n; i++)
+    if (!wait[i]) VEC_PUSH(lo->arena, &ready, i);
+  while (ready.n) {
+    uint32_t at = 0;
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i < ready.n; i++) {
+      const LowerGroup *gr = &lo->groups.at[ready.at[i]];
+      uint64_t k = ((uint64_t)late[ready.at[i]] << 40) + gr->node.at[gr->node.n - 1].i;
+      if (k >= least) continue;
+      least = k;
+      at = i;
     }
-    if (best == PLAN_NONE) BUG(lo->arena->mem, "lower: groups wait for each other");
-    done[best] = true;
+    uint32_t best = ready.at[at];
+    ready.at[at] = ready.at[--ready.n];
     VEC_PUSH(lo->arena, &lo->order, best);
-    for (uint32_t i = start[best]; i < start[best + 1]; i++) wait[user[i]]--;
+    for (uint32_t i = start[best]; i < start[best + 1]; i++)
+      if (--wait[user[i]] == 0) VEC_PUSH(lo->arena, &ready, user[i]);
   }
+  if (lo->order.n != n) BUG(lo->arena->mem, "lower: groups wait for each other");
 }
 
 typedef struct Reads {
