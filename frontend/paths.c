@@ -89,15 +89,24 @@ Str span_text(const Elab *x, Span at) {
 }
 Str path_text(Elab *x, const AstPath *p) { return span_text(x, p->at); }
 
+/* The path of an instance, parameter, or list of them: a list's is its first item's without the last index.
+ */
+static bool path_of(Elab *x, Value v, Str *out) {
+  if (v.kind == VAL_INSTANCE) return *out = sym_str(x, v.inst->path), true;
+  if (v.kind == VAL_LEAF) return *out = sym_str(x, program_leaf_at(x->p, v.leaf)->path), true;
+  if (v.kind != VAL_LIST || !v.list.n || !path_of(x, v.list.at[0], out) || !str_ends(*out, STR("[0]")))
+    return false;
+  out->n -= 3;
+  return true;
+}
+
 /* A path may begin with an alias: then it stands for the path of what it names. */
 static Str alias_of(Elab *x, Scope *s, Sym name) {
   Scope *in;
   Binding *b = name.i ? scope_find(x, s, name, &in) : NULL;
-  if (!b || in->kind == SCOPE_PRELUDE) return sym_str(x, name);
-  Value v = binding_value(x, in, b);
-  if (v.kind == VAL_INSTANCE) return sym_str(x, v.inst->path);
-  if (v.kind == VAL_LEAF) return sym_str(x, program_leaf_at(x->p, v.leaf)->path);
-  return sym_str(x, name);
+  Str path = sym_str(x, name);
+  if (b && in->kind != SCOPE_PRELUDE) (void)path_of(x, binding_value(x, in, b), &path);
+  return path.n ? path : sym_str(x, name);
 }
 
 bool path_leaves(Elab *x, Scope *s, const AstPath *p, bool *exact, uint8_t *taken) {
@@ -119,7 +128,12 @@ bool path_leaves(Elab *x, Scope *s, const AstPath *p, bool *exact, uint8_t *take
         }
         np++;
       }
-      if (p->parts.at[0].index.n && np && !part_of(x, s, &p->parts.at[0], &part[np - 1])) return false;
+      Part own; /* `enc[0]`: behind the alias's own indices */
+      if (p->parts.at[0].index.n && !part_of(x, s, &p->parts.at[0], &own)) return false;
+      for (uint32_t k = 0; p->parts.at[0].index.n && np && k < own.n && part[np - 1].n < 8; k++) {
+        part[np - 1].lo[part[np - 1].n] = own.lo[k];
+        part[np - 1].hi[part[np - 1].n++] = own.hi[k];
+      }
       continue;
     }
     if (!part_of(x, s, &p->parts.at[i], &part[np++])) return false;
