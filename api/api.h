@@ -51,6 +51,8 @@ dg_status api_fail(dg_context *cx, Status st, const char *fmt, ...) PRINTF_LIKE(
 /* Runs fn(arg) with a RESCUE around it: raises become statuses. */
 typedef dg_status ApiFn(void *arg);
 dg_status api_guard(dg_context *cx, ApiFn *fn, void *arg);
+/* Memory of an object; DG_LIMIT or DG_NO_MEMORY when there is none. */
+dg_status api_new(dg_context *cx, size_t n, void **out);
 const char *api_z(Arena *a, Str s); /* NUL-terminated copy */
 
 /* ---- program.c ---- */

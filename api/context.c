@@ -49,6 +49,25 @@ dg_status api_guard(dg_context *cx, ApiFn *fn, void *arg) {
   return api_fail(cx, r.status, "%s", r.what);
 }
 
+typedef struct NewCall {
+  dg_context *cx;
+  size_t n;
+  void *p;
+} NewCall;
+
+static dg_status new_in(void *arg) {
+  NewCall *c = arg;
+  c->p = mem_get(&c->cx->mem, c->n);
+  return DG_OK;
+}
+
+dg_status api_new(dg_context *cx, size_t n, void **out) {
+  NewCall c = {.cx = cx, .n = n};
+  dg_status st = api_guard(cx, new_in, &c);
+  *out = c.p;
+  return st;
+}
+
 const char *api_z(Arena *a, Str s) { return str_copy(a, s).p; }
 
 typedef struct ContextCall {

@@ -192,13 +192,11 @@ dg_status pass_batch(Pass *ps, int64_t i, int64_t *rows) {
     const Feed *f = ps->feed.at[k];
     const Leaf *l = program_leaf_at(&s->p->prog, f->leaf);
     HostError err;
-    if (!data_rows_gather(&f->source, row, n, ps->staging.at[k], data_type((DType)l->type.dtype),
-                          f->range, &err))
+    if (!data_rows_gather(&f->source, row, n, ps->staging.at[k], data_type((DType)l->type.dtype), f->range,
+                          &err))
       return api_fail(s->p->cx, err.status, "%s", err.what);
-    Tensor t = {.dtype = (DType)l->type.dtype,
-                .rank = l->type.rank,
-                .data = ps->staging.at[k],
-                .count = (size_t)n};
+    Tensor t = {
+        .dtype = (DType)l->type.dtype, .rank = l->type.rank, .data = ps->staging.at[k], .count = (size_t)n};
     t.ext[0] = n;
     for (int d = 1; d < t.rank; d++) {
       t.ext[d] = f->ext[d];

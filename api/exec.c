@@ -78,13 +78,9 @@ Status exec_new(Arena *a, const Graph *g, const ExecOptions *o, Exec **out, Sb *
   if (!x->scratch_bytes) x->scratch_bytes = PLAN_ALIGN;
   /* the only memory outside `a`: released by exec_free, also when the second allocation raises */
   *out = x;
-  x->arena = mem_try(a->mem, x->arena_bytes);
-  x->scratch = x->arena ? mem_try(a->mem, x->scratch_bytes) : NULL;
-  if (x->scratch) return ST_OK;
-  exec_free(x);
-  *out = NULL;
-  sb_fmt(why, "no memory for the program's %zu bytes", x->arena_bytes);
-  return ST_NO_MEMORY;
+  x->arena = mem_get(a->mem, x->arena_bytes);
+  x->scratch = mem_get(a->mem, x->scratch_bytes);
+  return ST_OK;
 }
 
 void exec_free(Exec *x) {

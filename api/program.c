@@ -65,14 +65,16 @@ static dg_status check(dg_context *cx, const char *name, Str text, bool from_fil
   if (!cx) return DG_USAGE;
   if (!out) return api_fail(cx, ST_USAGE, "a place for the program is needed");
   if (!name || !*name) return api_fail(cx, ST_USAGE, "a file name is needed");
-  dg_program *p = mem_try(&cx->mem, sizeof *p);
-  if (!p) return api_fail(cx, ST_NO_MEMORY, "out of memory");
+  void *made;
+  dg_status st = api_new(cx, sizeof(dg_program), &made);
+  if (st != DG_OK) return st;
+  dg_program *p = made;
   p->cx = cx;
   cx->refs++;
   p->refs = 1;
   arena_init(&p->arena, &cx->mem);
   CheckCall call = {.cx = cx, .name = name, .text = text, .from_file = from_file, .p = p};
-  dg_status st = api_guard(cx, check_in, &call);
+  st = api_guard(cx, check_in, &call);
   if (call.complete)
     *out = p;
   else

@@ -38,8 +38,7 @@ dg_status session_step(dg_session *s, const Entry *e, Variant **ran) {
 static dg_status step_in(void *arg) {
   RunCall *c = arg;
   const Entry *e = c->name ? program_step(c->s->p, str_z(c->name)) : NULL;
-  if (!e)
-    return api_fail(c->s->p->cx, ST_USAGE, "no train step '%.60s'", c->name ? c->name : "");
+  if (!e) return api_fail(c->s->p->cx, ST_USAGE, "no train step '%.60s'", c->name ? c->name : "");
   return session_step(c->s, e, NULL);
 }
 

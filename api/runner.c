@@ -101,7 +101,8 @@ void runner_free(Runner *r) {
 static Status interpret(Runner *r, void *const *data, const HostEntry *host, Sb *why) {
   const Program *p = r->graph->program;
   arena_rewind(&r->arena, r->values); /* the last run's values */
-  Interp it = {.graph = r->graph, .mode = INTERP_NATIVE, .arena = &r->arena, .host = host, .only_roots = true};
+  Interp it = {
+      .graph = r->graph, .mode = INTERP_NATIVE, .arena = &r->arena, .host = host, .only_roots = true};
   it.leaf = ARENA_ARRAY(&r->arena, Tensor, p->leaf.n);
   for (uint32_t i = 0; i < p->leaf.n; i++) {
     if (!r->reads[i]) continue;

@@ -178,8 +178,10 @@ dg_status dg_session_new(dg_program *p, const dg_session_options *options, dg_se
   if (options && options->size != sizeof *options)
     return api_fail(p->cx, ST_USAGE,
                     "dg_session_options: size is not this library's; call dg_session_options_init");
-  dg_session *s = mem_try(&p->cx->mem, sizeof *s);
-  if (!s) return api_fail(p->cx, ST_NO_MEMORY, "out of memory");
+  void *made;
+  dg_status st = api_new(p->cx, sizeof(dg_session), &made);
+  if (st != DG_OK) return st;
+  dg_session *s = made;
   s->p = p;
   p->refs++;
   arena_init(&s->arena, &p->cx->mem);
@@ -188,7 +190,7 @@ dg_status dg_session_new(dg_program *p, const dg_session_options *options, dg_se
   else
     dg_session_options_init(&s->opt);
   NewCall call = {p, s};
-  dg_status st = api_guard(p->cx, new_in, &call);
+  st = api_guard(p->cx, new_in, &call);
   if (st == DG_OK)
     *out = s;
   else
@@ -238,8 +240,7 @@ dg_status dg_bind(dg_session *s, const char *input, const dg_array *a) {
       return api_fail(cx, ST_REJECTED, "input '%s': axis %d is %lld, the array has %lld", input, i,
                       (long long)want, (long long)a->extent[i]);
     t.ext[i] = a->extent[i];
-    if (!size_mul(t.count, (size_t)a->extent[i], &t.count))
-      return too_large(s, l);
+    if (!size_mul(t.count, (size_t)a->extent[i], &t.count)) return too_large(s, l);
   }
   if (!bytes_fit(s, &t)) return too_large(s, l);
   s->bound[id.i] = (Bound){.has = true, .t = t};

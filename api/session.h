@@ -17,7 +17,7 @@ typedef struct Variant {
 
 typedef struct Bound { /* an input as the host or the data set bound it */
   bool has, fed;       /* fed: by a pass over a data set */
-  Tensor t; /* data is the host's */
+  Tensor t;            /* data is the host's */
 } Bound;
 
 typedef struct Scalar1 { /* last value of a loss or metric */
@@ -64,7 +64,8 @@ struct dg_session {
   bool dead; /* after DG_INTERNAL or DG_NO_MEMORY: may only be freed */
 };
 
-/* api_guard for a call about s: a dead session is refused, and after DG_INTERNAL or DG_NO_MEMORY it is dead. */
+/* api_guard for a call about s: a dead session is refused, and after DG_INTERNAL or DG_NO_MEMORY it is dead.
+ */
 dg_status session_guard(dg_session *s, ApiFn *fn, void *arg);
 dg_status session_alive(dg_session *s); /* DG_OK, or the reason is recorded */
 /* The variant of an entry for the inputs bound now, compiled when it is not there. */

@@ -66,8 +66,7 @@ static void means_run(Means *m, const Variant *v, double rows) {
 static dg_status evaluate(dg_session *s, SetKind kind, int64_t batch, Means *m) {
   m->all.n = 0;
   const Entry *e = program_entry(s->p, STR("eval"));
-  if (!e || !e->graph->root.n)
-    return api_fail(s->p->cx, ST_USAGE, "the program has no loss and no metric");
+  if (!e || !e->graph->root.n) return api_fail(s->p->cx, ST_USAGE, "the program has no loss and no metric");
   dg_status st;
   if (!s->eval[kind] || s->eval_batch[kind] != batch) { /* kept: a pass over the same set comes each epoch */
     s->eval[kind] = NULL;
@@ -213,7 +212,8 @@ static dg_status end_epoch(Loop *l, dg_progress *g) {
   for (uint32_t k = 0; k < most; k++) {
     Sym sym = k < train->all.n ? train->all.at[k].name : test->all.at[k - train->all.n].name;
     bool seen = false;
-    for (uint32_t i = 0; k >= train->all.n && i < train->all.n; i++) seen |= sym_eq(train->all.at[i].name, sym);
+    for (uint32_t i = 0; k >= train->all.n && i < train->all.n; i++)
+      seen |= sym_eq(train->all.at[i].name, sym);
     if (seen) continue;
     name[n] = names_str(&s->p->names, sym).p;
     a[n] = means_of(train, sym), b[n++] = means_of(test, sym);

@@ -54,6 +54,8 @@ Severity diag_severity(const Diags *d, const Diag *g) {
   return s == SEV_WARNING && d->flags.warnings_are_errors && !hint ? SEV_ERROR : s;
 }
 
+enum { REPEATS = 8 };
+
 static PRINTF_LIKE(4, 5) Diag *report(Diags *d, DiagKind kind, Span at, const char *fmt, ...) {
   Sb b;
   va_list ap;
@@ -68,7 +70,8 @@ static PRINTF_LIKE(4, 5) Diag *report(Diags *d, DiagKind kind, Span at, const ch
   d->errors += s == SEV_ERROR;
   d->warnings += s == SEV_WARNING;
   if (s == SEV_ERROR && d->status == ST_OK) d->status = ST_REJECTED;
-  if ((int64_t)d->all.n < d->limits->errors)
+  /* repeats are dropped at the end, so more are kept than will be shown */
+  if ((int64_t)(d->all.n / REPEATS) < d->limits->errors)
     VEC_PUSH(d->arena, &d->all, g);
   else
     d->unkept += s != SEV_IGNORED;
@@ -158,6 +161,16 @@ void diags_finish(Diags *d) {
     } else {
       d->all.at[kept++] = g;
     }
+  }
+  d->all.n = kept;
+  kept = 0;
+  int64_t shown = 0;
+  for (uint32_t i = 0; i < d->all.n; i++) {
+    bool counts = diag_severity(d, d->all.at[i]) != SEV_IGNORED;
+    if (counts && shown >= d->limits->errors)
+      d->unkept++;
+    else
+      d->all.at[kept++] = d->all.at[i], shown += counts;
   }
   d->all.n = kept;
 }

@@ -75,7 +75,7 @@ typedef struct Diags {
   const Sources *sources;
   const Limits *limits;
   DiagFlags flags;
-  VEC(Diag *) all; /* as reported; diag_finish sorts by place and drops exact repeats */
+  VEC(Diag *) all; /* as reported; diags_finish sorts by place, drops exact repeats and what is above limits.errors */
   uint32_t errors, warnings; /* counted after flags, those above limits.errors included */
   uint32_t unkept;           /* reported above limits.errors: counted, not in `all` */
   Status status;             /* ST_OK, else the first error's class (ST_REJECTED, ST_LIMIT, ST_IO ...) */

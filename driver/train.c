@@ -149,8 +149,7 @@ int command_train(dg_context *cx, const Options *o) {
   if (st == DG_OK) st = open_session(cx, o, p, &s);
   if (st == DG_OK) {
     catch_signals();
-    Show w = {
-        .quiet = given(o, OPT_QUIET), .terminal = isatty(STDOUT_FILENO), .columns = terminal_columns()};
+    Show w = {.quiet = given(o, OPT_QUIET), .terminal = isatty(STDOUT_FILENO), .columns = terminal_columns()};
     to.step = o->last[OPT_STEP], to.save = o->last[OPT_SAVE], to.progress = show, to.user = &w;
     st = say(cx, dg_train_prepare(s, &to));
     if (st == DG_OK && !w.quiet) summary(p, s, to.step, w.columns);

@@ -39,7 +39,8 @@ static bool utf8_check(Reader *r) {
 }
 
 static bool reader_open(Reader *r) {
-  if ((uint64_t)r->text.n > (uint64_t)r->limits->source_bytes || r->text.n > INT32_MAX - 64) {
+  bool ours = r->diags->sources->file.at[r->file].library; /* the limit is on what users bring */
+  if ((!ours && (uint64_t)r->text.n > (uint64_t)r->limits->source_bytes) || r->text.n > INT32_MAX - 64) {
     diag_status(diag_limit(r->diags, reader_span(r, 0, 0), "the source file is too long", "source_bytes",
                            r->limits->source_bytes),
                 ST_LIMIT);

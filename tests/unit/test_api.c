@@ -1,0 +1,643 @@
+/* The library's interface: misuse, diagnostics as data, limits, and memory that runs out. */
+#include "api/api.h"
+#include "api_kit.h"
+
+#include <pthread.h>
+
+/* ---- misuse ---- */
+
+START_TEST(no_context) {
+  dg_program *p = (dg_program *)1;
+  ck_assert_int_eq(dg_define(NULL, "a", "1"), DG_USAGE);
+  ck_assert_int_eq(dg_warn(NULL, "error"), DG_USAGE);
+  ck_assert_int_eq(dg_limit(NULL, "rank", 1), DG_USAGE);
+  ck_assert_int_eq(dg_data_root(NULL, "."), DG_USAGE);
+  ck_assert_int_eq(dg_register(NULL, "f", NULL, NULL), DG_USAGE);
+  ck_assert_int_eq(dg_check_file(NULL, "a.dg", &p), DG_USAGE);
+  ck_assert_ptr_null(p);
+  ck_assert_int_eq(dg_check_source(NULL, "a.dg", "", 0, &p), DG_USAGE);
+  ck_assert_str_eq(dg_error(NULL), "no context");
+  dg_context_free(NULL);
+  dg_program_free(NULL);
+  dg_session_free(NULL);
+  dg_session_options_init(NULL);
+  dg_train_options_init(NULL);
+}
+END_TEST
+
+START_TEST(settings) {
+  dg_context *cx = context();
+  ck_assert_str_eq(dg_error(cx), "");
+  fails(DG_USAGE, "name", dg_define(cx, NULL, "1"));
+  fails(DG_USAGE, "name", dg_define(cx, "", "1"));
+  fails(DG_USAGE, "value", dg_define(cx, "n", NULL));
+  fails(DG_USAGE, "flag", dg_warn(cx, NULL));
+  fails(DG_USAGE, "nonsense", dg_warn(cx, "nonsense"));
+  fails(DG_USAGE, "no-nonsense", dg_warn(cx, "no-nonsense"));
+  fails(DG_USAGE, "no limit", dg_limit(cx, NULL, 4));
+  fails(DG_USAGE, "nodez", dg_limit(cx, "nodez", 4));
+  fails(DG_USAGE, "below 1", dg_limit(cx, "nodes", 0));
+  fails(DG_USAGE, "folder", dg_data_root(cx, ""));
+  fails(DG_USAGE, "function", dg_register(cx, "f", NULL, NULL));
+  ok(dg_warn(cx, "error=unowned"));
+  ck_assert_ptr_nonnull(strstr(dg_error(cx), "function")); /* the last failure stays */
+  fails(DG_USAGE, "'-Wa?b'", dg_warn(cx, "a\nb"));         /* one line */
+  dg_context_free(cx);
+}
+END_TEST
+
+START_TEST(programs) {
+  dg_context *cx = context();
+  dg_program *p = (dg_program *)1;
+  fails(DG_USAGE, "place", dg_check_file(cx, "a.dg", NULL));
+  fails(DG_USAGE, "file name", dg_check_file(cx, NULL, &p));
+  ck_assert_ptr_null(p);
+  fails(DG_USAGE, "file name", dg_check_file(cx, "", &p));
+  p = (dg_program *)1;
+  fails(DG_USAGE, "text", dg_check_source(cx, "a.dg", NULL, 3, &p));
+  ck_assert_ptr_null(p);
+  ck_assert_int_eq(dg_check_file(cx, "/nonexistent/a.dg", &p), DG_IO);
+  ck_assert_ptr_nonnull(p);
+  ck_assert_int_eq(dg_diagnostic_count(p), 1);
+  dg_session *s;
+  fails(DG_REJECTED, "errors", dg_session_new(p, NULL, &s));
+  ck_assert_ptr_null(s);
+  dg_program_free(p);
+  ck_assert_int_eq(dg_check_source(cx, "empty.dg", NULL, 0, &p), DG_REJECTED);
+  dg_program_free(p);
+  p = program(cx, line_text);
+  ck_assert_int_eq(dg_diagnostic_count(p), 0);
+  ck_assert_ptr_null(dg_diagnostic_at(p, 0));
+  ck_assert_ptr_null(dg_diagnostic_at(p, -1));
+  ck_assert_ptr_null(dg_diagnostic_at(NULL, 0));
+  ck_assert_int_eq(dg_diagnostic_count(NULL), 0);
+  ck_assert_int_eq(dg_name_count(NULL, DG_PARAM), 0);
+  ck_assert_int_eq(dg_name_count(p, DG_INPUT), 2);
+  ck_assert_int_eq(dg_name_count(p, DG_PARAM), 2);
+  ck_assert_int_eq(dg_name_count(p, DG_STATE), 4); /* adam's two of each */
+  ck_assert_str_eq(dg_name_at(p, DG_OUTPUT, 0), "line");
+  ck_assert_str_eq(dg_name_at(p, DG_LOSS, 0), "mse");
+  ck_assert_str_eq(dg_name_at(p, DG_METRIC, 0), "worst");
+  ck_assert_str_eq(dg_name_at(p, DG_STEP, 0), "fit");
+  ck_assert_ptr_null(dg_name_at(p, DG_STEP, 1));
+  ck_assert_ptr_null(dg_name_at(p, DG_STEP, -1));
+  ck_assert_ptr_null(dg_name_at(p, (dg_kind)77, 0));
+  ck_assert_ptr_nonnull(strstr(dg_report(p), "open"));
+  ck_assert_str_eq(dg_report(NULL), "");
+  ck_assert_str_eq(dg_diagnostics_text(NULL, 0), "");
+  ck_assert_str_eq(dg_diagnostics_text(p, 1), "");
+  ck_assert_ptr_null(dg_explain(NULL));
+  ck_assert_ptr_null(dg_explain("DG9999"));
+  ck_assert_ptr_null(dg_explain("../../etc/passwd"));
+  ck_assert_ptr_nonnull(dg_explain("DG0304"));
+  dg_program_free(p);
+  dg_context_free(cx);
+}
+END_TEST
+
+START_TEST(emits) {
+  dg_context *cx = context();
+  dg_program *p = program(cx, line_text);
+  const char *text;
+  size_t n;
+  ck_assert_int_eq(dg_emit(NULL, "graph", NULL, &text, &n), DG_USAGE);
+  fails(DG_USAGE, "stage", dg_emit(p, NULL, NULL, &text, &n));
+  fails(DG_USAGE, "stage", dg_emit(p, "nonsense", NULL, &text, &n));
+  fails(DG_USAGE, "places", dg_emit(p, "graph", NULL, NULL, &n));
+  dg_emit_options o = {.size = 3};
+  fails(DG_USAGE, "size", dg_emit(p, "graph", &o, &text, &n));
+  o = (dg_emit_options){.size = sizeof o, .entry = "nothing", .level = -1};
+  fails(DG_USAGE, "nothing", dg_emit(p, "graph", &o, &text, &n));
+  fails(DG_REJECTED, "N", dg_emit(p, "plan", NULL, &text, &n)); /* N has no value */
+  static const char *const early[] = {"tokens", "ast", "fmt", "graph", "grad", "step"};
+  for (size_t i = 0; i < sizeof early / sizeof *early; i++) {
+    ok(dg_emit(p, early[i], NULL, &text, &n));
+    ck_assert(n > 0 && strlen(text) == n);
+  }
+  dg_program_free(p);
+  ok(dg_define(cx, "N", "4"));
+  p = program(cx, line_text);
+  static const char *const late[] = {"opt", "kernels", "plan", "llvm", "asm", "obj"};
+  for (size_t i = 0; i < (native() ? 6u : 3u); i++) {
+    ok(dg_emit(p, late[i], NULL, &text, &n));
+    ck_assert(n > 0);
+  }
+  o = (dg_emit_options){.size = sizeof o, .entry = "predict", .time_passes = 1, .level = -1};
+  ok(dg_emit(p, "log", &o, &text, &n));
+  ck_assert(n > 0);
+  dg_program_free(p);
+  dg_context_free(cx);
+}
+END_TEST
+
+START_TEST(sessions) {
+  dg_context *cx = context();
+  dg_program *p = program(cx, line_text);
+  dg_session *s = (dg_session *)1;
+  dg_session_options o;
+  double v;
+  dg_array a;
+  ck_assert_int_eq(dg_session_new(NULL, NULL, &s), DG_USAGE);
+  ck_assert_ptr_null(s);
+  fails(DG_USAGE, "place", dg_session_new(p, NULL, NULL));
+  dg_session_options_init(&o);
+  o.size--;
+  fails(DG_USAGE, "size", dg_session_new(p, &o, &s));
+  dg_session_options_init(&o);
+  o.level = 4;
+  fails(DG_USAGE, "level", dg_session_new(p, &o, &s));
+  dg_session_options_init(&o);
+  o.threads = 1000000;
+  fails(DG_USAGE, "threads", dg_session_new(p, &o, &s));
+  ck_assert_int_eq(dg_step(NULL, "fit"), DG_USAGE);
+  ck_assert_int_eq(dg_predict(NULL), DG_USAGE);
+  ck_assert_int_eq(dg_value(NULL, "mse", &v), DG_USAGE);
+  ck_assert_int_eq(dg_bind(NULL, "x", &a), DG_USAGE);
+  ck_assert_int_eq(dg_train(NULL, NULL, NULL), DG_USAGE);
+  ck_assert_int_eq(dg_data(NULL, "train", "x", "x.npy", NULL), DG_USAGE);
+  ck_assert_int_eq(dg_save(NULL, "w"), DG_USAGE);
+  ck_assert_int_eq(dg_session_facts(NULL, NULL, NULL), DG_USAGE);
+
+  s = session(cx, p, 1, 1);
+  float data[8] = {0};
+  fails(DG_USAGE, "not bound", dg_step(s, "fit"));
+  fails(DG_USAGE, "not bound", dg_predict(s));
+  fails(DG_USAGE, "nothing", dg_step(s, "nothing"));
+  fails(DG_USAGE, "train step", dg_step(s, "predict"));
+  fails(DG_USAGE, "train step", dg_step(s, NULL));
+  a = (dg_array){DG_F32, 2, {8, 1}, data};
+  fails(DG_USAGE, "z", dg_bind(s, "z", &a));
+  fails(DG_USAGE, "no input 'w'", dg_bind(s, "w", &a));
+  fails(DG_USAGE, "array", dg_bind(s, "x", NULL));
+  a.data = NULL;
+  fails(DG_USAGE, "data", dg_bind(s, "x", &a));
+  a = (dg_array){DG_F64, 2, {8, 1}, data};
+  fails(DG_REJECTED, "f32", dg_bind(s, "x", &a));
+  a.dtype = (dg_dtype)99;
+  fails(DG_REJECTED, "f32", dg_bind(s, "x", &a));
+  a = (dg_array){DG_F32, 1, {8}, data};
+  fails(DG_REJECTED, "axes", dg_bind(s, "x", &a));
+  a = (dg_array){DG_F32, 2, {8, 2}, data};
+  fails(DG_REJECTED, "axis 1", dg_bind(s, "x", &a));
+  a = (dg_array){DG_F32, 2, {0, 1}, data};
+  fails(DG_REJECTED, "empty", dg_bind(s, "x", &a));
+  a = (dg_array){DG_F32, 2, {-1, 1}, data};
+  fails(DG_REJECTED, "empty", dg_bind(s, "x", &a));
+  a = (dg_array){DG_F32, 2, {INT64_MAX, 1}, data};
+  fails(DG_LIMIT, "tensor_bytes", dg_bind(s, "x", &a));
+  bind_line(cx, s, LINE_ROWS);
+  a = (dg_array){DG_F32, 2, {5, 1}, data};
+  ok(dg_bind(s, "y", &a));
+  fails(DG_REJECTED, "'y'", dg_step(s, "fit")); /* N is 8 and 5 */
+  fails(DG_USAGE, "mse", dg_value(s, "mse", &v));
+  bind_line(cx, s, LINE_ROWS);
+  ok(dg_step(s, "fit"));
+  ok(dg_value(s, "mse", &v));
+  ok(dg_value(s, "worst", &v)); /* metrics are measured on the batch */
+  fails(DG_USAGE, "nothing", dg_value(s, "nothing", &v));
+  fails(DG_USAGE, "place", dg_value(s, "mse", NULL));
+  fails(DG_USAGE, "line", dg_read(s, "line", &a)); /* no prediction yet */
+  ok(dg_predict(s));
+  ok(dg_read(s, "line", &a));
+  ck_assert(a.rank == 2 && a.extent[0] == LINE_ROWS && a.extent[1] == 1);
+  ok(dg_evaluate(s));
+  fails(DG_USAGE, "name", dg_read(s, NULL, &a));
+  ok(dg_read(s, "w", &a));
+  ok(dg_read(s, "fit.m.w", &a));
+  fails(DG_USAGE, "'x'", dg_write(s, "x", &a));
+  a = (dg_array){DG_F32, 2, {1, 2}, data};
+  fails(DG_REJECTED, "shape", dg_write(s, "w", &a));
+  a = (dg_array){DG_I32, 2, {1, 1}, data};
+  fails(DG_REJECTED, "type", dg_write(s, "w", &a));
+  a = (dg_array){DG_F32, 2, {1, 1}, data};
+  data[0] = 42;
+  ok(dg_write(s, "w", &a));
+  ok(dg_read(s, "w", &a));
+  ck_assert_float_eq(*(float *)a.data, 42);
+  fails(DG_USAGE, "path", dg_save(s, ""));
+  fails(DG_USAGE, "path", dg_load(s, NULL, 0));
+  fails(DG_IO, "", dg_load(s, "/nonexistent/w.safetensors", 0));
+  fails(DG_IO, "", dg_save(s, "/nonexistent/w.safetensors"));
+  fails(DG_USAGE, "data set", dg_data(s, "other", "x", "x.npy", NULL));
+  fails(DG_USAGE, "input", dg_data(s, "train", "w", "x.npy", NULL));
+  fails(DG_IO, "", dg_data(s, "train", "x", "/nonexistent/x.npy", NULL));
+  fails(DG_USAGE, "data set", dg_evaluate_set(s, "other", 0));
+  fails(DG_USAGE, "data set", dg_predict_set(s, NULL));
+  dg_train_options t = {.size = 1};
+  fails(DG_USAGE, "size", dg_train(s, &t, NULL));
+  dg_train_options_init(&t);
+  t.step = "nothing";
+  fails(DG_USAGE, "nothing", dg_train(s, &t, NULL));
+  dg_facts f;
+  fails(DG_USAGE, "place", dg_session_facts(s, "fit", NULL));
+  fails(DG_USAGE, "nothing", dg_session_facts(s, "nothing", &f));
+  ok(dg_session_facts(s, NULL, &f));
+  ck_assert_int_eq(f.parameters, 2);
+  dg_session_free(s);
+  dg_program_free(p);
+  dg_context_free(cx);
+}
+END_TEST
+
+START_TEST(free_in_any_order) {
+  for (int order = 0; order < 6; order++) {
+    dg_context *cx = context();
+    dg_program *p = program(cx, line_text);
+    dg_session *s = session(cx, p, 1, 1);
+    bind_line(cx, s, LINE_ROWS);
+    static const int turns[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    for (int i = 0; i < 3; i++) switch (turns[order][i]) {
+      case 0: dg_context_free(cx); break;
+      case 1: dg_program_free(p); break;
+      case 2:
+        ck_assert_int_eq(dg_step(s, "fit"), DG_OK); /* it keeps what it needs alive */
+        dg_session_free(s);
+        break;
+      }
+  }
+}
+END_TEST
+
+/* ---- diagnostics as data ---- */
+
+/* Applies the edits of all diagnostics of a seed program to its text: the mended text has no diagnostic. */
+static void mend(const char *path, const char *code, const char *group, const char *subject) {
+  dg_context *cx = context();
+  dg_program *p;
+  size_t n;
+  char *text = slurp(path, &n), *mended = calloc(1, 1 << 16);
+  ok(dg_check_source(cx, path, text, n, &p));
+  ck_assert_int_eq(dg_diagnostic_count(p), 1);
+  const dg_diagnostic *d = dg_diagnostic_at(p, 0);
+  ck_assert_str_eq(d->code, code);
+  ck_assert_str_eq(d->group, group);
+  ck_assert_int_eq(d->severity, DG_SEV_WARNING);
+  ck_assert_int_eq(d->subjects, 1);
+  ck_assert_str_eq(d->subject[0], subject);
+  ck_assert_str_eq(d->place.file, path);
+  ck_assert_int_eq(memcmp(text + d->place.byte, subject, d->place.end_byte - d->place.byte), 0);
+  ck_assert_ptr_nonnull(strstr(d->rendered, d->message));
+  ck_assert_ptr_nonnull(strstr(dg_diagnostics_text(p, 0), d->rendered));
+  ck_assert_ptr_nonnull(strstr(dg_diagnostics_json(p), code));
+  ck_assert_ptr_nonnull(strstr(dg_diagnostics_text(p, 1), "\033["));
+  ck_assert(d->notes >= 1 && d->note_place[0].line > 0);
+  ck_assert_int_eq(d->edits, 1);
+  snprintf(mended, 1 << 16, "%.*s%s%s", (int)d->edit_place[0].byte, text, d->edit_text[0],
+           text + d->edit_place[0].end_byte);
+  dg_program_free(p);
+  ok(dg_check_source(cx, path, mended, strlen(mended), &p));
+  ck_assert_msg(dg_diagnostic_count(p) == 0, "%s\n%s", mended, dg_diagnostics_text(p, 0));
+  dg_program_free(p);
+  dg_context_free(cx);
+  free(text);
+  free(mended);
+}
+
+START_TEST(edits_mend) {
+  mend("examples/seed/b-update-list.dg", "DG0304", "unowned", "b");
+  mend("examples/seed/c-stop-gradient.dg", "DG0303", "cut", "w");
+}
+END_TEST
+
+START_TEST(rejected) {
+  dg_context *cx = context();
+  dg_program *p;
+  static const char text[] = "input weight: f32[N]\noutput c = wieght\noutput d = wxyz\n";
+  fails(DG_REJECTED, "2 errors", dg_check_source(cx, "t.dg", text, strlen(text), &p));
+  ck_assert_int_eq(dg_diagnostic_count(p), 2);
+  const dg_diagnostic *d = dg_diagnostic_at(p, 0);
+  ck_assert(d->severity == DG_SEV_ERROR && d->place.line == 2 && d->place.column == 12);
+  ck_assert_ptr_nonnull(strstr(dg_error(cx), "2 errors")); /* asking for diagnostics leaves it */
+  const char *out;
+  size_t n;
+  fails(DG_REJECTED, "errors", dg_emit(p, "graph", NULL, &out, &n));
+  ok(dg_emit(p, "ast", NULL, &out, &n));
+  ck_assert_str_eq(dg_report(p), "");
+  dg_program_free(p);
+  ok(dg_warn(cx, "error=unowned"));
+  size_t len;
+  char *seed = slurp("examples/seed/b-update-list.dg", &len);
+  dg_session *s;
+  fails(DG_REJECTED, "1 error", dg_check_source(cx, "b.dg", seed, len, &p));
+  ck_assert_int_eq(dg_diagnostic_at(p, 0)->severity, DG_SEV_ERROR);
+  fails(DG_REJECTED, "errors", dg_session_new(p, NULL, &s));
+  dg_program_free(p);
+  dg_context_free(cx);
+  free(seed);
+}
+END_TEST
+
+START_TEST(defines) {
+  static const char text[] = "const h = 4\nparam w: f32[h, M] = 0\ninput x: f32[N, h]\noutput y = x @ w\n";
+  dg_context *cx = context();
+  dg_program *p;
+  dg_session *s;
+  dg_array a;
+  p = program(cx, text);
+  fails(DG_REJECTED, "dim", dg_session_new(p, NULL, &s)); /* M has no value */
+  dg_program_free(p);
+  ok(dg_define(cx, "M", "3"));
+  ok(dg_define(cx, "h", "6"));
+  ok(dg_define(cx, "h", "7")); /* the last one counts */
+  p = program(cx, text);
+  s = session(cx, p, 1, 1);
+  ok(dg_read(s, "w", &a));
+  ck_assert(a.extent[0] == 7 && a.extent[1] == 3);
+  dg_session_free(s);
+  dg_program_free(p);
+  static const char *const bad[] = {"abc", "0", "-1", "1.5", "true", "99999999999999999999"};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    ok(dg_define(cx, "M", bad[i]));
+    dg_status st = dg_check_source(cx, "t.dg", text, strlen(text), &p);
+    ck_assert_msg(st == DG_REJECTED || st == DG_LIMIT, "%s: %d", bad[i], st);
+    dg_program_free(p);
+  }
+  ok(dg_define(cx, "M", "3"));
+  ok(dg_define(cx, "hh", "3"));
+  ck_assert_int_eq(dg_check_source(cx, "t.dg", text, strlen(text), &p), DG_REJECTED);
+  ck_assert_ptr_nonnull(strstr(dg_diagnostic_at(p, 0)->message, "hh"));
+  dg_program_free(p);
+  dg_context_free(cx);
+}
+END_TEST
+
+/* ---- limits ---- */
+
+static dg_status check_limited(const char *limit, int64_t value, const char *path, const char *text,
+                               char *why, size_t capacity) {
+  dg_context *cx = context();
+  ok(dg_limit(cx, limit, value));
+  dg_program *p;
+  dg_status st = text ? dg_check_source(cx, "t.dg", text, strlen(text), &p) : dg_check_file(cx, path, &p);
+  snprintf(why, capacity, "%s\n%s", dg_error(cx), p ? dg_diagnostics_text(p, 0) : "");
+  dg_program_free(p);
+  dg_context_free(cx);
+  return st;
+}
+
+/* At the edge the program passes, one below it does not, and the message names the limit. edge 0: it is
+ * searched for. */
+static int64_t edge_of(const char *limit, int64_t edge, const char *path, const char *text) {
+  char why[4096];
+  if (!edge) {
+    int64_t low = 0, high = 1;
+    while (check_limited(limit, high, path, text, why, sizeof why) == DG_LIMIT) low = high, high *= 2;
+    while (high - low > 1) {
+      int64_t mid = low + (high - low) / 2;
+      if (check_limited(limit, mid, path, text, why, sizeof why) == DG_LIMIT)
+        low = mid;
+      else
+        high = mid;
+    }
+    edge = high;
+  }
+  ck_assert_msg(check_limited(limit, edge, path, text, why, sizeof why) == DG_OK, "%s %lld: %s", limit,
+                (long long)edge, why);
+  ck_assert_int_eq(check_limited(limit, edge + 1, path, text, why, sizeof why), DG_OK);
+  if (edge == 1) return edge;
+  dg_status st = check_limited(limit, edge - 1, path, text, why, sizeof why);
+  ck_assert_msg(st == DG_LIMIT && strstr(why, limit), "%s %lld: %d %s", limit, (long long)edge - 1, st, why);
+  return edge;
+}
+
+START_TEST(limits_of_texts) {
+  edge_of("source_bytes", (int64_t)strlen(line_text), NULL, line_text);
+  edge_of("rank", 5, NULL, "input x: f32[1, 2, 3, 4, 5]\noutput y = x\n");
+  edge_of("params", 2, NULL, line_text);
+  edge_of("tensor_bytes", 4000, NULL,
+          "param w: f32[10, 100] = 0\nloss l = sum(w)\n"
+          "train t { minimize l; update * using sgd(lr = 0.1) }\n");
+  ck_assert_int_ge(edge_of("nesting", 0, NULL, "input x: f32[2]\noutput y = ((((((((x))))))))\n"), 8);
+  ck_assert_int_gt(edge_of("nodes", 0, NULL, line_text), 5);
+  ck_assert_int_gt(edge_of("expansion", 0, NULL, line_text), 5);
+  edge_of("calls", 0, NULL,
+          "fn a(x: f32[2]) -> f32[2] = x + 1\nfn b(x: f32[2]) -> f32[2] = a(x)\n"
+          "fn c(x: f32[2]) -> f32[2] = b(x)\ninput x: f32[2]\noutput y = c(x)\n");
+  ck_assert_int_gt(edge_of("compiler_bytes", 0, NULL, line_text), 1000);
+}
+END_TEST
+
+START_TEST(limit_of_files) {
+  char folder[] = "/tmp/dg_api_XXXXXX", name[64], path[80];
+  ck_assert_ptr_nonnull(mkdtemp(folder));
+  static const char *const file[] = {"main.dg", "a.dg", "b.dg"};
+  static const char *const text[] = {
+      "import a = \"a.dg\"\nimport b = \"b.dg\"\ninput x: f32[2]\noutput y = a.f(b.f(x))\n",
+      "fn f(x: f32[2]) -> f32[2] = x + 1\n", "fn f(x: f32[2]) -> f32[2] = x + 2\n"};
+  for (int i = 0; i < 3; i++) {
+    snprintf(path, sizeof path, "%s/%s", folder, file[i]);
+    FILE *f = fopen(path, "w");
+    ck_assert(f && fputs(text[i], f) >= 0 && fclose(f) == 0);
+  }
+  snprintf(name, sizeof name, "%s/main.dg", folder);
+  ck_assert_int_ge(edge_of("files", 0, name, NULL), 3);
+  for (int i = 0; i < 3; i++) {
+    snprintf(path, sizeof path, "%s/%s", folder, file[i]);
+    unlink(path);
+  }
+  rmdir(folder);
+}
+END_TEST
+
+START_TEST(limit_of_errors) {
+  static const char text[] = "output a = q1\noutput b = q2\noutput c = q3\noutput d = q4\noutput e = q5\n";
+  for (int64_t limit = 4; limit <= 6; limit++) {
+    dg_context *cx = context();
+    dg_program *p;
+    ok(dg_limit(cx, "errors", limit));
+    ck_assert_int_eq(dg_check_source(cx, "t.dg", text, strlen(text), &p), DG_REJECTED);
+    ck_assert_int_eq(dg_diagnostic_count(p), limit < 5 ? limit : 5);
+    ck_assert_int_eq(strstr(dg_diagnostics_text(p, 0), "more not shown") != NULL, limit < 5);
+    ck_assert_ptr_nonnull(strstr(dg_error(cx), "5 errors"));
+    dg_program_free(p);
+    dg_context_free(cx);
+  }
+}
+END_TEST
+
+/* A bound dim decides the size: the limit holds at the session's door. */
+START_TEST(limit_of_bound_tensors) {
+  for (int64_t limit = 399; limit <= 401; limit++) {
+    dg_context *cx = context();
+    ok(dg_define(cx, "M", "100"));
+    ok(dg_limit(cx, "tensor_bytes", limit));
+    dg_program *p = program(cx, "param w: f32[M] = 0\noutput y = w\n");
+    dg_session_options o;
+    dg_session_options_init(&o);
+    o.interpret = 1;
+    dg_session *s;
+    if (limit < 400)
+      fails(DG_LIMIT, "tensor_bytes", dg_session_new(p, &o, &s));
+    else
+      ok(dg_session_new(p, &o, &s));
+    dg_session_free(s);
+    dg_program_free(p);
+    dg_context_free(cx);
+  }
+}
+END_TEST
+
+START_TEST(limit_of_arena) {
+  if (!native()) return;
+  int64_t bytes = 0;
+  for (int turn = -1; turn < 3; turn++) {
+    dg_context *cx = context();
+    dg_program *p = program(cx, line_text);
+    dg_session *s = session(cx, p, 0, 1);
+    bind_line(cx, s, LINE_ROWS);
+    if (turn >= 0) ok(dg_limit(cx, "arena_bytes", bytes - 1 + turn));
+    dg_facts f;
+    if (turn == 0) {
+      fails(DG_LIMIT, "arena_bytes", dg_step(s, "fit"));
+      ok(dg_limit(cx, "arena_bytes", bytes)); /* and the session goes on */
+    }
+    ok(dg_step(s, "fit"));
+    ok(dg_session_facts(s, "fit", &f));
+    bytes = f.arena_bytes;
+    ck_assert_int_gt(bytes, 1);
+    dg_session_free(s);
+    dg_program_free(p);
+    dg_context_free(cx);
+  }
+}
+END_TEST
+
+START_TEST(limit_of_data) {
+  size_t n;
+  free(slurp("examples/seed/x.npy", &n));
+  for (int d = -1; d <= 1; d++) {
+    dg_context *cx = context();
+    dg_program *p = program(cx, line_text);
+    dg_session *s = session(cx, p, 1, 1);
+    ok(dg_limit(cx, "data_bytes", (int64_t)n + d));
+    if (d < 0)
+      fails(DG_LIMIT, "data_bytes", dg_data(s, "train", "x", "examples/seed/x.npy", NULL));
+    else
+      ok(dg_data(s, "train", "x", "examples/seed/x.npy", NULL));
+    dg_session_free(s);
+    dg_program_free(p);
+    dg_context_free(cx);
+  }
+}
+END_TEST
+
+/* ---- memory that runs out ---- */
+
+static bool allowed(dg_status st) { return st == DG_OK || st == DG_NO_MEMORY; }
+
+START_TEST(no_memory_while_checking) {
+  size_t n;
+  char *text = slurp("examples/seed/c-stop-gradient.dg", &n);
+  bool done = false;
+  for (uint64_t at = 1; !done; at++) {
+    dg_context *cx = context();
+    dg_program *p;
+    cx->mem.fail_at = cx->mem.calls + at;
+    dg_status st = dg_check_source(cx, "t.dg", text, n, &p);
+    ck_assert_msg(allowed(st), "allocation %d: %d %s", (int)at, st, dg_error(cx));
+    ck_assert_int_eq(p != NULL, st == DG_OK);
+    for (int i = 0; i < dg_diagnostic_count(p); i++) {
+      const dg_diagnostic *d = dg_diagnostic_at(p, i);
+      ck_assert(!d || (d->message && d->rendered));
+    }
+    dg_diagnostics_text(p, 1);
+    dg_diagnostics_json(p);
+    dg_report(p);
+    done = cx->mem.calls < cx->mem.fail_at;
+    dg_program_free(p);
+    cx->mem.fail_at = 0;
+    ok(dg_check_source(cx, "t.dg", text, n, &p)); /* the context can be used on */
+    dg_program_free(p);
+    dg_context_free(cx);
+  }
+  free(text);
+}
+END_TEST
+
+static bool run_short_of_memory(uint64_t at, int interpret) {
+  dg_context *cx = context();
+  dg_program *p = program(cx, line_text);
+  cx->mem.fail_at = cx->mem.calls + at;
+  dg_session_options o;
+  dg_session_options_init(&o);
+  o.interpret = interpret, o.threads = 2;
+  dg_session *s;
+  dg_status st = dg_session_new(p, &o, &s);
+  ck_assert_int_eq(s != NULL, st == DG_OK);
+  if (st == DG_OK) {
+    bind_line(cx, s, LINE_ROWS);
+    st = dg_step(s, "fit");
+    if (st == DG_OK) st = dg_predict(s);
+    if (st == DG_NO_MEMORY) fails(DG_USAGE, "freed", dg_step(s, "fit"));
+  }
+  ck_assert_msg(allowed(st), "allocation %d: %d %s", (int)at, st, dg_error(cx));
+  bool done = cx->mem.calls < cx->mem.fail_at;
+  dg_session_free(s);
+  dg_program_free(p);
+
+  dg_context_free(cx);
+  return done;
+}
+
+START_TEST(no_memory_while_running) {
+  for (uint64_t at = 1; !run_short_of_memory(at, 1); at++) {}
+  if (!native()) return;
+  for (uint64_t at = 1; !run_short_of_memory(at, 0); at += 5) {}
+}
+END_TEST
+
+/* What a session and a program held is given back. */
+START_TEST(memory_is_given_back) {
+  dg_context *cx = context();
+  size_t before = cx->mem.used;
+  for (int i = 0; i < 3; i++) {
+    dg_program *p = program(cx, line_text);
+    dg_session *s = session(cx, p, i == 0, 2);
+    bind_line(cx, s, LINE_ROWS);
+    ok(dg_step(s, "fit"));
+    dg_session_free(s);
+    dg_program_free(p);
+    ck_assert_uint_eq(cx->mem.used, before);
+  }
+  dg_context_free(cx);
+}
+END_TEST
+
+/* ---- two contexts at once ---- */
+
+static void *train_alone(void *out) {
+  dg_context *cx = dg_context_new();
+  dg_program *p = NULL;
+  dg_session *s = NULL;
+  double loss = NAN;
+  if (dg_check_source(cx, "t.dg", line_text, strlen(line_text), &p) == DG_OK &&
+      dg_session_new(p, NULL, &s) == DG_OK) {
+    float x[4] = {0, 1, 2, 3}, y[4] = {1, 3, 5, 7};
+    dg_array ax = {DG_F32, 2, {4, 1}, x}, ay = {DG_F32, 2, {4, 1}, y};
+    bool good = dg_bind(s, "x", &ax) == DG_OK && dg_bind(s, "y", &ay) == DG_OK;
+    for (int i = 0; good && i < 50; i++) good = dg_step(s, "fit") == DG_OK;
+    if (!good || dg_value(s, "mse", &loss) != DG_OK) loss = NAN;
+  }
+  dg_session_free(s);
+  dg_program_free(p);
+  dg_context_free(cx);
+  *(double *)out = loss;
+  return NULL;
+}
+
+START_TEST(contexts_in_threads) {
+  if (!native()) return;
+  double loss[4];
+  pthread_t t[4];
+  for (int i = 0; i < 4; i++) ck_assert_int_eq(pthread_create(&t[i], NULL, train_alone, &loss[i]), 0);
+  for (int i = 0; i < 4; i++) pthread_join(t[i], NULL);
+  for (int i = 0; i < 4; i++) ck_assert_double_eq(loss[i], loss[0]);
+}
+END_TEST
+
+UNIT_MAIN(UNIT("misuse", no_context, settings, programs, emits, sessions, free_in_any_order),
+          UNIT("diagnostics", edits_mend, rejected, defines),
+          UNIT("limits", limits_of_texts, limit_of_files, limit_of_errors, limit_of_bound_tensors,
+               limit_of_arena, limit_of_data),
+          UNIT("memory", no_memory_while_checking, no_memory_while_running, memory_is_given_back),
+          UNIT("threads", contexts_in_threads))
