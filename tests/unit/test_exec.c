@@ -1,7 +1,7 @@
 /* Native execution: the interpreter's bits at every level, instruction set and number of threads, with leaves
  * that end at an unmapped page. */
 #include "api/exec.h"
-#include "lower_kit.h"
+#include "lower_random.h"
 
 #include <sys/mman.h>
 
@@ -171,7 +171,15 @@ START_TEST(steps) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("native", products, scalar_rows, lines, windows, steps))
+START_TEST(random_graphs) {
+  for (int turn = 0; turn < 16; turn++) {
+    random_graph(&kit, turn + 100);
+    everywhere(turn);
+  }
+}
+END_TEST
+
+UNIT_MAIN(UNIT("native", products, scalar_rows, lines, windows, steps, random_graphs))
 #else
 int main(void) {
   puts("1..0 # SKIP built without native code");

@@ -1,6 +1,6 @@
 /* Lowering: every op row through plan and kernel evaluator gives the interpreter's bits; fusion, in-place
  * writes and arena reuse change none of them. */
-#include "lower_kit.h"
+#include "lower_random.h"
 
 static Kit kit;
 static const int64_t sizes[] = {1, 2, 3, 7, 16, 17, 31, 33, 48, 49, 100};
@@ -316,101 +316,9 @@ START_TEST(assignments) {
 }
 END_TEST
 
-/* ---- random graphs: any op over any earlier value that fits ---- */
-static NodeId pick(NodeId *pool, int n) { return pool[kit_random(&kit) % (uint32_t)n]; }
-static const Type *ty(NodeId n) { return &graph_node(kit.b.g, n)->type; }
-static int64_t extent(NodeId n, int axis) {
-  int64_t v = 0;
-  ck_assert(dim_is_const(kit.program.dims, ty(n)->dim[axis], &v));
-  return v;
-}
-
-static NodeId random_scalar(NodeId x, NodeId y) {
-  static const Op one[] = {OP_RELU, OP_TANH, OP_NEG, OP_SQUARE, OP_EXP, OP_ABS, OP_FLOOR};
-  static const Op two[] = {OP_ADD, OP_SUB, OP_MUL, OP_MAXIMUM, OP_DIV};
-  if (!type_eq(ty(x), ty(y)) || kit_random(&kit) % 3 == 0)
-    return build_scalar(&kit.b, one[kit_random(&kit) % 7], x, NO_NODE, NO_NODE);
-  if (kit_random(&kit) % 6 == 0) {
-    NodeId less = build_scalar(&kit.b, OP_LT, x, y, NO_NODE);
-    return build_scalar(&kit.b, OP_WHERE, less, y, build_const(&kit.b, *ty(x), 0.5));
-  }
-  return build_scalar(&kit.b, two[kit_random(&kit) % 5], x, y, NO_NODE);
-}
-
-/* x stretched or read backwards, transposed, cut, padded, reshaped. */
-static NodeId random_move(NodeId x) {
-  int rank = ty(x)->rank;
-  DimTable *d = kit.program.dims;
-  int axis = (int)(kit_random(&kit) % (uint32_t)rank);
-  int64_t e = extent(x, axis), mask = 1 + kit_random(&kit) % ((1u << rank) - 1);
-  uint8_t perm[MAX_RANK];
-  for (int i = 0; i < rank; i++) perm[i] = (uint8_t)((i + axis) % rank);
-  switch (kit_random(&kit) % 6) {
-  case 0: return build_transpose(&kit.b, x, perm);
-  case 1: return build_slice(&kit.b, x, axis, dim_const(d, e / 4), 1, dim_const(d, e - e / 4));
-  case 2: return op1(OP_REVERSE, x, &mask, NULL);
-  case 3: {
-    if (e > 40) return x;
-    int64_t pad[4] = {axis, dim_const(d, kit_random(&kit) % 3).i, dim_const(d, kit_random(&kit) % 3).i,
-                      1 + kit_random(&kit) % 2};
-    return op1(OP_PAD, x, pad, NULL);
-  }
-  case 4: {
-    int64_t n = 1;
-    for (int i = 0; i < rank; i++) n *= extent(x, i);
-    for (int64_t k = 2; k <= n; k++)
-      if (n % k == 0) return build_reshape(&kit.b, x, KIT_TYPE(&kit, (DType)ty(x)->dtype, k, n / k));
-    return x;
-  }
-  default: {
-    if (rank != 2 || extent(x, 0) * extent(x, 1) > 4000) return x;
-    Type t = KIT_TYPE(&kit, (DType)ty(x)->dtype, 3, extent(x, 0), extent(x, 1));
-    return build_broadcast(&kit.b, x, t);
-  }
-  }
-}
-
-static NodeId random_node(NodeId *pool, int n) {
-  NodeId x = pick(pool, n), y = pick(pool, n);
-  int rank = ty(x)->rank;
-  int64_t axis = kit_random(&kit) % (uint32_t)rank;
-  for (int i = 0; i < 6 && !type_eq(ty(x), ty(y)); i++) y = pick(pool, n);
-  switch (kit_random(&kit) % 10) {
-  case 0:
-  case 1: return random_move(x);
-  case 2:
-    return build_broadcast(
-        &kit.b, build_reduce(&kit.b, kit_random(&kit) % 2 ? OP_SUM : OP_MAX, x, 1u << axis), *ty(x));
-  case 3: return op1(OP_SOFTMAX, x, &axis, NULL);
-  case 4:
-    if (type_eq(ty(x), ty(y)) && rank >= 2) /* x' y or x y' */
-      return axis % 2 ? build_contract(&kit.b, x, y, true, false) : build_contract(&kit.b, x, y, false, true);
-    return x;
-  default: return random_scalar(x, y);
-  }
-}
-
 START_TEST(random_graphs) {
   for (int turn = 0; turn < 60; turn++) {
-    kit_begin(&kit, (uint64_t)turn + 1000);
-    kit.specials = turn % 4 == 3;
-    NodeId pool[64];
-    int n = 0;
-    int64_t m = size_of(turn) % 40 + 1, k = size_of(turn + 3) % 40 + 1;
-    Type t = KIT_TYPE(&kit, turn % 5 == 4 ? DT_F64 : DT_F32, m, k);
-    LeafId leaf[3];
-    for (int i = 0; i < 3; i++) pool[n++] = build_leaf(&kit.b, leaf[i] = kit_leaf_id(&kit, t));
-    while (n < 24) {
-      pool[n] = random_node(pool, n);
-      n++;
-    }
-    for (int i = 0; i < 3; i++) kit_root(&kit, pool[n - 1 - i]);
-    for (int i = 0; i < 3; i++) /* the leaf takes the last value of its type */
-      for (int j = n - 1 - i; j >= 0; j--)
-        if (type_eq(ty(pool[j]), &t)) {
-          kit_assign(&kit, leaf[i], pool[j]);
-          break;
-        }
+    random_graph(&kit, turn);
     kit_check(&kit);
   }
 }
