@@ -272,8 +272,7 @@ Value call_instance(Elab *x, Instance *i, ArgVec *args, Span at) {
   return f.kind == VAL_FN ? call_closure(x, f.fn, args, at, i->path) : val_poison();
 }
 
-Value call_value(Elab *x, Value callee, ArgVec *args, Span at, Str name) {
-  (void)name;
+Value call_value(Elab *x, Value callee, ArgVec *args, Span at) {
   switch (callee.kind) {
   case VAL_FN:
     return call_closure(x, callee.fn, args, at, callee.fn->name.i ? callee.fn->name : sym_of(x, "fn"));
@@ -331,12 +330,11 @@ Value eval_call(Elab *x, Scope *s, const AstExpr *e) {
   x->frame->making = making;
   bool good = eval_args(x, s, &e->call.args, &args);
   if (!val_ok(callee) || !good) return val_poison();
-  return call_value(x, callee, &args, e->at, STR(""));
+  return call_value(x, callee, &args, e->at);
 }
 
 /* `~ f(args)` means f(args, shape = the declared one); draws inside take the declared dtype. */
-Value eval_init(Elab *x, Scope *s, const AstExpr *call, Type want, Span at) {
-  (void)at;
+Value eval_init(Elab *x, Scope *s, const AstExpr *call, Type want) {
   if (call->kind != EXPR_CALL) {
     TELL(x, declaration, call->at, STR("after '~' stands a call, as in '~ normal(0, 1)'"));
     return val_poison();
@@ -353,7 +351,7 @@ Value eval_init(Elab *x, Scope *s, const AstExpr *call, Type want, Span at) {
                  .name_at = call->at});
   int before = x->frame->want_dtype;
   x->frame->want_dtype = want.dtype;
-  Value v = call_value(x, callee, &args, call->at, STR(""));
+  Value v = call_value(x, callee, &args, call->at);
   x->frame->want_dtype = before;
   return v;
 }

@@ -165,7 +165,7 @@ NodeId leaf_initial(Elab *x, LeafId l) {
     f.training = false;
     f.key = hash_bytes(path.p, path.n, x->entry_key);
     const AstExpr *e = d->init ? d->init : d->value;
-    Value v = d->init ? eval_init(x, d->scope, d->init, want, at) : eval(x, d->scope, d->value);
+    Value v = d->init ? eval_init(x, d->scope, d->init, want) : eval(x, d->scope, d->value);
     n = val_coerce(x, v, want, e->at, "the initial value");
     frame_pop(x);
   }

@@ -75,7 +75,6 @@ static void each_entry(Elab *x) {
   Scope *s = x->main->scope;
   /* init's place in the list is the first; its graph is built last */
   entry_begin(x, ENTRY_INIT, sym_of(x, "init"), 0, false, 1);
-  Graph *init = x->g;
   entry_begin(x, ENTRY_EVAL, sym_of(x, "eval"), 0, false, 3);
   scope_force(x, s, true);
   roots_of(x, STMT_LOSS, ROOT_LOSS);
@@ -94,7 +93,6 @@ static void each_entry(Elab *x) {
   entry_begin(x, ENTRY_INIT, sym_of(x, "init"), 0, false, 1);
   x->p->entry.at[0].graph = x->g;
   x->p->entry.n--;
-  (void)init;
   for (uint32_t i = 0; i < x->p->leaf.n && !x->stopped; i++) {
     const Leaf *l = &x->p->leaf.at[i];
     if (l->kind != LEAF_PARAM && l->kind != LEAF_STATE) continue;

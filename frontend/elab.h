@@ -314,7 +314,7 @@ bool walk_sources(Elab *x, Scope *s, const AstFor *w, Value *lists,
                   uint32_t *turns);                                /* lists: w->sources.n of them */
 bool exec_block(Elab *x, Scope *s, const AstBlock *b, Value *ret); /* true: returned */
 void exec_let(Elab *x, Scope *s, const AstStmt *t);
-Value eval_init(Elab *x, Scope *s, const AstExpr *call, Type want, Span at); /* `~ f(args)` */
+Value eval_init(Elab *x, Scope *s, const AstExpr *call, Type want); /* `~ f(args)` */
 void assign_state(Elab *x, Scope *s, const AstStmt *t);
 void check_assert(Elab *x, Scope *s, const AstStmt *t);
 
@@ -342,7 +342,7 @@ typedef struct Arg {
 } Arg;
 typedef VEC(Arg) ArgVec;
 Value eval_call(Elab *x, Scope *s, const AstExpr *e);
-Value call_value(Elab *x, Value callee, ArgVec *args, Span at, Str name);
+Value call_value(Elab *x, Value callee, ArgVec *args, Span at);
 bool bind_params(Elab *x, Scope *callee, const AstParamVec *params, uint32_t skip, ArgVec *args, Span at,
                  Str name);
 bool eval_args(Elab *x, Scope *s, const AstArgVec *args, ArgVec *out);
@@ -394,7 +394,7 @@ bool path_leaves(Elab *x, Scope *s, const AstPath *p, bool *exact,
                  uint8_t *taken);      /* by LeafId: 1 matched, 2 by its own name */
 Str span_text(const Elab *x, Span at); /* as written */
 Str path_text(Elab *x, const AstPath *p);
-SrcFile *import_file(Elab *x, const AstStmt *t, SrcFile *from);
+SrcFile *import_file(Elab *x, const AstStmt *t);
 SrcFile *load_embedded(Elab *x, Str name, Span at);
 void load_prelude(Elab *x);
 void entry_begin(Elab *x, EntryKind kind, Sym name, uint32_t train, bool training, uint64_t domain);

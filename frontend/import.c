@@ -107,8 +107,7 @@ static const char *file_reason(Elab *x, const FileError *err) {
   return str_copy(x->a, str_z(after ? after + 3 : err->what)).p;
 }
 
-SrcFile *import_file(Elab *x, const AstStmt *t, SrcFile *from) {
-  (void)from;
+SrcFile *import_file(Elab *x, const AstStmt *t) {
   if (!t->import.path_at.file) return import_std(x, sym_str(x, t->import.name.name), t->import.name.at);
   Span at = t->import.path_at;
   Str path, text;

@@ -192,7 +192,7 @@ static Value evaluate_let(Elab *x, Scope *s, const AstStmt *t) {
     if (!type_of(x, s, t->bind.type, &want)) return v;
     if (t->bind.init)
       return val_node(
-          val_coerce(x, eval_init(x, s, t->bind.init, want, at), want, t->bind.init->at, "the value"));
+          val_coerce(x, eval_init(x, s, t->bind.init, want), want, t->bind.init->at, "the value"));
     if (!t->bind.value) {
       TELL(x, declaration, t->at, STR("a 'let' has a value"));
       return v;
@@ -233,7 +233,7 @@ static Value evaluate_decl(Elab *x, Scope *s, Binding *b) {
   const AstStmt *t = b->decl;
   switch (t->kind) {
   case STMT_IMPORT: {
-    SrcFile *f = import_file(x, t, s->file);
+    SrcFile *f = import_file(x, t);
     return f ? (Value){.kind = VAL_FILE, .file = f} : val_poison();
   }
   case STMT_CONST: {

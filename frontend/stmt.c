@@ -23,8 +23,7 @@ void exec_let(Elab *x, Scope *s, const AstStmt *t) {
     TELL(x, declaration, t->at, STR("'~' needs a type, which says what shape to draw"));
   else if (t->bind.init) {
     if (type_of(x, s, t->bind.type, &want))
-      v = val_node(
-          val_coerce(x, eval_init(x, s, t->bind.init, want, at), want, t->bind.init->at, "the value"));
+      v = val_node(val_coerce(x, eval_init(x, s, t->bind.init, want), want, t->bind.init->at, "the value"));
   } else if (t->bind.value) {
     v = eval(x, s, t->bind.value);
     if (tensor && val_ok(v))
