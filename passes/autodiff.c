@@ -2,6 +2,7 @@
  * nesting gives higher order; all GRAD nodes of one scalar share one sweep. Contributions are summed here and nowhere else,
  * users from last to first. A place the scalar does not reach has the constant 0. */
 #include "passes/copy.h"
+#include "passes/reach.h"
 #include "passes/vjp.h"
 
 typedef struct Sweep {
@@ -24,7 +25,7 @@ static void mark(Sweep *s) {
     if (s->wanted[i]) continue;
     if (node_op(s->g, id) == OP_CUSTOM) {
       for (uint32_t k = 0; k < (uint32_t)graph_attr(s->g, id)[1]; k++)
-        s->wanted[i] |= s->wanted[custom_input(s->g, id, k, false).i];
+        s->wanted[i] |= s->wanted[custom_input(s->g, id, k, false).i] && !graph_is_zero(s->g, custom_input(s->g, id, k, true));
       continue;
     }
     const NodeId *in = graph_in(s->g, id);
@@ -81,7 +82,8 @@ static void custom(Sweep *s, Builder *b, NodeId id) {
   }
   for (uint32_t i = 0; i < n; i++) {
     NodeId x = custom_input(g, id, i, false);
-    if (s->wanted[x.i]) contribute(s, b, x, copy[custom_input(g, id, i, true).i]);
+    NodeId dx = custom_input(g, id, i, true);
+    if (s->wanted[x.i] && !graph_is_zero(g, dx)) contribute(s, b, x, copy[dx.i]);
   }
 }
 

@@ -82,6 +82,11 @@ EdgeFacts *edge_facts(const Graph *g, NodeId loss, Arena *a) {
   return f;
 }
 
+bool graph_is_zero(const Graph *g, NodeId n) {
+  while (node_op(g, n) == OP_BROADCAST || node_op(g, n) == OP_RESHAPE) n = graph_in(g, n)[0];
+  return node_op(g, n) == OP_CONST && graph_const_value(g, n) == 0;
+}
+
 EdgeClass edge_class(const EdgeFacts *f, NodeId user, uint32_t input) {
   const Graph *g = f->g;
   switch (node_op(g, user)) {
@@ -92,8 +97,7 @@ EdgeClass edge_class(const EdgeFacts *f, NodeId user, uint32_t input) {
     if (input > n) return f->inner ? GC_CARRIES : EDGE_NONE;
     NodeId dx = graph_in(g, user)[input + n];
     if (f->rule[dx.i]) return GC_CARRIES;
-    while (node_op(g, dx) == OP_BROADCAST || node_op(g, dx) == OP_RESHAPE) dx = graph_in(g, dx)[0];
-    return node_op(g, dx) == OP_CONST && graph_const_value(g, dx) == 0 ? EDGE_RULE : GC_CARRIES;
+    return graph_is_zero(g, dx) ? EDGE_RULE : GC_CARRIES;
   }
   default: return (EdgeClass)graph_grad_class(g, user, input); /* default: all other ops follow the table */
   }

@@ -17,6 +17,9 @@ typedef struct Edge {
   uint32_t input;
 } Edge;
 
+/* The literal 0, in whatever shape it was written. */
+bool graph_is_zero(const Graph *g, NodeId n);
+
 /* Small interned sets: equal sets have equal ids. Set 0 is empty. A set keeps at most SET_CAP members; `more` says that
  * members were left out. */
 enum { SET_CAP = 6 };

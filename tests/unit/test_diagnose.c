@@ -289,6 +289,155 @@ START_TEST(a_state_that_moves_is_no_constant) { /* momentum with a masked gradie
 }
 END_TEST
 
+/* ---- against autodiff: `open` is exactly where reverse mode brings a cotangent back */
+
+static uint64_t seed;
+static uint32_t dice(uint32_t n) {
+  seed = seed * 6364136223846793005u + 1442695040888963407u;
+  return (uint32_t)(seed >> 33) % n;
+}
+
+static NodeId random_node(NodeId x, NodeId y) {
+  int64_t attr[2] = {0, 1};
+  switch (dice(14)) {
+  case 0: return build_op(&f.b, OP_STOP, &x, 1, NULL, NULL);
+  case 1: return fix_1(&f, OP_ROUND, x);
+  case 2: return build_cast(&f.b, build_cast(&f.b, x, DT_I32), DT_F32);
+  case 3: return build_cast(&f.b, fix_2(&f, OP_LT, x, y), DT_F32);
+  case 4: return build_scalar(&f.b, OP_WHERE, fix_2(&f, OP_LT, x, y), x, fix_c(&f, x, 1));
+  case 5: return build_op(&f.b, OP_EXTERN, &x, 1, attr, &VEC4);
+  case 6: { /* the rule passes the cotangent on, or gives a literal */
+    attr[0] = 100 + dice(1000000);
+    NodeId cot = build_op(&f.b, OP_COTANGENT, NULL, 0, attr, &VEC4);
+    NodeId in[3] = {fix_2(&f, OP_MUL, x, y), x, dice(2) ? fix_1(&f, OP_NEG, cot) : fix_c(&f, x, 0)};
+    return build_op(&f.b, OP_CUSTOM, in, 3, attr, NULL);
+  }
+  case 7: return build_broadcast(&f.b, build_reduce(&f.b, OP_MAX, x, 1), VEC4);
+  case 8: return fix_1(&f, OP_TANH, x);
+  case 9: return build_cast(&f.b, build_broadcast(&f.b, build_op(&f.b, OP_ARGMAX, &x, 1, attr, NULL), FIX_T(&f, DT_I32, 4)), DT_F32);
+  default: return fix_2(&f, dice(2) ? OP_ADD : OP_MUL, x, y);
+  }
+}
+
+START_TEST(agrees_with_autodiff) {
+  uint32_t seen[4] = {0};
+  for (uint64_t turn = 0; turn < 3000; turn++) {
+    begin();
+    seed = turn;
+    for (int i = 0; i < 5; i++) (void)dice(2);
+    VEC_PUSH(&f.arena, &f.p.externs, (Extern){.name = fix_sym(&f, "h"), .nin = 1, .in = {VEC4}, .out = VEC4});
+    LeafId p[4];
+    NodeId pool[24];
+    uint32_t n = 0, size = 6 + dice(14);
+    fix_step(&f, "fit");
+    for (int i = 0; i < 4; i++) {
+      p[i] = param((const char *[]){"a", "b", "c", "d"}[i]);
+      pool[n++] = leaf(p[i]);
+    }
+    while (n < size) {
+      NodeId x = pool[dice(n)], y = pool[dice(n)];
+      pool[n++] = random_node(x, y);
+    }
+    fix_loss(&f, "l", fix_mean(&f, pool[n - 1]));
+    NodeId grad[4];
+    for (int i = 0; i < 4; i++) {
+      grad[i] = fix_grad(&f, f.p.train.at[0].loss, leaf(p[i]));
+      fix_own_by(&f, p[i], grad[i], fix_2(&f, OP_SUB, leaf(p[i]), grad[i]));
+    }
+    Diagnose x = {.arena = &f.arena, .p = &f.p, .d = &f.d};
+    diagnose_run(&x);
+    Sb why;
+    sb_init(&why, &f.arena);
+    f.b.g->root.n = 0;
+    for (int i = 0; i < 4; i++) graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "g"), (LeafId){0}, grad[i], (Span){0});
+    Graph *g = passes_reference(&f.arena, &f.p, &f.p.entry.at[0], NULL, 0, NULL, &why);
+    for (uint32_t i = 0; i < 4; i++) {
+      NodeId d = g->root.at[i].node;
+      bool literal_zero = node_op(g, d) == OP_CONST && graph_const_value(g, d) == 0;
+      Flow flow = x.view.at[0].param[p[i].i].flow;
+      seen[flow]++;
+      ck_assert_msg((flow == FLOW_OPEN) == !literal_zero, "turn %d, parameter %u: flow %d, derivative '%s'", (int)turn, i, (int)flow,
+                    op_info[node_op(g, d)].name);
+    }
+    fix_end(&f);
+  }
+  ck_assert(seen[FLOW_OPEN] > 1000 && seen[FLOW_CUT] > 1000 && seen[FLOW_UNREACHABLE] > 1000);
+}
+END_TEST
+
+/* Random update rules: where the verdict is idle, running the step gives the parameter back; where it is "moves without
+ * gradient", another gradient gives the same new value. */
+static Tensor updated(Graph *g, LeafId w, double scale) {
+  Tensor *leaf = ARENA_ARRAY(&f.arena, Tensor, f.p.leaf.n);
+  for (uint32_t i = 0; i < f.p.leaf.n; i++) {
+    ck_assert(tensor_of_type(&f.arena, f.p.dims, &f.p.leaf.at[i].type, &leaf[i]));
+    for (size_t k = 0; k < leaf[i].count && f.p.leaf.at[i].kind != LEAF_STATE; k++)
+      ((float *)leaf[i].data)[k] = (float)((f.p.leaf.at[i].kind == LEAF_INPUT ? scale : 1) * (0.3 + 0.2 * (double)k));
+  }
+  Interp it = {.graph = g, .arena = &f.arena, .leaf = leaf};
+  ck_assert_int_eq(interp_run(&it), ST_OK);
+  for (uint32_t i = 0; i < g->root.n; i++)
+    if (g->root.at[i].kind == ROOT_ASSIGN && leaf_eq(g->root.at[i].leaf, w)) return it.value[g->root.at[i].node.i];
+  ck_abort();
+}
+
+static bool near_to(const Tensor *a, const Tensor *b) {
+  for (size_t i = 0; i < a->count; i++) {
+    double x = (double)((const float *)a->data)[i], y = (double)((const float *)b->data)[i], d = x - y;
+    if (!(x - x == 0) || !(y - y == 0)) continue; /* outside the domain */
+    if ((d < 0 ? -d : d) > 1e-4 * (1 + (x < 0 ? -x : x))) return false;
+  }
+  return true;
+}
+
+START_TEST(rules_hold_when_run) {
+  static const double number[] = {0, 0, 1, -1, 0.5, 2};
+  uint32_t idle = 0, drifts = 0, moves = 0;
+  for (uint64_t turn = 0; turn < 6000; turn++) {
+    begin();
+    seed = turn * 31 + 7;
+    for (int i = 0; i < 5; i++) (void)dice(2);
+    LeafId w = param("w"), m = state("m", w), in = fix_leaf(&f, LEAF_INPUT, "x", VEC4);
+    fix_step(&f, "fit");
+    fix_loss(&f, "l", fix_mean(&f, fix_2(&f, OP_MUL, leaf(w), leaf(in))));
+    NodeId pool[16], g = fix_grad(&f, f.p.train.at[0].loss, leaf(w));
+    uint32_t n = 0, size = 6 + dice(8);
+    pool[n++] = leaf(w), pool[n++] = leaf(m), pool[n++] = g, pool[n++] = fix_c(&f, g, 0), pool[n++] = fix_c(&f, g, number[dice(6)]);
+    while (n < size) {
+      NodeId x = pool[dice(n)], y = pool[dice(n)];
+      switch (dice(8)) {
+      case 0: pool[n++] = fix_2(&f, OP_ADD, x, y); break;
+      case 1: pool[n++] = fix_2(&f, OP_SUB, x, y); break;
+      case 2: pool[n++] = fix_2(&f, OP_DIV, x, fix_2(&f, OP_ADD, fix_1(&f, OP_SQRT, fix_1(&f, OP_SQUARE, y)), fix_c(&f, y, 1e-3))); break;
+      case 3: pool[n++] = build_scalar(&f.b, OP_WHERE, fix_2(&f, OP_LT, x, y), x, pool[4]); break;
+      case 4: pool[n++] = fix_1(&f, OP_NEG, x); break;
+      default: pool[n++] = fix_2(&f, OP_MUL, x, y); break;
+      }
+    }
+    graph_root(f.b.g, ROOT_ASSIGN, (Sym){0}, m, pool[n - 2], (Span){0});
+    fix_own_by(&f, w, g, fix_2(&f, OP_SUB, leaf(w), pool[n - 1]));
+    Diagnose x = {.arena = &f.arena, .p = &f.p, .d = &f.d};
+    diagnose_run(&x);
+    Rule rule = x.view.at[0].param[w.i].rule;
+    moves += rule == RULE_MOVES;
+    if (rule != RULE_MOVES) {
+      Sb why;
+      sb_init(&why, &f.arena);
+      Graph *r = passes_reference(&f.arena, &f.p, &f.p.entry.at[f.p.train.at[0].entry], NULL, 0, NULL, &why);
+      Tensor one = updated(r, w, 1), two = updated(r, w, -3);
+      ck_assert_msg(near_to(&one, &two), "turn %d: the gradient matters", (int)turn);
+      Tensor old = one;
+      old.data = (float[]){0.3f, 0.5f, 0.7f, 0.9f};
+      if (rule == RULE_IDLE) ck_assert_msg(near_to(&one, &old), "turn %d: it moves", (int)turn);
+      idle += rule == RULE_IDLE;
+      drifts += rule == RULE_DRIFTS;
+    }
+    fix_end(&f);
+  }
+  ck_assert_msg(idle > 200 && drifts > 200 && moves > 200, "%u idle, %u drift, %u move", idle, drifts, moves);
+}
+END_TEST
+
 /* 100,000 nodes in a chain, 10,000 parameters of which every second one is cut: a quarter of a second; a
  * recursion over nodes would overflow the stack, anything quadratic the test's time. */
 START_TEST(large) {
@@ -316,4 +465,5 @@ END_TEST
 
 UNIT_MAIN(UNIT("diagnose", healthy, each_cut, cut_beside_a_path_is_healthy, two_cuts_are_two_messages, unowned_and_dead,
                unreachable_by_sink, dead_here_open_there, frozen_and_marks, declared_rule, no_train_block, rules,
-               a_state_that_moves_is_no_constant, large))
+               a_state_that_moves_is_no_constant, agrees_with_autodiff,
+               rules_hold_when_run, large))
