@@ -31,9 +31,13 @@ typedef struct Setting {
   const char *isa;
   int level; /* -1: default passes */
 } Setting;
-static const Setting settings[] = {{"avx512", -1}, {"avx2", -1}, {"avx512", 0}, {"avx512", 1},
-                                   {"avx512", 3},  {"avx2", 0},  {"avx2", 3}};
-enum { SETTINGS = sizeof settings / sizeof *settings };
+static const Setting settings[] = {{"avx512", -1}, {"avx2", -1},  {"avx512", 0}, {"avx2", 3},
+                                   {"avx512", 1},  {"avx512", 3}, {"avx2", 0}};
+#if defined __SANITIZE_ADDRESS__ /* what is looked for there is in the compiler, not in its results */
+enum { SETTINGS = 2, MAIN_SETTINGS = 2 };
+#else
+enum { SETTINGS = sizeof settings / sizeof *settings, MAIN_SETTINGS = 4 };
+#endif
 
 static bool options_for(const Setting *s,
                         CodegenOptions *o) { /* false: this machine has no such instructions */
@@ -150,7 +154,7 @@ static Kernel *program_kernel(Rng *g, bool wide) { /* one map over a random prog
   return k;
 }
 
-enum { PROGRAMS = 40, KERNELS = 12 };
+enum { PROGRAMS = 32, KERNELS = 10 };
 static uint64_t seed(void) { /* DG_SEED=n: other random cases */
   return getenv("DG_SEED") ? strtoull(getenv("DG_SEED"), NULL, 10) * 1000003 : 0;
 }
@@ -332,12 +336,12 @@ END_TEST
 /* Register transposes of every type and ragged size, both ways. */
 START_TEST(transposes) {
   begin();
-  static const int rows[] = {4, 8, 15, 16, 17, 33};
-  Case c[4 * 6 * 2];
+  static const int rows[] = {4, 15, 16, 33};
+  Case c[4 * 4 * 2];
   Rng g = {3};
   int n = 0;
   for (int t = DT_F32; t <= DT_I64; t++)
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 4; i++)
       for (int store = 0; store < 2; store++) {
         KernelBuilder b;
         int64_t R = rows[i], C = 32;
@@ -570,8 +574,8 @@ int main(void) {
 #endif
   c = new_case(s, "kernels");
   tcase_add_loop_test(c, written_kernels, 0, SETTINGS);
-  tcase_add_loop_test(c, transposes, 0, SETTINGS);
-  tcase_add_loop_test(c, library_functions, 0, SETTINGS);
+  tcase_add_loop_test(c, transposes, 0, MAIN_SETTINGS);
+  tcase_add_loop_test(c, library_functions, 0, MAIN_SETTINGS);
   c = new_case(s, "random");
   tcase_add_loop_test(c, random_programs, 0, SETTINGS);
   tcase_add_loop_test(c, random_kernels, 0, SETTINGS);
