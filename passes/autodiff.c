@@ -1,6 +1,7 @@
-/* Reverse mode over the public builder. Every GRAD node becomes ordinary nodes: inner ones first (they stand earlier), so
- * nesting gives higher order; all GRAD nodes of one scalar share one sweep. Contributions are summed here and nowhere else,
- * users from last to first. A place the scalar does not reach has the constant 0. */
+/* Reverse mode over the public builder. Every GRAD node becomes ordinary nodes: inner ones first (they stand
+ * earlier), so nesting gives higher order; all GRAD nodes of one scalar share one sweep. Contributions are
+ * summed here and nowhere else, users from last to first. A place the scalar does not reach has the constant
+ * 0. */
 #include "passes/copy.h"
 #include "passes/reach.h"
 #include "passes/vjp.h"
@@ -8,9 +9,9 @@
 typedef struct Sweep {
   Graph *g;
   Arena *arena;
-  uint32_t n;     /* nodes when the sweep began */
-  bool *wanted;   /* by node: a target is this node or lies behind it */
-  NodeId *bar;    /* by node: cotangent so far */
+  uint32_t n;   /* nodes when the sweep began */
+  bool *wanted; /* by node: a target is this node or lies behind it */
+  NodeId *bar;  /* by node: cotangent so far */
 } Sweep;
 
 static NodeId custom_input(const Graph *g, NodeId custom, uint32_t i, bool derivative) {
@@ -25,7 +26,8 @@ static void mark(Sweep *s) {
     if (s->wanted[i]) continue;
     if (node_op(s->g, id) == OP_CUSTOM) {
       for (uint32_t k = 0; k < (uint32_t)graph_attr(s->g, id)[1]; k++)
-        s->wanted[i] |= s->wanted[custom_input(s->g, id, k, false).i] && !graph_is_zero(s->g, custom_input(s->g, id, k, true));
+        s->wanted[i] |= s->wanted[custom_input(s->g, id, k, false).i] &&
+                        !graph_is_zero(s->g, custom_input(s->g, id, k, true));
       continue;
     }
     const NodeId *in = graph_in(s->g, id);
@@ -36,12 +38,13 @@ static void mark(Sweep *s) {
 
 static void contribute(Sweep *s, Builder *b, NodeId to, NodeId dx) {
   const Type *want = &graph_node(s->g, to)->type, *got = &graph_node(s->g, dx)->type;
-  if (!type_eq(want, got)) BUG(s->g->arena->mem, "derivative of node %u: contribution %u has another type", to.i, dx.i);
+  if (!type_eq(want, got))
+    BUG(s->g->arena->mem, "derivative of node %u: contribution %u has another type", to.i, dx.i);
   s->bar[to.i] = node_ok(s->bar[to.i]) ? build_scalar(b, OP_ADD, s->bar[to.i], dx, NO_NODE) : dx;
 }
 
-/* A declared rule: the dx as written, with the cotangent in the placeholder's place. Only what depends on the placeholder
- * is copied. */
+/* A declared rule: the dx as written, with the cotangent in the placeholder's place. Only what depends on the
+ * placeholder is copied. */
 static void custom(Sweep *s, Builder *b, NodeId id) {
   Graph *g = s->g;
   int64_t key = graph_attr(g, id)[0];
@@ -110,8 +113,8 @@ static void step(Sweep *s, NodeId id) {
 }
 
 /* Derivatives of y by the leaves and nodes in target; the answers go to out. */
-static void sweep(Graph *g, NodeId y, const NodeId *target, const bool *is_leaf, const LeafId *leaf, uint32_t ntarget,
-                  SiteId site, NodeId *out) {
+static void sweep(Graph *g, NodeId y, const NodeId *target, const bool *is_leaf, const LeafId *leaf,
+                  uint32_t ntarget, SiteId site, NodeId *out) {
   Sweep s = {.g = g, .arena = g->arena, .n = y.i + 1};
   s.wanted = ARENA_ARRAY(s.arena, bool, s.n);
   s.bar = ARENA_ARRAY(s.arena, NodeId, s.n);
@@ -201,8 +204,8 @@ Graph *pass_autodiff(Graph *in, PassCx *cx) {
   return copy_end(&c);
 }
 
-/* After the last differentiation: stop_gradient and custom become their value; the declared derivatives they carried, and
- * their placeholders, are needed by nobody. */
+/* After the last differentiation: stop_gradient and custom become their value; the declared derivatives they
+ * carried, and their placeholders, are needed by nobody. */
 Graph *pass_erase(Graph *in, PassCx *cx) {
   Arena *a = cx->arena;
   /* live, seen through the erased ops */

@@ -18,7 +18,8 @@ NodeId copy_node(Copy *c, NodeId n) {
   NodeId *mapped = node->nin <= 8 ? small : ARENA_ARRAY(c->to->arena, NodeId, node->nin);
   for (uint32_t i = 0; i < node->nin; i++) mapped[i] = c->map[in[i].i];
   NodeId primal = node_ok(node->primal) ? c->map[node->primal.i] : NO_NODE;
-  NodeId r = graph_add(c->to, (Op)node->op, node->type, mapped, node->nin, graph_attr(c->from, n), node->site, primal);
+  NodeId r = graph_add(c->to, (Op)node->op, node->type, mapped, node->nin, graph_attr(c->from, n), node->site,
+                       primal);
   c->map[n.i] = r;
   return r;
 }

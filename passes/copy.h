@@ -10,7 +10,8 @@ typedef struct Copy {
   NodeId *map; /* by id of from; NO_NODE: not copied */
 } Copy;
 
-/* An empty graph with from's sites and literal tables (their indices stay valid). Roots and nodes are the caller's. */
+/* An empty graph with from's sites and literal tables (their indices stay valid). Roots and nodes are the
+ * caller's. */
 Copy copy_begin(const Graph *from, Arena *a, bool share);
 /* Copies node n, whose operands are mapped. */
 NodeId copy_node(Copy *c, NodeId n);

@@ -11,8 +11,9 @@ Graph *pass_dce(Graph *in, PassCx *cx) {
   return copy_end(&c);
 }
 
-/* The builder's hash-consing over a copy, operands of commutative ops in order (every bit is the same: a NaN is one value, and
- * max and min order zeros). Operations marked OPF_NO_MERGE stay apart (graph_add knows them). */
+/* The builder's hash-consing over a copy, operands of commutative ops in order (every bit is the same: a NaN
+ * is one value, and max and min order zeros). Operations marked OPF_NO_MERGE stay apart (graph_add knows
+ * them). */
 Graph *pass_cse(Graph *in, PassCx *cx) {
   bool *live = graph_live(in, cx->arena);
   Copy c = copy_begin(in, cx->arena, true);
@@ -25,7 +26,8 @@ Graph *pass_cse(Graph *in, PassCx *cx) {
       copy_node(&c, n);
       continue;
     }
-    NodeId swapped[2] = {c.map[x[1].i], c.map[x[0].i]}, primal = node_ok(node->primal) ? c.map[node->primal.i] : NO_NODE;
+    NodeId swapped[2] = {c.map[x[1].i], c.map[x[0].i]},
+           primal = node_ok(node->primal) ? c.map[node->primal.i] : NO_NODE;
     c.map[i] = graph_add(c.to, (Op)node->op, node->type, swapped, 2, graph_attr(in, n), node->site, primal);
   }
   return copy_end(&c);

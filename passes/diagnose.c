@@ -1,5 +1,5 @@
-/* Verdicts per loss, then one headline per parameter. The order of headlines is the contract's: owned twice; dead flow over
- * all steps that own it; rule; unowned. Dead in one owner and open in another is healthy. */
+/* Verdicts per loss, then one headline per parameter. The order of headlines is the contract's: owned twice;
+ * dead flow over all steps that own it; rule; unowned. Dead in one owner and open in another is healthy. */
 #include "passes/diagnose.h"
 
 #include "base/hash.h"
@@ -13,7 +13,8 @@ static void add_view(Diagnose *x, const TrainStep *step, const Graph *g, NodeId 
     Verdict *p = &v.param[graph_attr(g, (NodeId){i})[0]];
     Flow flow = !v.reach.reads[i] ? FLOW_UNREACHABLE : v.reach.open[i] ? FLOW_OPEN : FLOW_CUT;
     if (flow == FLOW_CUT) p->cause = sets_union(&x->sets, p->cause, v.reach.cause[i]);
-    if (flow > p->flow || (flow == p->flow && (!node_ok(p->at) || v.reach.far[i] < v.reach.far[p->at.i]))) p->at = (NodeId){i};
+    if (flow > p->flow || (flow == p->flow && (!node_ok(p->at) || v.reach.far[i] < v.reach.far[p->at.i])))
+      p->at = (NodeId){i};
     if (flow > p->flow) p->flow = flow;
   }
   if (step)
@@ -32,7 +33,8 @@ static void assigned(Diagnose *x) {
   }
 }
 
-/* Over the views that own it (all views when none does): the view with the weakest verdict speaks for the parameter. */
+/* Over the views that own it (all views when none does): the view with the weakest verdict speaks for the
+ * parameter. */
 static Finding headline(Diagnose *x, LeafId id) {
   const Leaf *leaf = program_leaf_at(x->p, id);
   Finding f = {.param = id, .head = HEAD_HEALTHY};
@@ -71,9 +73,7 @@ static Finding headline(Diagnose *x, LeafId id) {
   Flow flow = v->flow;
   if (flow <= FLOW_UNREACHABLE) flow = flow_sinks(x, id) ? FLOW_UNREACHABLE : FLOW_UNUSED;
   switch (flow) {
-  case FLOW_UNUSED:
-    f.head = HEAD_UNUSED;
-    return f;
+  case FLOW_UNUSED: f.head = HEAD_UNUSED; return f;
   case FLOW_UNREACHABLE:
     f.head = HEAD_UNREACHABLE;
     f.key = (uint64_t)flow_sinks(x, id) << 20 | f.view;
@@ -103,13 +103,15 @@ static size_t component(Str path, size_t i) {
   return i;
 }
 
-/* The parameters of an instance that nobody uses are one cause: the outermost one of which nothing is used. */
+/* The parameters of an instance that nobody uses are one cause: the outermost one of which nothing is used.
+ */
 static void group_unused(Diagnose *x) {
   Map used; /* by hash of an instance's path */
   map_init(&used, x->arena);
   for (uint32_t i = 0; i < x->found.n; i++) {
     Str path = names_str(x->p->names, program_leaf_at(x->p, x->found.at[i].param)->path);
-    for (size_t k = component(path, 0); k < path.n && x->found.at[i].head != HEAD_UNUSED; k = component(path, k + 1))
+    for (size_t k = component(path, 0); k < path.n && x->found.at[i].head != HEAD_UNUSED;
+         k = component(path, k + 1))
       map_put(&used, hash_str((Str){path.p, k}), 1);
   }
   for (uint32_t i = 0; i < x->found.n; i++) {
@@ -134,7 +136,8 @@ void diagnose_run(Diagnose *x) {
   if (!p->train.n) {
     const Graph *g = program_graph(p, ENTRY_EVAL, (Sym){0});
     for (uint32_t i = 0; g && i < g->root.n; i++)
-      if (g->root.at[i].kind == ROOT_LOSS) add_view(x, NULL, g, g->root.at[i].node, names_str(p->names, g->root.at[i].name));
+      if (g->root.at[i].kind == ROOT_LOSS)
+        add_view(x, NULL, g, g->root.at[i].node, names_str(p->names, g->root.at[i].name));
   }
   for (uint32_t i = 0; i < x->view.n; i++)
     if (x->view.at[i].step) diagnose_rules(x, &x->view.at[i]);

@@ -1,16 +1,16 @@
-/* The diagnosis, between its files. Contract: docs/diagnostics.md. Everything here reads source graphs and writes nothing
- * that is executed. */
+/* The diagnosis, between its files. Contract: docs/diagnostics.md. Everything here reads source graphs and
+ * writes nothing that is executed. */
 #ifndef DG_PASSES_DIAGNOSE_H
 #define DG_PASSES_DIAGNOSE_H
 
 #include "passes/passes.h"
 #include "passes/reach.h"
 
-typedef enum { /* strongest first */
-  FLOW_UNUSED,      /* nothing reads it */
-  FLOW_UNREACHABLE, /* read, but not by this loss */
-  FLOW_CUT,         /* this loss reads it, no path carries gradient */
-  FLOW_OPEN,        /* nothing shown against it */
+typedef enum {                   /* strongest first */
+               FLOW_UNUSED,      /* nothing reads it */
+               FLOW_UNREACHABLE, /* read, but not by this loss */
+               FLOW_CUT,         /* this loss reads it, no path carries gradient */
+               FLOW_OPEN,        /* nothing shown against it */
 } Flow;
 
 typedef enum {
@@ -24,7 +24,8 @@ typedef enum {
 typedef struct Verdict {
   Flow flow;
   Rule rule;
-  NodeId at;      /* the occurrence nearest to the loss (CUT, OPEN), or any (UNREACHABLE in this graph), or NO_NODE */
+  NodeId
+      at; /* the occurrence nearest to the loss (CUT, OPEN), or any (UNREACHABLE in this graph), or NO_NODE */
   uint32_t cause; /* CUT: set of edges of this view's graph */
   NodeId why;     /* IDLE, DRIFTS: the literal that did it, or NO_NODE */
 } Verdict;
@@ -33,7 +34,7 @@ typedef struct Verdict {
 typedef struct View {
   const TrainStep *step; /* NULL: no train block */
   const Graph *g;
-  Str loss;  /* its name for messages */
+  Str loss; /* its name for messages */
   Reach reach;
   Verdict *param; /* by LeafId */
 } View;
@@ -65,8 +66,8 @@ typedef struct Diagnose {
   Diags *d;
   Sets sets;
   VEC(View) view;
-  bool *assigned;    /* by LeafId: by an `after` block */
-  uint32_t *sinks;   /* by LeafId: where its value ends up, made when first asked for */
+  bool *assigned;     /* by LeafId: by an `after` block */
+  uint32_t *sinks;    /* by LeafId: where its value ends up, made when first asked for */
   VEC(Finding) found; /* every parameter, in order of declaration */
 } Diagnose;
 
@@ -79,8 +80,9 @@ void diagnose_say(Diagnose *x);
 /* diagnose_loss.c: dead terms, hints. */
 void diagnose_losses(Diagnose *x);
 /* diagnose_path.c */
-Str flow_path_text(const Diagnose *x, const View *v, LeafId param); /* w -> @ -> pred -> mse; -/-> where it is blocked */
-Str flow_op_text(const Program *p, const Graph *g, NodeId n);       /* how a user writes the op: + @ relu f */
+Str flow_path_text(const Diagnose *x, const View *v,
+                   LeafId param); /* w -> @ -> pred -> mse; -/-> where it is blocked */
+Str flow_op_text(const Program *p, const Graph *g, NodeId n); /* how a user writes the op: + @ relu f */
 /* Named places where a parameter's value ends up, its own update and state left out; 0: nobody uses it. */
 uint32_t flow_sinks(Diagnose *x, LeafId param);
 Str flow_sinks_text(Diagnose *x, uint32_t set);

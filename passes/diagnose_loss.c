@@ -1,4 +1,5 @@
-/* What is said about losses: terms that no trained parameter can influence (proved), and likely mistakes (hints). */
+/* What is said about losses: terms that no trained parameter can influence (proved), and likely mistakes
+ * (hints). */
 #include "passes/diagnose.h"
 
 enum { TERMS = 16 };
@@ -13,7 +14,8 @@ static bool is_literal(const Graph *g, NodeId n) {
   return node_op(g, n) == OP_CONST;
 }
 
-/* The summands of a loss, seen through signs, literal factors and shapes. More than TERMS: the rest is left out. */
+/* The summands of a loss, seen through signs, literal factors and shapes. More than TERMS: the rest is left
+ * out. */
 static Terms split(const Graph *g, NodeId loss) {
   Terms t = {.n = 0};
   NodeId todo[TERMS];
@@ -115,14 +117,16 @@ static void hints(Diagnose *x, const View *v) {
       d = diag_log_softmax(x->d, at);
       diag_help(d, "use log_softmax, which never takes the logarithm of 0");
     }
-    if (d && (inner.file != at.file || inner.lo != at.lo || inner.hi != at.hi)) diag_label(d, inner, "this is its operand");
+    if (d && (inner.file != at.file || inner.lo != at.lo || inner.hi != at.hi))
+      diag_label(d, inner, "this is its operand");
   }
 }
 
 void diagnose_losses(Diagnose *x) {
   bool *reported = ARENA_ARRAY(x->arena, bool, x->p->leaf.n);
   for (uint32_t i = 0; i < x->found.n; i++)
-    reported[x->found.at[i].param.i] = x->found.at[i].head != HEAD_HEALTHY && x->found.at[i].head != HEAD_SILENT;
+    reported[x->found.at[i].param.i] =
+        x->found.at[i].head != HEAD_HEALTHY && x->found.at[i].head != HEAD_SILENT;
   for (uint32_t i = 0; i < x->view.n; i++) {
     const View *v = &x->view.at[i];
     if (v->step) dead_terms(x, v, reported);

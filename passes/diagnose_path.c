@@ -10,7 +10,8 @@ static Str written_comparison(const Program *p, const Graph *g, NodeId n, Str ot
     char c = text.p[i];
     depth += c == '(' || c == '[' || c == '{';
     depth -= c == ')' || c == ']' || c == '}';
-    if (depth == 0 && (c == '<' || c == '>')) return (Str){text.p + i, i + 1 < text.n && text.p[i + 1] == '=' ? 2 : 1};
+    if (depth == 0 && (c == '<' || c == '>'))
+      return (Str){text.p + i, i + 1 < text.n && text.p[i + 1] == '=' ? 2 : 1};
   }
   return otherwise;
 }
@@ -19,24 +20,28 @@ Str flow_op_text(const Program *p, const Graph *g, NodeId n) {
   static const struct {
     Op op;
     const char *text;
-  } sign[] = {{OP_ADD, "+"}, {OP_SUB, "-"}, {OP_MUL, "*"},  {OP_DIV, "/"}, {OP_NEG, "-"},     {OP_CONTRACT, "@"}, {OP_EQ, "=="},
-              {OP_NE, "!="}, {OP_LT, "<"},  {OP_LE, "<="}, {OP_POW, "^"}, {OP_SQUARE, "^2"}, {OP_SLICE, "[..]"}, {OP_TRANSPOSE, "'"}};
+  } sign[] = {{OP_ADD, "+"},      {OP_SUB, "-"},     {OP_MUL, "*"},      {OP_DIV, "/"},      {OP_NEG, "-"},
+              {OP_CONTRACT, "@"}, {OP_EQ, "=="},     {OP_NE, "!="},      {OP_LT, "<"},       {OP_LE, "<="},
+              {OP_POW, "^"},      {OP_SQUARE, "^2"}, {OP_SLICE, "[..]"}, {OP_TRANSPOSE, "'"}};
   Op op = node_op(g, n);
   if (op == OP_EXTERN) return names_str(p->names, p->externs.at[graph_attr(g, n)[0]].name);
   if (op == OP_CAST) return str_z(dtype_name((DType)graph_node(g, n)->type.dtype));
   if (op == OP_CUSTOM) return STR("backward rule");
   for (size_t i = 0; i < sizeof sign / sizeof sign[0]; i++) {
     if (sign[i].op != op) continue;
-    return op == OP_LT || op == OP_LE ? written_comparison(p, g, n, str_z(sign[i].text)) : str_z(sign[i].text);
+    return op == OP_LT || op == OP_LE ? written_comparison(p, g, n, str_z(sign[i].text))
+                                      : str_z(sign[i].text);
   }
   return str_z(op_info[op].name);
 }
 
-/* The innermost place in the user's own files, and the library function it called to get to the node (empty: none). */
+/* The innermost place in the user's own files, and the library function it called to get to the node (empty:
+ * none). */
 static Site user_site(const Program *p, const Graph *g, NodeId n, Str *library) {
   *library = (Str){0};
   Site s = g->site.at[graph_node(g, n)->site.i];
-  for (uint32_t turn = 0; s.at.file && p->sources->file.at[s.at.file].library && s.caller.i && turn < g->site.n; turn++) {
+  for (uint32_t turn = 0;
+       s.at.file && p->sources->file.at[s.at.file].library && s.caller.i && turn < g->site.n; turn++) {
     if (s.what.i) *library = names_str(p->names, s.what);
     s = g->site.at[s.caller.i];
   }
@@ -111,7 +116,8 @@ Str flow_path_text(const Diagnose *x, const View *v, LeafId param) {
     uint32_t n = around(x->p, g, at, now);
     leave(&t, now, n);
     SiteId site = graph_node(g, at)->site;
-    bool library = site.i && g->site.at[site.i].at.file && x->p->sources->file.at[g->site.at[site.i].at.file].library;
+    bool library =
+        site.i && g->site.at[site.i].at.file && x->p->sources->file.at[g->site.at[site.i].at.file].library;
     if (stops) {
       t.token[t.n++] = blocked;
       t.token[t.n++] = flow_op_text(x->p, g, at);
@@ -208,7 +214,7 @@ Str flow_sinks_text(Diagnose *x, uint32_t set) {
   uint64_t shown[SET_CAP];
   uint32_t n = 0;
   bool trains = has_sink(&s, SINK_LOSS); /* then states follow from that loss */
-  for (uint8_t i = 0; i < s.n; i++)       /* roots; without any, values that nothing reads */
+  for (uint8_t i = 0; i < s.n; i++)      /* roots; without any, values that nothing reads */
     if (s.at[i] >> 32 < SINK_NOTHING && !(trains && s.at[i] >> 32 == SINK_STATE)) shown[n++] = s.at[i];
   bool values = n == 0;
   for (uint8_t i = 0; i < s.n && values; i++)
@@ -218,7 +224,11 @@ Str flow_sinks_text(Diagnose *x, uint32_t set) {
   for (uint32_t i = 0; i < n; i++) {
     const char *what = kind[shown[i] >> 32];
     Str name = names_str(x->p->names, (Sym){(uint32_t)shown[i]});
-    sb_fmt(&b, "%s%s%s'" STRF "'", i == 0 ? "" : i + 1 == n && (trains || !s.more) ? " and " : ", ", what, what[0] ? " " : "", STRA(name));
+    sb_fmt(&b, "%s%s%s'" STRF "'",
+           i == 0                              ? ""
+           : i + 1 == n && (trains || !s.more) ? " and "
+                                               : ", ",
+           what, what[0] ? " " : "", STRA(name));
   }
   if (s.more && !trains) sb_fmt(&b, " and more");
   if (n && values) sb_fmt(&b, ", which nothing reads");

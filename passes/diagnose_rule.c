@@ -1,10 +1,10 @@
-/* What a step's update does to its parameter, read from the update expression itself. On a private copy in which every
- * gradient is an unknown of its own (the literal 0 where the loss has none for that parameter) and every state that keeps its
- * constant initial value is that constant, all rules of simplify.def apply:
+/* What a step's update does to its parameter, read from the update expression itself. On a private copy in
+ * which every gradient is an unknown of its own (the literal 0 where the loss has none for that parameter)
+ * and every state that keeps its constant initial value is that constant, all rules of simplify.def apply:
  *   the update is the parameter      idle
  *   the update reads no gradient, directly or through a state   moves without gradient
- * Which states keep their value is a greatest fixpoint: all optimizer states with a literal initial value, until every
- * assignment of what is left gives the same literal back. */
+ * Which states keep their value is a greatest fixpoint: all optimizer states with a literal initial value,
+ * until every assignment of what is left gives the same literal back. */
 #include "passes/copy.h"
 #include "passes/diagnose.h"
 #include "passes/rewrite.h"
@@ -17,8 +17,8 @@ typedef struct Rules {
   NodeId *assign; /* by LeafId: what this step assigns, or NO_NODE */
   bool *fixed;    /* by LeafId: believed to keep `word` */
   int64_t *word;
-  bool *needed;   /* by node: part of an update or of a state's new value; gradients are leaves here */
-  Copy copy;      /* of the last round */
+  bool *needed; /* by node: part of an update or of a state's new value; gradients are leaves here */
+  Copy copy;    /* of the last round */
 } Rules;
 
 static void initial_values(Rules *r) {
@@ -83,14 +83,16 @@ static void simplified(Rules *r, Arena *a) {
     case OP_CUSTOM: map[i] = map[graph_in(g, n)[0].i]; continue;
     case OP_LEAF: {
       uint32_t leaf = (uint32_t)graph_attr(g, n)[0];
-      map[i] = r->fixed[leaf] ? build_op(&b, OP_CONST, NULL, 0, &r->word[leaf], &node->type) : build_leaf(&b, (LeafId){leaf});
+      map[i] = r->fixed[leaf] ? build_op(&b, OP_CONST, NULL, 0, &r->word[leaf], &node->type)
+                              : build_leaf(&b, (LeafId){leaf});
       continue;
     }
     default: break; /* default: every other op is what it is */
     }
     NodeId small[4], *in = node->nin <= 4 ? small : ARENA_ARRAY(a, NodeId, node->nin);
     for (uint32_t k = 0; k < node->nin; k++) in[k] = map[graph_in(g, n)[k].i];
-    map[i] = rewrite_node(&w, node_op(g, n), node->type, in, node->nin, graph_attr(g, n), node->site, NO_NODE);
+    map[i] =
+        rewrite_node(&w, node_op(g, n), node->type, in, node->nin, graph_attr(g, n), node->site, NO_NODE);
   }
 }
 

@@ -1,4 +1,5 @@
-/* One root cause, one message: the parameters it kills, each cut with its place and reason, the shortest path, a way out. */
+/* One root cause, one message: the parameters it kills, each cut with its place and reason, the shortest
+ * path, a way out. */
 #include "base/hash.h"
 #include "passes/diagnose.h"
 
@@ -11,7 +12,8 @@ typedef struct Say {
 static const Leaf *leaf_of(const Say *s, uint32_t i) { return program_leaf_at(s->x->p, s->who.at[i]); }
 static bool in_library(const Program *p, Span at) { return at.file && p->sources->file.at[at.file].library; }
 
-/* Where a user looks for a parameter: its declaration, or the instance when the declaration is the library's. */
+/* Where a user looks for a parameter: its declaration, or the instance when the declaration is the library's.
+ */
 static Span place(const Program *p, const Leaf *leaf) {
   return in_library(p, leaf->at) && leaf->made_at.file ? leaf->made_at : leaf->at;
 }
@@ -33,7 +35,8 @@ static DiagGroup group_of(Headline h) {
 }
 
 static bool marked(uint32_t marks, DiagGroup g) {
-  return g != DGRP_none && (marks >> g & 1 || (diag_groups[g].parent != DGRP_none && marks >> diag_groups[g].parent & 1));
+  return g != DGRP_none &&
+         (marks >> g & 1 || (diag_groups[g].parent != DGRP_none && marks >> diag_groups[g].parent & 1));
 }
 
 /* "parameter 'w'", "parameters 'w' and 'b'", "parameters 'a', 'b', 'c' and 9 more" */
@@ -51,7 +54,8 @@ static Str who_text(const Say *s) {
 }
 
 static Str loss_text(const Say *s, const View *v) {
-  return v->loss.n && !str_eq(v->loss, STR("loss")) ? str_fmt(s->x->arena, "loss '" STRF "'", STRA(v->loss)) : STR("the loss");
+  return v->loss.n && !str_eq(v->loss, STR("loss")) ? str_fmt(s->x->arena, "loss '" STRF "'", STRA(v->loss))
+                                                    : STR("the loss");
 }
 
 /* Second and further parameters, and the instances that own them. */
@@ -73,11 +77,23 @@ static void others(const Say *s, Diag *g) {
 }
 
 /* The node's place in the user's files; in a library file, when there is no call from outside. */
-static Span node_place(const Say *s, const View *v, NodeId n) { return graph_user_span(v->g, s->x->p->sources, n); }
+static Span node_place(const Say *s, const View *v, NodeId n) {
+  return graph_user_span(v->g, s->x->p->sources, n);
+}
 
 /* ---- cuts */
 
-typedef enum { CUT_STOP, CUT_EXTERN, CUT_RULE, CUT_INDEX, CUT_PREDICATE, CUT_CAST, CUT_COMPARE, CUT_ARG, CUT_STEP } CutKind;
+typedef enum {
+  CUT_STOP,
+  CUT_EXTERN,
+  CUT_RULE,
+  CUT_INDEX,
+  CUT_PREDICATE,
+  CUT_CAST,
+  CUT_COMPARE,
+  CUT_ARG,
+  CUT_STEP
+} CutKind;
 
 static CutKind cut_kind(const View *v, Edge e) {
   Op op = node_op(v->g, e.user);
@@ -89,7 +105,8 @@ static CutKind cut_kind(const View *v, Edge e) {
   }
   if (op == OP_CAST) return CUT_CAST;
   if (op == OP_ARGMAX || op == OP_ARGMIN) return CUT_ARG;
-  if (op == OP_EQ || op == OP_NE || op == OP_LT || op == OP_LE || op == OP_AND || op == OP_OR || op == OP_NOT) return CUT_COMPARE;
+  if (op == OP_EQ || op == OP_NE || op == OP_LT || op == OP_LE || op == OP_AND || op == OP_OR || op == OP_NOT)
+    return CUT_COMPARE;
   return CUT_STEP;
 }
 
@@ -104,9 +121,15 @@ static void label_cut(const Say *s, const View *v, Diag *g, Edge e) {
   case CUT_INDEX: diag_label(g, at, "'" STRF "' reads it as an index only", STRA(op)); return;
   case CUT_PREDICATE: diag_label(g, at, "only the condition of 'where'"); return;
   case CUT_CAST: diag_label(g, at, "conversion to %s: derivative zero everywhere", type); return;
-  case CUT_COMPARE: diag_label(g, at, "'" STRF "' gives true or false: derivative zero everywhere", STRA(op)); return;
-  case CUT_ARG: diag_label(g, at, "'" STRF "' gives a position: derivative zero everywhere", STRA(op)); return;
-  case CUT_STEP: diag_label(g, at, "'" STRF "' is a step function: derivative zero everywhere", STRA(op)); return;
+  case CUT_COMPARE:
+    diag_label(g, at, "'" STRF "' gives true or false: derivative zero everywhere", STRA(op));
+    return;
+  case CUT_ARG:
+    diag_label(g, at, "'" STRF "' gives a position: derivative zero everywhere", STRA(op));
+    return;
+  case CUT_STEP:
+    diag_label(g, at, "'" STRF "' is a step function: derivative zero everywhere", STRA(op));
+    return;
   }
 }
 
@@ -125,13 +148,15 @@ static void edit_stop(const Say *s, Diag *g, Span at) {
   bool simple = true;
   for (size_t i = 0; i < inner.n; i++) {
     char c = inner.p[i];
-    simple &= (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
+    simple &=
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
   }
   size_t before = at.lo, after = at.hi;
   while (before > 0 && text.p[before - 1] == ' ') before--;
   while (after < text.n && text.p[after] == ' ') after++;
   char l = before ? text.p[before - 1] : '\n', r = after < text.n ? text.p[after] : '\n';
-  bool alone = (l == '=' || l == '(' || l == ',' || l == '\n') && (r == '\n' || r == ')' || r == ',' || r == ';' || r == '\r');
+  bool alone = (l == '=' || l == '(' || l == ',' || l == '\n') &&
+               (r == '\n' || r == ')' || r == ',' || r == ';' || r == '\r');
   if (before > 1 && l == '=' && text.p[before - 2] == '=') alone = false;
   diag_edit(g, at, simple || alone ? inner : str_fmt(s->x->arena, "(" STRF ")", STRA(inner)));
 }
@@ -144,20 +169,32 @@ static void help_cut(const Say *s, const View *v, Diag *g, Edge e) {
     edit_stop(s, g, node_place(s, v, e.user));
     return;
   case CUT_EXTERN:
-    diag_help(g, "write 'backward (dy) = ..' after the declaration of '" STRF "', or the function itself in this file", STRA(op));
+    diag_help(g,
+              "write 'backward (dy) = ..' after the declaration of '" STRF
+              "', or the function itself in this file",
+              STRA(op));
     return;
-  case CUT_RULE: diag_help(g, "make the value a parameter of the function and give it a part of the rule, or declare the parameter 'frozen'"); return;
+  case CUT_RULE:
+    diag_help(g, "make the value a parameter of the function and give it a part of the rule, or declare the "
+                 "parameter 'frozen'");
+    return;
   case CUT_INDEX:
-  case CUT_PREDICATE: diag_help(g, "use the value itself in the result as well, as a weight for instance"); return;
+  case CUT_PREDICATE:
+    diag_help(g, "use the value itself in the result as well, as a weight for instance");
+    return;
   case CUT_CAST: diag_help(g, "keep the value a float on the way to the loss"); return;
   case CUT_COMPARE:
-    diag_help(g, "put a smooth form in its place, 'sigmoid' for instance; a count of right answers is a metric, no loss");
+    diag_help(g, "put a smooth form in its place, 'sigmoid' for instance; a count of right answers is a "
+                 "metric, no loss");
     return;
   case CUT_ARG:
-    diag_help(g, "put a smooth form in its place, 'softmax' or 'cross_entropy' for instance; a count of right answers is a metric, no loss");
+    diag_help(g, "put a smooth form in its place, 'softmax' or 'cross_entropy' for instance; a count of "
+                 "right answers is a metric, no loss");
     return;
   case CUT_STEP:
-    diag_help(g, "leave '" STRF "' out of the loss, or pass the gradient by: x + stop_gradient(" STRF "(x) - x)", STRA(op), STRA(op));
+    diag_help(g,
+              "leave '" STRF "' out of the loss, or pass the gradient by: x + stop_gradient(" STRF "(x) - x)",
+              STRA(op), STRA(op));
     return;
   }
 }
@@ -217,7 +254,8 @@ static uint32_t unlisted(const Say *s, uint32_t *first) {
   uint32_t n = 0;
   for (uint32_t i = s->who.n; i-- > 0;) {
     bool owned = !s->x->p->train.n;
-    for (uint32_t k = 0; k < s->x->view.n && !owned; k++) owned = s->x->view.at[k].param[s->who.at[i].i].rule != RULE_NONE;
+    for (uint32_t k = 0; k < s->x->view.n && !owned; k++)
+      owned = s->x->view.at[k].param[s->who.at[i].i].rule != RULE_NONE;
     if (owned) continue;
     n++;
     *first = i;
@@ -251,11 +289,14 @@ static void note_drift(const Say *s, const View *v, Diag *g) {
   }
   const Group *group = n ? group_in(v, s->who.at[first]) : NULL;
   if (!group) return;
-  Str opt = names_str(s->x->p->names, group->optimizer), path = names_str(s->x->p->names, leaf_of(s, first)->path);
+  Str opt = names_str(s->x->p->names, group->optimizer),
+      path = names_str(s->x->p->names, leaf_of(s, first)->path);
   if (n == s->who.n)
-    diag_note(g, group->using_at, "'" STRF "' changes %s all the same, without a gradient", STRA(opt), n == 1 ? "it" : "them");
+    diag_note(g, group->using_at, "'" STRF "' changes %s all the same, without a gradient", STRA(opt),
+              n == 1 ? "it" : "them");
   else
-    diag_note(g, group->using_at, "'" STRF "' changes '" STRF "' all the same, without a gradient", STRA(opt), STRA(path));
+    diag_note(g, group->using_at, "'" STRF "' changes '" STRF "' all the same, without a gradient", STRA(opt),
+              STRA(path));
 }
 
 static void say_dead(const Say *s) {
@@ -278,11 +319,14 @@ static void say_dead(const Say *s) {
     Diag *g = diag_unreachable(x->d, at, who, gets, loss_text(s, v), unlisted_text(s));
     Str sinks = flow_sinks_text(x, flow_sinks(x, f->param));
     diag_under(g, STRF, STRA(sinks));
-    if (v->step) diag_label(g, v->step->minimize_at, "what step '" STRF "' minimizes does not read %s", STRA(names_str(x->p->names, v->step->name)), one ? "it" : "them");
+    if (v->step)
+      diag_label(g, v->step->minimize_at, "what step '" STRF "' minimizes does not read %s",
+                 STRA(names_str(x->p->names, v->step->name)), one ? "it" : "them");
     Str loss = flow_sinks_loss(x, flow_sinks(x, f->param));
     const char *it = one ? "it" : "them";
     if (loss.n && v->step)
-      diag_help(g, "update %s in a step that minimizes '" STRF "', or let this loss use %s", it, STRA(loss), it);
+      diag_help(g, "update %s in a step that minimizes '" STRF "', or let this loss use %s", it, STRA(loss),
+                it);
     else
       diag_help(g, "let the loss use what is made of %s, or declare %s 'frozen'", it, it);
     others(s, g);
@@ -313,7 +357,8 @@ static void say_owned_twice(const Say *s) {
     Str name = names_str(x->p->names, v->step->name);
     sb_fmt(&b, "%s'" STRF "'", n++ ? ", " : "", STRA(name));
   }
-  Diag *g = diag_owned_twice(x->d, place(x->p, leaf_of(s, 0)), who_text(s), s->who.n == 1 ? "is" : "are", sb_str(&b));
+  Diag *g = diag_owned_twice(x->d, place(x->p, leaf_of(s, 0)), who_text(s), s->who.n == 1 ? "is" : "are",
+                             sb_str(&b));
   for (uint32_t i = 0; i < x->view.n; i++) {
     const View *v = &x->view.at[i];
     for (uint32_t k = 0; v->step && k < v->step->owned.n; k++) {
@@ -334,16 +379,19 @@ static void say_rule(const Say *s) {
   Span at = place(x->p, leaf_of(s, 0));
   const Group *group = group_in(v, s->first->param);
   bool idle = s->first->head == HEAD_IDLE, one = s->who.n == 1;
-  Diag *g = idle ? diag_idle(x->d, at, who, one ? "changes" : "change", step) : diag_moves(x->d, at, who, one ? "is" : "are", step);
+  Diag *g = idle ? diag_idle(x->d, at, who, one ? "changes" : "change", step)
+                 : diag_moves(x->d, at, who, one ? "is" : "are", step);
   Str path = flow_path_text(x, v, s->first->param);
   diag_under(g, "has a path to the loss: " STRF, STRA(path));
   NodeId why = v->param[s->first->param.i].why;
   Span why_at = node_ok(why) ? node_place(s, v, why) : (Span){0};
   Span using_at = group ? group->using_at : (Span){0};
-  bool why_shown = why_at.file && !in_library(x->p, why_at) && (why_at.lo != using_at.lo || why_at.hi != using_at.hi);
+  bool why_shown =
+      why_at.file && !in_library(x->p, why_at) && (why_at.lo != using_at.lo || why_at.hi != using_at.hi);
   if (why_shown) diag_label(g, why_at, "this makes every step zero");
   if (using_at.file && !(why_shown && why_at.lo >= using_at.lo && why_at.hi <= using_at.hi))
-    diag_label(g, using_at, idle ? "this rule changes nothing" : "this rule changes %s by itself", one ? "it" : "them");
+    diag_label(g, using_at, idle ? "this rule changes nothing" : "this rule changes %s by itself",
+               one ? "it" : "them");
   diag_help(g, idle ? "give the step a rate that is not zero, or declare the parameter 'frozen'"
                     : "declare the parameter 'frozen', or let the rule use the gradient");
   others(s, g);
@@ -353,7 +401,8 @@ static void say_unowned(const Say *s) {
   Diagnose *x = s->x;
   bool one = s->who.n == 1;
   const View *v = &x->view.at[s->first->view];
-  Diag *g = diag_unowned(x->d, place(x->p, leaf_of(s, 0)), who_text(s), one ? "is" : "are", one ? "it" : "them");
+  Diag *g =
+      diag_unowned(x->d, place(x->p, leaf_of(s, 0)), who_text(s), one ? "is" : "are", one ? "it" : "them");
   Str path = flow_path_text(x, v, s->first->param);
   diag_under(g, "has a path to the loss: " STRF, STRA(path));
   label_step(s, v, g);
@@ -374,7 +423,8 @@ static void say(const Say *s) {
   case HEAD_DRIFTS: say_rule(s); return;
   case HEAD_UNOWNED: say_unowned(s); return;
   case HEAD_FROZEN_UNUSED: {
-    Diag *g = diag_frozen_unused(s->x->d, place(s->x->p, leaf_of(s, 0)), who_text(s), s->who.n == 1 ? "is" : "are");
+    Diag *g =
+        diag_frozen_unused(s->x->d, place(s->x->p, leaf_of(s, 0)), who_text(s), s->who.n == 1 ? "is" : "are");
     others(s, g);
     return;
   }

@@ -79,7 +79,8 @@ void diagnose_table(const Program *p, const DimBinding *bind, size_t nbind, Sb *
   Diagnose x = {.arena = p->arena, .p = p, .d = &silent};
   diagnose_run(&x);
   Str *cell = ARENA_ARRAY(p->arena, Str, (x.found.n + 1) * COLUMNS);
-  static const char *const title[COLUMNS] = {"parameter", "shape", "count", "verdict", "proof", "steps", "reason"};
+  static const char *const title[COLUMNS] = {"parameter", "shape", "count", "verdict",
+                                             "proof",     "steps", "reason"};
   for (int k = 0; k < COLUMNS; k++) cell[k] = str_z(title[k]);
   for (uint32_t i = 0; i < x.found.n; i++) {
     const Finding *f = &x.found.at[i];

@@ -1,6 +1,6 @@
-/* Constant folding by the interpreter, under flushing: nodes all of whose sources are literals. A result that is one number
- * becomes CONST; others become TABLE when all their sources are, so that an index pattern (iota and what is made of it) stays
- * arithmetic. Small tensors only. */
+/* Constant folding by the interpreter, under flushing: nodes all of whose sources are literals. A result that
+ * is one number becomes CONST; others become TABLE when all their sources are, so that an index pattern (iota
+ * and what is made of it) stays arithmetic. Small tensors only. */
 #include "base/size.h"
 #include "ir/interp.h"
 #include "passes/copy.h"
@@ -74,7 +74,8 @@ Graph *pass_fold(Graph *in, PassCx *cx) {
   /* the last literals of each chain: read by something that is none, or by a root */
   for (uint32_t i = 0; i < in->node.n; i++) {
     const NodeId *x = graph_in(in, (NodeId){i});
-    for (uint32_t k = 0; live[i] && of[i] == NOT_LITERAL && k < in->node.at[i].nin; k++) wanted[x[k].i] = true;
+    for (uint32_t k = 0; live[i] && of[i] == NOT_LITERAL && k < in->node.at[i].nin; k++)
+      wanted[x[k].i] = true;
   }
   for (uint32_t i = 0; i < in->root.n; i++) wanted[in->root.at[i].node.i] = true;
   Graph *part = graph_new(a, in->program, in->name);
@@ -91,13 +92,15 @@ Graph *pass_fold(Graph *in, PassCx *cx) {
   for (uint32_t i = 0; i < in->node.n; i++)
     if (wanted[i]) want[nwant++] = (NodeId){i};
   graph_copy_nodes(&b, in, want, nwant, map);
-  Interp it = {.graph = part, .mode = INTERP_NATIVE, .arena = a, .leaf = ARENA_ARRAY(a, Tensor, in->program->leaf.n)};
+  Interp it = {
+      .graph = part, .mode = INTERP_NATIVE, .arena = a, .leaf = ARENA_ARRAY(a, Tensor, in->program->leaf.n)};
   if (interp_run(&it) != ST_OK) return in;
   Copy c = copy_begin(in, a, true);
   for (uint32_t i = 0; i < in->node.n; i++) {
     NodeId folded = NO_NODE;
     if (!live[i]) continue;
-    if (wanted[i]) folded = literal(c.to, &it.value[map[i].i], in->node.at[i].type, in->node.at[i].site, of[i] == LITERAL);
+    if (wanted[i])
+      folded = literal(c.to, &it.value[map[i].i], in->node.at[i].type, in->node.at[i].site, of[i] == LITERAL);
     if (node_ok(folded))
       c.map[i] = folded;
     else

@@ -88,5 +88,6 @@ Graph *passes_reference(Arena *a, const Program *p, const Entry *e, const DimBin
 Graph *passes_optimise(Arena *a, const Graph *reference, const PassOptions *o) {
   static const PassId list[] = {PASS_cse, PASS_simplify, PASS_fold, PASS_simplify, PASS_dce};
   PassCx cx = {.arena = a, .program = reference->program, .options = o};
-  return passes_run((Graph *)reference, &cx, list, sizeof list / sizeof list[0]); /* passes change no graph they get */
+  return passes_run((Graph *)reference, &cx, list,
+                    sizeof list / sizeof list[0]); /* passes change no graph they get */
 }

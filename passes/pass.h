@@ -1,5 +1,5 @@
-/* Passes: graph to graph. passes.def names them; a pipeline is a list of names; the runner verifies, prints and times.
- * A pass returns a new graph or the one it was given; it never changes its input. */
+/* Passes: graph to graph. passes.def names them; a pipeline is a list of names; the runner verifies, prints
+ * and times. A pass returns a new graph or the one it was given; it never changes its input. */
 #ifndef DG_PASSES_PASS_H
 #define DG_PASSES_PASS_H
 
@@ -34,7 +34,8 @@ typedef enum {
 extern const PassInfo pass_info[PASS_COUNT];
 
 MUST_USE bool pass_find(Str name, PassId *out);
-/* Runs the passes in order. The graph is verified after each one: a failure is a BUG that names the pass and the node. */
+/* Runs the passes in order. The graph is verified after each one: a failure is a BUG that names the pass and
+ * the node. */
 Graph *passes_run(Graph *g, PassCx *cx, const PassId *list, size_t n);
 
 #define PASS(id, fn, needs, keeps, help) PassFn fn;

@@ -57,8 +57,8 @@ uint32_t sets_union(Sets *s, uint32_t a, uint32_t b) {
 
 struct EdgeFacts {
   const Graph *g;
-  bool inner;  /* the loss is written with GRAD: the declared rules of CUSTOM nodes are part of its value */
-  bool *rule;  /* by node: depends on a COTANGENT */
+  bool inner; /* the loss is written with GRAD: the declared rules of CUSTOM nodes are part of its value */
+  bool *rule; /* by node: depends on a COTANGENT */
 };
 
 EdgeFacts *edge_facts(const Graph *g, NodeId loss, Arena *a) {
@@ -153,7 +153,8 @@ uint32_t *reach_sinks(const Graph *g, Sets *sets, Arena *a) {
     if (!sink[i]) sink[i] = sets_add(sets, 0, SINK_NODE | i);
     const NodeId *in = graph_in(g, (NodeId){i});
     for (uint32_t k = 0; k < g->node.at[i].nin; k++)
-      if (edge_class(f, (NodeId){i}, k) != EDGE_NONE) sink[in[k].i] = sets_union(sets, sink[in[k].i], sink[i]);
+      if (edge_class(f, (NodeId){i}, k) != EDGE_NONE)
+        sink[in[k].i] = sets_union(sets, sink[in[k].i], sink[i]);
   }
   return sink;
 }

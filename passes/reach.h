@@ -1,5 +1,5 @@
-/* Reachability on source graphs: which values a loss reads, and which of them a gradient comes back to. One pass over the
- * nodes from the loss to the leaves; no recursion, no derivative, no algebra. */
+/* Reachability on source graphs: which values a loss reads, and which of them a gradient comes back to. One
+ * pass over the nodes from the loss to the leaves; no recursion, no derivative, no algebra. */
 #ifndef DG_PASSES_REACH_H
 #define DG_PASSES_REACH_H
 
@@ -8,7 +8,8 @@
 /* What an edge does to the gradient: GradClass, and two that only the graph knows. */
 enum {
   EDGE_NONE = 'n', /* no value flows along it: the place a GRAD differentiates by, the rule of a CUSTOM */
-  EDGE_RULE = 'r', /* a declared backward rule stands in place of this value's own derivative and gives nothing to it */
+  EDGE_RULE = 'r', /* a declared backward rule stands in place of this value's own derivative and gives
+                      nothing to it */
 };
 typedef uint8_t EdgeClass;
 
@@ -20,8 +21,8 @@ typedef struct Edge {
 /* The literal 0, in whatever shape it was written. */
 bool graph_is_zero(const Graph *g, NodeId n);
 
-/* Small interned sets: equal sets have equal ids. Set 0 is empty. A set keeps at most SET_CAP members; `more` says that
- * members were left out. */
+/* Small interned sets: equal sets have equal ids. Set 0 is empty. A set keeps at most SET_CAP members; `more`
+ * says that members were left out. */
 enum { SET_CAP = 6 };
 typedef struct Set {
   uint8_t n;
@@ -46,11 +47,11 @@ typedef struct Reach {
   const Graph *g;
   const EdgeFacts *facts;
   NodeId loss;
-  bool *reads;       /* the loss's value depends on it */
-  bool *open;        /* a path to the loss carries gradient all the way */
-  Edge *next;        /* first edge of a shortest path to the loss; for open nodes among the paths that carry */
-  uint32_t *far;     /* length of that path */
-  uint32_t *cause;   /* reads and not open: set of the first edges after it that carry nothing */
+  bool *reads;     /* the loss's value depends on it */
+  bool *open;      /* a path to the loss carries gradient all the way */
+  Edge *next;      /* first edge of a shortest path to the loss; for open nodes among the paths that carry */
+  uint32_t *far;   /* length of that path */
+  uint32_t *cause; /* reads and not open: set of the first edges after it that carry nothing */
 } Reach;
 
 /* Facts about the graph's GRAD and CUSTOM nodes as this loss (NO_NODE: anybody) sees them. */

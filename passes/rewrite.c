@@ -44,7 +44,8 @@ static const Pattern *parse(Arena *a, const char **at) {
   if (c == '(') {
     const char *start = ++*at;
     while (**at && **at != ' ') ++*at;
-    if (!op_find((Str){start, (size_t)(*at - start)}, &p->op)) BUG(a->mem, "simplify.def: no op at '%s'", start);
+    if (!op_find((Str){start, (size_t)(*at - start)}, &p->op))
+      BUG(a->mem, "simplify.def: no op at '%s'", start);
     p->kind = PAT_OP;
     while (**at == ' ') ++*at;
     while (**at && **at != ')') {
@@ -75,7 +76,11 @@ void rewrite_begin(Rewrite *w, Graph *to, uint8_t cls, uint8_t phase) {
   for (uint32_t i = 0; i < rule_count; i++) {
     const RuleInfo *info = &rule_info[i];
     if (!(info->cls & cls) || !(info->phase & phase)) continue;
-    RewriteRule r = {.name = info->name, .needs = info->needs, .cls = info->cls, .phase = info->phase, .code = rule_code[i].fn};
+    RewriteRule r = {.name = info->name,
+                     .needs = info->needs,
+                     .cls = info->cls,
+                     .phase = info->phase,
+                     .code = rule_code[i].fn};
     Op op = rule_code[i].op;
     if (info->pattern) {
       const char *at = info->pattern;
@@ -146,9 +151,11 @@ static void classify(Rewrite *w) { /* nodes added since the last call */
     const NodeId *in = graph_in(g, n);
     bool bad = false;
     Op op = node_op(g, n);
-    if (op == OP_CONST && dtype_is_float((DType)g->node.at[i].type.dtype)) bad = !isfinite(graph_const_value(g, n));
+    if (op == OP_CONST && dtype_is_float((DType)g->node.at[i].type.dtype))
+      bad = !isfinite(graph_const_value(g, n));
     if (op == OP_DIV && node_op(g, in[1]) == OP_CONST) bad |= graph_const_value(g, in[1]) == 0;
-    if ((op == OP_LOG || op == OP_RSQRT) && node_op(g, in[0]) == OP_CONST) bad |= graph_const_value(g, in[0]) <= 0;
+    if ((op == OP_LOG || op == OP_RSQRT) && node_op(g, in[0]) == OP_CONST)
+      bad |= graph_const_value(g, in[0]) <= 0;
     for (uint32_t k = 0; k < g->node.at[i].nin; k++) bad |= w->undefined.at[in[k].i];
     VEC_PUSH(w->arena, &w->undefined, bad);
   }
@@ -219,7 +226,8 @@ static NodeId apply(Rewrite *w, const RewriteRule *r, NodeId n) {
   return instance(w, r->result, graph_node(w->b.g, n)->type, bound, true);
 }
 
-NodeId rewrite_node(Rewrite *w, Op op, Type type, const NodeId *in, uint32_t nin, const int64_t *attr, SiteId site, NodeId primal) {
+NodeId rewrite_node(Rewrite *w, Op op, Type type, const NodeId *in, uint32_t nin, const int64_t *attr,
+                    SiteId site, NodeId primal) {
   Builder outer = w->b;
   w->b.site = site;
   w->b.primal = primal;

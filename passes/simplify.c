@@ -15,7 +15,8 @@ Graph *pass_simplify(Graph *in, PassCx *cx) {
     NodeId small[4], *x = node->nin <= 4 ? small : ARENA_ARRAY(cx->arena, NodeId, node->nin);
     for (uint32_t k = 0; k < node->nin; k++) x[k] = c.map[from[k].i];
     NodeId primal = node_ok(node->primal) ? c.map[node->primal.i] : NO_NODE;
-    c.map[i] = rewrite_node(&w, (Op)node->op, node->type, x, node->nin, graph_attr(in, n), node->site, primal);
+    c.map[i] =
+        rewrite_node(&w, (Op)node->op, node->type, x, node->nin, graph_attr(in, n), node->site, primal);
   }
   return copy_end(&c);
 }

@@ -26,7 +26,8 @@ NodeId rewrite_concat(Rewrite *w, NodeId root) {
   if (node_op(w->b.g, first) != OP_CONST) return NO_NODE;
   for (uint32_t i = 1; i < n->nin; i++) {
     NodeId x = graph_in(w->b.g, root)[i];
-    if (node_op(w->b.g, x) != OP_CONST || graph_attr(w->b.g, x)[0] != graph_attr(w->b.g, first)[0]) return NO_NODE;
+    if (node_op(w->b.g, x) != OP_CONST || graph_attr(w->b.g, x)[0] != graph_attr(w->b.g, first)[0])
+      return NO_NODE;
   }
   return same_literal(w, first, type_of(w, root));
 }
@@ -34,7 +35,8 @@ NodeId rewrite_concat(Rewrite *w, NodeId root) {
 /* Only +0, with which the rest is filled. */
 NodeId rewrite_pad(Rewrite *w, NodeId root) {
   NodeId x = in0(w, root);
-  if (node_op(w->b.g, x) == OP_CONST && graph_attr(w->b.g, x)[0] == 0) return same_literal(w, x, type_of(w, root));
+  if (node_op(w->b.g, x) == OP_CONST && graph_attr(w->b.g, x)[0] == 0)
+    return same_literal(w, x, type_of(w, root));
   return type_eq(&graph_node(w->b.g, x)->type, &graph_node(w->b.g, root)->type) ? x : NO_NODE;
 }
 
@@ -76,12 +78,16 @@ NodeId rewrite_transpose(Rewrite *w, NodeId root) {
 
 NodeId rewrite_slice(Rewrite *w, NodeId root) {
   NodeId x = in0(w, root);
-  return graph_attr(w->b.g, root)[2] == 1 && type_eq(&graph_node(w->b.g, x)->type, &graph_node(w->b.g, root)->type) ? x : NO_NODE;
+  return graph_attr(w->b.g, root)[2] == 1 &&
+                 type_eq(&graph_node(w->b.g, x)->type, &graph_node(w->b.g, root)->type)
+             ? x
+             : NO_NODE;
 }
 
 NodeId rewrite_reverse(Rewrite *w, NodeId root) {
   NodeId x = in0(w, root);
-  if (node_op(w->b.g, x) != OP_REVERSE || graph_attr(w->b.g, x)[0] != graph_attr(w->b.g, root)[0]) return NO_NODE;
+  if (node_op(w->b.g, x) != OP_REVERSE || graph_attr(w->b.g, x)[0] != graph_attr(w->b.g, root)[0])
+    return NO_NODE;
   return in0(w, x);
 }
 

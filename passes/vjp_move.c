@@ -30,7 +30,8 @@ void vjp_TRANSPOSE(Vjp *v) {
   v->dx[0] = build_transpose(v->b, v->g, inverse);
 }
 
-/* start, start + step, ... of extent n: zeros before, between and after. The last taken index is start + (n-1)*step. */
+/* start, start + step, ... of extent n: zeros before, between and after. The last taken index is start +
+ * (n-1)*step. */
 void vjp_SLICE(Vjp *v) {
   DimTable *t = v->b->g->program->dims;
   Type in = vjp_type(v, vjp_in(v, 0)), out = vjp_type(v, v->node);
@@ -45,7 +46,8 @@ void vjp_SLICE(Vjp *v) {
 void vjp_PAD(Vjp *v) {
   Type in = vjp_type(v, vjp_in(v, 0));
   int64_t axis = vjp_attr(v, 0);
-  v->dx[0] = build_slice(v->b, v->g, (int)axis, (DimId){(uint32_t)vjp_attr(v, 1)}, vjp_attr(v, 3), in.dim[axis]);
+  v->dx[0] =
+      build_slice(v->b, v->g, (int)axis, (DimId){(uint32_t)vjp_attr(v, 1)}, vjp_attr(v, 3), in.dim[axis]);
 }
 
 void vjp_CONCAT(Vjp *v) {

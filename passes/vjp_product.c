@@ -1,12 +1,16 @@
-/* Derivative rules of contractions, convolutions and pooling. Each linear op's adjoint is another op of the family. */
+/* Derivative rules of contractions, convolutions and pooling. Each linear op's adjoint is another op of the
+ * family. */
 #include "passes/vjp.h"
 
-/* With X = op(x) [M, K], Y = op(y) [K, N]: dX = g Y^T, dY = X^T g; a stored transpose asks for the transposed result. */
+/* With X = op(x) [M, K], Y = op(y) [K, N]: dX = g Y^T, dY = X^T g; a stored transpose asks for the transposed
+ * result. */
 void vjp_CONTRACT(Vjp *v) {
   NodeId x = vjp_in(v, 0), y = vjp_in(v, 1);
   bool ta = vjp_attr(v, 0) != 0, tb = vjp_attr(v, 1) != 0;
-  if (v->need[0]) v->dx[0] = ta ? build_contract(v->b, y, v->g, tb, true) : build_contract(v->b, v->g, y, false, !tb);
-  if (v->need[1]) v->dx[1] = tb ? build_contract(v->b, v->g, x, true, ta) : build_contract(v->b, x, v->g, !ta, false);
+  if (v->need[0])
+    v->dx[0] = ta ? build_contract(v->b, y, v->g, tb, true) : build_contract(v->b, v->g, y, false, !tb);
+  if (v->need[1])
+    v->dx[1] = tb ? build_contract(v->b, v->g, x, true, ta) : build_contract(v->b, x, v->g, !ta, false);
 }
 
 /* One op of the convolution family with this node's attributes. */
@@ -50,8 +54,8 @@ void vjp_MAX_POOL2D(Vjp *v) {
   v->dx[0] = build_op(v->b, OP_MAX_POOL2D_DX, in, 3, attr, &t);
 }
 
-/* x [N, C, H, W] with rows of zeros around it, then every sh-th of them from kh on: the element at place (kh, kw) of each
- * window. */
+/* x [N, C, H, W] with rows of zeros around it, then every sh-th of them from kh on: the element at place (kh,
+ * kw) of each window. */
 static NodeId window_at(Vjp *v, NodeId x, const int64_t a[6], int64_t kh, int64_t kw, const Type *out) {
   DimTable *t = v->b->g->program->dims;
   const int64_t k[2] = {kh, kw};
@@ -69,8 +73,9 @@ static NodeId window_at(Vjp *v, NodeId x, const int64_t a[6], int64_t kh, int64_
   return x;
 }
 
-/* Linear in gy, which is scattered to the first element of each window that equals its maximum: the adjoint gathers from
- * there. Written over the places of a window; only second derivatives through pooling need it. */
+/* Linear in gy, which is scattered to the first element of each window that equals its maximum: the adjoint
+ * gathers from there. Written over the places of a window; only second derivatives through pooling need it.
+ */
 void vjp_MAX_POOL2D_DX(Vjp *v) {
   if (!v->need[2]) return;
   int64_t a[6];
@@ -78,7 +83,8 @@ void vjp_MAX_POOL2D_DX(Vjp *v) {
   NodeId x = vjp_in(v, 0), y = vjp_in(v, 1);
   Type out = vjp_type(v, y), mask = out;
   mask.dtype = DT_BOOL;
-  NodeId inside = build_const(v->b, vjp_type(v, x), 1), zero = build_const(v->b, out, 0), one = build_const(v->b, out, 1);
+  NodeId inside = build_const(v->b, vjp_type(v, x), 1), zero = build_const(v->b, out, 0),
+         one = build_const(v->b, out, 1);
   NodeId found = build_const(v->b, mask, 0), sum = zero;
   for (int64_t kh = 0; kh < a[0]; kh++) {
     for (int64_t kw = 0; kw < a[1]; kw++) {

@@ -42,8 +42,8 @@ static void extreme(Vjp *v) {
 void vjp_MAX(Vjp *v) { extreme(v); }
 void vjp_MIN(Vjp *v) { extreme(v); }
 
-/* d prod / d x_i is the product of the others: r / x_i without zeros; with one zero, the product of the rest at that
- * place and 0 elsewhere; with two, 0. */
+/* d prod / d x_i is the product of the others: r / x_i without zeros; with one zero, the product of the rest
+ * at that place and 0 elsewhere; with two, 0. */
 void vjp_PROD(Vjp *v) {
   NodeId x = vjp_in(v, 0);
   Type in = vjp_type(v, x), out = vjp_type(v, v->node);
@@ -53,11 +53,13 @@ void vjp_PROD(Vjp *v) {
   NodeId safe = build_scalar(v->b, OP_WHERE, is_zero, one, x);
   NodeId rest = build_reduce(v->b, OP_PROD, safe, axes);
   NodeId zeros = build_reduce(v->b, OP_SUM, build_scalar(v->b, OP_WHERE, is_zero, one, zero), axes);
-  NodeId none = vjp_op2(v, OP_EQ, zeros, constant(v, out, 0)), single = vjp_op2(v, OP_EQ, zeros, constant(v, out, 1));
+  NodeId none = vjp_op2(v, OP_EQ, zeros, constant(v, out, 0)),
+         single = vjp_op2(v, OP_EQ, zeros, constant(v, out, 1));
   NodeId g = stretch(v, v->g, in), r = stretch(v, rest, in);
   Type mask = in;
   mask.dtype = DT_BOOL;
-  NodeId at_zero = build_scalar(v->b, OP_WHERE, build_broadcast(v->b, single, mask), vjp_op2(v, OP_MUL, g, r), zero);
+  NodeId at_zero =
+      build_scalar(v->b, OP_WHERE, build_broadcast(v->b, single, mask), vjp_op2(v, OP_MUL, g, r), zero);
   NodeId others = vjp_op2(v, OP_MUL, g, vjp_op2(v, OP_DIV, r, safe));
   NodeId at_other = build_scalar(v->b, OP_WHERE, build_broadcast(v->b, none, mask), others, zero);
   v->dx[0] = build_scalar(v->b, OP_WHERE, is_zero, at_zero, at_other);
@@ -66,7 +68,9 @@ void vjp_PROD(Vjp *v) {
 void vjp_ARGMAX(Vjp *v) { (void)v; }
 void vjp_ARGMIN(Vjp *v) { (void)v; }
 
-static NodeId row_sum(Vjp *v, NodeId x, int64_t axis) { return build_reduce(v->b, OP_SUM, x, UINT32_C(1) << axis); }
+static NodeId row_sum(Vjp *v, NodeId x, int64_t axis) {
+  return build_reduce(v->b, OP_SUM, x, UINT32_C(1) << axis);
+}
 static NodeId softmax(Vjp *v, NodeId x, int64_t axis) {
   Type t = vjp_type(v, x);
   return build_op(v->b, OP_SOFTMAX, &x, 1, &axis, &t);

@@ -1,12 +1,12 @@
-/* Derivatives of scalar ops: the strings of ops.def, over x y z (operands), r (result), g (cotangent), become nodes. An
- * operator or call is the scalar op of its name; a number takes the type of g; cast() goes to the operand's type. */
+/* Derivatives of scalar ops: the strings of ops.def, over x y z (operands), r (result), g (cotangent), become
+ * nodes. An operator or call is the scalar op of its name; a number takes the type of g; cast() goes to the
+ * operand's type. */
+#include "ir/scalar_expr.h"
 #include "passes/vjp.h"
 
-#include "ir/scalar_expr.h"
-
 _Noreturn static void wrong(const Vjp *v, const ScalarExpr *e) {
-  BUG(v->b->g->arena->mem, "derivative of '%s': '" STRF "' at byte %u", op_info[node_op(v->b->g, v->node)].name,
-      STRA(e->name), e->at);
+  BUG(v->b->g->arena->mem, "derivative of '%s': '" STRF "' at byte %u",
+      op_info[node_op(v->b->g, v->node)].name, STRA(e->name), e->at);
 }
 
 static NodeId expand(Vjp *v, uint32_t input, const ScalarExpr *e) { /* as deep as the table's strings */
@@ -16,7 +16,8 @@ static NodeId expand(Vjp *v, uint32_t input, const ScalarExpr *e) { /* as deep a
   case SCALAR_NAME:
     if (str_eq(e->name, STR("r"))) return v->node;
     if (str_eq(e->name, STR("g"))) return v->g;
-    if (e->name.n == 1 && e->name.p[0] >= 'x' && e->name.p[0] < 'x' + n->nin) return vjp_in(v, (uint32_t)(e->name.p[0] - 'x'));
+    if (e->name.n == 1 && e->name.p[0] >= 'x' && e->name.p[0] < 'x' + n->nin)
+      return vjp_in(v, (uint32_t)(e->name.p[0] - 'x'));
     wrong(v, e);
   case SCALAR_LET: wrong(v, e);
   case SCALAR_OPERATOR:
@@ -25,7 +26,8 @@ static NodeId expand(Vjp *v, uint32_t input, const ScalarExpr *e) { /* as deep a
   NodeId arg[3] = {NO_NODE, NO_NODE, NO_NODE};
   if (e->narg > 3) wrong(v, e);
   for (uint32_t i = 0; i < e->narg; i++) arg[i] = expand(v, input, e->arg[i]);
-  if (str_eq(e->name, STR("cast"))) return build_cast(v->b, arg[0], (DType)vjp_type(v, vjp_in(v, input)).dtype);
+  if (str_eq(e->name, STR("cast")))
+    return build_cast(v->b, arg[0], (DType)vjp_type(v, vjp_in(v, input)).dtype);
   Op op;
   if (!op_find(e->name, &op) || !op_info[op].scalar || op_info[op].arity != (int)e->narg) wrong(v, e);
   return build_scalar(v->b, op, arg[0], arg[1], arg[2]);

@@ -38,7 +38,7 @@ static inline Type fix_type(Fix *f, DType t, uint8_t rank, const int64_t *ext) {
   for (uint8_t i = 0; i < rank; i++) ty.dim[i] = dim_const(f->p.dims, ext[i]);
   return ty;
 }
-#define FIX_T(f, t, ...) \
+#define FIX_T(f, t, ...)                                                                                     \
   fix_type((f), (t), sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (int64_t[]){__VA_ARGS__})
 static inline LeafId fix_leaf(Fix *f, LeafKind kind, const char *name, Type t) {
   Leaf leaf = {.kind = kind, .path = fix_sym(f, name), .type = t, .of = {UINT32_MAX}};
@@ -49,7 +49,8 @@ static inline LeafId fix_leaf(Fix *f, LeafKind kind, const char *name, Type t) {
 static inline TrainStep *fix_step(Fix *f, const char *name) {
   Graph *g = graph_new(&f->arena, &f->p, fix_sym(f, name));
   f->b.g = g;
-  VEC_PUSH(&f->arena, &f->p.entry, (Entry){.kind = ENTRY_TRAIN, .name = g->name, .graph = g, .train = f->p.train.n});
+  VEC_PUSH(&f->arena, &f->p.entry,
+           (Entry){.kind = ENTRY_TRAIN, .name = g->name, .graph = g, .train = f->p.train.n});
   VEC_PUSH(&f->arena, &f->p.train, (TrainStep){.name = g->name, .entry = f->p.entry.n - 1, .loss = NO_NODE});
   TrainStep *t = &f->p.train.at[f->p.train.n - 1];
   VEC_PUSH(&f->arena, &t->group, (Group){.optimizer = fix_sym(f, "sgd")});
@@ -65,9 +66,13 @@ static inline NodeId fix_grad(Fix *f, NodeId y, NodeId x) {
   NodeId in[2] = {y, x};
   return build_op(&f->b, OP_GRAD, in, 2, NULL, NULL);
 }
-static inline NodeId fix_2(Fix *f, Op op, NodeId x, NodeId y) { return build_scalar(&f->b, op, x, y, NO_NODE); }
+static inline NodeId fix_2(Fix *f, Op op, NodeId x, NodeId y) {
+  return build_scalar(&f->b, op, x, y, NO_NODE);
+}
 static inline NodeId fix_1(Fix *f, Op op, NodeId x) { return build_scalar(&f->b, op, x, NO_NODE, NO_NODE); }
-static inline NodeId fix_c(Fix *f, NodeId like, double x) { return build_const(&f->b, graph_node(f->b.g, like)->type, x); }
+static inline NodeId fix_c(Fix *f, NodeId like, double x) {
+  return build_const(&f->b, graph_node(f->b.g, like)->type, x);
+}
 /* leaf := update, which reads grad */
 static inline void fix_own_by(Fix *f, LeafId leaf, NodeId grad, NodeId update) {
   TrainStep *t = &f->p.train.at[f->p.train.n - 1];

@@ -1,12 +1,12 @@
-/* Every op row with a derivative, and random graphs: the gradient that autodiff builds, evaluated in f64, against dual
- * numbers (which never read the derivative columns) and against central differences; the same for second derivatives. */
+/* Every op row with a derivative, and random graphs: the gradient that autodiff builds, evaluated in f64,
+ * against dual numbers (which never read the derivative columns) and against central differences; the same
+ * for second derivatives. */
 #include "passes/pass.h"
 #include "passes_fixture.h"
 
 #include <math.h>
 
 enum { MAX_PARAMS = 4, MAX_ELEMENTS = 512 };
-
 
 static Fix f;
 static uint64_t seed;
@@ -44,7 +44,9 @@ static Interp run(const Graph *g, const Values *v, const Values *dv) {
   ck_assert_msg(st == ST_OK, "%s", it.what);
   return it;
 }
-static double scalar_of(const Tensor *t) { return t->data ? ((const double *)t->data)[0] : 0; } /* no tangent: 0 */
+static double scalar_of(const Tensor *t) {
+  return t->data ? ((const double *)t->data)[0] : 0;
+} /* no tangent: 0 */
 
 static Graph *differentiated(Graph *g) {
   PassCx cx = {.arena = &f.arena, .program = &f.p};
@@ -70,15 +72,17 @@ static NodeId weighed(NodeId x, double first) {
   Type flat = FIX_T(&f, t.dtype, (int64_t)n), index = flat;
   index.dtype = DT_I32;
   NodeId i = build_cast(&f.b, build_iota(&f.b, index, 0), (DType)t.dtype);
-  NodeId w = fix_1(&f, OP_SIN, fix_2(&f, OP_MUL, fix_2(&f, OP_ADD, i, fix_c(&f, i, first)), fix_c(&f, i, 1.7)));
+  NodeId w =
+      fix_1(&f, OP_SIN, fix_2(&f, OP_MUL, fix_2(&f, OP_ADD, i, fix_c(&f, i, first)), fix_c(&f, i, 1.7)));
   NodeId product = fix_2(&f, OP_MUL, build_reshape(&f.b, x, flat), w);
   return build_drop_axes(&f.b, build_reduce(&f.b, OP_SUM, product, 1), 1);
 }
 
-static void compare(const char *name, const char *what, uint32_t k, double got, double want, double tolerance) {
+static void compare(const char *name, const char *what, uint32_t k, double got, double want,
+                    double tolerance) {
   double scale = 1 + fabs(got) + fabs(want);
-  ck_assert_msg(isfinite(got) && fabs(got - want) <= tolerance * scale, "%s, %s, parameter %u: %.17g, expected %.17g", name, what, k,
-                got, want);
+  ck_assert_msg(isfinite(got) && fabs(got - want) <= tolerance * scale,
+                "%s, %s, parameter %u: %.17g, expected %.17g", name, what, k, got, want);
 }
 
 static double along(const Tensor *g, const double *v) {
@@ -95,7 +99,8 @@ static void check(const char *name, uint32_t nparam, NodeId y, double lo, double
   NodeId grad[MAX_PARAMS];
   for (uint32_t k = 0; k < nparam; k++) grad[k] = fix_grad(&f, loss, build_leaf(&f.b, (LeafId){k}));
   Graph *value = graph_copy(&f.arena, g, NULL, 0); /* the loss alone */
-  for (uint32_t k = 0; k < nparam; k++) graph_root(g, ROOT_OUTPUT, fix_sym(&f, "g"), (LeafId){0}, grad[k], (Span){0});
+  for (uint32_t k = 0; k < nparam; k++)
+    graph_root(g, ROOT_OUTPUT, fix_sym(&f, "g"), (LeafId){0}, grad[k], (Span){0});
   Graph *first = differentiated(g);
 
   Values v = {0}, d;
@@ -116,18 +121,21 @@ static void check(const char *name, uint32_t nparam, NodeId y, double lo, double
     for (size_t i = 0; i < n; i++) a.at[k][i] += h * d.at[k][i], b.at[k][i] -= h * d.at[k][i];
     Interp ra = run(value, &a, NULL), rb = run(value, &b, NULL);
     compare(name, "difference", k, along_d,
-            (scalar_of(&ra.value[root_of(value, 0).i]) - scalar_of(&rb.value[root_of(value, 0).i])) / (2 * h), 1e-6);
+            (scalar_of(&ra.value[root_of(value, 0).i]) - scalar_of(&rb.value[root_of(value, 0).i])) / (2 * h),
+            1e-6);
   }
   if (!smooth) return;
 
-  /* Second order: q = sum over k of <grad_k, a_k>; its gradient by autodiff, its tangent by duals on the first-order graph. */
+  /* Second order: q = sum over k of <grad_k, a_k>; its gradient by autodiff, its tangent by duals on the
+   * first-order graph. */
   NodeId q = fix_c(&f, loss, 0);
   for (uint32_t k = 0; k < nparam; k++) q = fix_2(&f, OP_ADD, q, weighed(grad[k], 2.5 + k));
   g->root.n = 0;
   graph_root(g, ROOT_OUTPUT, fix_sym(&f, "q"), (LeafId){0}, q, (Span){0});
   Graph *q_graph = differentiated(g);
   for (uint32_t k = 0; k < nparam; k++)
-    graph_root(g, ROOT_OUTPUT, fix_sym(&f, "h"), (LeafId){0}, fix_grad(&f, q, build_leaf(&f.b, (LeafId){k})), (Span){0});
+    graph_root(g, ROOT_OUTPUT, fix_sym(&f, "h"), (LeafId){0}, fix_grad(&f, q, build_leaf(&f.b, (LeafId){k})),
+               (Span){0});
   Graph *second = differentiated(g);
   got = run(second, &v, NULL);
   for (uint32_t k = 0; k < nparam; k++) {
@@ -168,7 +176,8 @@ START_TEST(scalar_rows) {
       NodeId p[3], in[3] = {NO_NODE, NO_NODE, NO_NODE};
       begin_case(n, types, p);
       for (int i = 0; i < o->arity; i++) {
-        if (at[i] >= 0) in[i] = p[at[i]];
+        if (at[i] >= 0)
+          in[i] = p[at[i]];
         else if (o->sig[i] == 'b') {
           Type index = t;
           index.dtype = DT_I32;
@@ -186,7 +195,9 @@ END_TEST
 
 /* ---- structural rows */
 
-static NodeId op_n(Op op, const NodeId *in, uint32_t n, const int64_t *attr, Type t) { return build_op(&f.b, op, in, n, attr, &t); }
+static NodeId op_n(Op op, const NodeId *in, uint32_t n, const int64_t *attr, Type t) {
+  return build_op(&f.b, op, in, n, attr, &t);
+}
 
 /* Builds a use of `op` over the parameters p; which of several forms `turn` picks. NO_NODE: no more forms. */
 static NodeId structural(Op op, int turn, uint32_t *nparam, Type *type, NodeId *p, bool *smooth) {
@@ -197,7 +208,10 @@ static NodeId structural(Op op, int turn, uint32_t *nparam, Type *type, NodeId *
   switch (op) {
   case OP_BROADCAST:
     if (turn > 1) return NO_NODE;
-    if (turn) SHAPE(0, 2, 1, 3); else SHAPE(0, 3);
+    if (turn)
+      SHAPE(0, 2, 1, 3);
+    else
+      SHAPE(0, 3);
     BEGIN;
     return build_broadcast(&f.b, p[0], FIX_T(&f, DT_F64, 2, 4, 3));
   case OP_RESHAPE:
@@ -215,7 +229,8 @@ static NodeId structural(Op op, int turn, uint32_t *nparam, Type *type, NodeId *
     SHAPE(0, 3, 10);
     BEGIN;
     static const int64_t start[] = {2, 0, 1}, step[] = {1, 3, 4}, n[] = {5, 4, 2};
-    return build_slice(&f.b, p[0], 1, dim_const(f.p.dims, start[turn]), step[turn], dim_const(f.p.dims, n[turn]));
+    return build_slice(&f.b, p[0], 1, dim_const(f.p.dims, start[turn]), step[turn],
+                       dim_const(f.p.dims, n[turn]));
   }
   case OP_PAD: {
     if (turn > 1) return NO_NODE;
@@ -261,7 +276,10 @@ static NodeId structural(Op op, int turn, uint32_t *nparam, Type *type, NodeId *
   }
   case OP_CROSS_ENTROPY: {
     if (turn > 1) return NO_NODE;
-    if (turn) SHAPE(0, 2, 3, 4); else SHAPE(0, 4, 4);
+    if (turn)
+      SHAPE(0, 2, 3, 4);
+    else
+      SHAPE(0, 4, 4);
     BEGIN;
     Type label = turn ? FIX_T(&f, DT_I32, 2, 3) : FIX_T(&f, DT_I32, 4);
     NodeId in[2] = {p[0], build_iota(&f.b, label, -1)}; /* with one class too far in the second form */
@@ -272,11 +290,23 @@ static NodeId structural(Op op, int turn, uint32_t *nparam, Type *type, NodeId *
     bool ta = turn & 1, tb = turn & 2, batch = turn & 4;
     *nparam = 2;
     if (batch) {
-      if (ta) SHAPE(0, 2, 4, 3); else SHAPE(0, 2, 3, 4);
-      if (tb) SHAPE(1, 2, 5, 4); else SHAPE(1, 2, 4, 5);
+      if (ta)
+        SHAPE(0, 2, 4, 3);
+      else
+        SHAPE(0, 2, 3, 4);
+      if (tb)
+        SHAPE(1, 2, 5, 4);
+      else
+        SHAPE(1, 2, 4, 5);
     } else {
-      if (ta) SHAPE(0, 4, 3); else SHAPE(0, 3, 4);
-      if (tb) SHAPE(1, 5, 4); else SHAPE(1, 4, 5);
+      if (ta)
+        SHAPE(0, 4, 3);
+      else
+        SHAPE(0, 3, 4);
+      if (tb)
+        SHAPE(1, 5, 4);
+      else
+        SHAPE(1, 4, 5);
     }
     BEGIN;
     return build_contract(&f.b, p[0], p[1], ta, tb);
@@ -285,11 +315,13 @@ static NodeId structural(Op op, int turn, uint32_t *nparam, Type *type, NodeId *
   case OP_CONV2D_DX:
   case OP_CONV2D_DW: {
     /* sh sw ph pw dh dw groups order; x [2, 4, 6, 5], w [4, 4/groups, 3, 2] */
-    static const int64_t attrs[3][8] = {{1, 1, 0, 0, 1, 1, 1, 0}, {2, 1, 1, 1, 1, 1, 1, 0}, {1, 2, 1, 0, 2, 1, 2, 0}};
+    static const int64_t attrs[3][8] = {
+        {1, 1, 0, 0, 1, 1, 1, 0}, {2, 1, 1, 1, 1, 1, 1, 0}, {1, 2, 1, 0, 2, 1, 2, 0}};
     if (turn > 2) return NO_NODE;
     const int64_t *a = attrs[turn];
     int64_t oh = (6 + 2 * a[2] - a[4] * 2 - 1) / a[0] + 1, ow = (5 + 2 * a[3] - a[5] - 1) / a[1] + 1;
-    Type x = FIX_T(&f, DT_F64, 2, 4, 6, 5), w = FIX_T(&f, DT_F64, 4, 4 / a[6], 3, 2), y = FIX_T(&f, DT_F64, 2, 4, oh, ow);
+    Type x = FIX_T(&f, DT_F64, 2, 4, 6, 5), w = FIX_T(&f, DT_F64, 4, 4 / a[6], 3, 2),
+         y = FIX_T(&f, DT_F64, 2, 4, oh, ow);
     *nparam = 2;
     type[0] = op == OP_CONV2D_DX ? y : x;
     type[1] = op == OP_CONV2D_DW ? y : w;
@@ -310,7 +342,8 @@ static NodeId structural(Op op, int turn, uint32_t *nparam, Type *type, NodeId *
     Type x = FIX_T(&f, DT_F64, 1, 2, 6, 5), flat = FIX_T(&f, DT_F64, 60), index = flat;
     index.dtype = DT_I32;
     int64_t k[2] = {attrs[turn][0], attrs[turn][1]};
-    type[0] = FIX_T(&f, DT_F64, 1, 2, (6 + 2 * attrs[turn][4] - k[0]) / attrs[turn][2] + 1, (5 - k[1]) / attrs[turn][3] + 1);
+    type[0] = FIX_T(&f, DT_F64, 1, 2, (6 + 2 * attrs[turn][4] - k[0]) / attrs[turn][2] + 1,
+                    (5 - k[1]) / attrs[turn][3] + 1);
     BEGIN;
     NodeId v = fix_1(&f, OP_SIN, build_cast(&f.b, build_iota(&f.b, index, 0), DT_F64));
     NodeId in[3] = {build_reshape(&f.b, v, x), NO_NODE, p[0]};
@@ -375,7 +408,8 @@ START_TEST(casts) { /* between float types the gradient passes */
 END_TEST
 
 START_TEST(product_with_zeros) {
-  static const double at[3][4] = {{0, 2, 3, 4}, {0, 2, 0, 4}, {5, 2, 3, 4}}, want[3][4] = {{24, 0, 0, 0}, {0, 0, 0, 0}, {24, 60, 40, 30}};
+  static const double at[3][4] = {{0, 2, 3, 4}, {0, 2, 0, 4}, {5, 2, 3, 4}},
+                      want[3][4] = {{24, 0, 0, 0}, {0, 0, 0, 0}, {24, 60, 40, 30}};
   for (int k = 0; k < 3; k++) {
     fix_begin(&f);
     Type t = FIX_T(&f, DT_F64, 4);
@@ -387,7 +421,8 @@ START_TEST(product_with_zeros) {
     Values v;
     memcpy(v.at[0], at[k], sizeof at[k]);
     Interp it = run(g, &v, NULL);
-    for (int i = 0; i < 4; i++) ck_assert_double_eq(((double *)it.value[root_of(g, 0).i].data)[i], want[k][i]);
+    for (int i = 0; i < 4; i++)
+      ck_assert_double_eq(((double *)it.value[root_of(g, 0).i].data)[i], want[k][i]);
     fix_end(&f);
   }
 }
@@ -397,8 +432,9 @@ START_TEST(conventions) { /* at kinks and ties: one row, the operand, its deriva
   static const struct {
     Op op;
     double x, y, dx, dy;
-  } row[] = {{OP_RELU, 0, 0, 0, 0}, {OP_RELU, -1, 0, 0, 0},   {OP_RELU, 1, 0, 1, 0},       {OP_ABS, 0, 0, 0, 0},
-             {OP_MAXIMUM, 2, 2, 0.5, 0.5}, {OP_MINIMUM, 2, 2, 0.5, 0.5}, {OP_MAXIMUM, 3, 2, 1, 0}, {OP_MINIMUM, 3, 2, 0, 1}};
+  } row[] = {{OP_RELU, 0, 0, 0, 0},    {OP_RELU, -1, 0, 0, 0},       {OP_RELU, 1, 0, 1, 0},
+             {OP_ABS, 0, 0, 0, 0},     {OP_MAXIMUM, 2, 2, 0.5, 0.5}, {OP_MINIMUM, 2, 2, 0.5, 0.5},
+             {OP_MAXIMUM, 3, 2, 1, 0}, {OP_MINIMUM, 3, 2, 0, 1}};
   for (size_t k = 0; k < sizeof row / sizeof row[0]; k++) {
     fix_begin(&f);
     Type t = FIX_T(&f, DT_F64, 1), types[2] = {t, t};
@@ -406,7 +442,8 @@ START_TEST(conventions) { /* at kinks and ties: one row, the operand, its deriva
     uint32_t n = (uint32_t)op_info[row[k].op].arity;
     begin_case(n, types, p);
     NodeId y = build_drop_axes(&f.b, build_scalar(&f.b, row[k].op, p[0], n > 1 ? p[1] : NO_NODE, NO_NODE), 1);
-    for (uint32_t i = 0; i < n; i++) graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "g"), (LeafId){0}, fix_grad(&f, y, p[i]), (Span){0});
+    for (uint32_t i = 0; i < n; i++)
+      graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "g"), (LeafId){0}, fix_grad(&f, y, p[i]), (Span){0});
     Graph *g = differentiated(f.b.g);
     Values v = {.at = {{row[k].x}, {row[k].y}}};
     Interp it = run(g, &v, NULL);
@@ -424,15 +461,20 @@ START_TEST(stops_and_names) {
   begin_case(1, &t, p);
   NodeId let = fix_1(&f, OP_SQUARE, p[0]), twin = fix_1(&f, OP_SQUARE, p[0]);
   NodeId stopped = build_op(&f.b, OP_STOP, &let, 1, NULL, NULL);
-  NodeId y = build_drop_axes(&f.b, fix_2(&f, OP_ADD, fix_2(&f, OP_MUL, let, twin), fix_2(&f, OP_MUL, stopped, p[0])), 1);
+  NodeId y = build_drop_axes(
+      &f.b, fix_2(&f, OP_ADD, fix_2(&f, OP_MUL, let, twin), fix_2(&f, OP_MUL, stopped, p[0])), 1);
   NodeId other = build_leaf(&f.b, (LeafId){0}); /* the same parameter, written again */
-  NodeId want[4] = {fix_grad(&f, y, let), fix_grad(&f, y, other), fix_grad(&f, y, y), fix_grad(&f, y, fix_1(&f, OP_SQUARE, p[0]))};
-  for (int i = 0; i < 4; i++) graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "g"), (LeafId){0}, want[i], (Span){0});
+  NodeId want[4] = {fix_grad(&f, y, let), fix_grad(&f, y, other), fix_grad(&f, y, y),
+                    fix_grad(&f, y, fix_1(&f, OP_SQUARE, p[0]))};
+  for (int i = 0; i < 4; i++)
+    graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "g"), (LeafId){0}, want[i], (Span){0});
   Graph *g = differentiated(f.b.g);
-  for (uint32_t i = 0; i < g->node.n; i++) ck_assert(g->node.at[i].op != OP_STOP && g->node.at[i].op != OP_GRAD);
+  for (uint32_t i = 0; i < g->node.n; i++)
+    ck_assert(g->node.at[i].op != OP_STOP && g->node.at[i].op != OP_GRAD);
   Values v = {.at = {{3}}};
   Interp it = run(g, &v, NULL);
-  ck_assert_double_eq(scalar_of(&it.value[root_of(g, 0).i]), 9);        /* by the let alone: its twin is another value */
+  ck_assert_double_eq(scalar_of(&it.value[root_of(g, 0).i]),
+                      9); /* by the let alone: its twin is another value */
   ck_assert_double_eq(scalar_of(&it.value[root_of(g, 1).i]), 4 * 27 + 9); /* d(x^4) + stop(x^2) */
   ck_assert_double_eq(scalar_of(&it.value[root_of(g, 2).i]), 1);
   ck_assert_double_eq(scalar_of(&it.value[root_of(g, 3).i]), 0); /* an equal expression elsewhere is no use */
@@ -463,13 +505,16 @@ START_TEST(random_graphs) {
       case 2:
       case 3: r = fix_2(&f, binary[(int)uniform(0, 3)], a, b); break;
       case 4: r = build_contract(&f.b, a, b, uniform(0, 1) < 0.5, uniform(0, 1) < 0.5); break;
-      case 5: r = build_broadcast(&f.b, build_reduce(&f.b, OP_MEAN, a, 1 + (uint32_t)uniform(0, 3)), t); break;
+      case 5:
+        r = build_broadcast(&f.b, build_reduce(&f.b, OP_MEAN, a, 1 + (uint32_t)uniform(0, 3)), t);
+        break;
       case 6: r = build_op(&f.b, OP_SOFTMAX, &a, 1, &axis, NULL); break;
       default: r = build_transpose(&f.b, a, (uint8_t[]){1, 0}); break;
       }
       pool[n++] = r;
     }
-    NodeId y = fix_1(&f, OP_TANH, fix_2(&f, OP_ADD, pool[n - 1], fix_2(&f, OP_MUL, pool[n - 2], pool[n - 3])));
+    NodeId y =
+        fix_1(&f, OP_TANH, fix_2(&f, OP_ADD, pool[n - 1], fix_2(&f, OP_MUL, pool[n - 2], pool[n - 3])));
     char name[32];
     snprintf(name, sizeof name, "random %d", (int)turn);
     check(name, 3, y, -1, 1, true);
@@ -478,4 +523,5 @@ START_TEST(random_graphs) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("autodiff", scalar_rows, structural_rows, casts, product_with_zeros, conventions, stops_and_names, random_graphs))
+UNIT_MAIN(UNIT("autodiff", scalar_rows, structural_rows, casts, product_with_zeros, conventions,
+               stops_and_names, random_graphs))

@@ -50,8 +50,10 @@ START_TEST(each_cut) {
   static const struct {
     Op op;
     const char *says;
-  } row[] = {{OP_STOP, "stop_gradient ends"}, {OP_ROUND, "step function"}, {OP_FLOOR, "step function"},  {OP_CEIL, "step function"},
-             {OP_SIGN, "step function"},      {OP_CAST, "conversion to i32"}, {OP_LT, "true or false"}, {OP_ARGMAX, "a position"},
+  } row[] = {{OP_STOP, "stop_gradient ends"}, {OP_ROUND, "step function"},
+             {OP_FLOOR, "step function"},     {OP_CEIL, "step function"},
+             {OP_SIGN, "step function"},      {OP_CAST, "conversion to i32"},
+             {OP_LT, "true or false"},        {OP_ARGMAX, "a position"},
              {OP_WHERE, "condition"},         {OP_EXTERN, "host function 'h' has no derivative"}};
   for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
     begin();
@@ -65,7 +67,8 @@ START_TEST(each_cut) {
     case OP_CAST: y = build_cast(&f.b, build_cast(&f.b, x, DT_I32), DT_F32); break;
     case OP_LT: y = build_cast(&f.b, fix_2(&f, OP_LT, x, fix_c(&f, x, 0)), DT_F32); break;
     case OP_WHERE:
-      y = build_scalar(&f.b, OP_WHERE, fix_2(&f, OP_LT, x, fix_c(&f, x, 0)), fix_c(&f, x, 1), fix_c(&f, x, 2));
+      y = build_scalar(&f.b, OP_WHERE, fix_2(&f, OP_LT, x, fix_c(&f, x, 0)), fix_c(&f, x, 1),
+                       fix_c(&f, x, 2));
       break;
     case OP_ARGMAX: y = build_cast(&f.b, build_op(&f.b, OP_ARGMAX, &x, 1, &attr, NULL), DT_F32); break;
     case OP_EXTERN: y = build_op(&f.b, OP_EXTERN, &x, 1, &attr, &VEC4); break;
@@ -75,11 +78,12 @@ START_TEST(each_cut) {
     fix_own(&f, w, 0.1);
     fix_own(&f, b, 0.1);
     ck_assert_str_eq(verdicts(), "DG0303 w b");
-    const char *want = row[i].op == OP_WHERE ? "true or false" : row[i].says; /* the first cut after the parameter */
+    const char *want =
+        row[i].op == OP_WHERE ? "true or false" : row[i].says; /* the first cut after the parameter */
     Diag *g = f.d.all.at[0];
     ck_assert_uint_eq(g->label.n, 1);
-    ck_assert_msg(memmem(g->label.at[0].text.p, g->label.at[0].text.n, want, strlen(want)) != NULL, "%s: %.*s",
-                  op_info[row[i].op].name, STRA(g->label.at[0].text));
+    ck_assert_msg(memmem(g->label.at[0].text.p, g->label.at[0].text.n, want, strlen(want)) != NULL,
+                  "%s: %.*s", op_info[row[i].op].name, STRA(g->label.at[0].text));
     fix_end(&f);
   }
 }
@@ -129,7 +133,8 @@ START_TEST(unreachable_by_sink) {
   begin();
   LeafId w = param("w"), a = param("a"), b = param("b");
   fix_step(&f, "fit");
-  graph_root(f.b.g, ROOT_METRIC, fix_sym(&f, "acc"), (LeafId){0}, fix_mean(&f, fix_2(&f, OP_ADD, leaf(a), leaf(b))), (Span){0});
+  graph_root(f.b.g, ROOT_METRIC, fix_sym(&f, "acc"), (LeafId){0},
+             fix_mean(&f, fix_2(&f, OP_ADD, leaf(a), leaf(b))), (Span){0});
   fix_loss(&f, "mse", fix_mean(&f, leaf(w)));
   fix_own(&f, w, 0.1);
   fix_own(&f, a, 0.1);
@@ -173,7 +178,8 @@ END_TEST
 START_TEST(declared_rule) { /* an extern with a declared derivative carries; a captured value does not */
   begin();
   LeafId w = param("w"), cap = param("cap");
-  VEC_PUSH(&f.arena, &f.p.externs, (Extern){.name = fix_sym(&f, "h"), .nin = 2, .in = {VEC4, VEC4}, .out = VEC4});
+  VEC_PUSH(&f.arena, &f.p.externs,
+           (Extern){.name = fix_sym(&f, "h"), .nin = 2, .in = {VEC4, VEC4}, .out = VEC4});
   fix_step(&f, "fit");
   NodeId x = leaf(w), in[2] = {x, leaf(cap)};
   int64_t attr[2] = {0, 0};
@@ -196,7 +202,8 @@ START_TEST(no_train_block) {
   Graph *g = graph_new(&f.arena, &f.p, fix_sym(&f, "eval"));
   f.b.g = g;
   VEC_PUSH(&f.arena, &f.p.entry, (Entry){.kind = ENTRY_EVAL, .name = g->name, .graph = g});
-  graph_root(g, ROOT_LOSS, fix_sym(&f, "a"), (LeafId){0}, fix_mean(&f, fix_2(&f, OP_ADD, leaf(w), fix_1(&f, OP_ROUND, leaf(b)))), (Span){0});
+  graph_root(g, ROOT_LOSS, fix_sym(&f, "a"), (LeafId){0},
+             fix_mean(&f, fix_2(&f, OP_ADD, leaf(w), fix_1(&f, OP_ROUND, leaf(b)))), (Span){0});
   ck_assert_str_eq(verdicts(), "DG0303 b");
   graph_root(g, ROOT_LOSS, fix_sym(&f, "b"), (LeafId){0}, fix_mean(&f, leaf(b)), (Span){0});
   f.d.all.n = 0;
@@ -224,11 +231,14 @@ static LeafId state(const char *name, LeafId of) { /* of a parameter, 0 at first
 static NodeId adamw(LeafId w, NodeId g, double rate, double decay) {
   NodeId x = leaf(w);
   LeafId m = state("m", w), v = state("v", w), step = fix_leaf(&f, LEAF_STEP, "step", FIX_T(&f, DT_I32, 4));
-  NodeId m1 = fix_2(&f, OP_ADD, fix_2(&f, OP_MUL, fix_c(&f, x, 0.9), leaf(m)), fix_2(&f, OP_MUL, fix_c(&f, x, 0.1), g));
-  NodeId v1 = fix_2(&f, OP_ADD, fix_2(&f, OP_MUL, fix_c(&f, x, 0.999), leaf(v)), fix_2(&f, OP_MUL, fix_c(&f, x, 0.001), fix_1(&f, OP_SQUARE, g)));
+  NodeId m1 = fix_2(&f, OP_ADD, fix_2(&f, OP_MUL, fix_c(&f, x, 0.9), leaf(m)),
+                    fix_2(&f, OP_MUL, fix_c(&f, x, 0.1), g));
+  NodeId v1 = fix_2(&f, OP_ADD, fix_2(&f, OP_MUL, fix_c(&f, x, 0.999), leaf(v)),
+                    fix_2(&f, OP_MUL, fix_c(&f, x, 0.001), fix_1(&f, OP_SQUARE, g)));
   NodeId t = build_cast(&f.b, leaf(step), DT_F32);
   NodeId c = fix_2(&f, OP_SUB, fix_c(&f, x, 1), fix_2(&f, OP_POW, fix_c(&f, x, 0.9), t));
-  NodeId d = fix_2(&f, OP_DIV, fix_2(&f, OP_DIV, m1, c), fix_2(&f, OP_ADD, fix_1(&f, OP_SQRT, v1), fix_c(&f, x, 1e-8)));
+  NodeId d = fix_2(&f, OP_DIV, fix_2(&f, OP_DIV, m1, c),
+                   fix_2(&f, OP_ADD, fix_1(&f, OP_SQRT, v1), fix_c(&f, x, 1e-8)));
   if (decay != 0) d = fix_2(&f, OP_ADD, d, fix_2(&f, OP_MUL, fix_c(&f, x, decay), x));
   graph_root(f.b.g, ROOT_ASSIGN, (Sym){0}, m, m1, (Span){0});
   graph_root(f.b.g, ROOT_ASSIGN, (Sym){0}, v, v1, (Span){0});
@@ -266,13 +276,15 @@ START_TEST(rules) {
 }
 END_TEST
 
-START_TEST(a_state_that_moves_is_no_constant) { /* momentum with a masked gradient, but m starts at 1 in another step */
+START_TEST(a_state_that_moves_is_no_constant) { /* momentum with a masked gradient, but m starts at 1 in
+                                                   another step */
   begin();
   LeafId w = param("w"), m = state("m", w);
   fix_step(&f, "fit");
   fix_loss(&f, "mse", fix_mean(&f, leaf(w)));
   NodeId g = fix_grad(&f, f.p.train.at[0].loss, leaf(w));
-  graph_root(f.b.g, ROOT_ASSIGN, (Sym){0}, m, fix_2(&f, OP_ADD, fix_2(&f, OP_MUL, fix_c(&f, g, 0.9), leaf(m)), fix_c(&f, g, 1)), (Span){0});
+  graph_root(f.b.g, ROOT_ASSIGN, (Sym){0}, m,
+             fix_2(&f, OP_ADD, fix_2(&f, OP_MUL, fix_c(&f, g, 0.9), leaf(m)), fix_c(&f, g, 1)), (Span){0});
   fix_own_by(&f, w, g, fix_2(&f, OP_SUB, leaf(w), leaf(m)));
   ck_assert_str_eq(verdicts(), "DG0306 w");
   fix_end(&f);
@@ -282,7 +294,8 @@ START_TEST(a_state_that_moves_is_no_constant) { /* momentum with a masked gradie
   fix_step(&f, "fit");
   fix_loss(&f, "mse", fix_mean(&f, leaf(w)));
   g = fix_grad(&f, f.p.train.at[0].loss, leaf(w));
-  graph_root(f.b.g, ROOT_ASSIGN, (Sym){0}, m, g, (Span){0}); /* the gradient arrives one step later, through m */
+  graph_root(f.b.g, ROOT_ASSIGN, (Sym){0}, m, g,
+             (Span){0}); /* the gradient arrives one step later, through m */
   fix_own_by(&f, w, g, fix_2(&f, OP_SUB, leaf(w), leaf(m)));
   ck_assert_str_eq(verdicts(), "");
   fix_end(&f);
@@ -314,7 +327,10 @@ static NodeId random_node(NodeId x, NodeId y) {
   }
   case 7: return build_broadcast(&f.b, build_reduce(&f.b, OP_MAX, x, 1), VEC4);
   case 8: return fix_1(&f, OP_TANH, x);
-  case 9: return build_cast(&f.b, build_broadcast(&f.b, build_op(&f.b, OP_ARGMAX, &x, 1, attr, NULL), FIX_T(&f, DT_I32, 4)), DT_F32);
+  case 9:
+    return build_cast(
+        &f.b, build_broadcast(&f.b, build_op(&f.b, OP_ARGMAX, &x, 1, attr, NULL), FIX_T(&f, DT_I32, 4)),
+        DT_F32);
   default: return fix_2(&f, dice(2) ? OP_ADD : OP_MUL, x, y);
   }
 }
@@ -349,15 +365,16 @@ START_TEST(agrees_with_autodiff) {
     Sb why;
     sb_init(&why, &f.arena);
     f.b.g->root.n = 0;
-    for (int i = 0; i < 4; i++) graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "g"), (LeafId){0}, grad[i], (Span){0});
+    for (int i = 0; i < 4; i++)
+      graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "g"), (LeafId){0}, grad[i], (Span){0});
     Graph *g = passes_reference(&f.arena, &f.p, &f.p.entry.at[0], NULL, 0, NULL, &why);
     for (uint32_t i = 0; i < 4; i++) {
       NodeId d = g->root.at[i].node;
       bool literal_zero = node_op(g, d) == OP_CONST && graph_const_value(g, d) == 0;
       Flow flow = x.view.at[0].param[p[i].i].flow;
       seen[flow]++;
-      ck_assert_msg((flow == FLOW_OPEN) == !literal_zero, "turn %d, parameter %u: flow %d, derivative '%s'", (int)turn, i, (int)flow,
-                    op_info[node_op(g, d)].name);
+      ck_assert_msg((flow == FLOW_OPEN) == !literal_zero, "turn %d, parameter %u: flow %d, derivative '%s'",
+                    (int)turn, i, (int)flow, op_info[node_op(g, d)].name);
     }
     fix_end(&f);
   }
@@ -365,19 +382,21 @@ START_TEST(agrees_with_autodiff) {
 }
 END_TEST
 
-/* Random update rules: where the verdict is idle, running the step gives the parameter back; where it is "moves without
- * gradient", another gradient gives the same new value. */
+/* Random update rules: where the verdict is idle, running the step gives the parameter back; where it is
+ * "moves without gradient", another gradient gives the same new value. */
 static Tensor updated(Graph *g, LeafId w, double scale) {
   Tensor *leaf = ARENA_ARRAY(&f.arena, Tensor, f.p.leaf.n);
   for (uint32_t i = 0; i < f.p.leaf.n; i++) {
     ck_assert(tensor_of_type(&f.arena, f.p.dims, &f.p.leaf.at[i].type, &leaf[i]));
     for (size_t k = 0; k < leaf[i].count && f.p.leaf.at[i].kind != LEAF_STATE; k++)
-      ((float *)leaf[i].data)[k] = (float)((f.p.leaf.at[i].kind == LEAF_INPUT ? scale : 1) * (0.3 + 0.2 * (double)k));
+      ((float *)leaf[i].data)[k] =
+          (float)((f.p.leaf.at[i].kind == LEAF_INPUT ? scale : 1) * (0.3 + 0.2 * (double)k));
   }
   Interp it = {.graph = g, .arena = &f.arena, .leaf = leaf};
   ck_assert_int_eq(interp_run(&it), ST_OK);
   for (uint32_t i = 0; i < g->root.n; i++)
-    if (g->root.at[i].kind == ROOT_ASSIGN && leaf_eq(g->root.at[i].leaf, w)) return it.value[g->root.at[i].node.i];
+    if (g->root.at[i].kind == ROOT_ASSIGN && leaf_eq(g->root.at[i].leaf, w))
+      return it.value[g->root.at[i].node.i];
   ck_abort();
 }
 
@@ -402,13 +421,17 @@ START_TEST(rules_hold_when_run) {
     fix_loss(&f, "l", fix_mean(&f, fix_2(&f, OP_MUL, leaf(w), leaf(in))));
     NodeId pool[16], g = fix_grad(&f, f.p.train.at[0].loss, leaf(w));
     uint32_t n = 0, size = 6 + dice(8);
-    pool[n++] = leaf(w), pool[n++] = leaf(m), pool[n++] = g, pool[n++] = fix_c(&f, g, 0), pool[n++] = fix_c(&f, g, number[dice(6)]);
+    pool[n++] = leaf(w), pool[n++] = leaf(m), pool[n++] = g, pool[n++] = fix_c(&f, g, 0),
+    pool[n++] = fix_c(&f, g, number[dice(6)]);
     while (n < size) {
       NodeId x = pool[dice(n)], y = pool[dice(n)];
       switch (dice(8)) {
       case 0: pool[n++] = fix_2(&f, OP_ADD, x, y); break;
       case 1: pool[n++] = fix_2(&f, OP_SUB, x, y); break;
-      case 2: pool[n++] = fix_2(&f, OP_DIV, x, fix_2(&f, OP_ADD, fix_1(&f, OP_SQRT, fix_1(&f, OP_SQUARE, y)), fix_c(&f, y, 1e-3))); break;
+      case 2:
+        pool[n++] = fix_2(&f, OP_DIV, x,
+                          fix_2(&f, OP_ADD, fix_1(&f, OP_SQRT, fix_1(&f, OP_SQUARE, y)), fix_c(&f, y, 1e-3)));
+        break;
       case 3: pool[n++] = build_scalar(&f.b, OP_WHERE, fix_2(&f, OP_LT, x, y), x, pool[4]); break;
       case 4: pool[n++] = fix_1(&f, OP_NEG, x); break;
       default: pool[n++] = fix_2(&f, OP_MUL, x, y); break;
@@ -463,7 +486,7 @@ START_TEST(large) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("diagnose", healthy, each_cut, cut_beside_a_path_is_healthy, two_cuts_are_two_messages, unowned_and_dead,
-               unreachable_by_sink, dead_here_open_there, frozen_and_marks, declared_rule, no_train_block, rules,
-               a_state_that_moves_is_no_constant, agrees_with_autodiff,
+UNIT_MAIN(UNIT("diagnose", healthy, each_cut, cut_beside_a_path_is_healthy, two_cuts_are_two_messages,
+               unowned_and_dead, unreachable_by_sink, dead_here_open_there, frozen_and_marks, declared_rule,
+               no_train_block, rules, a_state_that_moves_is_no_constant, agrees_with_autodiff,
                rules_hold_when_run, large))

@@ -1,5 +1,5 @@
-/* The runner: what --print-after, --stop-after and --time-passes do; a pass that breaks a graph is named. Folding: what becomes
- * a literal and what stays arithmetic. */
+/* The runner: what --print-after, --stop-after and --time-passes do; a pass that breaks a graph is named.
+ * Folding: what becomes a literal and what stays arithmetic. */
 #include "passes/pass.h"
 #include "passes_fixture.h"
 
@@ -13,7 +13,8 @@ static Graph *small(void) { /* a root with work for cse, simplify and fold */
   NodeId one = fix_c(&f, x, 1), y = fix_2(&f, OP_MUL, fix_1(&f, OP_NEG, fix_1(&f, OP_NEG, x)), one);
   NodeId z = fix_2(&f, OP_ADD, fix_1(&f, OP_TANH, y), fix_1(&f, OP_TANH, x));
   NodeId number = fix_1(&f, OP_EXP, fix_2(&f, OP_ADD, one, one));
-  NodeId pattern = build_cast(&f.b, fix_2(&f, OP_LT, build_iota(&f.b, index, 0), build_const(&f.b, index, 2)), DT_F32);
+  NodeId pattern =
+      build_cast(&f.b, fix_2(&f, OP_LT, build_iota(&f.b, index, 0), build_const(&f.b, index, 2)), DT_F32);
   z = fix_2(&f, OP_ADD, fix_2(&f, OP_MUL, z, number), pattern);
   graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "o"), (LeafId){0}, z, (Span){0});
   return f.b.g;
@@ -43,10 +44,13 @@ START_TEST(orders_operands) { /* x + y and y + x are one node, x - y and y - x a
   fix_begin(&f);
   Type t = FIX_T(&f, DT_F32, 4);
   fix_step(&f, "t");
-  NodeId x = build_leaf(&f.b, fix_leaf(&f, LEAF_PARAM, "x", t)), y = build_leaf(&f.b, fix_leaf(&f, LEAF_PARAM, "y", t));
+  NodeId x = build_leaf(&f.b, fix_leaf(&f, LEAF_PARAM, "x", t)),
+         y = build_leaf(&f.b, fix_leaf(&f, LEAF_PARAM, "y", t));
   for (int i = 0; i < 2; i++) {
-    graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "o"), (LeafId){0}, fix_2(&f, OP_ADD, i ? x : y, i ? y : x), (Span){0});
-    graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "o"), (LeafId){0}, fix_2(&f, OP_SUB, i ? x : y, i ? y : x), (Span){0});
+    graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "o"), (LeafId){0}, fix_2(&f, OP_ADD, i ? x : y, i ? y : x),
+               (Span){0});
+    graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "o"), (LeafId){0}, fix_2(&f, OP_SUB, i ? x : y, i ? y : x),
+               (Span){0});
   }
   Graph *g = passes_optimise(&f.arena, f.b.g, NULL);
   ck_assert_uint_eq(count(g, OP_ADD), 1);

@@ -1,8 +1,8 @@
-/* Every rule of simplify.def: it fires, and pattern and result have the same value: bit for bit (NaN is one value) for BITS
- * rules on special values and random ones, within a bound for REAL rules where everything is a number. Then the whole
- * pipeline of the optimiser: same bits before and after. */
-#include "passes/pass.h"
+/* Every rule of simplify.def: it fires, and pattern and result have the same value: bit for bit (NaN is one
+ * value) for BITS rules on special values and random ones, within a bound for REAL rules where everything is
+ * a number. Then the whole pipeline of the optimiser: same bits before and after. */
 #include "ir/scalar.h"
+#include "passes/pass.h"
 #include "passes/rewrite.h"
 #include "passes_fixture.h"
 
@@ -16,14 +16,21 @@ static double uniform(double lo, double hi) {
   return lo + (hi - lo) * ((double)(seed >> 11) * 0x1p-53);
 }
 
-static const float special[] = {0.0f,     -0.0f,    1.0f,  -1.0f, INFINITY, -INFINITY, NAN,     FLT_MIN, -FLT_MIN,
-                                FLT_MAX, -FLT_MAX, 0.5f,  -2.0f, 3.0f,     1e-30f,    -1e30f, 0.1f,    1.17549449e-38f};
-enum { SPECIALS = sizeof special / sizeof special[0], TRIPLES = SPECIALS * SPECIALS * SPECIALS, RANDOMS = 2000, N = TRIPLES + RANDOMS };
+static const float special[] = {0.0f,  -0.0f,   1.0f,     -1.0f,   INFINITY, -INFINITY,
+                                NAN,   FLT_MIN, -FLT_MIN, FLT_MAX, -FLT_MAX, 0.5f,
+                                -2.0f, 3.0f,    1e-30f,   -1e30f,  0.1f,     1.17549449e-38f};
+enum {
+  SPECIALS = sizeof special / sizeof special[0],
+  TRIPLES = SPECIALS * SPECIALS * SPECIALS,
+  RANDOMS = 2000,
+  N = TRIPLES + RANDOMS
+};
 
 /* Letters c are truth values, others floats. #letters are literals. */
 static bool in_pattern(const char *pattern, char letter, bool *literal) {
   for (const char *c = pattern; *c; c++) {
-    bool word = c > pattern && ((c[-1] >= 'a' && c[-1] <= 'z') || (c[1] >= 'a' && c[1] <= 'z') || c[-1] == '(' || c[1] == '_' || c[-1] == '_');
+    bool word = c > pattern && ((c[-1] >= 'a' && c[-1] <= 'z') || (c[1] >= 'a' && c[1] <= 'z') ||
+                                c[-1] == '(' || c[1] == '_' || c[-1] == '_');
     if (*c != letter || word) continue;
     *literal = c > pattern && c[-1] == '#';
     return true;
@@ -65,7 +72,8 @@ static void check_rule(const RuleInfo *r, double la, double lb) {
     ck_assert(tensor_of_type(&f.arena, f.p.dims, &ty, v));
     static const int divide[] = {1, SPECIALS, SPECIALS * SPECIALS};
     for (int i = 0; i < N; i++) {
-      float x = i < TRIPLES ? special[i / divide[nth % 3] % SPECIALS] : (float)(uniform(-3, 3) * exp(uniform(-8, 8)));
+      float x = i < TRIPLES ? special[i / divide[nth % 3] % SPECIALS]
+                            : (float)(uniform(-3, 3) * exp(uniform(-8, 8)));
       if (c == 'c')
         ((uint32_t *)v->data)[i] = i < TRIPLES ? (i / 7) & 1 : uniform(0, 1) < 0.5;
       else
@@ -104,13 +112,15 @@ static void check_rule(const RuleInfo *r, double la, double lb) {
       compared++;
       continue;
     }
-    /* REAL: operands of moderate size, both sides numbers; the error is relative to the operands, which may cancel */
+    /* REAL: operands of moderate size, both sides numbers; the error is relative to the operands, which may
+     * cancel */
     if (i < TRIPLES || !isfinite(p) || !isfinite(q)) continue;
     double size = 1;
     for (uint32_t k = 0; k < f.p.leaf.n; k++)
       if (f.p.leaf.at[k].type.dtype == DT_F32) size += fabs((double)((float *)value[k].data)[i]);
     size += fabs((double)p);
-    ck_assert_msg(fabs((double)p - (double)q) <= 1e-5 * size, "%s at %d: %g, %g", r->name, i, (double)p, (double)q);
+    ck_assert_msg(fabs((double)p - (double)q) <= 1e-5 * size, "%s at %d: %g, %g", r->name, i, (double)p,
+                  (double)q);
     compared++;
   }
   ck_assert_msg(compared > 100, "%s: only %u values compared", r->name, compared);
@@ -172,7 +182,8 @@ START_TEST(folds_as_the_interpreter) {
       float x, y;
       memcpy(&x, a->data, 4);
       memcpy(&y, b->data, 4);
-      bool same = memcmp(a->data, b->data, dtype_bytes(a->dtype)) == 0 || (a->dtype == DT_F32 && x != x && y != y);
+      bool same =
+          memcmp(a->data, b->data, dtype_bytes(a->dtype)) == 0 || (a->dtype == DT_F32 && x != x && y != y);
       ck_assert_msg(same, "%s: %a, %a", o->name, (double)x, (double)y);
       fix_end(&f);
     }
@@ -206,36 +217,51 @@ START_TEST(pipeline_keeps_bits) {
       case 0: r = fix_1(&f, unary[(int)uniform(0, 7)], x); break;
       case 1:
       case 2: r = fix_2(&f, binary[(int)uniform(0, 5)], x, y); break;
-      case 3: r = fix_2(&f, binary[(int)uniform(0, 3)], x, build_const(&f.b, t, number[(int)uniform(0, 6)])); break;
-      case 4: r = build_broadcast(&f.b, build_reduce(&f.b, uniform(0, 1) < 0.5 ? OP_SUM : OP_MAX, x, 1 + (uint32_t)uniform(0, 3)), t); break;
+      case 3:
+        r = fix_2(&f, binary[(int)uniform(0, 3)], x, build_const(&f.b, t, number[(int)uniform(0, 6)]));
+        break;
+      case 4:
+        r = build_broadcast(
+            &f.b, build_reduce(&f.b, uniform(0, 1) < 0.5 ? OP_SUM : OP_MAX, x, 1 + (uint32_t)uniform(0, 3)),
+            t);
+        break;
       case 5: {
         NodeId tr = build_transpose(&f.b, x, (uint8_t[]){1, 0});
         r = build_transpose(&f.b, fix_1(&f, OP_NEG, tr), (uint8_t[]){1, 0});
         break;
       }
-      case 6: r = build_scalar(&f.b, OP_WHERE, fix_2(&f, OP_LT, x, y), x, pool[(uint32_t)uniform(0, n)]); break;
-      case 7: r = build_broadcast(&f.b, build_const(&f.b, FIX_T(&f, DT_F32, 1, 4), number[(int)uniform(0, 6)]), t); break;
+      case 6:
+        r = build_scalar(&f.b, OP_WHERE, fix_2(&f, OP_LT, x, y), x, pool[(uint32_t)uniform(0, n)]);
+        break;
+      case 7:
+        r = build_broadcast(&f.b, build_const(&f.b, FIX_T(&f, DT_F32, 1, 4), number[(int)uniform(0, 6)]), t);
+        break;
       default: r = fix_1(&f, OP_NEG, fix_1(&f, OP_NEG, x)); break;
       }
       pool[n++] = r;
     }
-    for (uint32_t i = n - 4; i < n; i++) graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "o"), (LeafId){0}, pool[i], (Span){0});
+    for (uint32_t i = n - 4; i < n; i++)
+      graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "o"), (LeafId){0}, pool[i], (Span){0});
     Graph *g = passes_optimise(&f.arena, f.b.g, NULL);
     ck_assert_uint_lt(g->node.n, f.b.g->node.n);
     Tensor leaf[2];
     for (int k = 0; k < 2; k++) {
       ck_assert(tensor_of_type(&f.arena, f.p.dims, &t, &leaf[k]));
-      for (int i = 0; i < 12; i++) ((float *)leaf[k].data)[i] = uniform(0, 1) < 0.4 ? special[(int)uniform(0, SPECIALS)] : (float)uniform(-2, 2);
+      for (int i = 0; i < 12; i++)
+        ((float *)leaf[k].data)[i] =
+            uniform(0, 1) < 0.4 ? special[(int)uniform(0, SPECIALS)] : (float)uniform(-2, 2);
     }
     Interp before = {.graph = f.b.g, .mode = INTERP_NATIVE, .arena = &f.arena, .leaf = leaf};
     Interp after = {.graph = g, .mode = INTERP_NATIVE, .arena = &f.arena, .leaf = leaf};
     ck_assert_int_eq(interp_run(&before), ST_OK);
     ck_assert_int_eq(interp_run(&after), ST_OK);
     for (uint32_t i = 0; i < 4; i++) {
-      const float *x = before.value[f.b.g->root.at[i].node.i].data, *y = after.value[g->root.at[i].node.i].data;
+      const float *x = before.value[f.b.g->root.at[i].node.i].data,
+                  *y = after.value[g->root.at[i].node.i].data;
       for (int k = 0; k < 12; k++) {
         bool same = (x[k] != x[k] && y[k] != y[k]) || memcmp(&x[k], &y[k], 4) == 0;
-        ck_assert_msg(same, "turn %d, output %u, element %d: %a, %a", (int)turn, i, k, (double)x[k], (double)y[k]);
+        ck_assert_msg(same, "turn %d, output %u, element %d: %a, %a", (int)turn, i, k, (double)x[k],
+                      (double)y[k]);
       }
     }
     fix_end(&f);
@@ -260,4 +286,5 @@ START_TEST(undefined_is_not_multiplied_away) { /* 0 * (x / 0) stays */
 }
 END_TEST
 
-UNIT_MAIN(UNIT("simplify", every_rule, folds_as_the_interpreter, pipeline_keeps_bits, undefined_is_not_multiplied_away))
+UNIT_MAIN(UNIT("simplify", every_rule, folds_as_the_interpreter, pipeline_keeps_bits,
+               undefined_is_not_multiplied_away))

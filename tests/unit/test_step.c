@@ -1,5 +1,5 @@
-/* Every entry point of every example: the reference graph holds no grad and no stop, and the optimised graph gives the same
- * bits in the interpreter. */
+/* Every entry point of every example: the reference graph holds no grad and no stop, and the optimised graph
+ * gives the same bits in the interpreter. */
 #include "base/file.h"
 #include "frontend/frontend.h"
 #include "ir/interp.h"
@@ -79,12 +79,13 @@ static void check_entry(const Program *p, const Entry *e, const char *file) {
     ck_assert(tensor_of_type(&arena, p->dims, &t, &leaf[i]));
     fill(&p->leaf.at[i], &leaf[i]);
   }
-  Interp a = {.graph = ref, .arena = &arena, .leaf = leaf, .host = hosts}, b = {.graph = opt, .arena = &arena, .leaf = leaf, .host = hosts};
+  Interp a = {.graph = ref, .arena = &arena, .leaf = leaf, .host = hosts},
+         b = {.graph = opt, .arena = &arena, .leaf = leaf, .host = hosts};
   ck_assert_msg(interp_run(&a) == ST_OK, "%s: %s", file, a.what);
   ck_assert_msg(interp_run(&b) == ST_OK, "%s: %s", file, b.what);
   for (uint32_t i = 0; i < ref->root.n; i++)
-    ck_assert_msg(equal_bits(&a.value[ref->root.at[i].node.i], &b.value[opt->root.at[i].node.i]), "%s: root %u of entry '%.*s' differs", file,
-                  i, STRA(names_str(p->names, e->name)));
+    ck_assert_msg(equal_bits(&a.value[ref->root.at[i].node.i], &b.value[opt->root.at[i].node.i]),
+                  "%s: root %u of entry '%.*s' differs", file, i, STRA(names_str(p->names, e->name)));
 }
 
 static void check_file(const char *folder, const char *name) {
