@@ -40,7 +40,7 @@ static void chain(Making *m, const Product *p, const Coord *c, int acc, Affine b
   int rb = making_in(m, plan_buffer_source(m->lo, rs)), lb = making_in(m, plan_buffer_source(m->lo, ls));
   int lanes = kernel_tile(b, STR("y"), p->type, 1, c->cols);
   kernel_fill(b, acc, 0);
-  int v = kernel_loop(b, LOOP_SEQ, n, 2);
+  int v = kernel_loop(b, LOOP_SEQ, n, 1);
   Affine k = affine_add(base, v, 1);
   kernel_load(b, lanes, stepped(p, c, lb, ls, k, lk));
   KernelOperand src[3] = {operand_memory(b, c->rows, 1, stepped(p, c, rb, rs, k, rk)), operand_tile(b, lanes),

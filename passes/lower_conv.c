@@ -72,7 +72,7 @@ static void conv_body(Making *m, const Coord *c, void *cx) {
     int xb = making_in(m, p->x), wb = making_in(m, p->w);
     int t = kernel_loop(b, LOOP_SEQ, p->h.count, 1);
     int u = kernel_loop(b, p->v.count <= 3 ? LOOP_UNROLL : LOOP_SEQ, p->v.count, 1);
-    int k = kernel_loop(b, LOOP_SEQ, p->channels, p->channels > 1 ? 2 : 1);
+    int k = kernel_loop(b, LOOP_SEQ, p->channels, 1);
     KernelOperand src[1 + 2 * CONV_ROWS];
     src[0] = operand_memory(b, c->rows, 1, filter(p, c, wb, t, u, k));
     for (int i = 0; i < p->nh; i++) {
