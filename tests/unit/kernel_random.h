@@ -323,7 +323,7 @@ static inline void random_body(RandomKernel *k, int64_t units, int64_t first) {
   if (k->b.kernel->nbuffer <= KERNEL_BUFFERS - 2) random_store(k, units, first);
 }
 
-static inline Kernel *random_kernel(Rng *g, Arena *a, bool wide) {
+static inline Kernel *any_kernel(Rng *g, Arena *a, bool wide) {
   RandomKernel k = {.g = g, .a = a, .wide = wide};
   Kernel *out = kernel_begin(&k.b, a, STR("random"));
   int tops = 1 + below(g, 2);
@@ -338,6 +338,30 @@ static inline Kernel *random_kernel(Rng *g, Arena *a, bool wide) {
     kernel_end(&k.b);
   }
   return out;
+}
+
+/* Roughly the element groups a list handles when unrolled as written. */
+static inline double random_size(const Kernel *k, const KernelStmt *s) {
+  double sum = 0;
+  for (; s; s = s->next) {
+    if (s->kind == STMT_LOOP) {
+      int64_t n = s->loop.extent, step = s->loop.kind == LOOP_UNROLL ? n : s->loop.unroll;
+      sum += random_size(k, s->loop.body) * (double)(n <= step ? n : step + n % step);
+    } else {
+      const KernelTile *t = &k->tile[s->kind == STMT_MAP    ? s->map.dst[0]
+                                     : s->kind == STMT_FOLD ? s->fold.src
+                                                            : s->mem.tile];
+      sum += t->rows * (1 + t->cols / 16) * (s->kind == STMT_MAP ? 1 + s->map.program->nins : 2);
+    }
+  }
+  return sum;
+}
+
+/* Only kernels of a size lowering would write: LLVM's time grows faster than the code. */
+static inline Kernel *random_kernel(Rng *g, Arena *a, bool wide) {
+  Kernel *k = any_kernel(g, a, wide);
+  while (random_size(k, k->root) > 1500) k = any_kernel(g, a, wide);
+  return k;
 }
 
 #endif

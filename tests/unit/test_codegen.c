@@ -154,7 +154,7 @@ static Kernel *program_kernel(Rng *g, bool wide) { /* one map over a random prog
   return k;
 }
 
-enum { PROGRAMS = 32, KERNELS = 10 };
+enum { PROGRAMS = 32, KERNELS = 20 };
 static uint64_t seed(void) { /* DG_SEED=n: other random cases */
   return getenv("DG_SEED") ? strtoull(getenv("DG_SEED"), NULL, 10) * 1000003 : 0;
 }
