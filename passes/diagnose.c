@@ -17,8 +17,10 @@ static void add_view(Diagnose *x, const TrainStep *step, const Graph *g, NodeId 
       p->at = (NodeId){i};
     if (flow > p->flow) p->flow = flow;
   }
-  if (step)
-    for (uint32_t i = 0; i < step->owned.n; i++) v.param[step->owned.at[i].param.i].rule = RULE_MOVES;
+  for (uint32_t i = 0; step && i < step->owned.n; i++) {
+    v.param[step->owned.at[i].param.i].rule = RULE_MOVES;
+    v.param[step->owned.at[i].param.i].group = step->owned.at[i].group;
+  }
   VEC_PUSH(x->arena, &x->view, v);
 }
 
@@ -88,11 +90,8 @@ static Finding headline(Diagnose *x, LeafId id) {
     f.head = steps ? HEAD_UNOWNED : HEAD_HEALTHY;
     f.key = f.view;
   } else if (v->rule == RULE_IDLE || v->rule == RULE_DRIFTS) {
-    uint32_t group = 0;
-    for (uint32_t i = 0; i < view->step->owned.n; i++)
-      if (leaf_eq(view->step->owned.at[i].param, id)) group = view->step->owned.at[i].group;
     f.head = v->rule == RULE_IDLE ? HEAD_IDLE : HEAD_DRIFTS;
-    f.key = (uint64_t)group << 20 | f.view;
+    f.key = (uint64_t)v->group << 20 | f.view;
   }
   return f;
 }

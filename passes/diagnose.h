@@ -28,6 +28,7 @@ typedef struct Verdict {
       at; /* the occurrence nearest to the loss (CUT, OPEN), or any (UNREACHABLE in this graph), or NO_NODE */
   uint32_t cause; /* CUT: set of edges of this view's graph */
   NodeId why;     /* IDLE, DRIFTS: the literal that did it, or NO_NODE */
+  uint32_t group; /* rule not NONE: index into the step's groups */
 } Verdict;
 
 /* One loss: that of a train step, or, where a file has no train block, one of the file's. */

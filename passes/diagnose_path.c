@@ -62,8 +62,17 @@ typedef struct PathText {
   uint32_t nopen;
 } PathText;
 
-static void token(PathText *t, Str s) { /* the last ones are kept for the cut and the end */
-  if (!s.n || t->n + 6 > TOKENS || (t->n && str_eq(t->token[t->n - 1], s))) return;
+static const char blocked[] = "-/->";
+
+/* A long path loses what lies between its first tokens and its last, but never the cut. */
+static void token(PathText *t, Str s) {
+  if (!s.n || (t->n && str_eq(t->token[t->n - 1], s))) return;
+  if (t->n + 6 > TOKENS) {
+    uint32_t out = 8;
+    while (t->token[out].p == blocked || t->token[out - 1].p == blocked) out++;
+    for (uint32_t i = out + 1; i < t->n; i++) t->token[i - 1] = t->token[i];
+    t->n--;
+  }
   t->token[t->n++] = s;
 }
 
@@ -104,7 +113,6 @@ Str flow_path_text(const Diagnose *x, const View *v, LeafId param) {
   NodeId at = v->param[param.i].at;
   if (!node_ok(at) || !v->reach.reads[at.i]) return (Str){0};
   PathText t = {.p = x->p, .loss = v->loss};
-  Str blocked = STR("-/->");
   token(&t, names_str(x->p->names, x->p->leaf.at[param.i].path));
   bool first = true, cut = false;
   while (!node_eq(at, v->reach.loss)) {
@@ -119,7 +127,7 @@ Str flow_path_text(const Diagnose *x, const View *v, LeafId param) {
     bool library =
         site.i && g->site.at[site.i].at.file && x->p->sources->file.at[g->site.at[site.i].at.file].library;
     if (stops) {
-      t.token[t.n++] = blocked;
+      t.token[t.n++] = (Str){blocked, sizeof blocked - 1};
       t.token[t.n++] = flow_op_text(x->p, g, at);
       cut = true;
     } else if (first && !library && !implicit(node_op(g, at))) {
@@ -133,7 +141,7 @@ Str flow_path_text(const Diagnose *x, const View *v, LeafId param) {
   sb_init(&b, x->arena);
   bool dots = false;
   for (uint32_t i = 0; i < t.n; i++) {
-    bool bar = t.token[i].p == blocked.p, after_bar = i && t.token[i - 1].p == blocked.p;
+    bool bar = t.token[i].p == blocked, after_bar = i && t.token[i - 1].p == blocked;
     if (t.n > SHOWN && i > 4 && i + 4 < t.n && !bar && !after_bar) {
       if (!dots) sb_fmt(&b, " -> ...");
       dots = true;

@@ -210,10 +210,8 @@ static Edge cut_of_path(const View *v, LeafId param) {
 /* ---- train steps */
 
 static const Group *group_in(const View *v, LeafId param) {
-  if (!v->step || !v->step->group.n) return NULL;
-  for (uint32_t i = 0; i < v->step->owned.n; i++)
-    if (leaf_eq(v->step->owned.at[i].param, param)) return &v->step->group.at[v->step->owned.at[i].group];
-  return NULL;
+  const Verdict *verdict = &v->param[param.i];
+  return v->step && verdict->rule != RULE_NONE ? &v->step->group.at[verdict->group] : NULL;
 }
 
 /* The lists of the step that could take it. */

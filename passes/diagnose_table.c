@@ -109,12 +109,8 @@ void diagnose_table(const Program *p, const DimBinding *bind, size_t nbind, Sb *
         sb_fmt(&t, ", %s", rule_word(verdict->rule));
         continue;
       }
-      for (uint32_t o = 0; o < v->step->owned.n; o++) {
-        if (!leaf_eq(v->step->owned.at[o].param, f->param)) continue;
-        Str opt = names_str(p->names, v->step->group.at[v->step->owned.at[o].group].optimizer);
-        sb_fmt(&t, ", %s by " STRF, rule_word(verdict->rule), STRA(opt));
-        break;
-      }
+      Str opt = names_str(p->names, v->step->group.at[verdict->group].optimizer);
+      sb_fmt(&t, ", %s by " STRF, rule_word(verdict->rule), STRA(opt));
     }
     c[5] = sb_str(&t);
     c[6] = reason(&x, f);
