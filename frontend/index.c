@@ -50,12 +50,11 @@ static Value index_list(Elab *x, Scope *s, Value v, const AstExpr *e) {
 }
 
 Value value_slice(Elab *x, NodeId n, int axis, DimId start, int64_t step, DimId extent, Span at) {
-  Builder b = builder_at(x, at);
   Type t = node_type(x, n);
   int64_t v;
-  if (dim_is_const(x->dims, start, &v) && v == 0 && step == 1 && dim_eq(extent, t.dim[axis]))
-    return val_node(n);
-  return val_node(build_slice(&b, n, axis, start, step, extent));
+  bool whole = dim_is_const(x->dims, start, &v) && v == 0 && step == 1 && dim_eq(extent, t.dim[axis]);
+  t.dim[axis] = extent;
+  return val_node(whole ? n : emit(x, at, "[..]", OP_SLICE, &n, 1, (int64_t[]){axis, start.i, step}, &t));
 }
 
 static bool slice_axis(Elab *x, Scope *s, const AstExpr *it, NodeId *n, int axis) {
