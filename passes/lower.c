@@ -1,6 +1,7 @@
 /* The lowering driver: roles, groups, order, kernels, buffers.
  * requires: a verified graph with constant dims, GRAD and COTANGENT gone. ensures: a plan with the graph's
  * bits. */
+#include "base/size.h"
 #include "passes/lower_internal.h"
 
 void lower_options_init(LowerOptions *o, int vector_bytes) {
@@ -51,7 +52,15 @@ static bool extents(LowerCx *lo) {
       return false;
     }
     lo->count[i] = 1;
-    for (int k = 0; k < t->rank; k++) lo->count[i] *= lo->ext[i][k];
+    for (int k = 0; k < t->rank; k++) {
+      if (lo->ext[i][k] < 1) {
+        sb_fmt(lo->why, "a value without elements cannot be compiled: ");
+        type_print(g->program->dims, t, lo->why);
+        return false;
+      }
+      if (!i64_mul(lo->count[i], lo->ext[i][k], &lo->count[i]) || lo->count[i] > INT64_MAX / 64)
+        mem_raise(lo->arena->mem, ST_LIMIT, "tensor_bytes: a value is larger than memory can be");
+    }
   }
   return true;
 }

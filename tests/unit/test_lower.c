@@ -316,6 +316,22 @@ START_TEST(assignments) {
 }
 END_TEST
 
+START_TEST(empty) {
+  LowerOptions o;
+  Sb why;
+  lower_options_init(&o, 64);
+  kit_begin(&kit, 6);
+  kit_root(&kit, build_scalar(&kit.b, OP_TANH,
+                              build_leaf(&kit.b, program_leaf(&kit.program,
+                                                              (Leaf){.kind = LEAF_INPUT,
+                                                                     .type = KIT_TYPE(&kit, DT_F32, 3, 0)})),
+                              NO_NODE, NO_NODE));
+  sb_init(&why, &kit.arena);
+  ck_assert(lower_graph(&kit.arena, kit.b.g, &o, &why) == NULL);
+  ck_assert_strn(sb_str(&why), "a value without elements cannot be compiled: f32[3, 0]");
+}
+END_TEST
+
 START_TEST(random_graphs) {
   for (int turn = 0; turn < 60; turn++) {
     random_graph(&kit, turn);
@@ -326,4 +342,4 @@ END_TEST
 
 UNIT_MAIN(UNIT("rows", scalar_rows, casts, reductions, long_reductions, extreme_places, rows),
           UNIT("products", products, epilogues, long_products), UNIT("moves", moves, constants),
-          UNIT("windows", convolutions, pools), UNIT("steps", assignments, random_graphs))
+          UNIT("windows", convolutions, pools), UNIT("steps", assignments, random_graphs, empty))
