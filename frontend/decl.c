@@ -53,6 +53,13 @@ void leaf_marks(Elab *x, const AstStmt *t, Leaf *leaf) {
         *(allow ? &leaf->allow : &leaf->expect) |= (uint32_t)1 << g;
       }
       if (found) continue;
+      static const char *const later[] = {"zero", "stuck", "symmetric", "partial"};
+      bool known = false;
+      for (size_t i = 0; i < sizeof later / sizeof *later; i++) known = known || str_eq(w, str_z(later[i]));
+      if (known) {
+        not_built(x, m->words.at[k].at, "this verdict about parameters");
+        continue;
+      }
       Diag *g = TELL(x, declaration, m->words.at[k].at,
                      str_fmt(x->a, "no group of warnings is named '" STRF "'", STRA(w)));
       Str near = diag_nearest(w, names, DGRP_COUNT);
