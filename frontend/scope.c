@@ -314,7 +314,13 @@ Value binding_value(Elab *x, Scope *s, Binding *b) {
   bool tuple = t->kind == STMT_LET && t->bind.names.n > 1;
   if (x->stopped) return val_poison();
   if (b->busy) {
-    diag_help(TELL(x, cycle, b->at, chain_text(x, b)), "one of them must not read the other");
+    Diag *g = TELL(x, cycle, b->at, chain_text(x, b));
+    bool own = x->chain.at[x->chain.n - 1] == b;
+    if (own && (builtin_find(sym_str(x, b->name)) || scope_find_here(x, x->prelude, b->name)))
+      diag_help(g, "it hides the function '" STRF "' of the library: give it another name",
+                STRA(sym_str(x, b->name)));
+    else
+      diag_help(g, own ? "its value must not read itself" : "one of them must not read the other");
     b->epoch = EPOCH_ALWAYS;
     return b->value = val_poison();
   }
