@@ -451,6 +451,10 @@ Value unknown_name(Elab *x, Scope *s, Sym name, Span at) {
       if (sym_eq(s->file->ast->broken.at[i], name)) return val_poison();
   if (!name.i) return val_poison();
   Diag *g = TELL(x, unknown_name, at, sym_str(x, name));
+  if (str_eq(sym_str(x, name), STR("step")) || str_eq(sym_str(x, name), STR("epoch"))) {
+    diag_help(g, "it lives in train steps, 'after' blocks and optimizers");
+    return val_poison();
+  }
   Str near = nearest_name(x, s, name);
   if (near.n) {
     diag_help(g, "did you mean '" STRF "'?", STRA(near));
