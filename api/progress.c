@@ -8,15 +8,12 @@
 
 int dg_facts_line(const dg_facts *f, char *text, size_t capacity) {
   if (!f || !text || !capacity) return 0;
-  int n = snprintf(text, capacity, "%lld numbers to train; ", (long long)f->parameters);
-  if (n < 0 || (size_t)n >= capacity) return 1;
   if (f->kernels)
-    snprintf(text + n, capacity - (size_t)n,
-             "a step: %s of memory, %s in %lld kernels; compiled in %s for %s, %d thread%s",
+    snprintf(text, capacity, "a step: %s of memory, %s in %lld kernels; compiled in %s for %s, %d thread%s",
              human_bytes((double)f->arena_bytes).z, human_flops(f->flops).z, (long long)f->kernels,
              human_seconds(f->compile_ms * 1e-3).z, f->isa, f->threads, f->threads == 1 ? "" : "s");
   else
-    snprintf(text + n, capacity - (size_t)n, "run by the reference interpreter");
+    snprintf(text, capacity, "run by the reference interpreter");
   return 1;
 }
 

@@ -103,38 +103,48 @@ static int show(void *user, const dg_progress *g) {
   return interrupted != 0 || ferror(stdout);
 }
 
-static int terminal_columns(void) {
+/* Of the terminal; on a pipe a width at which reasons are whole but for the longest. */
+static int columns_out(void) {
   struct winsize size;
   return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20
              ? size.ws_col - 1
-             : 99;
+             : 139;
 }
 
-enum { SUMMARY_ROWS = 40, REASON_COLUMNS = 60 };
+enum { SUMMARY_ROWS = 40, REASON_COLUMNS = 30 };
 
-/* The table of parameters. Reasons, which come last, are cut; of very many parameters the first are shown. */
-static void print_report(const char *text, int columns) {
-  const char *reason = strstr(text, "reason");
-  int most = reason ? (int)(reason - text) + REASON_COLUMNS : columns, rows = 0, more = 0;
-  if (most > columns) most = columns;
+static void print_cut(const char *line, int n, int most) {
+  bool cut = n > most;
+  if (cut) n = most > 4 ? most - 4 : 0;
+  while (n && line[n - 1] == ' ') n--;
+  printf("%.*s%s\n", n, line, cut && most > 4 ? " ..." : "");
+}
+
+/* The table of parameters and their total. The last column, the reason, is cut, or left out where there is
+ * little room; of very many parameters the first are shown. */
+static void print_report(const char *text, int64_t total, int columns) {
+  const char *reason = strstr(text, "reason"), *count = strstr(text, "count");
+  if (!reason || !count) return;
+  int at = (int)(reason - text), end = (int)(count - text) + 5, rows = 0, more = 0;
+  bool reasons = columns - at >= REASON_COLUMNS;
   while (*text) {
     int n = (int)strcspn(text, "\n");
     if (rows++ > SUMMARY_ROWS)
       more++;
-    else if (n > most && most > 4)
-      printf("%.*s ...\n", most - 4, text);
     else
-      printf("%.*s\n", n, text);
+      print_cut(text, reasons || n < at ? n : at, columns);
     text += n + (text[n] == '\n');
   }
   if (more) printf("... and %d more: dgc check --report=table shows all\n", more);
+  if (rows > 2) printf("%-*s%*lld  numbers to train\n", end - 20, "total", 20, (long long)total);
 }
 
 static void summary(dg_program *p, dg_session *s, const char *step, int columns) {
   dg_facts f;
   char line[256];
-  print_report(dg_report(p), columns);
-  if (dg_session_facts(s, step, &f) == DG_OK && dg_facts_line(&f, line, sizeof line)) puts(line);
+  if (dg_session_facts(s, step, &f) != DG_OK) return;
+  print_report(dg_report(p), f.parameters, columns);
+  if (dg_facts_line(&f, line, sizeof line)) puts(line);
 }
 
 int command_train(dg_context *cx, const Options *o) {
@@ -149,7 +159,7 @@ int command_train(dg_context *cx, const Options *o) {
   if (st == DG_OK) st = open_session(cx, o, p, &s);
   if (st == DG_OK) {
     catch_signals();
-    Show w = {.quiet = given(o, OPT_QUIET), .terminal = isatty(STDOUT_FILENO), .columns = terminal_columns()};
+    Show w = {.quiet = given(o, OPT_QUIET), .terminal = isatty(STDOUT_FILENO), .columns = columns_out()};
     to.step = o->last[OPT_STEP], to.save = o->last[OPT_SAVE], to.progress = show, to.user = &w;
     st = say(cx, dg_train_prepare(s, &to));
     if (st == DG_OK && !w.quiet) summary(p, s, to.step, w.columns);
