@@ -29,6 +29,7 @@ static dg_status emit_stage(EmitCall *c) {
   dg_program *p = c->p;
   dg_context *cx = p->cx;
   sb_init(&c->out, &p->arena);
+  if (p->sources.file.n < 2) return api_fail(cx, ST_REJECTED, "the file could not be read");
   if (str_eq(c->stage, STR("tokens")) || str_eq(c->stage, STR("fmt"))) return emit_text(c);
   if (str_eq(c->stage, STR("ast"))) {
     if (!p->ast) return api_fail(cx, ST_REJECTED, "there is no tree");

@@ -136,6 +136,11 @@ int command_fmt(dg_context *cx, const Options *o) {
   dg_program *p;
   dg_status st = dg_check_file(cx, o->subject, &p);
   if (!p) return (int)say(cx, st);
+  if (st == DG_IO) { /* there is no text */
+    fputs(dg_diagnostics_text(p, o->color), stderr);
+    dg_program_free(p);
+    return (int)st;
+  }
   const char *text = NULL;
   size_t n = 0;
   dg_emit_options e = {.size = sizeof e, .level = -1};

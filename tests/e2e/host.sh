@@ -1,7 +1,7 @@
 #!/bin/sh
-# The C host of examples/host: compiled in tests/e2e against libdgc, run, and clean under valgrind.
+# The C host of examples/host: compiled as strict C99 against libdgc, run, and clean under valgrind.
 . "$(dirname "$0")/lib.sh"
-fit=$(dirname "$DGC")/tests/e2e/fit
+fit=$(dirname "$DGC")/examples/host/fit
 
 gives "fit" 0 "$fit"
 says "DG0301"

@@ -1,0 +1,186 @@
+#!/bin/sh
+# The command's options do what its help says; signals and closed pipes end as documented.
+. "$(dirname "$0")/lib.sh"
+seed=$TOP/examples/seed
+linear=$TOP/examples/linear.dg
+good=$seed/b-update-list-mended.dg
+bad=$seed/b-update-list.dg
+fed="-d x=$seed/x.npy -d y=$seed/y.npy"
+"$DGC" --version | grep -q LLVM && stages="llvm asm" || { stages=; fed="$fed --interpret"; }
+lines() { n=$(grep -c "$1" "$2"); [ "$n" "$3" "$4" ]; result $? "$name: $n lines with '$1' $3 $4"; }
+
+gives "--help" 0 "$DGC" --help
+silent err
+says "usage: dgc"
+gives "--help=limits" 0 "$DGC" --help=limits
+says "tensor_bytes"
+gives "--help=warnings" 0 "$DGC" --help=warnings
+says "unowned"
+gives "--help=nonsense" 2 "$DGC" --help=nonsense
+gives "--man" 0 "$DGC" --man
+says ".TH DGC 1"
+gives "explain" 0 "$DGC" explain DG0304
+says "DG0304"
+silent err
+gives "--explain" 0 "$DGC" --explain DG0304
+gives "explain nothing" 2 "$DGC" explain DG9999
+silent out
+gives "an option of another command" 2 "$DGC" check --epochs 3 "$good"
+says "--epochs"
+gives "two files" 2 "$DGC" check "$good" "$bad"
+
+# warnings
+gives "a warning" 0 "$DGC" "$bad"
+says "DG0304"
+silent out
+gives "-Werror" 1 "$DGC" -Werror "$bad"
+gives "-Werror=unowned" 1 "$DGC" -Werror=unowned "$bad"
+gives "-Werror=cut" 0 "$DGC" -Werror=cut "$bad"
+gives "-Wno-unowned" 0 "$DGC" -Wno-unowned "$bad"
+silent err
+gives "train -Werror" 1 "$DGC" train -Werror "$bad" $fed --save w.safetensors
+silent out
+! [ -e w.safetensors ]
+result $? "train -Werror: nothing saved"
+gives "--color=always" 0 "$DGC" --color=always "$bad"
+says "$(printf '\033[')"
+gives "--color=auto on a pipe" 0 "$DGC" --color=auto "$bad"
+lacks "$(printf '\033[')"
+gives "--color=nonsense" 2 "$DGC" --color=nonsense "$bad"
+gives "json" 0 "$DGC" --diagnostics-format=json "$bad"
+silent out
+python3 - err <<'P'
+import json, sys
+d = json.load(open(sys.argv[1]))["diagnostics"]
+sys.exit(not (len(d) == 1 and d[0]["code"] == "DG0304" and d[0]["subjects"] == ["b"] and d[0]["edits"]))
+P
+result $? "json: one diagnostic about b, with an edit"
+gives "json of nonsense" 2 "$DGC" --diagnostics-format=xml "$bad"
+
+# stages
+for stage in tokens ast graph grad step opt kernels plan $stages; do
+  gives "--emit=$stage" 0 "$DGC" --emit="$stage" -D N=4 "$good"
+  silent err
+  [ -s out ]
+  result $? "--emit=$stage: a text"
+done
+gives "--emit=nonsense" 2 "$DGC" --emit=nonsense "$good"
+silent out
+gives "--emit of a plan without N" 1 "$DGC" --emit=plan "$good"
+gives "--entry" 0 "$DGC" --emit=graph --entry=predict "$good"
+gives "--entry=nothing" 2 "$DGC" --emit=graph --entry=nothing "$good"
+gives "--time-passes" 0 "$DGC" --time-passes -D N=4 "$good"
+says "autodiff"
+gives "--print-after" 0 "$DGC" --print-after=all -D N=4 "$good"
+[ -s out ]
+result $? "--print-after: a text"
+gives "--stop-after" 0 "$DGC" --stop-after=autodiff --print-after=all -D N=4 "$good"
+gives "--report" 0 "$DGC" --report=table "$good"
+lines "^[wb] .*open" out -eq 2
+gives "--report=nonsense" 2 "$DGC" --report=nonsense "$good"
+silent out
+gives "--limit" 5 "$DGC" --limit nodes=3 "$good"
+says "nodes"
+gives "--limit=nonsense" 2 "$DGC" --limit nonsense=3 "$good"
+gives "-D" 0 "$DGC" train "$linear" -q --interpret --epochs 1
+gives "-D of nothing" 1 "$DGC" -D nothing=3 "$good"
+says "nothing"
+gives "-D without value" 2 "$DGC" -D nothing "$good"
+
+# fmt gives what fmt leaves alone
+gives "fmt" 0 "$DGC" fmt "$good"
+cp out formatted.dg
+gives "fmt again" 0 "$DGC" fmt formatted.dg
+cmp -s out formatted.dg
+result $? "fmt again: the same text"
+gives "fmt of an error" 1 "$DGC" fmt "$TOP/check"
+silent out
+gives "fmt of no file" 4 "$DGC" fmt missing.dg
+says "missing.dg"
+silent out
+
+# train, eval, predict
+gives "train" 0 "$DGC" train "$linear" --epochs 3 --save w.safetensors
+silent err
+lines "^epoch " out -eq 3
+lines "worst" out -eq 3
+says "128 rows in 4 batches of 32"
+says "saved w.safetensors"
+says "numbers to train"
+gives "left out rows" 0 "$DGC" train "$linear" --epochs 1 --batch 50
+says "28 of an epoch's order are left out"
+gives "a batch above the rows" 3 "$DGC" train "$linear" --batch 129
+says "129"
+gives "train -q" 0 "$DGC" train "$linear" -q --epochs 1
+silent out
+gives "many epochs" 0 "$DGC" train "$linear" --epochs 1000
+lines "^epoch " out -le 110
+says "epoch 1000/1000"
+gives "--epochs=0" 2 "$DGC" train "$linear" --epochs 0
+gives "--step" 2 "$DGC" train "$linear" --step nothing
+gives "--threads" 0 "$DGC" train "$linear" -q -j 3 --epochs 3 --save t.safetensors
+cmp -s w.safetensors t.safetensors
+result $? "--threads: the same bytes"
+gives "--seed" 0 "$DGC" train "$linear" -q --seed 5 --epochs 3 --save s.safetensors
+! cmp -s w.safetensors s.safetensors
+result $? "--seed: other bytes"
+gives "--steps" 0 "$DGC" train "$linear" -q --steps 6 --epochs 3 --save part.safetensors
+gives "--resume" 0 "$DGC" train "$linear" -q --resume part.safetensors --epochs 3 --save r.safetensors
+cmp -s w.safetensors r.safetensors
+result $? "--resume: the bytes of the whole run"
+gives "eval" 0 "$DGC" eval "$linear" --load w.safetensors
+lines "^error " out -eq 1
+lines "^worst " out -eq 1
+gives "eval of fed data" 0 "$DGC" eval "$good" $fed
+gives "predict" 0 "$DGC" predict "$good" --input x="$seed/x.npy"
+says "y_hat:"
+gives "predict without data" 2 "$DGC" predict "$good"
+gives "another program's weights" 9 "$DGC" eval "$good" $fed --load w.safetensors
+says "'w'"
+
+# a reader that goes away, a full disk
+for command in "--help" "--emit=tokens $good" "train $linear --epochs 100000 --save pipe.safetensors"; do
+  { "$DGC" $command 2>err; echo $? >status; } | head -c 1 >/dev/null
+  name="closed pipe: $(echo "$command" | cut -d' ' -f1)"
+  got=$(cat status)
+  case $command in train*) [ "$got" = 4 ] ;; *) [ "$got" = 4 ] || [ "$got" = 0 ] ;; esac
+  result $? "$name: exit status 4 (got $got)"
+  : >out
+  silent err
+done
+if [ -e /dev/full ]; then
+  "$DGC" --help >/dev/full 2>err
+  [ $? = 4 ]
+  result $? "full disk: exit status 4"
+  name="full disk"
+  says "stdout"
+fi
+
+# Ctrl-C: the step is finished, weights are saved, and the run can be resumed
+interrupts() { # SIGNAL STATUS
+  rm -f int.safetensors
+  name="interrupted by $1"
+  python3 - "$1" "$DGC" "$linear" >out 2>err <<'P'
+import os, signal, subprocess, sys
+sig = getattr(signal, "SIG" + sys.argv[1])
+p = subprocess.Popen([sys.argv[2], "train", sys.argv[3], "--epochs", "100000000", "--save", "int.safetensors"],
+                     stdout=subprocess.PIPE, text=True, restore_signals=True)
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+for line in p.stdout:
+    if line.startswith("epoch"):
+        break
+p.send_signal(sig)
+rest = p.stdout.read()
+print(rest)
+sys.exit(p.wait(60))
+P
+  got=$?
+  [ "$got" = "$2" ]
+  result $? "$name: exit status $2 (got $got)"
+  says "saved int.safetensors"
+  silent err
+  gives "resumed after $1" 0 "$DGC" eval "$linear" --load int.safetensors
+}
+interrupts INT 130
+interrupts TERM 143
+finish
