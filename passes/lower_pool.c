@@ -116,7 +116,9 @@ static void index_body(Making *m, const Coord *c, void *cx) {
   ScalarRef lim[4] = {r, q, scalar_number(s, DT_I32, (double)p->h.in),
                       scalar_number(s, DT_I32, (double)p->w.in)},
             zero = scalar_number(s, DT_I32, 0);
-  for (int i = 0; i < 2; i++) { /* padding never wins, not even against -inf */
+  for (int i = 0; i < 2;
+       i++) { /* padding never wins, not even against -inf; without it every window lies inside */
+    if ((i ? p->w.pad : p->h.pad) == 0) continue;
     hit = scalar_ins(s, SC_AND, hit, scalar_ins(s, SC_LE, zero, lim[i], zero), hit);
     hit = scalar_ins(s, SC_AND, hit, scalar_ins(s, SC_LT, lim[i], lim[2 + i], zero), hit);
   }
