@@ -56,8 +56,9 @@ typedef struct Plan {
   VEC(uint32_t) bind;
   VEC(PlanBuffer) buffer;
   VEC(PlanRoot) root; /* as the graph's roots */
-  uint32_t commit; /* launches from here on assign leaves and do nothing else: CHECK roots are known before */
-  bool in_place;   /* some launch before commit writes a leaf */
+  uint32_t commit;    /* launches from here on assign leaves and do nothing else: whatever may end the step is
+                         before */
+  bool in_place;      /* some launch before commit writes a leaf */
   size_t arena_bytes, scratch_bytes; /* scratch: per thread, enough for any kernel */
   double flops;                      /* of products and convolutions */
 } Plan;

@@ -99,6 +99,8 @@ void lower_schedule(LowerCx *lo) {
     if (g->root.at[i].kind == ROOT_ASSIGN && gr != PLAN_NONE) late[gr] = true;
     checks |= g->root.at[i].kind == ROOT_CHECK;
   }
+  for (uint32_t i = 0; i < g->node.n; i++)
+    checks |= g->node.at[i].op == OP_EXTERN && lo->role[i] != ROLE_DEAD;
   order_groups(lo, &d, late);
   /* A step that fails changes nothing: checks and the host's functions come before any change, so with them
    * every assignment waits in the arena. */

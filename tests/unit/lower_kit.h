@@ -20,7 +20,8 @@ typedef struct Kit {
   Program program;
   Builder b;
   uint64_t seed;
-  bool specials; /* NaN, infinities, -0 and subnormal-producing values in the data */
+  bool specials;         /* NaN, infinities, -0 and subnormal-producing values in the data */
+  const HostEntry *host; /* by extern */
   void *data[256];
   size_t bytes[256];
 } Kit;
@@ -110,7 +111,7 @@ static inline bool kit_same(DType t, const void *a, const void *b, size_t i) {
 /* The interpreter's values; leaves the leaves as they were. */
 static inline Interp kit_interpret(Kit *k) {
   Graph *g = k->b.g;
-  Interp it = {.graph = g, .mode = INTERP_NATIVE, .arena = &k->arena};
+  Interp it = {.graph = g, .mode = INTERP_NATIVE, .arena = &k->arena, .host = k->host};
   it.leaf = ARENA_ARRAY(&k->arena, Tensor, k->program.leaf.n + 1);
   for (uint32_t i = 0; i < k->program.leaf.n; i++) {
     if (!tensor_of_type(&k->arena, k->program.dims, &k->program.leaf.at[i].type, &it.leaf[i]))
@@ -201,7 +202,7 @@ static inline void kit_check(Kit *k) {
     }
     void *mem = arena_alloc(&k->arena, p->arena_bytes, PLAN_ALIGN);
     memset(mem, 0xff, p->arena_bytes);
-    PlanMemory m = {leaf, mem, NULL};
+    PlanMemory m = {leaf, mem, k->host};
     Status st = plan_eval(p, &m, &k->arena);
     ck_assert_int_eq(st, ST_OK);
     char how[40];

@@ -316,6 +316,57 @@ START_TEST(assignments) {
 }
 END_TEST
 
+/* out = 2 * first + second, element by element */
+static bool twice(void *user, const Tensor *in, uint32_t nin, Tensor *out) {
+  int *calls = user;
+  ++*calls;
+  if (nin != 2 || in[0].count != out->count || in[1].count != out->count || in[0].rank != 2) return false;
+  for (size_t i = 0; i < out->count; i++)
+    ((float *)out->data)[i] = 2 * ((const float *)in[0].data)[i] + ((const float *)in[1].data)[i];
+  return true;
+}
+
+START_TEST(host_functions) {
+  int calls = 0;
+  HostEntry host = {twice, &calls};
+  kit_begin(&kit, 4);
+  kit.host = &host;
+  Extern x = {.name = names_add(&kit.names, STR("twice")), .nin = 2};
+  x.in[0] = x.in[1] = x.out = KIT_TYPE(&kit, DT_F32, 7, 5);
+  VEC_PUSH(&kit.arena, &kit.program.externs, x);
+  uint8_t swap[] = {1, 0};
+  NodeId a = kit_leaf(&kit, KIT_TYPE(&kit, DT_F32, 5, 7)), b = kit_leaf(&kit, KIT_TYPE(&kit, DT_F32, 7, 5));
+  NodeId in[2] = {build_transpose(&kit.b, a, swap), build_scalar(&kit.b, OP_TANH, b, NO_NODE, NO_NODE)};
+  int64_t fn = 0;
+  NodeId y = build_op(&kit.b, OP_EXTERN, in, 2, &fn, &x.out);
+  kit_root(&kit, build_scalar(&kit.b, OP_MUL, y, b, NO_NODE));
+  kit_check(&kit);
+  ck_assert_int_eq(calls, 5); /* once by the interpreter, once for each choice of options */
+}
+END_TEST
+
+/* A check that does not hold leaves every leaf as it was. */
+START_TEST(checks) {
+  for (int holds = 0; holds < 2; holds++) {
+    kit_begin(&kit, 4);
+    LeafId l = kit_leaf_id(&kit, KIT_TYPE(&kit, DT_F32, 20));
+    NodeId w = build_leaf(&kit.b, l), next = build_scalar(&kit.b, OP_EXP, w, NO_NODE, NO_NODE);
+    kit_assign(&kit, l, next);
+    NodeId zero = build_const(&kit.b, KIT_TYPE(&kit, DT_F32, 20), holds ? 1e30 : -1e30);
+    graph_root(kit.b.g, ROOT_CHECK, (Sym){0}, (LeafId){0}, build_scalar(&kit.b, OP_LT, next, zero, NO_NODE),
+               (Span){0});
+    LowerOptions o;
+    lower_options_init(&o, 64);
+    Plan *p = kit_lower(&kit, &o);
+    void *leaf[1] = {arena_alloc(&kit.arena, kit.bytes[0], 64)};
+    memcpy(leaf[0], kit.data[0], kit.bytes[0]);
+    PlanMemory m = {leaf, arena_alloc(&kit.arena, p->arena_bytes, 64), NULL};
+    ck_assert_int_eq(plan_eval(p, &m, &kit.arena), holds ? ST_OK : ST_SELF_CHECK);
+    ck_assert_int_eq(memcmp(leaf[0], kit.data[0], kit.bytes[0]) == 0, !holds);
+  }
+}
+END_TEST
+
 START_TEST(empty) {
   LowerOptions o;
   Sb why;
@@ -342,4 +393,5 @@ END_TEST
 
 UNIT_MAIN(UNIT("rows", scalar_rows, casts, reductions, long_reductions, extreme_places, rows),
           UNIT("products", products, epilogues, long_products), UNIT("moves", moves, constants),
-          UNIT("windows", convolutions, pools), UNIT("steps", assignments, random_graphs, empty))
+          UNIT("windows", convolutions, pools),
+          UNIT("steps", assignments, random_graphs, host_functions, checks, empty))
