@@ -1,4 +1,5 @@
 /* Reads a kernel back from the text kernel_print writes. */
+#include "base/size.h"
 #include "ir/kernel_internal.h"
 #include "ir/scalar_internal.h"
 
@@ -77,13 +78,9 @@ static int find(Reader *r, bool tile) {
 
 /* ---- places ---- */
 
-static void add_term(Place *p, const char *name, int64_t c) {
-  if (*name == 'r')
-    p->r += c;
-  else if (*name == 'c')
-    p->c += c;
-  else
-    p->a.v[name[1] - '0'] += c;
+static bool add_term(Place *p, const char *name, int64_t c) {
+  int64_t *to = *name == 'r' ? &p->r : *name == 'c' ? &p->c : &p->a.v[name[1] - '0'];
+  return i64_add(*to, c, to);
 }
 static bool variable(const char *s) {
   if (*s == 'i') return isdigit((unsigned char)s[1]) && !isalnum((unsigned char)s[2]);
@@ -101,17 +98,19 @@ static Place place(Reader *r) {
     bool number = isdigit((unsigned char)*r->p);
     if (number) c = whole(r);
     if (minus) c = (int64_t)(0 - (uint64_t)c);
-    if (number && *r->p != '*')
-      p.a.k += c;
-    else {
+    bool fits = true;
+    if (number && *r->p != '*') {
+      fits = i64_add(p.a.k, c, &p.a.k);
+    } else {
       if (number) r->p++;
       if (!variable(r->p)) {
         fail(r, "a place is expected");
         break;
       }
-      add_term(&p, r->p, c);
+      fits = add_term(&p, r->p, c);
       r->p += *r->p == 'i' ? 2 : 1;
     }
+    if (!fits) fail(r, "the place overflows");
   }
   return p;
 }

@@ -168,6 +168,29 @@ static void check_stream(Verifier *v, const Access *x, int cols) {
   if (!ok) no(v, "a streaming store is not aligned");
 }
 
+/* Numbers beyond this are no place in any memory; below it, checked arithmetic decides. */
+#define FAR (INT64_C(1) << 40)
+static bool near(int64_t x) { return x >= -FAR && x <= FAR; }
+static bool place_near(const Place *p) {
+  bool ok = near(p->a.k) && near(p->r) && near(p->c);
+  for (int i = 0; i < KERNEL_LOOPS; i++) ok &= near(p->a.v[i]);
+  return ok;
+}
+static bool access_near(const Access *x) {
+  bool ok = place_near(&x->at) && near(x->scale) && near(x->index_extent) &&
+            (x->index < 0 || place_near(&x->index_at));
+  for (int g = 0; g < x->nguard; g++) ok &= place_near(&x->guard[g].at) && near(x->guard[g].extent);
+  return ok;
+}
+/* Whether a form can be computed at all for the open loops and the tile. */
+static bool computable(const Verifier *v, const Place *p, int depth, int rows, int cols) {
+  Ranges r;
+  Range b;
+  Linear l = linear_of(p);
+  return place_near(p) && access_ranges(&(Access){.index = -1}, v->extent, depth, rows, cols, &r) &&
+         linear_bounds(&l, &r, &b);
+}
+
 static void check_access(Verifier *v, const Access *x, int depth, int rows, int cols) {
   const Kernel *k = v->k;
   if (x->buffer < 0 || x->buffer >= k->nbuffer || x->index >= k->nbuffer) {
@@ -178,10 +201,15 @@ static void check_access(Verifier *v, const Access *x, int depth, int rows, int 
     no(v, "more than %d guards", KERNEL_GUARDS);
     return;
   }
+  if (!access_near(x)) {
+    no(v, "a place overflows");
+    return;
+  }
   bool open = affine_open(&x->at.a, depth) && (x->index < 0 || affine_open(&x->index_at.a, depth));
   for (int g = 0; g < x->nguard; g++) {
     open &= affine_open(&x->guard[g].at.a, depth);
     if (x->guard[g].extent < 1) no(v, "a guard's extent is below 1");
+    if (!computable(v, &x->guard[g].at, depth, rows, cols)) no(v, "a guard overflows");
   }
   if (!open) {
     no(v, "a place uses a loop variable that is not open");
@@ -265,13 +293,16 @@ static void check_list(Verifier *v, const KernelStmt *s, int depth) {
     v->stmt = s;
     switch (s->kind) {
     case STMT_LOOP: {
-      if (depth >= KERNEL_LOOPS || s->loop.depth != depth || s->loop.extent < 1 || s->loop.unroll < 1) {
+      if (depth >= KERNEL_LOOPS || s->loop.depth != depth || s->loop.extent < 1 || s->loop.extent > FAR ||
+          s->loop.unroll < 1) {
         no(v, "loop extent, unrolling or depth");
         return;
       }
       if ((s->loop.kind == LOOP_PAR) != (depth == 0)) no(v, "par loops are the top loops and no others");
       if (s->loop.clip && (s->loop.kind != LOOP_SEQ || !affine_open(&s->loop.limit, depth)))
         no(v, "only a seq loop is clipped, by open variables");
+      if (s->loop.clip && !computable(v, &(Place){.a = s->loop.limit}, depth, 1, 1))
+        no(v, "a limit overflows");
       TileSet before = v->set;
       v->extent[depth] = s->loop.extent;
       check_list(v, s->loop.body, depth + 1);
@@ -301,7 +332,8 @@ static void check_list(Verifier *v, const KernelStmt *s, int depth) {
 bool kernel_verify(const Kernel *k, Sb *why) {
   Verifier v = {.k = k, .why = why};
   for (int i = 0; i < k->nbuffer; i++)
-    if (k->buffer[i].type >= DT_COUNT || k->buffer[i].n < 0) no(&v, "buffer " STRF, STRA(k->buffer[i].name));
+    if (k->buffer[i].type >= DT_COUNT || k->buffer[i].n < 0 || k->buffer[i].n > FAR)
+      no(&v, "buffer " STRF, STRA(k->buffer[i].name));
   for (int i = 0; i < k->ntile; i++) {
     const KernelTile *t = &k->tile[i];
     bool shape = t->rows >= 1 && t->rows <= KERNEL_ROWS && t->cols >= 1 && t->cols <= KERNEL_COLS &&
