@@ -2,7 +2,7 @@
 #include "api/api.h"
 #include "api/exec.h"
 #include "frontend/parse.h"
-#include "passes/passes.h"
+#include "passes/pass.h"
 
 typedef struct EmitCall {
   dg_program *p;
@@ -25,6 +25,20 @@ static dg_status emit_text(EmitCall *c) {
   return ok ? DG_OK : api_fail(p->cx, ST_REJECTED, "the text has syntax errors");
 }
 
+/* Are the passes named in the options passes? *stop stays where none is given. */
+static dg_status passes_known(EmitCall *c, PassId *stop) {
+  const char *after = c->o->print_after, *at = c->o->stop_after, *bad = NULL;
+  PassId any;
+  if (after && strcmp(after, "all") && strcmp(after, "changed") && !pass_find(str_z(after), &any))
+    bad = after;
+  if (at && !pass_find(str_z(at), stop)) bad = at;
+  if (!bad) return DG_OK;
+  Sb names;
+  sb_init(&names, &c->p->arena);
+  for (int i = 0; i < PASS_COUNT; i++) sb_fmt(&names, " %s", pass_info[i].name);
+  return api_fail(c->p->cx, ST_USAGE, "no pass '%.40s':" STRF, bad, STRA(sb_str(&names)));
+}
+
 static dg_status emit_stage(EmitCall *c) {
   dg_program *p = c->p;
   dg_context *cx = p->cx;
@@ -43,6 +57,9 @@ static dg_status emit_stage(EmitCall *c) {
     graph_print(e->graph, &c->out);
     return DG_OK;
   }
+  PassId stop = PASS_COUNT;
+  dg_status known = passes_known(c, &stop);
+  if (known != DG_OK) return known;
   Sb why;
   sb_init(&why, &p->arena);
   bool log = str_eq(c->stage, STR("log"));
@@ -52,13 +69,18 @@ static dg_status emit_stage(EmitCall *c) {
                     .log = &c->out};
   Graph *g = passes_reference(&p->arena, &p->prog, e, p->bound.at, p->bound.n, &po, &why);
   if (!g) return api_fail(cx, ST_REJECTED, STRF, STRA(sb_str(&why)));
+  if (!log && stop <= PASS_erase) { /* the last of the first half: there is nothing of a later stage */
+    graph_print(g, &c->out);
+    return DG_OK;
+  }
+  if (log && stop <= PASS_erase) return DG_OK;
   if (str_eq(c->stage, STR("step")) || str_eq(c->stage, STR("grad"))) {
     graph_print(g, &c->out);
     return DG_OK;
   }
   g = passes_optimise(&p->arena, g, &po);
   if (log) return DG_OK;
-  if (str_eq(c->stage, STR("opt"))) {
+  if (str_eq(c->stage, STR("opt")) || stop != PASS_COUNT) {
     graph_print(g, &c->out);
     return DG_OK;
   }

@@ -1,6 +1,8 @@
 /* The training loop of `dgc train`: rounds of batches, epochs, measures on training and test data. */
 #include "api/train.h"
 
+#include "base/file.h"
+
 #include <math.h>
 #include <time.h>
 
@@ -235,6 +237,9 @@ static int64_t rounds_done(const Loop *l, int64_t batches) {
 
 /* What to run, over what: the same for preparing and for training. */
 static dg_status loop_begin(Loop *l, Pass *ps) {
+  FileError err; /* said before the training, not after it */
+  if (l->o->save && !file_may_replace(str_z(l->o->save), &err))
+    return api_fail(l->s->p->cx, err.status, "%s", err.what);
   dg_status st = choose(l);
   if (st != DG_OK) return st;
   st = pass_begin(l->s, &l->s->set[SET_TRAIN], l->entry.at, l->entry.n,

@@ -156,8 +156,10 @@ static int temp_open(char temp[PATH_MAX], const char *target, mode_t mode) {
   return -1;
 }
 
-bool file_replace(Str path, const Str *parts, size_t nparts, FileError *err) {
-  char given[PATH_MAX], target[PATH_MAX], temp[PATH_MAX];
+/* The file to be replaced, an open temporary beside it, and the old file's mode (0: there is none). */
+static bool replace_begin(Str path, char target[PATH_MAX], char temp[PATH_MAX], int *fd, mode_t *mode,
+                          FileError *err) {
+  char given[PATH_MAX];
   struct stat st;
   if (!name_z(given, path, "write", err)) return false;
   bool exists = lstat(given, &st) == 0;
@@ -167,9 +169,27 @@ bool file_replace(Str path, const Str *parts, size_t nparts, FileError *err) {
   }
   if (exists && kind_refused(st.st_mode)) return fail(err, ST_IO, "write", path, kind_refused(st.st_mode));
   if (!exists && errno != ENOENT) return fail_errno(err, "write", path);
-  int fd = temp_open(temp, target, exists ? 0600 : 0666);
-  if (fd < 0) return fail_errno(err, "write", path);
-  bool ok = !exists || fchmod(fd, st.st_mode & 07777) == 0;
+  *fd = temp_open(temp, target, exists ? 0600 : 0666);
+  *mode = exists ? st.st_mode : 0;
+  return *fd >= 0 || fail_errno(err, "write", path);
+}
+
+bool file_may_replace(Str path, FileError *err) {
+  char target[PATH_MAX], temp[PATH_MAX];
+  int fd;
+  mode_t mode;
+  if (!replace_begin(path, target, temp, &fd, &mode, err)) return false;
+  close(fd);
+  unlink(temp);
+  return true;
+}
+
+bool file_replace(Str path, const Str *parts, size_t nparts, FileError *err) {
+  char target[PATH_MAX], temp[PATH_MAX];
+  int fd;
+  mode_t mode;
+  if (!replace_begin(path, target, temp, &fd, &mode, err)) return false;
+  bool ok = !mode || fchmod(fd, mode & 07777) == 0;
   for (size_t i = 0; ok && i < nparts; i++) ok = write_all(fd, parts[i]);
   ok = ok && fsync(fd) == 0;
   int e = errno;

@@ -13,6 +13,8 @@ typedef struct FileError {
 MUST_USE bool file_read(Arena *a, Str path, int64_t max_bytes, Str *out, FileError *err);
 /* Writes by atomic replace: temporary beside it, fsync, rename, fsync of the folder. The old file stays whole on failure. */
 MUST_USE bool file_replace(Str path, const Str *parts, size_t nparts, FileError *err);
+/* Could file_replace write there now? Asked before long work whose result goes there. Leaves nothing behind. */
+MUST_USE bool file_may_replace(Str path, FileError *err);
 /* Removes temporaries of file_replace for this path whose writer is no longer running; returns how many. */
 uint32_t file_sweep(Str path);
 

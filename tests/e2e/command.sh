@@ -75,6 +75,11 @@ gives "--print-after" 0 "$DGC" --print-after=all -D N=4 "$good"
 [ -s out ]
 result $? "--print-after: a text"
 gives "--stop-after" 0 "$DGC" --stop-after=autodiff --print-after=all -D N=4 "$good"
+gives "--stop-after and a later stage" 0 "$DGC" --stop-after=autodiff --emit=plan -D N=4 "$good"
+silent err
+gives "--stop-after=nonsense" 2 "$DGC" --stop-after=nonsense -D N=4 "$good"
+says "autodiff"
+gives "--print-after=nonsense" 2 "$DGC" --print-after=nonsense -D N=4 "$good"
 gives "--report" 0 "$DGC" --report=table "$good"
 lines "^[wb] .*open" out -eq 2
 gives "--report=nonsense" 2 "$DGC" --report=nonsense "$good"
@@ -116,6 +121,11 @@ silent out
 gives "many epochs" 0 "$DGC" train "$linear" --epochs 1000
 lines "^epoch " out -le 110
 says "epoch 1000/1000"
+mkdir folder
+gives "a folder to save to" 4 "$DGC" train "$linear" --epochs 1 --save folder
+lines "^epoch" out -eq 0
+gives "no folder to save to" 4 "$DGC" train "$linear" --epochs 1 --save gone/w.safetensors
+lines "^epoch" out -eq 0
 gives "--epochs=0" 2 "$DGC" train "$linear" --epochs 0
 gives "--step" 2 "$DGC" train "$linear" --step nothing
 gives "--threads" 0 "$DGC" train "$linear" -q -j 3 --epochs 3 --save t.safetensors
