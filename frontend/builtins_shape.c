@@ -244,15 +244,20 @@ Value bi_one_hot(Elab *x, const Builtin *b, ArgVec *args, Span at) {
 /* ---- windows ---- */
 
 /* One int for both axes, or a list of two. */
-static bool pair(Elab *x, Operand o, const char *what, int64_t dflt, int64_t *p, int64_t *q) {
+/* A size or a list of two, each at least `least`. */
+static bool pair(Elab *x, Operand o, const char *what, int64_t dflt, int64_t least, int64_t *p, int64_t *q) {
   *p = *q = dflt;
   if (!arg_given(o)) return true;
-  if (o.v.kind == VAL_LIST && o.v.list.n == 2)
-    return val_static_int(x, o.v.list.at[0], o.at, what, p) &&
-           val_static_int(x, o.v.list.at[1], o.at, what, q);
-  if (!val_static_int(x, o.v, o.at, what, p)) return false;
-  *q = *p;
-  return true;
+  if (o.v.kind == VAL_LIST && o.v.list.n == 2) {
+    if (!val_static_int(x, o.v.list.at[0], o.at, what, p) || !val_static_int(x, o.v.list.at[1], o.at, what, q))
+      return false;
+  } else {
+    if (!val_static_int(x, o.v, o.at, what, p)) return false;
+    *q = *p;
+  }
+  if (*p >= least && *q >= least) return true;
+  TELL(x, static_arith, o.at, str_fmt(x->a, "%s is at least %lld", what, (long long)least));
+  return false;
 }
 
 Value bi_conv2d(Elab *x, const Builtin *b, ArgVec *args, Span at) {
@@ -261,11 +266,15 @@ Value bi_conv2d(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   if (!builtin_args(x, b, args, at, o)) return val_poison();
   NodeId in[2] = {tensor_arg(x, o[0]), tensor_arg(x, o[1])};
   a[6] = 1;
-  if (!pair(x, o[2], "the stride", 1, &a[0], &a[1]) || !pair(x, o[3], "the padding", 0, &a[2], &a[3]) ||
-      !pair(x, o[4], "the dilation", 1, &a[4], &a[5]))
+  if (!pair(x, o[2], "the stride", 1, 1, &a[0], &a[1]) || !pair(x, o[3], "the padding", 0, 0, &a[2], &a[3]) ||
+      !pair(x, o[4], "the dilation", 1, 1, &a[4], &a[5]))
     return val_poison();
   if (arg_given(o[5]) && !val_static_int(x, o[5].v, o[5].at, "the number of groups", &a[6]))
     return val_poison();
+  if (a[6] < 1) {
+    TELL(x, static_arith, o[5].at, STR("the number of groups is at least 1"));
+    return val_poison();
+  }
   return val_node(emit(x, at, b->name, b->op, in, 2, a, NULL));
 }
 
@@ -274,9 +283,9 @@ Value bi_pool(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   int64_t a[6];
   if (!builtin_args(x, b, args, at, o)) return val_poison();
   NodeId n = tensor_arg(x, o[0]);
-  if (!pair(x, o[1], "the window", 2, &a[0], &a[1]) || !pair(x, o[3], "the padding", 0, &a[4], &a[5]))
+  if (!pair(x, o[1], "the window", 2, 1, &a[0], &a[1]) || !pair(x, o[3], "the padding", 0, 0, &a[4], &a[5]))
     return val_poison();
-  if (!pair(x, o[2], "the stride", a[0], &a[2], &a[3])) return val_poison();
+  if (!pair(x, o[2], "the stride", a[0], 1, &a[2], &a[3])) return val_poison();
   if (!arg_given(o[2])) a[3] = a[1];
   return val_node(emit(x, at, b->name, b->op, &n, 1, a, NULL));
 }

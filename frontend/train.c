@@ -101,6 +101,11 @@ static void setting(Elab *x, Step *st, const AstStmt *t) {
     TELL(x, setting, t->assign.value->at, name, text ? "is a name or a text" : "is a number");
     return;
   }
+  bool flag = str_eq(name, STR("shuffle"));
+  if (flag != (v.kind == VAL_BOOL)) {
+    TELL(x, setting, t->assign.value->at, name, flag ? "is true or false" : "is a number");
+    return;
+  }
   if (str_eq(name, STR("last")) && !str_eq(r.text, STR("drop")) && !str_eq(r.text, STR("pad"))) {
     TELL(x, setting, t->assign.value->at, name, "is \"drop\" or \"pad\"");
     return;
@@ -110,7 +115,6 @@ static void setting(Elab *x, Step *st, const AstStmt *t) {
     return;
   }
   bool real = str_eq(name, STR("clip_norm")) || str_eq(name, STR("clip_value"));
-  bool flag = str_eq(name, STR("shuffle"));
   if (!text && !flag && !(real ? r.number > 0 : v.kind == VAL_INT && v.i >= 1)) {
     TELL(x, setting, t->assign.value->at, name, real ? "is above 0" : "is an integer of at least 1");
     return;
@@ -188,11 +192,15 @@ static void unknown_path(Elab *x, Scope *s, const AstPath *p) {
 static void own_group(Elab *x, Step *st, uint32_t group) {
   const AstStmt *t = st->update.at[group].stmt;
   uint32_t n = x->p->leaf.n;
-  uint8_t *except = ARENA_ARRAY(x->a, uint8_t, n + 1);
+  uint32_t *except = ARENA_ARRAY(x->a, uint32_t, n + 1); /* the excepting path, from 1 */
   bool exact;
-  for (uint32_t i = 0; i < t->update.except.n; i++)
-    if (!path_leaves(x, st->scope, &t->update.except.at[i], &exact, except))
+  for (uint32_t i = 0; i < t->update.except.n; i++) {
+    uint8_t *taken = ARENA_ARRAY(x->a, uint8_t, n + 1);
+    if (!path_leaves(x, st->scope, &t->update.except.at[i], &exact, taken))
       unknown_path(x, st->scope, &t->update.except.at[i]);
+    for (uint32_t k = 0; k < n; k++)
+      if (taken[k]) except[k] = i + 1;
+  }
   for (uint32_t i = 0; i < t->update.paths.n; i++) {
     const AstPath *p = &t->update.paths.at[i];
     uint8_t *taken = ARENA_ARRAY(x->a, uint8_t, n + 1);
@@ -217,7 +225,11 @@ static void own_group(Elab *x, Step *st, uint32_t group) {
         }
         continue;
       }
-      if (except[k]) continue;
+      if (except[k]) {
+        LeftOut l = {{k}, t->update.except.at[except[k] - 1].at, t->update.except.n == 1, group};
+        VEC_PUSH(x->p->arena, &st->ts.left_out, l);
+        continue;
+      }
       uint32_t before;
       bool twice = map_get(&st->owner, k, &before);
       if (twice) {

@@ -20,7 +20,10 @@ bool dtype_of_word(Elab *x, AstDtype w, Span at, DType *out) {
   return false;
 }
 
-bool dim_of(Elab *x, Scope *s, const AstExpr *e, DimId *out) {
+/* Reports a name in a dim that nothing declares; false then. */
+static bool dim_names_known(Elab *x, Scope *s, const AstExpr *e) {
+  if (e->kind == EXPR_BINARY)
+    return dim_names_known(x, s, e->binary.left) && dim_names_known(x, s, e->binary.right);
   if (e->kind == EXPR_NAME) {
     Scope *in;
     if (!scope_find(x, s, e->name, &in) && !builtin_find(sym_str(x, e->name))) {
@@ -38,6 +41,11 @@ bool dim_of(Elab *x, Scope *s, const AstExpr *e, DimId *out) {
       return false;
     }
   }
+  return true;
+}
+
+bool dim_of(Elab *x, Scope *s, const AstExpr *e, DimId *out) {
+  if (!dim_names_known(x, s, e)) return false;
   if (e->kind == EXPR_HOLE || e->kind == EXPR_REST) {
     TELL(x, declaration, e->at, STR("this dim must be written out here"));
     return false;

@@ -43,6 +43,14 @@ typedef struct Owned {
   NodeId update;   /* the value assigned */
 } Owned;
 
+/* A parameter that a path of an `except` list took out of a group. */
+typedef struct LeftOut {
+  LeafId param;
+  Span item;       /* that path */
+  bool alone;      /* the only path behind `except` */
+  uint32_t group;
+} LeftOut;
+
 typedef struct Group {
   Span at;       /* `update ... using ...` */
   Span list;     /* the list of paths */
@@ -66,6 +74,7 @@ typedef struct TrainStep {
   uint32_t entry;   /* index into Program.entry */
   VEC(Group) group;
   VEC(Owned) owned;
+  VEC(LeftOut) left_out;
   VEC(Setting) setting;
 } TrainStep;
 

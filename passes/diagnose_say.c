@@ -395,6 +395,34 @@ static void say_rule(const Say *s) {
   others(s, g);
 }
 
+/* The path behind `except` that took parameter i of these out of the step's lists, or NULL. */
+static const LeftOut *left_out(const Say *s, const View *v, uint32_t i) {
+  LeafId p = s->who.at[i];
+  for (uint32_t k = 0; v->step && k < v->step->left_out.n; k++)
+    if (leaf_eq(v->step->left_out.at[k].param, p)) return &v->step->left_out.at[k];
+  return NULL;
+}
+
+/* Says which `except` did it; the edit takes the whole `except` away where nothing else is meant by it. */
+static bool say_left_out(const Say *s, const View *v, Diag *g) {
+  const LeftOut *l = left_out(s, v, 0);
+  if (!l) return false;
+  bool one = s->who.n == 1, all = l->alone;
+  for (uint32_t i = 1; i < s->who.n; i++) {
+    const LeftOut *o = left_out(s, v, i);
+    all = all && o && o->item.lo == l->item.lo;
+  }
+  for (uint32_t k = 0, hits = 0; k < v->step->left_out.n; k++) {
+    hits += v->step->left_out.at[k].item.lo == l->item.lo;
+    all = all && hits <= s->who.n;
+  }
+  diag_label(g, l->item, "left out here");
+  diag_help(g, "leave %s in the step, update %s by another, or declare %s 'frozen'", one ? "it" : "them",
+            one ? "it" : "them", one ? "it" : "them");
+  if (all) diag_edit(g, (Span){l->item.file, v->step->group.at[l->group].list.hi, l->item.hi}, STR(""));
+  return true;
+}
+
 static void say_unowned(const Say *s) {
   Diagnose *x = s->x;
   bool one = s->who.n == 1;
@@ -403,9 +431,11 @@ static void say_unowned(const Say *s) {
       diag_unowned(x->d, place(x->p, leaf_of(s, 0)), who_text(s), one ? "is" : "are", one ? "it" : "them");
   Str path = flow_path_text(x, v, s->first->param);
   diag_under(g, "has a path to the loss: " STRF, STRA(path));
-  label_step(s, v, g);
-  diag_help(g, "add %s to the step, or declare %s 'frozen'", one ? "it" : "them", one ? "it" : "them");
-  edit_list(s, v, g);
+  if (!say_left_out(s, v, g)) {
+    label_step(s, v, g);
+    diag_help(g, "add %s to the step, or declare %s 'frozen'", one ? "it" : "them", one ? "it" : "them");
+    edit_list(s, v, g);
+  }
   others(s, g);
 }
 

@@ -3,15 +3,20 @@
  * axis and each lane sees every element in turn. */
 #include "passes/lower_internal.h"
 
+/* The walked axis to LINE_AXIS, those behind it one to the front. */
+static void walk_last(Lin *at, int rank, int axis) {
+  int64_t c = at->c[axis];
+  for (int i = axis; i + 1 < rank; i++) at->c[i] = at->c[i + 1];
+  if (rank - 1 != LINE_AXIS) at->c[rank - 1] = 0;
+  at->c[LINE_AXIS] = c;
+}
+
 void line_begin(Line *l, LowerCx *lo, int rank, const int64_t *ext, int axis, bool lanes, Feed *const *s,
                 int n) {
   *l = (Line){.lo = lo, .n = ext[axis], .lanes = lanes, .t = {.row = -1, .lane = -1, .rows = 1, .cols = 1}};
-  for (int q = 0; q < n; q++) { /* the walked axis to LINE_AXIS, those behind it one to the front */
-    Lin *at = &s[q]->at;
-    int64_t c = at->c[axis];
-    for (int i = axis; i + 1 < rank; i++) at->c[i] = at->c[i + 1];
-    if (rank - 1 != LINE_AXIS) at->c[rank - 1] = 0;
-    at->c[LINE_AXIS] = c;
+  for (int q = 0; q < n; q++) {
+    walk_last(&s[q]->at, rank, axis);
+    for (int i = 0; i < s[q]->nguard; i++) walk_last(&s[q]->guard[i].at, rank, axis);
   }
   int k = 0;
   for (int i = 0; i < rank; i++)

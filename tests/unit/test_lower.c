@@ -206,6 +206,28 @@ START_TEST(moves) {
 }
 END_TEST
 
+/* Reductions that compute what they add from padded values: the guard goes along when axes are merged. */
+START_TEST(padded_sums) {
+  for (int i = 0; i < 24; i++) {
+    kit_begin(&kit, (uint64_t)i);
+    int axis = i % 3;
+    int64_t ext[3] = {size_of(i), size_of(i + 3), size_of(i + 5)}, wide[3];
+    memcpy(wide, ext, sizeof wide);
+    wide[axis] += 2 + i % 4;
+    DimTable *d = kit.program.dims;
+    NodeId x = kit_leaf(&kit, kit_type(&kit, DT_F32, 3, ext)),
+           y = kit_leaf(&kit, kit_type(&kit, DT_F32, 3, wide));
+    int64_t before[4] = {axis, dim_const(d, 2).i, dim_const(d, i % 4).i, 1};
+    int64_t behind[4] = {axis, dim_const(d, 0).i, dim_const(d, 2 + i % 4).i, 1};
+    NodeId sum =
+        build_scalar(&kit.b, OP_ADD, op1(OP_PAD, x, before, NULL), op1(OP_PAD, x, behind, NULL), NO_NODE);
+    kit_root(&kit, build_reduce(&kit.b, OP_SUM, build_scalar(&kit.b, OP_MUL, y, sum, NO_NODE),
+                                1 + (unsigned)i % 7));
+    kit_check(&kit);
+  }
+}
+END_TEST
+
 START_TEST(constants) {
   for (int i = 0; i < 10; i++) {
     kit_begin(&kit, (uint64_t)i);
@@ -392,6 +414,6 @@ START_TEST(random_graphs) {
 END_TEST
 
 UNIT_MAIN(UNIT("rows", scalar_rows, casts, reductions, long_reductions, extreme_places, rows),
-          UNIT("products", products, epilogues, long_products), UNIT("moves", moves, constants),
+          UNIT("products", products, epilogues, long_products), UNIT("moves", moves, padded_sums, constants),
           UNIT("windows", convolutions, pools),
           UNIT("steps", assignments, random_graphs, host_functions, checks, empty))
