@@ -129,12 +129,13 @@ static dg_status make_initial(dg_session *s) {
   Sb why;
   sb_init(&why, &s->arena);
   RunnerOptions how = {.interpret = true};
-  Runner *r;
-  Status st = runner_new(&s->p->cx->mem, &s->p->prog, e, s->p->bound.at, s->p->bound.n, &how, &r, &why);
+  Status st =
+      runner_new(&s->p->cx->mem, &s->p->prog, e, s->p->bound.at, s->p->bound.n, &how, &s->initial, &why);
   if (st != ST_OK) return api_fail(s->p->cx, st, "initial values: " STRF, STRA(sb_str(&why)));
   set_counters(s, e);
-  st = runner_run(r, s->leaf, s->host, &why);
-  runner_free(r);
+  st = runner_run(s->initial, s->leaf, s->host, &why);
+  runner_free(s->initial);
+  s->initial = NULL;
   if (st != ST_OK) return api_fail(s->p->cx, st, "initial values: " STRF, STRA(sb_str(&why)));
   return DG_OK;
 }
@@ -202,6 +203,7 @@ void dg_session_free(dg_session *s) {
   if (!s) return;
   dg_context *cx = s->p->cx;
   for (uint32_t i = 0; i < s->nvariant; i++) runner_free(s->variant[i].runner);
+  runner_free(s->initial);
   if (s->pool) pool_stop(s->pool);
   mem_free(&cx->mem, s->pool_memory, s->pool_size);
   arena_release(&s->arena);

@@ -51,6 +51,7 @@ struct dg_session {
   int32_t *counter;    /* by train step: steps done */
   int32_t epoch;       /* epochs done */
   int64_t batch;       /* batches done of the epoch under way */
+  Runner *initial;     /* while initial values are made: freed with the session when that unwinds */
   HostEntry *host;     /* by extern */
   struct HostThunk *thunk;
   Variant variant[SESSION_VARIANTS];
