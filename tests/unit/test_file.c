@@ -188,6 +188,23 @@ START_TEST(replace_refuses) {
 }
 END_TEST
 
+/* Asked before long work: the same answer as file_replace would give, and nothing is left behind. */
+START_TEST(replace_is_asked_before) {
+  begin();
+  ck_assert(file_may_replace(in("new"), &err));
+  ck_assert_int_ne(access(in("new").p, F_OK), 0);
+  put("old", "precious");
+  int before = entries();
+  ck_assert(file_may_replace(in("old"), &err));
+  ck_assert_int_eq(entries(), before);
+  ck_assert(!file_may_replace(STR("/nonexistent/x"), &err));
+  ck_assert_int_eq(err.status, ST_IO);
+  ck_assert(!file_may_replace(str_z(folder), &err));
+  ck_assert_ptr_nonnull(strstr(err.what, "folder"));
+  end();
+}
+END_TEST
+
 START_TEST(replace_leaves_the_old_file_on_failure) {
   begin();
   Str out, part = {NULL, 1 << 20};
@@ -281,5 +298,5 @@ END_TEST
 UNIT_MAIN(UNIT("read", read_whole, read_limit_at_the_edge, read_refuses_what_is_no_file,
                messages_are_escaped_and_short, read_is_freed_when_memory_fails),
           UNIT("replace", replace_writes_and_keeps_mode, replace_follows_a_link_to_its_file, replace_refuses,
-               replace_leaves_the_old_file_on_failure),
+               replace_is_asked_before, replace_leaves_the_old_file_on_failure),
           UNIT("path", folder_of_a_path, beneath_the_root, beneath_the_working_folder))
