@@ -252,10 +252,44 @@ dg_status dg_bind(dg_session *s, const char *input, const dg_array *a) {
 
 /* ---- variants ---- */
 
-/* Bindings from the inputs bound now. */
+typedef VEC(DimBinding) DimBindings;
+
+/* Axes of a bound input give their symbols a value, where they have none yet. */
+static void bind_axes(const dg_session *s, uint32_t input, Arena *a, DimBindings *v) {
+  const Leaf *l = &s->p->prog.leaf.at[input];
+  for (int k = 0; k < l->type.rank; k++) {
+    Sym name;
+    if (!dim_is_symbol(s->p->prog.dims, l->type.dim[k], &name)) continue;
+    uint32_t j = 0;
+    while (j < v->n && !sym_eq(v->at[j].name, name)) j++;
+    if (j == v->n) VEC_PUSH(a, v, (DimBinding){name, s->bound[input].t.ext[k]});
+  }
+}
+
+/* Refuses a graph in which a dim has no value. */
+static dg_status all_valued(dg_session *s, const Entry *e, const DimBinding *bind, uint32_t n) {
+  const Program *p = &s->p->prog;
+  for (uint32_t i = 0; i < e->graph->node.n; i++) {
+    const Type *t = &e->graph->node.at[i].type;
+    for (int k = 0; k < t->rank; k++) {
+      int64_t value;
+      if (dim_eval(p->dims, t->dim[k], bind, n, &value)) continue;
+      Sb text;
+      sb_init(&text, &s->arena);
+      dim_print(p->dims, t->dim[k], &text);
+      return api_fail(s->p->cx, ST_REJECTED,
+                      "the dim '" STRF "' has no value: bind it (-D NAME=VALUE, or an input that has it)",
+                      STRA(sb_str(&text)));
+    }
+  }
+  return DG_OK;
+}
+
+/* Bindings from the inputs bound now: those the entry reads first, then the others, for a step that only
+ * draws its rows at random has as many as the batch. */
 static dg_status collect(dg_session *s, const Entry *e, Arena *a, DimBinding **out, uint32_t *n) {
   const Program *p = &s->p->prog;
-  VEC(DimBinding) v = {0};
+  DimBindings v = {0};
   for (uint32_t i = 0; i < s->p->bound.n; i++) VEC_PUSH(a, &v, s->p->bound.at[i]);
   bool *reads = ARENA_ARRAY(a, bool, p->leaf.n + 1);
   for (uint32_t i = 0; i < e->graph->node.n; i++)
@@ -266,14 +300,10 @@ static dg_status collect(dg_session *s, const Entry *e, Arena *a, DimBinding **o
     if (!s->bound[i].has)
       return api_fail(s->p->cx, ST_USAGE, "input '" STRF "' is not bound",
                       STRA(names_str(p->names, l->path)));
-    for (int k = 0; k < l->type.rank; k++) {
-      Sym name;
-      if (!dim_is_symbol(p->dims, l->type.dim[k], &name)) continue;
-      uint32_t j = 0;
-      while (j < v.n && !sym_eq(v.at[j].name, name)) j++;
-      if (j == v.n) VEC_PUSH(a, &v, (DimBinding){name, s->bound[i].t.ext[k]});
-    }
+    bind_axes(s, i, a, &v);
   }
+  for (uint32_t i = 0; i < p->leaf.n; i++)
+    if (p->leaf.at[i].kind == LEAF_INPUT && !reads[i] && s->bound[i].has) bind_axes(s, i, a, &v);
   /* every axis must now agree: symbols shared by inputs, and dims computed from them */
   for (uint32_t i = 0; i < p->leaf.n; i++) {
     const Leaf *l = &p->leaf.at[i];
@@ -314,6 +344,11 @@ dg_status session_variant(dg_session *s, const Entry *e, Variant **out) {
       *out = &s->variant[i];
       return DG_OK;
     }
+  ok = all_valued(s, e, bind, n);
+  if (ok != DG_OK) {
+    arena_rewind(&s->arena, mark);
+    return ok;
+  }
   Variant *v;
   if (s->nvariant < SESSION_VARIANTS) {
     v = &s->variant[s->nvariant];

@@ -34,6 +34,23 @@ gives "seed 1" 0 "$DGC" train $b.dg $data --seed 1 -o one.safetensors --interpre
 ! cmp -s one.safetensors b-update-list-mended.safetensors
 result $? "another seed gives other weights"
 
+# Two steps in turn; one draws its rows at random and reads no input: as many as the batch has.
+cat >gan.dg <<'END'
+import nn
+input x: f32[N, 1]
+let g = nn.Linear(2, 1)
+let d = nn.Linear(1, 1)
+let z: f32[N, 2] ~ normal(0, 1)
+let fake = g(z)
+loss dl = mean(bce_with_logits(d(x), ones([N, 1]))) + mean(bce_with_logits(d(stop_gradient(fake)), zeros([N, 1])))
+loss gl = mean(bce_with_logits(d(fake), ones([N, 1])))
+train disc { minimize dl; update d using adam(lr = 0.01); batch = 8; epochs = 2 }
+train gen { minimize gl; update g using adam(lr = 0.01); batch = 8; epochs = 2 }
+END
+gives "a step that reads no input" 0 "$DGC" train gan.dg --data x=$seed/x.npy --interpret
+gives "a dim without a value" 1 "$DGC" train gan.dg --step gen --steps 1 --interpret
+says "the dim 'N' has no value"
+
 # Ctrl-C: finishes the step, saves, says so.
 "$DGC" train $b.dg $data --epochs 100000000 --steps 2000000000 -o stopped.safetensors --interpret >out 2>err &
 pid=$!
