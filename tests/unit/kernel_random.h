@@ -351,7 +351,12 @@ static inline double random_size(const Kernel *k, const KernelStmt *s) {
       const KernelTile *t = &k->tile[s->kind == STMT_MAP    ? s->map.dst[0]
                                      : s->kind == STMT_FOLD ? s->fold.src
                                                             : s->mem.tile];
-      sum += t->rows * (1 + t->cols / 16) * (s->kind == STMT_MAP ? 1 + s->map.program->nins : 2);
+      bool memory =
+          s->kind == STMT_LOAD || s->kind == STMT_STORE; /* apart: one by one without gather and scatter */
+      int each = s->kind == STMT_MAP                 ? 1 + s->map.program->nins
+                 : memory && s->mem.access.at.c != 1 ? KERNEL_LANES
+                                                     : 2;
+      sum += t->rows * (1 + t->cols / 16) * each;
     }
   }
   return sum;
