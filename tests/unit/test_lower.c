@@ -84,6 +84,19 @@ START_TEST(reductions) {
 }
 END_TEST
 
+/* A reduction that computes its operand through a pad on the reduced axis, and on a kept one. */
+START_TEST(padded_reductions) {
+  for (int i = 0; i < 12; i++) {
+    kit_begin(&kit, (uint64_t)i);
+    NodeId x = kit_leaf(&kit, KIT_TYPE(&kit, DT_F32, size_of(i), size_of(i + 3)));
+    int64_t pad[4] = {i % 2, dim_const(kit.program.dims, 1).i, dim_const(kit.program.dims, 2).i, 1};
+    NodeId p = op1(OP_PAD, x, pad, NULL), q = build_scalar(&kit.b, OP_MUL, p, p, NO_NODE);
+    kit_root(&kit, build_reduce(&kit.b, i % 3 ? OP_SUM : OP_MAX, q, 1u + (i / 2) % 3u));
+    kit_check(&kit);
+  }
+}
+END_TEST
+
 START_TEST(long_reductions) {
   static const int64_t shapes[][2] = {{1, 65536}, {2, 65537}, {1, 140000}, {4097, 3}, {70000, 2}, {5000, 17}};
   for (int i = 0; i < 12; i++) {
@@ -413,7 +426,8 @@ START_TEST(random_graphs) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("rows", scalar_rows, casts, reductions, long_reductions, extreme_places, rows),
+UNIT_MAIN(UNIT("rows", scalar_rows, casts, reductions, padded_reductions, long_reductions, extreme_places,
+               rows),
           UNIT("products", products, epilogues, long_products), UNIT("moves", moves, padded_sums, constants),
           UNIT("windows", convolutions, pools),
           UNIT("steps", assignments, random_graphs, host_functions, checks, empty))
