@@ -343,10 +343,13 @@ Value binding_value(Elab *x, Scope *s, Binding *b) {
   x->chain.n--;
   b->busy = false;
   if (!tuple) {
+    /* `if training { w } else { s }` is another alias in another entry */
+    bool chosen =
+        t->kind == STMT_LET && v.kind == VAL_LEAF && t->bind.value && t->bind.value->kind == EXPR_IF;
     if (b->epoch != EPOCH_ALWAYS)
-      b->epoch = t->kind == STMT_LET && !holds_always(v)            ? x->epoch
-                 : t->kind >= STMT_OUTPUT && t->kind <= STMT_METRIC ? x->epoch
-                                                                    : EPOCH_ALWAYS;
+      b->epoch = t->kind == STMT_LET && (!holds_always(v) || chosen) ? x->epoch
+                 : t->kind >= STMT_OUTPUT && t->kind <= STMT_METRIC  ? x->epoch
+                                                                     : EPOCH_ALWAYS;
     return b->value = v;
   }
   if (val_ok(v) && (v.kind != VAL_TUPLE && v.kind != VAL_LIST))

@@ -286,6 +286,9 @@ static NodeId table_node(Elab *x, Value v, const Type *t, Span at) {
   uint64_t *word = ARENA_ARRAY(x->a, uint64_t, count ? count : 1);
   uint64_t n = 0;
   if (!table_words(x, v, t, 0, word, &n, at)) return NO_NODE;
+  bool equal = count > 0;
+  for (size_t i = 1; i < count && equal; i++) equal = word[i] == word[0];
+  if (equal) return emit(x, at, "list", OP_CONST, NULL, 0, &(int64_t){(int64_t)word[0]}, t);
   int64_t index = x->g->table.n;
   VEC_PUSH(x->g->arena, &x->g->table, (Table){(uint32_t)count, word});
   return emit(x, at, "list", OP_TABLE, NULL, 0, &index, t);

@@ -322,7 +322,9 @@ static void say_dead(const Say *s) {
                  STRA(names_str(x->p->names, v->step->name)), one ? "it" : "them");
     Str loss = flow_sinks_loss(x, flow_sinks(x, f->param));
     const char *it = one ? "it" : "them";
-    if (loss.n && v->step)
+    if (loss.n && v->step && str_eq(loss, names_str(x->p->names, v->step->loss_name)))
+      diag_help(g, "only eval reads %s: where 'training' is true, the loss is made without %s", it, it);
+    else if (loss.n && v->step)
       diag_help(g, "update %s in a step that minimizes '" STRF "', or let this loss use %s", it, STRA(loss),
                 it);
     else
