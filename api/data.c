@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "base/size.h"
 
-static DataType data_type(DType t) {
+DataType session_data_type(DType t) {
   static const DataType to[DT_COUNT] = {[DT_F32] = DATA_F32,
                                         [DT_F64] = DATA_F64,
                                         [DT_I32] = DATA_I32,
@@ -34,7 +34,7 @@ static dg_status open_feed(dg_session *s, DataSet *set, Sym input, Str path, Dat
                     STRA(names_str(&s->p->names, input)));
   const Leaf *l = program_leaf_at(&s->p->prog, id);
   DataOpen how = {
-      .format = format, .max_bytes = cx->limits.data_bytes, .type = data_type((DType)l->type.dtype)};
+      .format = format, .max_bytes = cx->limits.data_bytes, .type = session_data_type((DType)l->type.dtype)};
   if (how.type == DATA_BOOL) how.type = DATA_I32;
   VEC(Str) columns = {0};
   for (size_t i = 0, from = 0; column.n && i <= column.n; i++)
@@ -192,8 +192,8 @@ dg_status pass_batch(Pass *ps, int64_t i, int64_t *rows) {
     const Feed *f = ps->feed.at[k];
     const Leaf *l = program_leaf_at(&s->p->prog, f->leaf);
     HostError err;
-    if (!data_rows_gather(&f->source, row, n, ps->staging.at[k], data_type((DType)l->type.dtype), f->range,
-                          &err))
+    if (!data_rows_gather(&f->source, row, n, ps->staging.at[k], session_data_type((DType)l->type.dtype),
+                          f->range, &err))
       return api_fail(s->p->cx, err.status, "%s", err.what);
     Tensor t = {
         .dtype = (DType)l->type.dtype, .rank = l->type.rank, .data = ps->staging.at[k], .count = (size_t)n};

@@ -76,13 +76,6 @@ dg_status dg_value(dg_session *s, const char *name, double *out) {
   return api_fail(s->p->cx, ST_USAGE, "no step or evaluation has given '%.60s' a value", name);
 }
 
-static void fill_array(const Tensor *t, dg_array *out) {
-  static const dg_dtype to[DT_COUNT] = {
-      [DT_F32] = DG_F32, [DT_F64] = DG_F64, [DT_I32] = DG_I32, [DT_I64] = DG_I64, [DT_BOOL] = DG_BOOL};
-  *out = (dg_array){.dtype = to[t->dtype], .rank = t->rank, .data = t->data};
-  for (int i = 0; i < t->rank; i++) out->extent[i] = t->ext[i];
-}
-
 /* Storage of a parameter or state by path; NULL when there is none. */
 static Tensor *stored(dg_session *s, const char *path) {
   LeafId id;
@@ -100,7 +93,7 @@ dg_status dg_read(dg_session *s, const char *name, dg_array *out) {
     for (uint32_t i = 0; i < g->root.n; i++)
       if (g->root.at[i].kind == ROOT_OUTPUT &&
           str_eq(names_str(s->p->prog.names, g->root.at[i].name), str_z(name))) {
-        fill_array(&s->last->runner->value[i], out);
+        *out = session_array(&s->last->runner->value[i]);
         return DG_OK;
       }
   }
@@ -108,7 +101,7 @@ dg_status dg_read(dg_session *s, const char *name, dg_array *out) {
   if (!t)
     return api_fail(s->p->cx, ST_USAGE,
                     "'%.60s' is no parameter, no state, and no output of the last prediction", name);
-  fill_array(t, out);
+  *out = session_array(t);
   return DG_OK;
 }
 
@@ -118,8 +111,7 @@ dg_status dg_write(dg_session *s, const char *path, const dg_array *a) {
     return api_fail(s->p->cx, ST_USAGE, "dg_write: a path, an array and its data are needed");
   Tensor *t = stored(s, path);
   if (!t) return api_fail(s->p->cx, ST_USAGE, "'%.60s' is no parameter and no state", path);
-  dg_array have;
-  fill_array(t, &have);
+  dg_array have = session_array(t);
   bool same = have.dtype == a->dtype && have.rank == a->rank;
   for (int i = 0; same && i < have.rank; i++) same = have.extent[i] == a->extent[i];
   if (!same) return api_fail(s->p->cx, ST_REJECTED, "'%.60s' has another type or shape", path);

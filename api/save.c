@@ -4,15 +4,6 @@
 #include "base/hash.h"
 #include "runtime/host/checkpoint.h"
 
-static DataType data_type(DType t) {
-  static const DataType to[DT_COUNT] = {[DT_F32] = DATA_F32,
-                                        [DT_F64] = DATA_F64,
-                                        [DT_I32] = DATA_I32,
-                                        [DT_I64] = DATA_I64,
-                                        [DT_BOOL] = DATA_BOOL};
-  return to[t];
-}
-
 /* net.blocks[3].w is net.blocks.3.w in files. */
 static Str file_name(Arena *a, Str path) {
   Sb b;
@@ -40,7 +31,7 @@ static CkVec tensors(dg_session *s, bool weights) {
     if (k != LEAF_PARAM && (weights || k != LEAF_STATE)) continue;
     const Tensor *t = &s->leaf_tensor[i];
     CkTensor c = {.name = file_name(a, names_str(p->names, p->leaf.at[i].path)),
-                  .type = data_type(t->dtype),
+                  .type = session_data_type(t->dtype),
                   .rank = t->rank,
                   .data = t->data};
     for (int d = 0; d < t->rank; d++) c.dim[d] = t->ext[d];

@@ -11,7 +11,7 @@ typedef struct HostThunk {
   HostReg reg; /* as it was when the session was made */
 } HostThunk;
 
-static dg_array to_array(const Tensor *t) {
+dg_array session_array(const Tensor *t) {
   static const dg_dtype to[DT_COUNT] = {
       [DT_F32] = DG_F32, [DT_F64] = DG_F64, [DT_I32] = DG_I32, [DT_I64] = DG_I64, [DT_BOOL] = DG_BOOL};
   dg_array a = {.dtype = to[t->dtype], .rank = t->rank, .data = t->data};
@@ -29,9 +29,9 @@ static bool from_dtype(dg_dtype d, DType *out) {
 
 static bool call_host(void *user, const Tensor *in, uint32_t nin, Tensor *out) {
   const HostThunk *k = user;
-  dg_array a[16], o = to_array(out);
+  dg_array a[16], o = session_array(out);
   if (nin > 16) return false;
-  for (uint32_t i = 0; i < nin; i++) a[i] = to_array(&in[i]);
+  for (uint32_t i = 0; i < nin; i++) a[i] = session_array(&in[i]);
   return k->reg.fn(k->reg.user, a, (int)nin, &o) == 0;
 }
 

@@ -76,7 +76,9 @@ dg_status session_run(dg_session *s, const Entry *e, Variant **ran);
 /* A train step: runs it, counts it, checks its loss, then its `after` block. */
 dg_status session_step(dg_session *s, const Entry *e, Variant **ran);
 dg_status session_save(dg_session *s, const char *path);
-double session_scalar(const Tensor *t); /* first element as a double */
+dg_array session_array(const Tensor *t); /* the public form; data stays where it is */
+DataType session_data_type(DType t);     /* the name readers and checkpoints have for it */
+double session_scalar(const Tensor *t);  /* first element as a double */
 void session_scalar_put(dg_session *s, Sym name, double v);
 
 #endif
