@@ -57,6 +57,10 @@ static dg_status emit_stage(EmitCall *c) {
     graph_print(e->graph, &c->out);
     return DG_OK;
   }
+  if (str_eq(c->stage, STR("facts"))) { /* what the analysis knows, parameter by parameter, whole paths */
+    diagnose_table(&p->prog, p->bound.at, p->bound.n, &c->out);
+    return DG_OK;
+  }
   PassId stop = PASS_COUNT;
   dg_status known = passes_known(c, &stop);
   if (known != DG_OK) return known;
@@ -102,8 +106,8 @@ static dg_status emit_in(void *arg) {
 
 dg_status dg_emit(dg_program *p, const char *stage, const dg_emit_options *options, const char **text,
                   size_t *length) {
-  static const char *const stages[] = {"tokens",  "ast",  "fmt",  "graph", "grad", "step", "opt",
-                                       "kernels", "plan", "llvm", "asm",   "obj",  "log"};
+  static const char *const stages[] = {"tokens", "ast",     "fmt",  "graph", "facts", "grad", "step",
+                                       "opt",    "kernels", "plan", "llvm",  "asm",   "obj",  "log"};
   if (!p) return DG_USAGE;
   if (!stage || !text || !length)
     return api_fail(p->cx, ST_USAGE, "dg_emit: a stage and places for text and length are needed");
@@ -115,7 +119,8 @@ dg_status dg_emit(dg_program *p, const char *stage, const dg_emit_options *optio
   for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) known |= !strcmp(stages[i], stage);
   if (!known)
     return api_fail(p->cx, ST_USAGE,
-                    "no stage '%.30s': tokens ast graph grad step opt kernels plan llvm asm obj", stage);
+                    "no stage '%.30s': tokens ast graph facts grad step opt kernels plan llvm asm obj",
+                    stage);
   EmitCall c = {.p = p, .stage = str_z(stage), .o = options};
   dg_status st = api_guard(p->cx, emit_in, &c);
   if (st != DG_OK) return st;
