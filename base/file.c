@@ -8,7 +8,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -238,29 +237,6 @@ uint32_t file_sweep(Str path) {
   }
   closedir(d);
   return n;
-}
-
-bool file_map(Str path, int64_t max_bytes, FileMap *out, FileError *err) {
-  size_t size = 0;
-  int fd = open_regular(path, max_bytes, &size, err);
-  if (fd < 0) return false;
-  *out = (FileMap){{"", 0}};
-  bool ok = true;
-  if (size) {
-    void *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-    ok = p != MAP_FAILED;
-    if (ok)
-      out->bytes = (Str){p, size};
-    else
-      fail_errno(err, "read", path);
-  }
-  close(fd);
-  return ok;
-}
-
-void file_unmap(FileMap *m) {
-  if (m->bytes.n) munmap((void *)(uintptr_t)m->bytes.p, m->bytes.n);
-  m->bytes = (Str){"", 0};
 }
 
 Str path_folder(Str path) {

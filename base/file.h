@@ -1,32 +1,26 @@
-/* The one file door: every read and write of the project goes through here (lint: file-door). */
+/* The one file door: every read and write of the project goes through here (tools/lint-files). */
 #ifndef DG_BASE_FILE_H
 #define DG_BASE_FILE_H
 
 #include "base/str.h"
 
 typedef struct FileError {
-  Status status; /* ST_IO, ST_LIMIT, ST_BAD_DATA; path_beneath: also ST_REJECTED (a rule broken, or no such file) */
+  Status status;  /* ST_IO, ST_LIMIT, ST_BAD_DATA; path_beneath: also ST_REJECTED */
   char what[256]; /* one line: what was tried, the system's words; the path is escaped */
 } FileError;
 
 /* Reads a regular file whole. Refuses directories, devices, FIFOs and files above max_bytes. */
 MUST_USE bool file_read(Arena *a, Str path, int64_t max_bytes, Str *out, FileError *err);
-/* Writes by atomic replace: temporary beside it, fsync, rename, fsync of the folder. The old file stays whole on failure. */
+/* Writes by atomic replace: temporary beside it, fsync, rename, fsync of the folder. On failure the old file
+ * stays whole. */
 MUST_USE bool file_replace(Str path, const Str *parts, size_t nparts, FileError *err);
-/* Could file_replace write there now? Asked before long work whose result goes there. Leaves nothing behind. */
+/* Could file_replace write there now? Asked before long work whose result goes there. Leaves no trace. */
 MUST_USE bool file_may_replace(Str path, FileError *err);
 /* Removes temporaries of file_replace for this path whose writer is no longer running; returns how many. */
 uint32_t file_sweep(Str path);
 
-/* Maps a regular file read-only (data sets, checkpoints). Close with file_unmap. */
-typedef struct FileMap {
-  Str bytes;
-} FileMap;
-MUST_USE bool file_map(Str path, int64_t max_bytes, FileMap *out, FileError *err);
-void file_unmap(FileMap *m);
-
-/* Resolves a path written in a .dg file: relative, no "..", no symlink leaving the root, beneath `root`. The result is
- * root/rel, NUL-terminated. What is refused says which rule was broken. */
+/* Resolves a path written in a .dg file: relative, no "..", no symlink leaving the root, beneath `root`. The
+ * result is root/rel, NUL-terminated. ST_REJECTED: a rule is broken, or there is no file. */
 MUST_USE bool path_beneath(Arena *a, Str root, Str rel, Str *out, FileError *err);
 Str path_folder(Str path); /* "a/b.dg" -> "a"; "b.dg" -> "." */
 

@@ -34,13 +34,9 @@ Order order_contract(int64_t m, int64_t n, int64_t k, bool ta, bool tb) {
   return split(ORDER_CHAIN, k, least(ORDER_PIECES, ceil_div(k, ORDER_CONTRACT_PIECE)));
 }
 
-Order order_conv(int64_t n) { return split(ORDER_CHAIN, n, 1); }
-
 Order order_conv_dw(int64_t images, int64_t oh, int64_t ow) {
   int64_t per_image =
       oh > ORDER_OUTER_ROWS || ow > ORDER_OUTER_ROWS ? ORDER_OUTER_ROWS : least(oh * ow, ORDER_OUTER_ROWS);
   int64_t many = images > ORDER_OUTER_ROWS ? ORDER_PIECES : ceil_div(images * per_image, ORDER_OUTER_ROWS);
   return split(ORDER_CHAIN, images, least(least(ORDER_PIECES, images), many));
 }
-
-Order order_window(int64_t n) { return split(ORDER_CHAIN, n, 1); }

@@ -37,11 +37,8 @@ Order order_prod(int64_t n);
 Order order_row(int64_t n, bool innermost);
 /* CONTRACT: terms are fma(x[m, k], y[k, n], acc). */
 Order order_contract(int64_t m, int64_t n, int64_t k, bool ta, bool tb);
-/* CONV2D and CONV2D_DX: one chain of n fma terms. */
-Order order_conv(int64_t n);
 /* CONV2D_DW: n = images; a term of this Order is a whole image, its oh*ow positions ascending, fma each. */
 Order order_conv_dw(int64_t images, int64_t oh, int64_t ow);
-/* Pools: one chain over the window, row-major. */
-Order order_window(int64_t n);
+/* CONV2D, CONV2D_DX and the pools have nothing to choose: one chain over the window, row-major. */
 
 #endif

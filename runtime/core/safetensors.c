@@ -415,12 +415,6 @@ SafeResult safe_parse(const void *bytes, size_t n, SafeMemory memory, SafeFile *
   return SAFE_OK;
 }
 
-const SafeTensor *safe_find(const SafeFile *f, SafeText name) {
-  for (size_t i = 0; i < f->tensors; i++)
-    if (safe_text_eq(f->tensor[i].name, name)) return &f->tensor[i];
-  return NULL;
-}
-
 static int by_layout(const void *a, const void *b) {
   const SafeTensor *x = a, *y = b;
   uint32_t n = safe_dtype_bytes(x->dtype), m = safe_dtype_bytes(y->dtype);

@@ -89,8 +89,6 @@ typedef struct SafeMemory {
 /* Parses a whole file. Texts point into `bytes`, or, when they hold escapes, into memory from `memory`. */
 SafeResult safe_parse(const void *bytes, size_t n, SafeMemory memory, SafeFile *out, SafeError *err)
     __attribute__((warn_unused_result));
-/* The tensor of that name, or NULL. */
-const SafeTensor *safe_find(const SafeFile *f, SafeText name);
 bool safe_text_eq(SafeText a, SafeText b);
 
 /* Puts tensors in canonical order (element size descending, then name bytewise) and gives them contiguous

@@ -147,15 +147,6 @@ ProgressText progress_bar(const ProgressView *v, int columns, int blocks) {
   return t;
 }
 
-ProgressText progress_line(const ProgressView *v) {
-  ProgressText t = {""};
-  add(&t, "epoch %lld/%lld  batch %lld/%lld", (long long)v->epoch, (long long)v->epochs, (long long)v->batch,
-      (long long)v->batches);
-  if (!isnan(v->loss)) add(&t, "  loss %s", human_value(v->loss).z);
-  if (v->batch > 0) add(&t, "  %s batches/s  %s left", human_count(rate(v)).z, human_seconds(left(v)).z);
-  return t;
-}
-
 ProgressText progress_epoch(int64_t epoch, int64_t epochs, const ProgressValue *value, int values,
                             double seconds) {
   ProgressText t = {""};

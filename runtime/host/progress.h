@@ -1,6 +1,5 @@
-/* Progress of training as text: a bar for terminals, plain lines for pipes, the line that ends an epoch,
- * numbers with human units. Text only: who calls decides where it goes, how often, and how a bar replaces the
- * one before. */
+/* Progress of training as text: a bar for terminals, the line that ends an epoch, numbers with human units.
+ * Text only: who calls decides where it goes, how often, and how a bar replaces the one before. */
 #ifndef DG_RUNTIME_HOST_PROGRESS_H
 #define DG_RUNTIME_HOST_PROGRESS_H
 
@@ -31,8 +30,6 @@ typedef struct ProgressView {
  * wide (the bar shrinks first, then the end is left out). `blocks`: eighths of blocks (UTF-8) instead of
  * ASCII. */
 ProgressText progress_bar(const ProgressView *v, int columns, int blocks);
-/* "epoch 3/10  batch 197/468  loss 0.4123  152 batches/s  1.8 s left" */
-ProgressText progress_line(const ProgressView *v);
 
 typedef struct ProgressValue {
   const char *name;

@@ -47,18 +47,14 @@ static int entries(void) {
 
 static void refused(Str path, int64_t max, Status st, const char *why) {
   Str out;
-  FileMap map;
   ck_assert(!file_read(&arena, path, max, &out, &err));
   ck_assert_int_eq(err.status, st);
   ck_assert_msg(strstr(err.what, why) != NULL, "'%s' does not say '%s'", err.what, why);
-  ck_assert(!file_map(path, max, &map, &err));
-  ck_assert_int_eq(err.status, st);
 }
 
 START_TEST(read_whole) {
   begin();
   Str out;
-  FileMap map;
   put("a", "hello");
   put("empty", "");
   ck_assert(file_read(&arena, in("a"), 5, &out, &err));
@@ -66,12 +62,6 @@ START_TEST(read_whole) {
   ck_assert_int_eq(out.p[5], 0);
   ck_assert(file_read(&arena, in("empty"), 5, &out, &err));
   ck_assert_uint_eq(out.n, 0);
-  ck_assert(file_map(in("a"), 5, &map, &err));
-  ck_assert_strn(map.bytes, "hello");
-  file_unmap(&map);
-  ck_assert_uint_eq(map.bytes.n, 0);
-  ck_assert(file_map(in("empty"), 5, &map, &err));
-  file_unmap(&map);
   end();
 }
 END_TEST

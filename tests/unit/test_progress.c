@@ -1,11 +1,8 @@
-/* Texts of progress, to the letter, and the log of metrics read back. */
-#include "base/file.h"
-#include "runtime/host/log.h"
+/* Texts of progress, to the letter. */
 #include "runtime/host/progress.h"
 #include "unit.h"
 
 #include <math.h>
-#include <unistd.h>
 
 typedef struct Row {
   double v;
@@ -65,8 +62,6 @@ START_TEST(bar) {
 END_TEST
 
 START_TEST(lines) {
-  ProgressView v = {.epoch = 3, .epochs = 10, .batch = 197, .batches = 468, .seconds = 1.3, .loss = 0.41234};
-  ck_assert_str_eq(progress_line(&v).z, "epoch 3/10  batch 197/468  loss 0.4123  152 batches/s  1.8 s left");
   ProgressValue value[] = {
       {"loss", 0.41234, 0.435}, {"accuracy", NAN, 0.8464}, {"none", NAN, NAN}, {"norm", 1.5, NAN}};
   ck_assert_str_eq(progress_epoch(3, 10, value, 4, 3.14).z,
@@ -78,39 +73,4 @@ START_TEST(lines) {
 }
 END_TEST
 
-static void written(const char *name, const char *want) {
-  Mem mem;
-  Arena arena;
-  HostError err;
-  FileError fe;
-  Str text;
-  mem_init(&mem, 0);
-  arena_init(&arena, &mem);
-  char folder[] = "/tmp/dgc-test-XXXXXX";
-  ck_assert_ptr_nonnull(mkdtemp(folder));
-  Str path = str_fmt(&arena, "%s/%s", folder, name);
-  MetricLog l;
-  log_init(&l, &arena, path);
-  const LogValue one[] = {{STR("epoch"), 1}, {STR("a,\"b\""), 0.1}, {STR("test"), NAN}};
-  const LogValue two[] = {{STR("epoch"), 2}, {STR("a,\"b\""), -1e300}, {STR("test"), INFINITY}};
-  ck_assert(log_row(&l, one, 3, &err) && log_save(&l, &err) && log_row(&l, two, 3, &err) &&
-            log_save(&l, &err));
-  ck_assert(file_read(&arena, path, 1 << 20, &text, &fe));
-  ck_assert_strn(text, want);
-  if (l.format == LOG_CSV)
-    ck_assert(!log_row(&l, two, 2, &err) && !log_row(&l, two + 1, 2, &err) && err.status == ST_USAGE);
-  unlink(path.p);
-  rmdir(folder);
-  l.path = STR("/dev/full");
-  ck_assert(!log_save(&l, &err) && err.status == ST_IO);
-  arena_release(&arena);
-}
-
-START_TEST(metric_log) {
-  written("m.jsonl", "{\"epoch\":1,\"a,\\\"b\\\"\":0.10000000000000001,\"test\":null}\n{\"epoch\":2,\"a,"
-                     "\\\"b\\\"\":-1.0000000000000001e+300,\"test\":null}\n");
-  written("m.csv", "epoch,\"a,\"\"b\"\"\",test\n1,0.10000000000000001,\n2,-1.0000000000000001e+300,\n");
-}
-END_TEST
-
-UNIT_MAIN(UNIT("progress", numbers, bar, lines), UNIT("log", metric_log))
+UNIT_MAIN(UNIT("progress", numbers, bar, lines))
