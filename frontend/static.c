@@ -1,10 +1,10 @@
 /* Arithmetic that happens while the program is compiled: exact integers, reals in double, dims, and the
  * values of -D. */
+#include "base/num.h"
 #include "base/size.h"
 #include "frontend/elab.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 double static_real(Value v) { return v.kind == VAL_INT ? (double)v.i : v.real; }
 
@@ -177,15 +177,18 @@ const ElabDefine *define_of(const Elab *x, Sym name) {
 Value define_value(Elab *x, Str text, Span at) {
   if (str_eq(text, STR("true"))) return val_bool(true);
   if (str_eq(text, STR("false"))) return val_bool(false);
-  Str z = str_copy(x->a, text);
-  char *end = NULL;
-  bool integer = text.n > 0;
-  for (size_t i = 0; i < text.n; i++)
-    integer =
-        integer && ((text.p[i] >= '0' && text.p[i] <= '9') || (i == 0 && text.p[i] == '-' && text.n > 1));
-  if (integer && text.n < 19) return val_int(strtoll(z.p, &end, 10));
-  double d = text.n ? strtod(z.p, &end) : 0;
-  if (text.n && end == z.p + text.n && isfinite(d) && !integer) return val_real(d);
-  TELL(x, static_arith, at, str_fmt(x->a, "-D gives '" STRF "', which is no number", STRA(text)));
+  bool minus = text.n && text.p[0] == '-', integer = text.n > minus, fits = true;
+  int64_t v = 0;
+  for (size_t i = minus; i < text.n && integer; i++) {
+    int64_t digit = text.p[i] - '0';
+    integer = digit >= 0 && digit <= 9;
+    fits = fits && integer && i64_mul(v, 10, &v) && (minus ? i64_sub(v, digit, &v) : i64_add(v, digit, &v));
+  }
+  if (integer && fits) return val_int(v);
+  double d = 0;
+  if (!integer && text.n && num_read(text, &d) == text.n && isfinite(d)) return val_real(d);
+  TELL(x, static_arith, at,
+       str_fmt(x->a, "-D gives '" STRF "', which %s", STRA(text),
+               integer ? "does not fit 64 bits" : "is no number"));
   return val_poison();
 }

@@ -1,4 +1,5 @@
 /* Values: what they are called in messages, how they become nodes, and where a message about them points. */
+#include "base/num.h"
 #include "base/size.h"
 #include "frontend/elab.h"
 
@@ -42,7 +43,12 @@ Str val_text(Elab *x, Value v) {
   case VAL_POISON: return STR("an error");
   case VAL_INT: return str_fmt(x->a, "the number %lld", (long long)v.i);
   case VAL_DIM: return str_fmt(x->a, "the dim " STRF, STRA(dim_text(x, v.dim)));
-  case VAL_REAL: return str_fmt(x->a, "the number %g", v.real);
+  case VAL_REAL: { /* 4.0, not 4: an integer would be in its place where this is told */
+    char z[NUM_TEXT];
+    Str s = num_text(z, 6, v.real);
+    bool whole = !memchr(s.p, '.', s.n) && !memchr(s.p, 'e', s.n) && isfinite(v.real);
+    return str_fmt(x->a, "the number " STRF "%s", STRA(s), whole ? ".0" : "");
+  }
   case VAL_BOOL: return v.boolean ? STR("true") : STR("false");
   case VAL_STRING: return STR("a text");
   case VAL_LIST: return str_fmt(x->a, "a list of %u", v.list.n);
@@ -191,7 +197,8 @@ static bool number_fits(Elab *x, Value v, DType t, Span at) {
     return false;
   }
   if (t == DT_F32 && v.kind == VAL_REAL && isfinite(v.real) && (v.real > FLT_MAX || v.real < -FLT_MAX)) {
-    TELL(x, static_arith, at, str_fmt(x->a, "%g does not fit f32", v.real));
+    TELL(x, static_arith, at,
+         str_fmt(x->a, "%s does not fit f32", num_text((char[NUM_TEXT]){0}, 6, v.real).p));
     return false;
   }
   if (v.kind == VAL_INT && t == DT_I32 && (v.i > INT32_MAX || v.i < INT32_MIN)) {

@@ -1,7 +1,6 @@
 /* Reserved words, numbers and strings. */
+#include "base/num.h"
 #include "frontend/parser.h"
-
-#include <stdlib.h>
 
 typedef struct Word {
   const char *text;
@@ -94,10 +93,7 @@ AstNumber *number_read(Arena *a, Str text) {
   if (exp10 > EXP10_MAX) exp10 = EXP10_MAX;
   if (exp10 < -EXP10_MAX) exp10 = -EXP10_MAX;
   n->exp10 = exp10;
-  /* strtod and strtof round once, to nearest even; without a point in the text the locale has no say. */
-  Str whole = str_fmt(a, "%.*se%lld", (int)nd, digit, (long long)exp10);
-  n->f64 = strtod(whole.p, NULL);
-  n->f32 = strtof(whole.p, NULL);
+  num_nearest(digit, nd, exp10, &n->f64, &n->f32);
   n->digits = (Str){digit, nd};
   if (n->integer) {
     n->fits = true;

@@ -1,4 +1,5 @@
 /* Reading graphs as graph_print writes them, one line at a time. */
+#include "base/num.h"
 #include "base/size.h"
 #include "ir/build.h"
 #include "ir/print_internal.h"
@@ -52,10 +53,10 @@ static bool read_int(Lines *r, int64_t *v) {
   return true;
 }
 static bool read_number(Lines *r, double *v) {
-  char *end;
-  *v = strtod(r->at, &end);
-  if (end == r->at) return bad(r, "number expected");
-  r->at = end;
+  while (*r->at == ' ') r->at++;
+  size_t n = num_read(str_z(r->at), v);
+  if (!n) return bad(r, "number expected");
+  r->at += n;
   return true;
 }
 

@@ -1,4 +1,5 @@
 /* Graphs as text. docs/graph.md describes the form; ir/parse.c reads it back. */
+#include "base/num.h"
 #include "ir/print_internal.h"
 
 #include <inttypes.h>
@@ -21,7 +22,7 @@ bool attr_next(const char **p, Str *name, char *kind) {
 }
 
 static void print_number(double x, bool narrow, Sb *b) { /* the fewest digits that read back as x */
-  char text[40];
+  char text[NUM_TEXT];
   if (!isfinite(x)) {
     sb_add(b, isnan(x) ? STR("nan") : x < 0 ? STR("-inf") : STR("inf"));
     return;
@@ -30,12 +31,7 @@ static void print_number(double x, bool narrow, Sb *b) { /* the fewest digits th
     sb_fmt(b, "%.0f", x);
     return;
   }
-  for (int digits = 1; digits <= 17; digits++) {
-    snprintf(text, sizeof text, "%.*g", digits, x);
-    double back = strtod(text, NULL);
-    if (back == x || (narrow && (double)(float)back == x)) break;
-  }
-  sb_add(b, str_z(text));
+  sb_add(b, num_shortest(text, narrow, x));
 }
 
 static void print_element(DType t, uint64_t word, Sb *b) {

@@ -1,6 +1,7 @@
 /* The reader of the infix text of scalar programs: recursive descent, one tree. */
 #include "ir/scalar_expr.h"
 
+#include "base/num.h"
 #include "ir/scalar_internal.h"
 
 #include <ctype.h>
@@ -55,20 +56,23 @@ size_t scalar_word(const char *p) {
 bool scalar_number_text(const char **p, ScalarNumber *out) {
   const char *s = *p;
   char *end = NULL;
-  bool minus = *s == '-', hex;
+  bool minus = *s == '-';
   const char *d = s + minus;
   if (!isdigit((unsigned char)*d) && *d != '.') return false;
-  hex = d[0] == '0' && (d[1] == 'x' || d[1] == 'X');
+  bool hex = d[0] == '0' && (d[1] == 'x' || d[1] == 'X');
   size_t n = hex ? 2 : 0;
   while (hex ? isxdigit((unsigned char)d[n]) : isdigit((unsigned char)d[n])) n++;
-  out->integer = !(d[n] == '.' || (hex ? d[n] == 'p' || d[n] == 'P' : d[n] == 'e' || d[n] == 'E'));
+  out->integer = hex || !(d[n] == '.' || d[n] == 'e' || d[n] == 'E');
   if (out->integer) {
     uint64_t u = strtoull(d, &end, hex ? 16 : 10);
     out->i = (int64_t)(minus ? 0 - u : u);
     out->x = minus ? -(double)u : (double)u;
   } else {
-    out->x = strtod(s, &end);
+    size_t length = num_read(str_z(s), &out->x);
+    if (!length) return false;
+    *p = s + length;
     out->i = 0;
+    return true;
   }
   *p = end;
   return true;

@@ -1,6 +1,7 @@
 /* Programs from the tree of their infix text (ir/scalar_expr.h). Calls of library functions walk the
  * function's own text with its parameters bound to the arguments, so everything ends up inlined in one
  * program. */
+#include "base/num.h"
 #include "ir/scalar_expr.h"
 #include "ir/scalar_internal.h"
 
@@ -64,7 +65,9 @@ static Val fail(Walk *r, const char *fmt, ...) {
 static ScalarRef settle(Walk *r, Val v, DType t) { /* a number becomes a constant of type t */
   if (!v.number) return v.ref;
   if (dtype_is_float(t)) return scalar_number(r->b, t, v.x);
-  if (!v.integer || t == DT_BOOL) fail(r, "the number %g stands where %s is needed", v.x, dtype_name(t));
+  if (!v.integer || t == DT_BOOL)
+    fail(r, "the number %s stands where %s is needed", num_text((char[NUM_TEXT]){0}, 6, v.x).p,
+         dtype_name(t));
   ScalarValue c = {.w = 0};
   if (t == DT_I32)
     c.i = (int32_t)v.i; /* words above 2^31 wrap */

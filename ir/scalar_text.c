@@ -1,4 +1,5 @@
 /* Scalar programs as text: a formula for people, and an exact form that reads back to the same program. */
+#include "base/num.h"
 #include "ir/scalar_internal.h"
 
 #include <ctype.h>
@@ -29,7 +30,7 @@ static void print_number(DType t, ScalarValue v, Sb *b) {
   else if (isnan(x))
     sb_fmt(b, "nan");
   else
-    sb_fmt(b, t == DT_F32 ? "%.9g" : "%.17g", x);
+    sb_add(b, num_text((char[NUM_TEXT]){0}, t == DT_F32 ? 9 : 17, x));
 }
 static void print_constant(const ScalarLeaf *l, Sb *b) {
   if (l->type == DT_BOOL)

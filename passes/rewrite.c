@@ -1,7 +1,8 @@
 #include "passes/rewrite.h"
 
+#include "base/num.h"
+
 #include <math.h>
-#include <stdlib.h>
 
 enum { PATTERN_ARGS = 3, REWRITE_DEPTH = 24 };
 
@@ -60,11 +61,10 @@ static const Pattern *parse(Arena *a, const char **at) {
     p->letter = (uint8_t)(**at - 'a');
     ++*at;
   } else {
-    char *end;
     p->kind = PAT_NUMBER;
-    p->number = strtod(*at, &end);
-    if (end == *at) BUG(a->mem, "simplify.def: no pattern at '%s'", *at);
-    *at = end;
+    size_t n = num_read(str_z(*at), &p->number);
+    if (!n) BUG(a->mem, "simplify.def: no pattern at '%s'", *at);
+    *at += n;
   }
   return p;
 }

@@ -1,6 +1,7 @@
 /* Rows to batches: conversion, flushing of subnormals, ranges. One loop per pair of types, each branch-free
  * over a row so that the compiler vectorises it; a row with a fault is looked at again, slowly, to say which
  * value it was. */
+#include "base/num.h"
 #include "base/size.h"
 #include "runtime/core/fpenv.h"
 #include "runtime/host/data.h"
@@ -159,15 +160,16 @@ static bool all_in_range(const void *p, DataType t, int64_t n, DataRange r) {
 }
 
 /* Element i of a source row as text. */
-static void value_text(const DataSource *s, const char *row, int64_t i, char *z, size_t n) {
+static void value_text(const DataSource *s, const char *row, int64_t i, char z[NUM_TEXT]) {
+  const size_t n = NUM_TEXT;
   switch (s->type) {
   case DATA_U8:
   case DATA_BOOL: snprintf(z, n, "%u", ((const SrcU8 *)row)[i]); break;
   case DATA_I8: snprintf(z, n, "%d", ((const SrcI8 *)row)[i]); break;
   case DATA_I32: snprintf(z, n, "%d", (int)((const SrcI32 *)row)[i]); break;
   case DATA_I64: snprintf(z, n, "%lld", (long long)((const SrcI64 *)row)[i]); break;
-  case DATA_F32: snprintf(z, n, "%.9g", (double)f32_of(((const SrcF32 *)row)[i])); break;
-  case DATA_F64: snprintf(z, n, "%.17g", f64_of(((const SrcF64 *)row)[i])); break;
+  case DATA_F32: (void)num_text(z, 9, (double)f32_of(((const SrcF32 *)row)[i])); break;
+  case DATA_F64: (void)num_text(z, 17, f64_of(((const SrcF64 *)row)[i])); break;
   case DATA_TYPE_COUNT: break;
   }
 }
@@ -188,16 +190,18 @@ static bool explain(const Row *r, Convert convert, HostError *err) {
   const char *at = r->from;
   for (int64_t i = 0; i < s->row_elements; i++, at += step) {
     uint64_t room = 0; /* one converted value */
-    char value[40], range[96] = "";
+    char value[NUM_TEXT], range[128] = "";
     bool fits = convert(at, &room, 1);
     bool finite = s->allow_non_finite || all_finite(&room, r->type, 1);
     if (fits && finite && all_in_range(&room, r->type, 1, r->range)) continue;
-    value_text(s, r->from, i, value, sizeof value);
+    value_text(s, r->from, i, value);
     if (r->range.kind == RANGE_INT)
       snprintf(range, sizeof range, "the declared range %lld:%lld", (long long)r->range.lo,
                (long long)r->range.hi);
     if (r->range.kind == RANGE_CLOSED)
-      snprintf(range, sizeof range, "the declared range [%.17g, %.17g]", r->range.from, r->range.to);
+      snprintf(range, sizeof range, "the declared range [%s, %s]",
+               num_text((char[NUM_TEXT]){0}, 17, r->range.from).p,
+               num_text((char[NUM_TEXT]){0}, 17, r->range.to).p);
     HostShown file = host_show(s->name);
     long long row = (long long)r->index, element = (long long)i;
     if (!fits)

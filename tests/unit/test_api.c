@@ -130,6 +130,46 @@ START_TEST(emits) {
 }
 END_TEST
 
+/* A host may have called setlocale: programs, what is emitted, messages and saved text keep their points. */
+START_TEST(emits_in_any_locale) {
+  static const char text[] =
+      "const rate = 0.5\ninput x: f32[4] in [-1.5, 2.25]\nparam w: f32[4] = [0.1, 2.5e-7, 1.25, 3e10]\n"
+      "loss l = mean((w * gelu(x) - 0.3)^2)\n"
+      "train fit { minimize l; update w using adam(lr = 1.5e-3 * rate) }\n";
+  static const char *const stages[] = {"ast", "fmt",     "graph", "facts", "grad", "step",
+                                       "opt", "kernels", "plan",  "llvm",  "asm"};
+  char *kept[sizeof stages / sizeof *stages] = {0};
+  float w[2][4] = {0};
+  for (int turn = 0; turn < 2 && (turn == 0 || unit_comma_locale()); turn++) {
+    dg_context *cx = context();
+    ok(dg_define(cx, "rate", "0.25"));
+    dg_program *p;
+    ok(dg_check_source(cx, "t.dg", text, strlen(text), &p));
+    for (size_t i = 0; i < (native() ? 11u : 9u); i++) {
+      const char *out;
+      size_t n;
+      ok(dg_emit(p, stages[i], NULL, &out, &n));
+      if (turn == 0)
+        kept[i] = strdup(out);
+      else
+        ck_assert_msg(strcmp(kept[i], out) == 0, "--emit=%s is another", stages[i]);
+    }
+    dg_session *s = session(cx, p, 0, 1);
+    dg_array x = {DG_F32, 1, {4}, (float[]){-1.5f, 0.25f, 1, 2}}, now;
+    ok(dg_bind(s, "x", &x));
+    ok(dg_step(s, "fit"));
+    ok(dg_read(s, "w", &now));
+    memcpy(w[turn], now.data, sizeof w[turn]);
+    if (turn) ck_assert_int_eq(memcmp(w[0], w[1], sizeof w[0]), 0);
+    dg_session_free(s);
+    dg_program_free(p);
+    dg_context_free(cx);
+  }
+  unit_locale_back();
+  for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) free(kept[i]);
+}
+END_TEST
+
 START_TEST(sessions) {
   dg_context *cx = context();
   dg_program *p = program(cx, line_text);
@@ -635,7 +675,8 @@ START_TEST(contexts_in_threads) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("misuse", no_context, settings, programs, emits, sessions, free_in_any_order),
+UNIT_MAIN(UNIT("misuse", no_context, settings, programs, emits, emits_in_any_locale, sessions,
+               free_in_any_order),
           UNIT("diagnostics", edits_mend, rejected, defines),
           UNIT("limits", limits_of_texts, limit_of_files, limit_of_errors, limit_of_bound_tensors,
                limit_of_arena, limit_of_data),

@@ -2,10 +2,13 @@
 #include "base/embed.h"
 #include "base/hash.h"
 #include "base/limits.h"
+#include "base/num.h"
 #include "base/size.h"
 #include "base/source.h"
 #include "unit.h"
 
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 static Mem mem;
@@ -452,6 +455,67 @@ START_TEST(span_joins) {
 }
 END_TEST
 
+static void reads(const char *text, size_t n, double want) {
+  double x = -1;
+  ck_assert_msg(num_read(str_z(text), &x) == n, "%s: %zu bytes", text, num_read(str_z(text), &x));
+  if (n) ck_assert_msg(memcmp(&x, &want, sizeof x) == 0, "%s: %a", text, x);
+}
+
+static void all_numbers(void) {
+  reads("12", 2, 12);
+  reads("1.5e3x", 5, 1500);
+  reads("0.1", 3, 0.1);
+  reads(".25", 3, 0.25);
+  reads("-0.0", 4, -0.0);
+  reads("00012.500", 9, 12.5);
+  reads("1,5", 1, 1);
+  reads("1e", 1, 1);
+  reads("1e+", 1, 1);
+  reads("2.2250738585072014e-308", 23, DBL_MIN);
+  reads("1.7976931348623157e308", 22, DBL_MAX);
+  reads("1e309", 5, (double)INFINITY);
+  reads("1e-99999999999999999999", 23, 0);
+  reads("-inf", 4, -(double)INFINITY);
+  reads("", 0, 0);
+  reads(".", 0, 0);
+  reads("-", 0, 0);
+  reads("x1", 0, 0);
+  char z[NUM_TEXT];
+  ck_assert_strn(num_text(z, 3, 1234567.0), "1.23e+06");
+  ck_assert_strn(num_text(z, 17, 0.1), "0.10000000000000001");
+  ck_assert_strn(num_text(z, 6, -(double)INFINITY), "-inf");
+  ck_assert_strn(num_shortest(z, false, 0.1), "0.1");
+  ck_assert_strn(num_shortest(z, true, (double)0.1f), "0.1");
+  ck_assert_strn(num_shortest(z, false, (double)0.1f), "0.10000000149011612");
+  ck_assert_strn(num_shortest(z, false, -2.5e-7), "-2.5e-07");
+}
+
+START_TEST(numbers_have_points) {
+  all_numbers();
+  if (unit_comma_locale()) all_numbers();
+  unit_locale_back();
+}
+END_TEST
+
+/* Digits beyond any that decide: halfway between 1 and the next double, then a hair above it, a thousand
+ * digits on. */
+START_TEST(numbers_round_once) {
+  char z[1200] = "1.00000000000000011102230246251565404236316680908203125";
+  reads(z, strlen(z), 1);
+  size_t n = strlen(z);
+  memset(z + n, '0', 1000);
+  reads(z, n + 1000, 1);
+  z[n + 999] = '1';
+  reads(z, n + 1000, 1 + DBL_EPSILON);
+  memset(z, '9', 1100);
+  memcpy(z + 1100, "e-1100", 7);
+  reads(z, 1106, 1);
+  float f;
+  num_nearest("16777217000000001", 17, -9, NULL, &f); /* through double it would be 16777216 */
+  ck_assert(f == 16777218.0f);
+}
+END_TEST
+
 START_TEST(embedded_files) {
   ck_assert_ptr_null(embedded_find(embedded_std, STR("no such file")));
   for (const EmbeddedFile *f = embedded_pages; f->text.p; f++) {
@@ -472,5 +536,6 @@ UNIT_MAIN(UNIT("mem", mem_counts_and_aligns, mem_limit_at_the_edge, mem_too_larg
                vec_grows),
           UNIT("size", size_arithmetic, size_products), UNIT("limits", limits_have_names),
           UNIT("str", str_basics, str_builder_grows, str_edit_distance),
+          UNIT("num", numbers_have_points, numbers_round_once),
           UNIT("tables", names_intern, map_keeps_pairs, hash_is_stable, embedded_files),
           UNIT("source", source_places, source_empty_and_final_newline, span_joins))

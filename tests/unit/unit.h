@@ -8,8 +8,13 @@
 #define DG_TESTS_UNIT_H
 
 #include <check.h>
+#include <locale.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 typedef struct Unit {
   const char *name;
@@ -53,5 +58,36 @@ static inline void unit_str_is(const char *p, size_t n, const char *z, const cha
   fprintf(stderr, "%s:%d: got\n%.*s\nexpected\n%s\n", file, line, (int)n, p, z);
   ck_abort_msg("%s:%d: the texts differ, see above", file, line);
 }
+
+/* Switches to a locale that writes 1,5 and groups by points. The machine may have none, so its one file is
+ * written here (glibc's compiled LC_NUMERIC). False: this C library takes none of it. unit_locale_back undoes
+ * it. */
+static inline bool unit_comma_locale(void) {
+  static const unsigned char numeric[] = {0x14, 0x11, 0x03, 0x20, 6,    0, 0, 0, 0x20, 0, 0, 0, 0x22, 0, 0, 0,
+                                          0x24, 0,    0,    0,    0x28, 0, 0, 0, 0x2c, 0, 0, 0, 0x30, 0, 0, 0,
+                                          ',',  0,    '.',  0,    3,    3, 0, 0, ',',  0, 0, 0, '.',  0, 0, 0,
+                                          'U',  'T',  'F',  '-',  '8',  0};
+  char folder[] = "/tmp/dg-locale-XXXXXX", path[64];
+  if (!mkdtemp(folder)) return false;
+  snprintf(path, sizeof path, "%s/comma", folder);
+  mkdir(path, 0700);
+  snprintf(path, sizeof path, "%s/comma/LC_NUMERIC", folder);
+  FILE *f = fopen(path, "wb");
+  if (f) {
+    fwrite(numeric, 1, sizeof numeric, f);
+    fclose(f);
+  }
+  setenv("LOCPATH", folder, 1);
+  bool good = setlocale(LC_NUMERIC, "comma") != NULL;
+  unsetenv("LOCPATH");
+  remove(path);
+  path[strlen(path) - strlen("/LC_NUMERIC")] = 0;
+  rmdir(path);
+  rmdir(folder);
+  char text[8];
+  snprintf(text, sizeof text, "%g", 1.5);
+  return good && strcmp(text, "1,5") == 0;
+}
+static inline void unit_locale_back(void) { (void)setlocale(LC_NUMERIC, "C"); }
 
 #endif
