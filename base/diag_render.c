@@ -7,6 +7,9 @@
  * terminal could obey. */
 
 enum { LONG_LINE = 160, WINDOW_BEFORE = 60, WINDOW = 120 };
+/* A line may be megabytes long and have a hundred messages: beyond HUGE_LINE bytes only what lies within NEAR
+ * bytes of a mark is looked at, so that no message walks the line. */
+enum { HUGE_LINE = 4096, NEAR = 1024 };
 
 typedef struct Out {
   const Diags *d;
@@ -100,6 +103,16 @@ static uint32_t column_of(const Out *o, Str line, size_t at) {
   return col;
 }
 
+/* Of a huge line what is near byte `at`, which moves along. The rest is cut at the edges of characters. */
+static Str near_bytes(Str line, size_t *at) {
+  if (line.n <= HUGE_LINE) return line;
+  size_t lo = *at > NEAR ? *at - NEAR : 0, hi = line.n - *at > NEAR ? *at + NEAR : line.n;
+  while (lo > 0 && lo < *at && ((unsigned char)line.p[lo] & 0xc0) == 0x80) lo++;
+  while (hi < line.n && hi > *at && ((unsigned char)line.p[hi] & 0xc0) == 0x80) hi--;
+  *at -= lo;
+  return (Str){line.p + lo, hi - lo};
+}
+
 /* The columns from..to of a line; what is left out is shown as "...". */
 static void put_window(Out *o, Str line, uint32_t from, uint32_t to) {
   uint32_t col = 0;
@@ -140,18 +153,23 @@ static void put_underline(Out *o, const Mark *m, const char *color, uint32_t col
 static void put_line(Out *o, const Mark *m, uint32_t n, const char *color) {
   const Source *f = &o->d->sources->file.at[m->at.file];
   Str line = sources_line(o->d->sources, m->at.file, m->line);
-  uint32_t start = f->line.at[m->line - 1], total = column_of(o, line, line.n);
+  uint32_t start = f->line.at[m->line - 1];
   for (uint32_t i = 0; i < n;) {
-    uint32_t lo = column_of(o, line, m[i].at.lo - start), from = 0, to = UINT32_MAX, k = i;
+    size_t at = m[i].at.lo - start;
+    Str part = near_bytes(line, &at);
+    size_t skipped = m[i].at.lo - start - at; /* bytes; the window never reaches them */
+    uint32_t total = column_of(o, part, part.n), lo = column_of(o, part, at), from = 0, to = UINT32_MAX,
+             k = i;
     if (total > LONG_LINE) {
       from = lo > WINDOW_BEFORE ? lo - WINDOW_BEFORE : 0;
       to = total - from > WINDOW ? from + WINDOW : UINT32_MAX;
     }
     put_gutter(o, m->line, '|');
-    put_window(o, line, from, to);
+    put_window(o, part, from, to);
     sb_char(o->b, '\n');
     do { /* in a long line each mark gets its own window */
-      uint32_t a = column_of(o, line, m[k].at.lo - start), b = column_of(o, line, m[k].at.hi - start);
+      uint32_t a = column_of(o, part, m[k].at.lo - start - skipped),
+               b = column_of(o, part, m[k].at.hi - start - skipped);
       if (b > to) b = to;
       put_underline(o, &m[k], color, a - from + (from ? 3 : 0), b > a ? b - a : 1);
       k++;
@@ -213,11 +231,14 @@ static int by_edit(const void *x, const void *y) {
   return (a->at.lo > b->at.lo) - (a->at.lo < b->at.lo);
 }
 
-/* Text of lines first..last of a file with the edits applied, which are sorted and lie in those lines. */
-static Str edited(Arena *a, const Source *f, const DiagEdit *e, uint32_t n, uint32_t lo, uint32_t hi) {
+/* Text of lines first..last of a file with the edits applied, which are sorted and lie in those lines. *at:
+ * where the first one is in it. */
+static Str edited(Arena *a, const Source *f, const DiagEdit *e, uint32_t n, uint32_t lo, uint32_t hi,
+                  size_t *at) {
   Sb b;
   sb_init(&b, a);
-  for (uint32_t i = 0; i < n; i++) {
+  *at = e->at.lo - lo;
+  for (uint32_t i = 0; i < n && e[i].at.lo <= hi; i++) {
     if (e[i].at.lo > lo) sb_add(&b, (Str){f->text.p + lo, e[i].at.lo - lo});
     sb_add(&b, e[i].text);
     if (e[i].at.hi > lo) lo = e[i].at.hi;
@@ -226,11 +247,17 @@ static Str edited(Arena *a, const Source *f, const DiagEdit *e, uint32_t n, uint
   return sb_str(&b);
 }
 
-static void put_edited_line(Out *o, uint32_t number, Str line) {
-  uint32_t total = column_of(o, line, line.n);
+/* `at`: byte of the edit, to be seen in a long line. */
+static void put_edited_line(Out *o, uint32_t number, Str line, size_t at) {
+  line = near_bytes(line, &at);
+  uint32_t total = column_of(o, line, line.n), col = column_of(o, line, at), from = 0, to = UINT32_MAX;
+  if (total > LONG_LINE) {
+    from = col > WINDOW_BEFORE ? col - WINDOW_BEFORE : 0;
+    to = total - from > WINDOW ? from + WINDOW : UINT32_MAX;
+  }
   put_gutter(o, number, '|');
   paint(o, "32");
-  put_window(o, line, 0, total > LONG_LINE ? LONG_LINE : UINT32_MAX);
+  put_window(o, line, from, to);
   paint(o, "");
   sb_char(o->b, '\n');
 }
@@ -250,7 +277,14 @@ static void put_edits(Out *o, const Diag *g) {
       if (end > last) last = end;
     }
     uint32_t lo = f->line.at[first - 1], hi = last < f->line.n ? f->line.at[last] : (uint32_t)f->text.n;
-    Str text = edited(o->d->arena, f, e + i, n - i, lo, hi);
+    if (first == last && hi - lo > HUGE_LINE) {
+      size_t at = e[i].at.lo - lo;
+      Str near = near_bytes((Str){f->text.p + lo, hi - lo}, &at);
+      lo = e[i].at.lo - (uint32_t)at;
+      hi = lo + (uint32_t)near.n;
+    }
+    size_t at_edit;
+    Str text = edited(o->d->arena, f, e + i, n - i, lo, hi, &at_edit);
     if (text.n && text.p[text.n - 1] == '\n') text.n--;
     if (e[i].at.file != g->at.file) {
       put_place(o, e[i].at);
@@ -260,7 +294,8 @@ static void put_edits(Out *o, const Diag *g) {
       const char *nl = memchr(text.p + at, '\n', text.n - at);
       size_t end = nl ? (size_t)(nl - text.p) : text.n,
              shown = end > at && text.p[end - 1] == '\r' ? end - 1 : end;
-      put_edited_line(o, first, (Str){text.p + at, shown - at});
+      put_edited_line(o, first, (Str){text.p + at, shown - at},
+                      at_edit > at && at_edit <= shown ? at_edit - at : 0);
       at = end + 1;
     }
   }

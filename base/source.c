@@ -5,12 +5,18 @@ void sources_init(Sources *s, Arena *a) {
   (void)sources_add(s, (Str){"", 0}, (Str){"", 0}, false);
 }
 
+static bool begins_char(char c) { return ((unsigned char)c & 0xc0) != 0x80; }
+
 uint32_t sources_add(Sources *s, Str name, Str text, bool library) {
   if (text.n >= UINT32_MAX) mem_raise(s->arena->mem, ST_LIMIT, "a source file of %zu bytes", text.n);
   Source f = {.name = str_copy(s->arena, name), .text = str_copy(s->arena, text), .library = library};
   VEC_PUSH(s->arena, &f.line, 0);
-  for (uint32_t i = 0; i < f.text.n; i++)
+  uint32_t chars = 0;
+  for (uint32_t i = 0; i < f.text.n; i++) {
+    if (i % SOURCE_BLOCK == 0) VEC_PUSH(s->arena, &f.chars, chars);
+    chars += begins_char(f.text.p[i]);
     if (f.text.p[i] == '\n') VEC_PUSH(s->arena, &f.line, i + 1);
+  }
   VEC_PUSH(s->arena, &s->file, f);
   return s->file.n - 1;
 }
@@ -27,12 +33,19 @@ static uint32_t line_index(const Source *f, uint32_t byte) {
   return lo;
 }
 
+/* Does not walk the line: it may be megabytes long, and each of many messages asks. */
+static uint32_t chars_before(const Source *f, uint32_t byte) {
+  if (!byte) return 0;
+  uint32_t block = (byte - 1) / SOURCE_BLOCK, n = f->chars.at[block];
+  for (uint32_t i = block * SOURCE_BLOCK; i < byte; i++) n += begins_char(f->text.p[i]);
+  return n;
+}
+
 LineCol sources_at(const Sources *s, uint32_t file, uint32_t byte) {
   const Source *f = &s->file.at[file];
   if (byte > f->text.n) byte = (uint32_t)f->text.n;
-  uint32_t line = line_index(f, byte), col = 1;
-  for (uint32_t i = f->line.at[line]; i < byte; i++) col += ((unsigned char)f->text.p[i] & 0xc0) != 0x80;
-  return (LineCol){line + 1, col};
+  uint32_t line = line_index(f, byte);
+  return (LineCol){line + 1, 1 + chars_before(f, byte) - chars_before(f, f->line.at[line])};
 }
 
 Str sources_line(const Sources *s, uint32_t file, uint32_t line) {

@@ -1,4 +1,5 @@
-/* Source files and places in them. A Span is a byte range of one file; line and column are computed when shown. */
+/* Source files and places in them. A Span is a byte range of one file; line and column are computed when
+ * shown. */
 #ifndef DG_BASE_SOURCE_H
 #define DG_BASE_SOURCE_H
 
@@ -9,11 +10,13 @@ typedef struct Span {
   uint32_t lo, hi; /* bytes, hi excluded */
 } Span;
 
+enum { SOURCE_BLOCK = 1024 };
 typedef struct Source {
   Str name; /* as shown to the user, escaped when printed */
   Str text;
   bool library; /* below std/: never the primary place of a user's error, never edited by a suggestion */
-  VEC(uint32_t) line; /* byte offset of each line start */
+  VEC(uint32_t) line;  /* byte offset of each line start */
+  VEC(uint32_t) chars; /* characters before each block of SOURCE_BLOCK bytes */
 } Source;
 
 typedef struct Sources {

@@ -2,6 +2,8 @@
 #include "base/diag.h"
 #include "unit.h"
 
+#include <time.h>
+
 #if DG_JANSSON
 #include <jansson.h>
 #endif
@@ -186,6 +188,60 @@ START_TEST(long_lines_show_a_window) {
   for (int i = 0; i < 63; i++) sb_char(&b, ' ');
   sb_add(&b, STR("^~~~\n"));
   shows(g, sb_str(&b).p);
+  end();
+}
+END_TEST
+
+START_TEST(edits_are_seen_in_long_lines) {
+  char text[1000];
+  memset(text, 'x', sizeof text);
+  memcpy(text + 500, "MARK", 4);
+  text[999] = 0;
+  uint32_t f = begin(text);
+  Diag *g = diag_import_cycle(&diags, (Span){f, 0, 1}, STR("t"));
+  diag_edit(g, find(f, "MARK", 0), STR("EDIT"));
+  Sb b;
+  sb_init(&b, &arena);
+  diag_render_text(&diags, g, plain, &b);
+  sb_char(&b, 0);
+  ck_assert_ptr_nonnull(strstr(b.p, "...xxx"));
+  ck_assert_ptr_nonnull(strstr(b.p, "xxxEDITxxx"));
+  end();
+}
+END_TEST
+
+/* A hundred messages on a line of 8 MB, each with a label and an edit. What is looked at is what is near
+ * them: before, this took minutes. */
+START_TEST(a_huge_line_is_not_walked) {
+  enum { BYTES = 8 << 20, MESSAGES = 100, APART = BYTES / MESSAGES / 2 * 2 };
+  char *text = malloc(BYTES + 1);
+  for (size_t i = 0; i < BYTES; i += 2) memcpy(text + i, "\xc3\xb6", 2);
+  for (size_t i = 0; i < MESSAGES; i++) memcpy(text + i * APART + 1000, "MARK", 4);
+  text[BYTES] = 0;
+  uint32_t f = begin(text);
+  clock_t start = clock();
+  for (uint32_t i = 0; i < MESSAGES; i++) {
+    Span at = {f, i * APART + 1000, i * APART + 1004};
+    Diag *g = diag_import_cycle(&diags, at, STR("t"));
+    diag_label(g, (Span){f, at.lo + 2, at.hi}, "label");
+    diag_edit(g, at, STR("EDIT"));
+    Sb b;
+    size_t before = mem.used;
+    sb_init(&b, &arena);
+    diag_render_text(&diags, g, plain, &b);
+    sb_char(&b, 0);
+    Str head = str_fmt(&arena, "model.dg:1:%u: error", (i * APART + 1000) / 2 + 2 * i + 1);
+    ck_assert_msg(mem.used - before < 1 << 20, "%zu bytes", mem.used - before);
+    ck_assert(b.n < 2000);
+    ck_assert_ptr_nonnull(strstr(b.p, "\xc3\xb6MARK\xc3\xb6"));
+    ck_assert_ptr_nonnull(strstr(b.p, "\xc3\xb6"
+                                      "EDIT\xc3\xb6"));
+    ck_assert_ptr_nonnull(strstr(b.p, " ^~~~\n"));
+    ck_assert_ptr_nonnull(strstr(b.p, " -- label\n"));
+    ck_assert_msg(str_starts(sb_str(&b), head), "%.60s", b.p);
+  }
+  ck_assert((clock() - start) / CLOCKS_PER_SEC < 5);
+  free(text);
   end();
 }
 END_TEST
@@ -422,8 +478,8 @@ END_TEST
 
 UNIT_MAIN(UNIT("render", the_form_of_the_contract, label_before_primary_and_same_line, notes_and_other_files,
                no_place, places_at_the_ends, tabs_and_wide_characters, nothing_a_terminal_obeys,
-               a_hostile_file_name, long_lines_show_a_window, edits_on_several_lines, wide_gutter,
-               colors_as_compilers_do),
+               a_hostile_file_name, long_lines_show_a_window, edits_are_seen_in_long_lines,
+               a_huge_line_is_not_walked, edits_on_several_lines, wide_gutter, colors_as_compilers_do),
           UNIT("collect", sorted_and_without_repeats, limit_of_errors_at_the_edge, status_of_the_first_error,
                flags, table_is_sound, nearest_names, subjects_are_kept),
           UNIT("json",
