@@ -35,6 +35,31 @@ static void assigned(Diagnose *x) {
   }
 }
 
+/* A set of cuts as the user sees it: equal texts at equal places are one cause, however often a function or a
+ * loop was expanded. */
+static uint64_t cut_places(const Diagnose *x, const View *v, uint32_t set) {
+  const Set *s = &x->sets.set.at[set];
+  uint64_t place[SET_CAP], n = 0;
+  for (uint8_t i = 0; i < s->n; i++) {
+    uint64_t h = flow_cut_place(x, v, key_edge(s->at[i]));
+    uint64_t k = 0;
+    while (k < n && place[k] < h) k++;
+    if (k < n && place[k] == h) continue;
+    for (uint64_t j = n++; j > k; j--) place[j] = place[j - 1];
+    place[k] = h;
+  }
+  return hash_bytes(place, n * sizeof *place, s->more ? set : 0); /* size-ok: at most SET_CAP */
+}
+
+/* A step's rule gives it back unchanged, and `after` moves it: intended, and it does change. */
+static bool only_assigned(const Diagnose *x, LeafId id) {
+  for (uint32_t i = 0; i < x->view.n; i++) {
+    Rule r = x->view.at[i].param[id.i].rule;
+    if (r != RULE_NONE && r != RULE_IDLE) return false;
+  }
+  return x->assigned[id.i];
+}
+
 /* Over the views that own it (all views when none does): the view with the weakest verdict speaks for the
  * parameter. */
 static Finding headline(Diagnose *x, LeafId id) {
@@ -46,7 +71,7 @@ static Finding headline(Diagnose *x, LeafId id) {
   }
   bool steps = x->p->train.n > 0;
   for (uint32_t i = 0; i < x->view.n; i++) f.owners += x->view.at[i].param[id.i].rule != RULE_NONE;
-  if (!f.owners && x->assigned[id.i]) {
+  if (only_assigned(x, id)) {
     f.head = HEAD_SILENT;
     return f;
   }
@@ -82,7 +107,7 @@ static Finding headline(Diagnose *x, LeafId id) {
     return f;
   case FLOW_CUT:
     f.head = HEAD_CUT;
-    f.key = (uint64_t)v->cause << 20 | f.view;
+    f.key = cut_places(x, view, v->cause) ^ f.view;
     return f;
   case FLOW_OPEN: break;
   }

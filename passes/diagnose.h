@@ -80,7 +80,15 @@ void diagnose_rules(Diagnose *x, View *v);
 void diagnose_say(Diagnose *x);
 /* diagnose_loss.c: dead terms, hints. */
 void diagnose_losses(Diagnose *x);
+/* diagnose_edit.c: what can be put into the text by a machine. */
+typedef VEC(LeafId) LeafIds;
+void edit_stop(const Diagnose *x, Diag *g, Span at);         /* stop_gradient(e) -> e */
+void edit_step(const Diagnose *x, Diag *g, Span at, Str op); /* round(e) -> its straight-through form */
+void edit_comparison(const Diagnose *x, const View *v, Diag *g, NodeId comparison, Str op); /* -> sigmoid */
+void edit_list(const Diagnose *x, const View *v, Diag *g, const LeafIds *); /* into the step's first list */
+bool edit_frozen(const Diagnose *x, Diag *g, const LeafIds *);              /* `frozen` before declarations */
 /* diagnose_path.c */
+uint64_t flow_cut_place(const Diagnose *x, const View *v, Edge e); /* equal: one cut to the user */
 Str flow_path_text(const Diagnose *x, const View *v,
                    LeafId param); /* w -> @ -> pred -> mse; -/-> where it is blocked */
 Str flow_op_text(const Program *p, const Graph *g, NodeId n); /* how a user writes the op: + @ relu f */

@@ -71,6 +71,10 @@ static TermFacts look(Diagnose *x, const View *v, NodeId term, const bool *repor
 static void dead_terms(Diagnose *x, const View *v, const bool *reported) {
   Terms t = split(v->g, v->reach.loss);
   if (t.n < 2) return;
+  bool any = false; /* where nothing the step lists can learn, that is said, and every term is dead with it */
+  for (uint32_t i = 0; i < x->p->leaf.n; i++)
+    any |= v->param[i].rule != RULE_NONE && v->param[i].flow == FLOW_OPEN;
+  if (!any) return;
   for (uint32_t i = 0; i < x->view.n; i++) /* one loss for several steps: each step trains a part of it */
     if (&x->view.at[i] != v && str_eq(x->view.at[i].loss, v->loss)) return;
   for (uint32_t i = 0; i < t.n; i++) {

@@ -1,16 +1,27 @@
 /* Paths and places in the user's own names. */
+#include "base/hash.h"
 #include "passes/diagnose.h"
 
-/* `a > b` is lt(b, a): what the user wrote stands between the operands, outside of brackets. */
+uint64_t flow_cut_place(const Diagnose *x, const View *v, Edge e) {
+  Span at = graph_user_span(v->g, x->p->sources, e.user);
+  uint64_t word[4] = {at.file, at.lo, at.hi, node_op(v->g, e.user)};
+  if (!at.file) word[1] = edge_key(e); /* nothing to see */
+  return hash_bytes(word, sizeof word, edge_class(v->reach.facts, e.user, e.input));
+}
+
+/* `a > b` is lt(b, a): what the user wrote stands between the operands, outside of brackets but those around
+ * all of it. */
 static Str written_comparison(const Program *p, const Graph *g, NodeId n, Str otherwise) {
   Span at = graph_user_span(g, p->sources, n);
   Str text = p->sources->file.at[at.file].text;
   int depth = 0;
-  for (size_t i = at.lo; i < at.hi && i < text.n; i++) {
+  size_t from = at.lo;
+  while (from < at.hi && from < text.n && (text.p[from] == '(' || text.p[from] == ' ')) from++;
+  for (size_t i = from; i < at.hi && i < text.n; i++) {
     char c = text.p[i];
     depth += c == '(' || c == '[' || c == '{';
     depth -= c == ')' || c == ']' || c == '}';
-    if (depth == 0 && (c == '<' || c == '>'))
+    if (depth <= 0 && (c == '<' || c == '>'))
       return (Str){text.p + i, i + 1 < text.n && text.p[i + 1] == '=' ? 2 : 1};
   }
   return otherwise;

@@ -6,7 +6,7 @@
 typedef struct Say {
   Diagnose *x;
   const Finding *first;
-  VEC(LeafId) who; /* the first is the finding's own */
+  LeafIds who; /* the first is the finding's own */
 } Say;
 
 static const Leaf *leaf_of(const Say *s, uint32_t i) { return program_leaf_at(s->x->p, s->who.at[i]); }
@@ -133,40 +133,77 @@ static void label_cut(const Say *s, const View *v, Diag *g, Edge e) {
   }
 }
 
-/* stop_gradient(e) -> e, with parentheses kept where e is more than a word and stands among operators. */
-static void edit_stop(const Say *s, Diag *g, Span at) {
-  static const Str word = {"stop_gradient", 13};
-  if (!at.file) return;
-  Str text = s->x->p->sources->file.at[at.file].text;
-  if (at.hi > text.n || at.lo >= at.hi) return;
-  Str whole = {text.p + at.lo, at.hi - at.lo};
-  if (!str_starts(whole, word) || whole.p[whole.n - 1] != ')') return;
-  size_t open = word.n;
-  while (open < whole.n && whole.p[open] != '(') open++;
-  if (open >= whole.n) return;
-  Str inner = {whole.p + open + 1, whole.n - open - 2};
-  bool simple = true;
-  for (size_t i = 0; i < inner.n; i++) {
-    char c = inner.p[i];
-    simple &=
-        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
-  }
-  size_t before = at.lo, after = at.hi;
-  while (before > 0 && text.p[before - 1] == ' ') before--;
-  while (after < text.n && text.p[after] == ' ') after++;
-  char l = before ? text.p[before - 1] : '\n', r = after < text.n ? text.p[after] : '\n';
-  bool alone = (l == '=' || l == '(' || l == ',' || l == '\n') &&
-               (r == '\n' || r == ')' || r == ',' || r == ';' || r == '\r');
-  if (before > 1 && l == '=' && text.p[before - 2] == '=') alone = false;
-  diag_edit(g, at, simple || alone ? inner : str_fmt(s->x->arena, "(" STRF ")", STRA(inner)));
+static Set cause_of(const Say *s, const View *v) {
+  return s->x->sets.set.at[v->param[s->first->param.i].cause];
 }
 
-static void help_cut(const Say *s, const View *v, Diag *g, Edge e) {
+/* The literal 0 that a declared rule gives to one of its parameters, if that is why the node cuts; else 0. */
+static uint32_t zero_part(const View *v, Set cause, NodeId custom) {
+  for (uint8_t i = 0; i < cause.n; i++) {
+    Edge e = key_edge(cause.at[i]);
+    if (node_eq(e.user, custom) && e.input && edge_class(v->reach.facts, e.user, e.input) == EDGE_RULE)
+      return e.input;
+  }
+  return 0;
+}
+
+/* Every cut once: a place in the text may be expanded often, and the value of a function with a rule comes in
+ * twice. */
+static void label_cuts(const Say *s, const View *v, Diag *g) {
+  Set cause = cause_of(s, v);
+  uint64_t said[SET_CAP];
+  for (uint8_t i = 0; i < cause.n; i++) {
+    Edge e = key_edge(cause.at[i]);
+    bool again = false;
+    said[i] = flow_cut_place(s->x, v, e);
+    for (uint8_t k = 0; k < i; k++) again |= said[k] == said[i];
+    if (again) continue;
+    label_cut(s, v, g, e);
+    uint32_t part = cut_kind(v, e) == CUT_RULE ? zero_part(v, cause, e.user) : 0;
+    if (!part) continue;
+    NodeId zero = graph_in(v->g, e.user)[part + (uint32_t)graph_attr(v->g, e.user)[1]];
+    diag_label(g, node_place(s, v, zero), "this part of the rule is 0");
+  }
+  if (cause.more) diag_note(g, (Span){0}, "there are more cuts than are shown");
+}
+
+/* The cut on the path that is shown. */
+static Edge cut_of_path(const View *v, LeafId param) {
+  Edge e = {v->param[param.i].at, 0};
+  do e = v->reach.next[e.user.i];
+  while (edge_class(v->reach.facts, e.user, e.input) == GC_CARRIES);
+  return e;
+}
+
+/* Further cuts of a real value on that path: mending the first would not be enough. Behind a conversion or a
+ * comparison there are integers and truth values, whose cuts are part of the first. */
+static bool label_next_cuts(const Say *s, const View *v, Diag *g, Edge first) {
+  bool any = false;
+  uint64_t said = flow_cut_place(s->x, v, first);
+  for (NodeId at = first.user; !node_eq(at, v->reach.loss);) {
+    Edge e = v->reach.next[at.i];
+    if (!node_ok(e.user)) break;
+    bool real = dtype_is_float((DType)graph_node(v->g, at)->type.dtype);
+    at = e.user;
+    EdgeClass c = edge_class(v->reach.facts, e.user, e.input);
+    if (c == GC_CARRIES || c == EDGE_RULE || !real || flow_cut_place(s->x, v, e) == said) continue;
+    said = flow_cut_place(s->x, v, e);
+    label_cut(s, v, g, e);
+    any = true;
+    if (g->label.n > 8) break;
+  }
+  return any;
+}
+
+/* `edit`: mending this one cut is enough. */
+static void help_cut(const Say *s, const View *v, Diag *g, Edge e, bool edit) {
   Str op = flow_op_text(s->x->p, v->g, e.user);
+  const char *params = s->who.n == 1 ? "the parameter" : "the parameters";
+  Span at = node_place(s, v, e.user);
   switch (cut_kind(v, e)) {
   case CUT_STOP:
-    diag_help(g, "remove 'stop_gradient', or declare the parameter 'frozen'");
-    edit_stop(s, g, node_place(s, v, e.user));
+    diag_help(g, "remove 'stop_gradient', or declare %s 'frozen'", params);
+    if (edit) edit_stop(s->x, g, at);
     return;
   case CUT_EXTERN:
     diag_help(g,
@@ -175,8 +212,13 @@ static void help_cut(const Say *s, const View *v, Diag *g, Edge e) {
               STRA(op));
     return;
   case CUT_RULE:
-    diag_help(g, "make the value a parameter of the function and give it a part of the rule, or declare the "
-                 "parameter 'frozen'");
+    if (zero_part(v, cause_of(s, v), e.user))
+      diag_help(g, "let that part of the rule use the incoming gradient, or declare %s 'frozen'", params);
+    else
+      diag_help(g,
+                "make the value a parameter of the function and give it a part of the rule, or declare %s "
+                "'frozen'",
+                params);
     return;
   case CUT_INDEX:
   case CUT_PREDICATE:
@@ -186,6 +228,7 @@ static void help_cut(const Say *s, const View *v, Diag *g, Edge e) {
   case CUT_COMPARE:
     diag_help(g, "put a smooth form in its place, 'sigmoid' for instance; a count of right answers is a "
                  "metric, no loss");
+    if (edit) edit_comparison(s->x, v, g, e.user, op);
     return;
   case CUT_ARG:
     diag_help(g, "put a smooth form in its place, 'softmax' or 'cross_entropy' for instance; a count of "
@@ -195,16 +238,9 @@ static void help_cut(const Say *s, const View *v, Diag *g, Edge e) {
     diag_help(g,
               "leave '" STRF "' out of the loss, or pass the gradient by: x + stop_gradient(" STRF "(x) - x)",
               STRA(op), STRA(op));
+    if (edit) edit_step(s->x, g, at, op);
     return;
   }
-}
-
-/* The cut on the path that is shown. */
-static Edge cut_of_path(const View *v, LeafId param) {
-  Edge e = {v->param[param.i].at, 0};
-  do e = v->reach.next[e.user.i];
-  while (edge_class(v->reach.facts, e.user, e.input) == GC_CARRIES);
-  return e;
 }
 
 /* ---- train steps */
@@ -232,19 +268,6 @@ static void label_step(const Say *s, const View *v, Diag *g) {
     else
       diag_label(g, at, "step '" STRF "' updates only this list", STRA(step));
   }
-}
-
-static void edit_list(const Say *s, const View *v, Diag *g) {
-  if (!v->step || !v->step->group.n || s->who.n > 8) return;
-  Span list = v->step->group.at[0].list;
-  if (!list.file) return;
-  Sb b;
-  sb_init(&b, s->x->arena);
-  for (uint32_t i = 0; i < s->who.n; i++) {
-    Str path = names_str(s->x->p->names, leaf_of(s, i)->path);
-    sb_fmt(&b, ", " STRF, STRA(path));
-  }
-  diag_edit(g, (Span){list.file, list.hi, list.hi}, sb_str(&b));
 }
 
 /* Dead parameters that would not be updated anyway. */
@@ -297,6 +320,24 @@ static void note_drift(const Say *s, const View *v, Diag *g) {
               STRA(path));
 }
 
+/* A step that minimizes something all of them could learn from, and does not list them. */
+static bool label_other_step(const Say *s, const View *v, Diag *g) {
+  const Diagnose *x = s->x;
+  for (uint32_t i = 0; i < x->view.n; i++) {
+    const View *w = &x->view.at[i];
+    bool all = w != v && w->step && w->step->group.n;
+    for (uint32_t k = 0; k < s->who.n && all; k++)
+      all = w->param[s->who.at[k].i].flow == FLOW_OPEN && w->param[s->who.at[k].i].rule == RULE_NONE;
+    if (!all) continue;
+    diag_label(g, w->step->group.at[0].list,
+               "step '" STRF "' has a path from %s to its loss, and does not list %s",
+               STRA(names_str(x->p->names, w->step->name)), s->who.n == 1 ? "it" : "them",
+               s->who.n == 1 ? "it" : "them");
+    return true;
+  }
+  return false;
+}
+
 static void say_dead(const Say *s) {
   Diagnose *x = s->x;
   const Finding *f = s->first;
@@ -322,13 +363,17 @@ static void say_dead(const Say *s) {
                  STRA(names_str(x->p->names, v->step->name)), one ? "it" : "them");
     Str loss = flow_sinks_loss(x, flow_sinks(x, f->param));
     const char *it = one ? "it" : "them";
-    if (loss.n && v->step && str_eq(loss, names_str(x->p->names, v->step->loss_name)))
+    if (label_other_step(s, v, g))
+      diag_help(g, "list %s in that step, or let this loss use %s", it, it);
+    else if (loss.n && v->step && str_eq(loss, names_str(x->p->names, v->step->loss_name)))
       diag_help(g, "only eval reads %s: where 'training' is true, the loss is made without %s", it, it);
     else if (loss.n && v->step)
       diag_help(g, "update %s in a step that minimizes '" STRF "', or let this loss use %s", it, STRA(loss),
                 it);
     else
       diag_help(g, "let the loss use what is made of %s, or declare %s 'frozen'", it, it);
+    uint32_t none;
+    if (x->p->train.n && unlisted(s, &none) == s->who.n) (void)edit_frozen(x, g, &s->who);
     others(s, g);
     note_unlisted(s, g);
     note_drift(s, v, g);
@@ -337,10 +382,19 @@ static void say_dead(const Say *s) {
   Diag *g = diag_cut(x->d, at, who, gets, loss_text(s, v), unlisted_text(s));
   Str path = flow_path_text(x, v, f->param);
   diag_under(g, STRF, STRA(path));
-  Set cause = x->sets.set.at[v->param[f->param.i].cause];
-  for (uint8_t i = 0; i < cause.n; i++) label_cut(s, v, g, key_edge(cause.at[i]));
-  if (cause.more) diag_note(g, (Span){0}, "there are more cuts than are shown");
-  help_cut(s, v, g, cut_of_path(v, f->param));
+  label_cuts(s, v, g);
+  uint32_t none;
+  if (label_other_step(s, v, g)) {
+    diag_help(g, "list %s in the step whose loss has a path from %s", one ? "it" : "them",
+              one ? "it" : "them");
+  } else if (x->p->train.n && unlisted(s, &none) == s->who.n && edit_frozen(x, g, &s->who)) {
+    diag_help(g, "declare %s 'frozen', or mend the cut and list %s in a step", one ? "it" : "them",
+              one ? "it" : "them");
+  } else {
+    Edge cut = cut_of_path(v, f->param);
+    bool more = label_next_cuts(s, v, g, cut);
+    help_cut(s, v, g, cut, !more);
+  }
   others(s, g);
   note_unlisted(s, g);
   note_drift(s, v, g);
@@ -436,7 +490,7 @@ static void say_unowned(const Say *s) {
   if (!say_left_out(s, v, g)) {
     label_step(s, v, g);
     diag_help(g, "add %s to the step, or declare %s 'frozen'", one ? "it" : "them", one ? "it" : "them");
-    edit_list(s, v, g);
+    edit_list(x, v, g, &s->who);
   }
   others(s, g);
 }

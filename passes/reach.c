@@ -134,8 +134,10 @@ Reach reach_from(const Graph *g, NodeId loss, Sets *sets, Arena *a) {
         r.cause[u] = sets_union(sets, r.cause[u], r.cause[i]);
         continue;
       }
-      uint32_t first = 0; /* operands that the node cuts alike are one cause */
+      uint32_t first =
+          0; /* operands that the node cuts alike are one cause; each part of a rule is its own */
       while (edge_class(f, id, first) != c) first++;
+      if (c == EDGE_RULE) first = k;
       r.cause[u] = sets_add(sets, r.cause[u], edge_key((Edge){id, first}));
     }
   }
