@@ -1,4 +1,4 @@
-#include "passes/pass.h"
+#include "passes/copy.h"
 
 #include <time.h>
 
@@ -16,6 +16,68 @@ bool pass_find(Str name, PassId *out) {
   }
   return false;
 }
+
+/* ---- the facts of passes.def: looked up in the graph itself, so that the table cannot say what is not so */
+
+static bool is_bound(const Graph *g, Arena *a) {
+  (void)a;
+  for (uint32_t i = 0; i < g->node.n; i++) {
+    int64_t ext[MAX_RANK];
+    if (!type_extents(g->program->dims, &g->node.at[i].type, ext)) return false;
+  }
+  return true;
+}
+
+static bool is_pure(const Graph *g, Arena *a) {
+  (void)a;
+  for (uint32_t i = 0; i < g->node.n; i++)
+    if (g->node.at[i].op == OP_GRAD) return false;
+  return true;
+}
+
+static bool is_erased(const Graph *g, Arena *a) {
+  (void)a;
+  for (uint32_t i = 0; i < g->node.n; i++) {
+    Op op = (Op)g->node.at[i].op;
+    if (op == OP_STOP || op == OP_CUSTOM || op == OP_COTANGENT) return false;
+  }
+  return true;
+}
+
+static bool is_live(const Graph *g, Arena *a) {
+  const bool *live = graph_live(g, a);
+  for (uint32_t i = 0; i < g->node.n; i++)
+    if (!live[i]) return false;
+  return true;
+}
+
+static const struct {
+  const char *word;
+  bool (*holds)(const Graph *g, Arena *a);
+} facts[] = {{"bound", is_bound}, {"pure", is_pure}, {"erased", is_erased}, {"live", is_live}};
+enum { FACTS = sizeof facts / sizeof facts[0] };
+
+/* A bit per fact. */
+static uint32_t facts_of(const Graph *g, Arena *a) {
+  uint32_t set = 0;
+  for (uint32_t i = 0; i < FACTS; i++) set |= (uint32_t)facts[i].holds(g, a) << i;
+  return set;
+}
+
+static uint32_t facts_named(Str words) {
+  uint32_t set = 0;
+  for (uint32_t i = 0; i < FACTS; i++)
+    if (str_eq(words, STR("all")) || memmem(words.p, words.n, facts[i].word, strlen(facts[i].word)))
+      set |= UINT32_C(1) << i;
+  return set;
+}
+
+static void require(const PassInfo *p, const char *verb, uint32_t missing, Mem *m) {
+  for (uint32_t i = 0; i < FACTS; i++)
+    if (missing >> i & 1) BUG(m, "pass '%s' %s '%s'", p->name, verb, facts[i].word);
+}
+
+/* ---- running */
 
 static double now_ms(void) {
   struct timespec t;
@@ -46,6 +108,8 @@ Graph *passes_run(Graph *g, PassCx *cx, const PassId *list, size_t n) {
   if (changed && !cx->stopped) before = graph_text(g, cx->arena);
   for (size_t i = 0; i < n && !cx->stopped; i++) {
     const PassInfo *p = &pass_info[list[i]];
+    uint32_t held = facts_of(g, cx->arena);
+    require(p, "needs a graph that is", facts_named(str_z(p->needs)) & ~held, cx->arena->mem);
     double start = o->time ? now_ms() : 0;
     g = p->fn(g, cx);
     if (o->time && o->log) sb_fmt(o->log, "%-10s %9.3f ms %8u nodes\n", p->name, now_ms() - start, g->node.n);
@@ -55,6 +119,8 @@ Graph *passes_run(Graph *g, PassCx *cx, const PassId *list, size_t n) {
       Str s = sb_str(&why);
       BUG(cx->arena->mem, "pass '%s': " STRF, p->name, STRA(s));
     }
+    uint32_t kept = facts_named(str_z(p->keeps)) & held;
+    require(p, "does not keep", kept & ~facts_of(g, cx->arena), cx->arena->mem);
     if (all || (o->log && is(o->print_after, p->name))) log_graph(o->log, p->name, graph_text(g, cx->arena));
     if (changed) {
       Str after = graph_text(g, cx->arena);

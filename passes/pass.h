@@ -20,7 +20,7 @@ typedef Graph *PassFn(Graph *in, PassCx *cx);
 typedef struct PassInfo {
   const char *name;
   PassFn *fn;
-  const char *needs; /* what must hold before: words of passes.def's head comment */
+  const char *needs; /* what must hold before: words of passes.def */
   const char *keeps; /* what still holds after */
   const char *help;
 } PassInfo;
@@ -34,8 +34,8 @@ typedef enum {
 extern const PassInfo pass_info[PASS_COUNT];
 
 MUST_USE bool pass_find(Str name, PassId *out);
-/* Runs the passes in order. The graph is verified after each one: a failure is a BUG that names the pass and
- * the node. */
+/* Runs the passes in order. Before each one what it needs is looked for, after it the graph is verified and
+ * what it keeps is looked for: a failure is a BUG that names the pass. */
 Graph *passes_run(Graph *g, PassCx *cx, const PassId *list, size_t n);
 
 #define PASS(id, fn, needs, keeps, help) PassFn fn;

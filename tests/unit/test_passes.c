@@ -110,4 +110,22 @@ START_TEST(binds_dims) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("passes", optimises, orders_operands, prints_and_stops, binds_dims))
+START_TEST(looks_for_what_is_needed) { /* a stop before the passes that no longer know it */
+  fix_begin(&f);
+  fix_step(&f, "t");
+  NodeId x = build_leaf(&f.b, fix_leaf(&f, LEAF_PARAM, "x", FIX_T(&f, DT_F32, 4)));
+  graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "o"), (LeafId){0}, fix_1(&f, OP_STOP, x), (Span){0});
+  static const PassId list[] = {PASS_dce, PASS_cse};
+  PassCx cx = {.arena = &f.arena, .program = &f.p};
+  Rescue r;
+  if (RESCUE(f.arena.mem, &r)) {
+    (void)passes_run(f.b.g, &cx, list, 2);
+    ck_abort_msg("cse took a graph with a stop");
+  }
+  ck_assert_int_eq(r.status, ST_INTERNAL);
+  ck_assert_ptr_nonnull(strstr(r.what, "pass 'cse' needs a graph that is 'erased'"));
+  fix_end(&f);
+}
+END_TEST
+
+UNIT_MAIN(UNIT("passes", optimises, orders_operands, prints_and_stops, binds_dims, looks_for_what_is_needed))
