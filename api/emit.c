@@ -71,15 +71,15 @@ static dg_status emit_stage(EmitCall *c) {
                     .stop_after = c->o->stop_after,
                     .time = c->o->time_passes != 0,
                     .log = &c->out};
+  if (str_eq(c->stage, STR("grad")) && stop > PASS_autodiff) {
+    stop = PASS_autodiff;
+    po.stop_after = pass_info[stop].name;
+  }
   Graph *g = passes_reference(&p->arena, &p->prog, e, p->bound.at, p->bound.n, &po, &why);
   if (!g) return api_fail(cx, ST_REJECTED, STRF, STRA(sb_str(&why)));
-  if (!log && stop <= PASS_erase) { /* the last of the first half: there is nothing of a later stage */
-    graph_print(g, &c->out);
-    return DG_OK;
-  }
-  if (log && stop <= PASS_erase) return DG_OK;
-  if (str_eq(c->stage, STR("step")) || str_eq(c->stage, STR("grad"))) {
-    graph_print(g, &c->out);
+  /* stopped in the first half: there is nothing of a later stage */
+  if (stop <= PASS_erase || str_eq(c->stage, STR("step"))) {
+    if (!log) graph_print(g, &c->out);
     return DG_OK;
   }
   g = passes_optimise(&p->arena, g, &po);

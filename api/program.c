@@ -13,7 +13,7 @@ const char *dg_llvm_version(void) { return codegen_llvm_version(); }
 #else
 const char *dg_llvm_version(void) { return ""; }
 #endif
-const char *dg_version(void) { return "0.1.0"; }
+const char *dg_version(void) { return DG_VERSION; }
 
 typedef struct CheckCall {
   dg_context *cx;

@@ -54,6 +54,16 @@ Severity diag_severity(const Diags *d, const Diag *g) {
   return s == SEV_WARNING && d->flags.warnings_are_errors && !hint ? SEV_ERROR : s;
 }
 
+const char *severity_word(Severity s) {
+  switch (s) {
+  case SEV_IGNORED: return "ignored";
+  case SEV_NOTE: return "note";
+  case SEV_WARNING: return "warning";
+  case SEV_ERROR: return "error";
+  }
+  return "";
+}
+
 enum { REPEATS = 8 };
 
 static PRINTF_LIKE(4, 5) Diag *report(Diags *d, DiagKind kind, Span at, const char *fmt, ...) {

@@ -86,6 +86,7 @@ void diags_init(Diags *d, Arena *a, const Sources *s, const Limits *l);
 MUST_USE bool diags_flag(Diags *d, Str w);
 void diags_finish(Diags *d);
 Severity diag_severity(const Diags *d, const Diag *g);
+const char *severity_word(Severity s); /* "warning" */
 
 #define GROUP(id, name, parent, sev, help)
 #define DIAG(code, fn, group, params, args, fmt) Diag *diag_##fn params;

@@ -50,20 +50,10 @@ static void put_placed(Sb *b, const Sources *s, Span at, Str text, bool first) {
   sb_char(b, '}');
 }
 
-static const char *severity(Severity s) {
-  switch (s) {
-  case SEV_IGNORED: return "ignored";
-  case SEV_NOTE: return "note";
-  case SEV_WARNING: return "warning";
-  case SEV_ERROR: return "error";
-  }
-  return "";
-}
-
 static void put_diag(Sb *b, const Diags *d, const Diag *g) {
   const DiagInfo *info = &diag_info[g->kind];
   sb_fmt(b, "{\"code\":\"DG%04u\",\"name\":\"%s\",\"group\":\"%s\",\"severity\":\"%s\",", info->code,
-         info->name, diag_groups[info->group].name, severity(diag_severity(d, g)));
+         info->name, diag_groups[info->group].name, severity_word(diag_severity(d, g)));
   put_field(b, "message", g->text);
   sb_char(b, ',');
   put_span(b, d->sources, g->at);

@@ -39,16 +39,6 @@ static const char *severity_color(Severity s) {
   return "";
 }
 
-static const char *severity_word(Severity s) {
-  switch (s) {
-  case SEV_IGNORED: return "ignored";
-  case SEV_NOTE: return "note";
-  case SEV_WARNING: return "warning";
-  case SEV_ERROR: return "error";
-  }
-  return "";
-}
-
 /* Columns of a character on a terminal, roughly: the East Asian wide blocks and emoji take two, combining
  * marks none. */
 static uint32_t char_width(uint32_t c) {

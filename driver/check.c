@@ -58,11 +58,14 @@ dg_status apply_settings(dg_context *cx, const Options *o) {
   return st;
 }
 
-/* `--emit=tokens` and `--emit=ast` show what was read: only what the reader itself reports (codes below
- * DG0200) concerns them. */
-static bool only_meaning(const Options *o, const dg_program *p) {
+/* `--emit=tokens` and `--emit=ast` show what was read. */
+static bool shows_text_as_read(const Options *o) {
   const char *stage = o->last[OPT_EMIT];
-  if (!stage || (strcmp(stage, "tokens") && strcmp(stage, "ast"))) return false;
+  return stage && (!strcmp(stage, "tokens") || !strcmp(stage, "ast"));
+}
+
+/* Only what the reader itself reports, codes below DG0200, concerns the text as it was read. */
+static bool only_meaning(const dg_program *p) {
   for (int i = 0; i < dg_diagnostic_count(p); i++)
     if (strcmp(dg_diagnostic_at(p, i)->code, "DG0200") < 0) return false;
   return true;
@@ -71,12 +74,27 @@ static bool only_meaning(const Options *o, const dg_program *p) {
 dg_status check_subject(dg_context *cx, const Options *o, dg_program **out) {
   dg_status st = dg_check_file(cx, o->subject, out);
   if (!*out) return say(cx, st);
-  if (st == DG_REJECTED && only_meaning(o, *out)) return DG_OK;
+  if (st == DG_REJECTED && shows_text_as_read(o) && only_meaning(*out)) return DG_OK;
   if (given(o, OPT_FORMAT) && !strcmp(o->last[OPT_FORMAT], "json")) {
     fputs(dg_diagnostics_json(*out), stderr);
   } else {
     fputs(dg_diagnostics_text(*out, o->color), stderr);
   }
+  return st;
+}
+
+/* A stage of the program to stdout, as the options ask for it. */
+static dg_status print_stage(dg_context *cx, const Options *o, dg_program *p, const char *stage) {
+  const char *text;
+  size_t n;
+  dg_emit_options e = {.size = sizeof e,
+                       .entry = o->last[OPT_ENTRY],
+                       .print_after = o->last[OPT_PRINT_AFTER],
+                       .stop_after = o->last[OPT_STOP_AFTER],
+                       .time_passes = given(o, OPT_TIME_PASSES),
+                       .level = -1};
+  dg_status st = say(cx, dg_emit(p, stage, &e, &text, &n));
+  if (st == DG_OK) fwrite(text, 1, n, stdout);
   return st;
 }
 
@@ -90,33 +108,12 @@ int command_check(dg_context *cx, const Options *o) {
   } else if (report && st == DG_OK) {
     fputs(dg_report(p), stdout);
   }
-  bool early = stage && (!strcmp(stage, "tokens") || !strcmp(stage, "ast"));
-  if (stage && p && (st == DG_OK || early)) {
-    const char *text = NULL;
-    size_t n = 0;
-    dg_emit_options e = {sizeof e,
-                         o->last[OPT_ENTRY],
-                         o->last[OPT_PRINT_AFTER],
-                         o->last[OPT_STOP_AFTER],
-                         given(o, OPT_TIME_PASSES),
-                         -1,
-                         NULL};
-    dg_status made = say(cx, dg_emit(p, stage, &e, &text, &n));
-    if (made == DG_OK) fwrite(text, 1, n, stdout);
+  bool watch = given(o, OPT_PRINT_AFTER) || given(o, OPT_TIME_PASSES) || given(o, OPT_STOP_AFTER);
+  if (stage && p && (st == DG_OK || shows_text_as_read(o))) {
+    dg_status made = print_stage(cx, o, p, stage);
     if (st == DG_OK) st = made;
-  } else if (st == DG_OK &&
-             (given(o, OPT_PRINT_AFTER) || given(o, OPT_TIME_PASSES) || given(o, OPT_STOP_AFTER))) {
-    const char *text = NULL;
-    size_t n = 0;
-    dg_emit_options e = {sizeof e,
-                         o->last[OPT_ENTRY],
-                         o->last[OPT_PRINT_AFTER],
-                         o->last[OPT_STOP_AFTER],
-                         given(o, OPT_TIME_PASSES),
-                         -1,
-                         NULL};
-    st = say(cx, dg_emit(p, "log", &e, &text, &n));
-    if (st == DG_OK) fwrite(text, 1, n, stdout);
+  } else if (st == DG_OK && watch) {
+    st = print_stage(cx, o, p, "log");
   }
   dg_program_free(p);
   return (int)st;
@@ -141,8 +138,8 @@ int command_fmt(dg_context *cx, const Options *o) {
     dg_program_free(p);
     return (int)st;
   }
-  const char *text = NULL;
-  size_t n = 0;
+  const char *text;
+  size_t n;
   dg_emit_options e = {.size = sizeof e, .level = -1};
   dg_status made = dg_emit(p, "fmt", &e, &text, &n);
   if (made == DG_OK)

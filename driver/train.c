@@ -1,4 +1,4 @@
-/* train and eval: the summary, the progress of a run, stopping by signal. */
+/* train, eval, predict: the summary, the progress of a run, stopping by signal. */
 #include "driver/commands.h"
 
 #include <signal.h>
@@ -216,8 +216,6 @@ static void print_output(const char *name, const dg_array *a) {
 int command_predict(dg_context *cx, const Options *o) {
   dg_program *p;
   dg_session *s = NULL;
-  int64_t batch = 0;
-  if (!option_number(o, OPT_BATCH, 1, &batch)) return DG_USAGE;
   dg_status st = check_subject(cx, o, &p);
   if (st == DG_OK) st = open_session(cx, o, p, &s);
   for (int i = 0; i < o->ngiven && st == DG_OK; i++)

@@ -59,7 +59,7 @@ typedef struct dg_context dg_context;
 typedef struct dg_program dg_program;
 typedef struct dg_session dg_session;
 
-DG_API const char *dg_version(void);      /* "0.1.0" */
+DG_API const char *dg_version(void);      /* "1.2.3" */
 DG_API const char *dg_llvm_version(void); /* "19.1.7", or "" when built without native code */
 
 /* ---- context: settings for what is checked in it ---- */

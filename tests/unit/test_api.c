@@ -645,33 +645,38 @@ END_TEST
 
 /* ---- two contexts at once ---- */
 
+typedef struct Alone {
+  double loss;
+  char why[256]; /* what failed; empty when nothing did */
+} Alone;
+
 static void *train_alone(void *out) {
+  Alone *a = out;
   dg_context *cx = dg_context_new();
   dg_program *p = NULL;
   dg_session *s = NULL;
-  double loss = NAN;
-  if (dg_check_source(cx, "t.dg", line_text, strlen(line_text), &p) == DG_OK &&
-      dg_session_new(p, NULL, &s) == DG_OK) {
-    float x[4] = {0, 1, 2, 3}, y[4] = {1, 3, 5, 7};
-    dg_array ax = {DG_F32, 2, {4, 1}, x}, ay = {DG_F32, 2, {4, 1}, y};
-    bool good = dg_bind(s, "x", &ax) == DG_OK && dg_bind(s, "y", &ay) == DG_OK;
-    for (int i = 0; good && i < 50; i++) good = dg_step(s, "fit") == DG_OK;
-    if (!good || dg_value(s, "mse", &loss) != DG_OK) loss = NAN;
-  }
+  float x[4] = {0, 1, 2, 3}, y[4] = {1, 3, 5, 7};
+  dg_array ax = {DG_F32, 2, {4, 1}, x}, ay = {DG_F32, 2, {4, 1}, y};
+  bool good = dg_check_source(cx, "t.dg", line_text, strlen(line_text), &p) == DG_OK &&
+              dg_session_new(p, NULL, &s) == DG_OK && dg_bind(s, "x", &ax) == DG_OK &&
+              dg_bind(s, "y", &ay) == DG_OK;
+  for (int i = 0; good && i < 50; i++) good = dg_step(s, "fit") == DG_OK;
+  good = good && dg_value(s, "mse", &a->loss) == DG_OK;
+  snprintf(a->why, sizeof a->why, "%s", good ? "" : dg_error(cx));
   dg_session_free(s);
   dg_program_free(p);
   dg_context_free(cx);
-  *(double *)out = loss;
   return NULL;
 }
 
 START_TEST(contexts_in_threads) {
   if (!native()) return;
-  double loss[4];
+  Alone alone[4];
   pthread_t t[4];
-  for (int i = 0; i < 4; i++) ck_assert_int_eq(pthread_create(&t[i], NULL, train_alone, &loss[i]), 0);
+  for (int i = 0; i < 4; i++) ck_assert_int_eq(pthread_create(&t[i], NULL, train_alone, &alone[i]), 0);
   for (int i = 0; i < 4; i++) pthread_join(t[i], NULL);
-  for (int i = 0; i < 4; i++) ck_assert_double_eq(loss[i], loss[0]);
+  for (int i = 0; i < 4; i++) ck_assert_str_eq(alone[i].why, "");
+  for (int i = 0; i < 4; i++) ck_assert_double_eq(alone[i].loss, alone[0].loss);
 }
 END_TEST
 
