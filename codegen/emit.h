@@ -91,6 +91,9 @@ void emit_store_tile(Emit *e, const Access *x, const KernelTile *t, const Val *v
 enum { EMIT_STEPS = 4 };
 Val emit_load_step(Emit *e, LLVMTypeRef elem, unsigned align, Val p, int step, Val mask, Val pad);
 void emit_store_step(Emit *e, LLVMTypeRef elem, unsigned align, Val p, int step, Val mask, Val v);
+/* 2 to EMIT_STEPS rows next to each other, columns `rows` apart: one vector of columns of every row. */
+void emit_load_rows(Emit *e, LLVMTypeRef elem, unsigned align, Val p, int rows, Val mask, Val pad, Val *out);
+void emit_store_rows(Emit *e, LLVMTypeRef elem, unsigned align, Val p, int rows, Val mask, const Val *v);
 
 /* ---- emit_transpose.c: lanes x lanes elements in registers ---- */
 void emit_transpose(Emit *e, DType t, Val *r);

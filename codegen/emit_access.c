@@ -257,6 +257,33 @@ void emit_store(Emit *e, const Opened *m, Spot s, Val v) { store_words(e, m, s, 
 
 /* ---- whole tiles ---- */
 
+/* Rows next to each other in memory and columns right behind them: together they fill whole vectors. */
+static bool by_rows(const Access *x, const KernelTile *t) {
+  bool fits = t->cols > 1 && x->index < 0 && !x->stream && x->at.r == 1 && t->rows >= 2 &&
+              t->rows <= EMIT_STEPS && x->at.c == t->rows;
+  for (int i = 0; i < x->nguard; i++) fits &= x->guard[i].at.r == 0;
+  return fits;
+}
+
+static void rows_tile(Emit *e, const Access *x, const KernelTile *t, Val *v, bool load) {
+  int n = emit_vectors(e, t->cols);
+  Opened m = emit_open(e, x);
+  LLVMTypeRef elem = e->elem[memory_type(m.t)];
+  for (int j = 0; j < n; j++) {
+    Target at = locate(e, &m, (Spot){0, j * e->lanes, e->lanes, false});
+    Val words[EMIT_STEPS];
+    if (load && at.valid != NONE)
+      emit_load_rows(e, elem, align_of(m.t), at.p, t->rows, at.mask, m.pad, words);
+    for (int r = 0; r < t->rows; r++) {
+      if (load)
+        v[r * n + j] = from_memory(e, m.t, at.valid == NONE ? m.pad : words[r]);
+      else
+        words[r] = to_memory(e, m.t, v[r * n + j]);
+    }
+    if (!load && at.valid != NONE) emit_store_rows(e, elem, align_of(m.t), at.p, t->rows, at.mask, words);
+  }
+}
+
 /* Rows next to each other in memory, columns apart: squares of lanes x lanes are moved row-wise and
  * transposed in registers. A store's columns must be apart by the rows at least, or elements would be written
  * in another order. */
@@ -308,11 +335,16 @@ static Spot spot_of(const Emit *e, const KernelTile *t, int r, int j) {
 }
 
 bool emit_prefers_tile(const Emit *e, const Access *x, int rows, int cols) {
-  return by_transpose(e, x, &(KernelTile){.rows = (uint16_t)rows, .cols = (uint16_t)cols}, true);
+  KernelTile t = {.rows = (uint16_t)rows, .cols = (uint16_t)cols};
+  return by_rows(x, &t) || by_transpose(e, x, &t, true);
 }
 
 void emit_load_tile(Emit *e, const Access *x, const KernelTile *t, Val *v) {
   int n = emit_vectors(e, t->cols);
+  if (by_rows(x, t)) {
+    rows_tile(e, x, t, v, true);
+    return;
+  }
   if (by_transpose(e, x, t, true)) {
     transposed_tile(e, x, t, v, true);
     return;
@@ -324,6 +356,10 @@ void emit_load_tile(Emit *e, const Access *x, const KernelTile *t, Val *v) {
 
 void emit_store_tile(Emit *e, const Access *x, const KernelTile *t, const Val *v) {
   int n = emit_vectors(e, t->cols);
+  if (by_rows(x, t)) {
+    rows_tile(e, x, t, (Val *)v, false);
+    return;
+  }
   if (by_transpose(e, x, t, false)) {
     transposed_tile(e, x, t, (Val *)v, false);
     return;

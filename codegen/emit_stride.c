@@ -1,6 +1,7 @@
 /* Vectors whose elements lie two to four apart: neighbours are moved and shuffled, which is several times
  * faster than gathering them one by one. No element is touched that does not belong to the vector or lie
- * between two that do. */
+ * between two that do. Where as many rows lie next to each other as the columns are apart, all of them are
+ * moved together: whole vectors, each once. */
 #include "codegen/emit.h"
 
 /* The mask of the j-th vector of neighbours: every step-th lane, and of those the ones in `mask` (NULL: all).
@@ -55,5 +56,54 @@ void emit_store_step(Emit *e, LLVMTypeRef elem, unsigned align, Val p, int step,
     emit_intrinsic(
         e, "llvm.masked.store", (LLVMTypeRef[]){LLVMTypeOf(v), e->ptr}, 2,
         (Val[]){part, neighbours(e, elem, p, j), emit_i32(e, align), spread_mask(e, mask, j, step)}, 4);
+  }
+}
+
+/* The j-th vector of `rows` rows element by element: element i is row i % rows of column i / rows. */
+static Val column_mask(Emit *e, Val mask, int j, int rows) {
+  int index[KERNEL_LANES];
+  for (int l = 0; l < e->lanes; l++) index[l] = (j * e->lanes + l) / rows;
+  return emit_shuffle(e, mask, mask, index);
+}
+
+void emit_load_rows(Emit *e, LLVMTypeRef elem, unsigned align, Val p, int rows, Val mask, Val pad, Val *out) {
+  int w = e->lanes, index[KERNEL_LANES];
+  for (int j = 0; j < rows; j++) {
+    Val v, at = neighbours(e, elem, p, j);
+    if (mask) {
+      v = emit_intrinsic(e, "llvm.masked.load", (LLVMTypeRef[]){LLVMTypeOf(pad), e->ptr}, 2,
+                         (Val[]){at, emit_i32(e, align), column_mask(e, mask, j, rows), pad}, 4);
+    } else {
+      v = LLVMBuildLoad2(e->b, LLVMTypeOf(pad), at, "");
+      LLVMSetAlignment(v, align);
+    }
+    for (int r = 0; r < rows; r++) { /* what this vector holds of row r */
+      for (int l = 0; l < w; l++) {
+        int i = rows * l + r;
+        index[l] = i / w == j ? w + i % w : l;
+      }
+      out[r] = emit_shuffle(e, j ? out[r] : v, v, index);
+    }
+  }
+}
+
+void emit_store_rows(Emit *e, LLVMTypeRef elem, unsigned align, Val p, int rows, Val mask, const Val *v) {
+  int w = e->lanes, index[KERNEL_LANES];
+  for (int j = 0; j < rows; j++) {
+    Val part = v[0], at = neighbours(e, elem, p, j);
+    for (int r = 1; r < rows; r++) {
+      for (int l = 0; l < w; l++) {
+        int i = j * w + l;
+        index[l] = i % rows == r ? w + i / rows : r > 1 ? l : i / rows;
+      }
+      part = emit_shuffle(e, part, v[r], index);
+    }
+    if (mask) {
+      emit_intrinsic(e, "llvm.masked.store", (LLVMTypeRef[]){LLVMTypeOf(part), e->ptr}, 2,
+                     (Val[]){part, at, emit_i32(e, align), column_mask(e, mask, j, rows)}, 4);
+    } else {
+      Val st = LLVMBuildStore(e->b, part, at);
+      LLVMSetAlignment(st, align);
+    }
   }
 }

@@ -38,6 +38,7 @@ typedef struct PlanLaunch {
   NodeId node; /* the last node it computes, for messages */
   int64_t units;
   int64_t estimate_ns; /* one thread; rough */
+  double flops;        /* of products and convolutions */
 } PlanLaunch;
 
 typedef struct PlanRoot {
@@ -60,7 +61,7 @@ typedef struct Plan {
                          before */
   bool in_place;      /* some launch before commit writes a leaf */
   size_t arena_bytes, scratch_bytes; /* scratch: per thread, enough for any kernel */
-  double flops;                      /* of products and convolutions */
+  double flops;                      /* of all launches */
 } Plan;
 
 /* Where the scratch buffers of one kernel lie within a thread's scratch memory. */

@@ -230,7 +230,6 @@ void lower_CONTRACT(LowerCx *lo, const LowerGroup *gr) {
   group_body(lo, gr, &p.gb);
   Tiling t = {.rank = p.rank};
   memcpy(t.ext, ext, sizeof t.ext);
-  lo->plan->flops += 2.0 * (double)lo->count[n.i] * (double)p.k;
   Making m;
   double cycles;
   if (p.order.kind == ORDER_LANES16) {
@@ -256,6 +255,7 @@ void lower_CONTRACT(LowerCx *lo, const LowerGroup *gr) {
     lower_tiles(&m, &t, product_body, &p);
     cycles = s.cost * (double)p.k * (double)(lo->count[n.i] / (M * N));
   }
+  m.flops = 2.0 * (double)lo->count[n.i] * (double)p.k;
   m.cost_ns = cycles / 2.6 + (double)lo->count[n.i] * (p.gb.program->nins + 1) / 60;
   making_end(&m);
 }

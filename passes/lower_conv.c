@@ -136,7 +136,7 @@ static void conv_kernel(LowerCx *lo, NodeId n, Conv *p, const GroupBody *gb, int
     p->h0 += ext[3] * best;
   }
   double terms = (double)p->h.count * (double)p->v.count * (double)p->channels;
-  lo->plan->flops += 2 * terms * (double)(images * groups * rows) * (double)(p->h.n * p->v.n);
+  m.flops = 2 * terms * (double)(images * groups * rows) * (double)(p->h.n * p->v.n);
   m.cost_ns = cycles * terms * (double)(images * groups) / 2.6;
   making_end(&m);
 }
@@ -337,7 +337,6 @@ void lower_CONV2D_DW(LowerCx *lo, const LowerGroup *gr) {
   if (outs < t.cols) t.cols = (int)ceil_div(outs, 16) * 16;
   int64_t full = o.n / o.chunk, rest = o.n % o.chunk;
   double per = cycles * (double)(a.groups * C * KH * KW) / (double)t.ext[t.row] * (double)(p.oh * p.ow) / 2.6;
-  lo->plan->flops += 2.0 * (double)size * (double)xe[0] * (double)(p.oh * p.ow);
   for (int i = 0; i < 2; i++) { /* whole pieces, then the last, shorter one */
     t.ext[W_PIECE] = i ? rest != 0 : full;
     if (!t.ext[W_PIECE]) continue;
@@ -350,6 +349,7 @@ void lower_CONV2D_DW(LowerCx *lo, const LowerGroup *gr) {
     Making m;
     making_begin(&m, lo, n, "conv2d_dw");
     lower_tiles(&m, &t, weights_body, &p);
+    m.flops = 2.0 * (double)size * (double)(t.ext[W_PIECE] * p.images) * (double)(p.oh * p.ow);
     m.cost_ns = per * (double)(t.ext[W_PIECE] * p.images);
     making_end(&m);
   }

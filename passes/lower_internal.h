@@ -101,7 +101,7 @@ typedef struct Making {
   KernelBuilder b;
   uint32_t bind[KERNEL_BUFFERS];
   NodeId node;
-  double cost_ns;
+  double cost_ns, flops;
 } Making;
 void making_begin(Making *m, LowerCx *lo, NodeId node, const char *name);
 int making_in(Making *m, uint32_t plan_buffer);  /* kernel buffer for reading */

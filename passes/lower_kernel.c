@@ -5,7 +5,7 @@
 void making_begin(Making *m, LowerCx *lo, NodeId node, const char *name) {
   m->lo = lo;
   m->node = node;
-  m->cost_ns = 0;
+  m->cost_ns = m->flops = 0;
   kernel_begin(&m->b, lo->plan->arena, str_copy(lo->plan->arena, str_z(name)));
 }
 
@@ -57,7 +57,9 @@ void making_end(Making *m) {
                   .nbind = k->nbuffer,
                   .node = m->node,
                   .units = kernel_units(k),
-                  .estimate_ns = (int64_t)m->cost_ns + 20};
+                  .estimate_ns = (int64_t)m->cost_ns + 20,
+                  .flops = m->flops};
+  p->flops += m->flops;
   for (uint32_t i = 0; i < k->nbuffer; i++) VEC_PUSH(p->arena, &p->bind, m->bind[i]);
   VEC_PUSH(p->arena, &p->launch, l);
 }

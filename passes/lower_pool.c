@@ -1,5 +1,6 @@
-/* Pooling and its gradients, lanes along the image's rows. The gradients split into phases like a strided
- * convolution's. */
+/* Pooling and its gradients, lanes along the image's rows; the group's epilogue follows in registers. Where
+ * windows meet edge to edge the maximum's gradient is one pass over the windows; else the gradients split
+ * into phases like a strided convolution's. */
 #include "passes/lower_internal.h"
 
 #include <stdio.h>
@@ -12,8 +13,9 @@ typedef struct Pool2 {
   DType type;
   bool max;
   PoolAxis h, w;
-  Feed x, y, g, out; /* over image, channel, rows, columns */
-  uint32_t xb, yb, gb, ob, index;
+  Feed x, y, g;   /* over image, channel, rows, columns */
+  GroupBody body; /* of the group */
+  uint32_t xb, yb, gb, index;
   int acc, best;
   /* a phase of a gradient: outputs base + per * i; window first + step * t, at position at - t + i */
   int64_t base[2], per[2], count[2], first[2], at[2], channels;
@@ -65,7 +67,7 @@ static void forward_body(Making *m, const Coord *c, void *cx) {
   kernel_end(b);
   kernel_end(b);
   if (!p->max) divide(m, p, acc);
-  kernel_store(b, acc, coord_access(c, making_out(m, p->ob), &p->out, p->type));
+  group_emit(m, &p->body, c, acc);
 }
 
 static void pool_forward(LowerCx *lo, const LowerGroup *gr, bool max) {
@@ -74,8 +76,7 @@ static void pool_forward(LowerCx *lo, const LowerGroup *gr, bool max) {
   p.max = max;
   p.x = lower_memory(lo, x);
   p.xb = plan_buffer_source(lo, &p.x);
-  p.out = feed_plain(lo, n);
-  p.ob = plan_buffer_node(lo, n);
+  group_body(lo, gr, &p.body);
   Tiling t = pool_tiling(lo->ext[n.i]);
   Making m;
   making_begin(&m, lo, n, op_info[node_op(lo->g, n)].name);
@@ -86,9 +87,15 @@ static void pool_forward(LowerCx *lo, const LowerGroup *gr, bool max) {
 void lower_MAX_POOL2D(LowerCx *lo, const LowerGroup *gr) { pool_forward(lo, gr, true); }
 void lower_AVG_POOL2D(LowerCx *lo, const LowerGroup *gr) { pool_forward(lo, gr, false); }
 
-/* ---- which element of each window equals its maximum first ---- */
-static void index_body(Making *m, const Coord *c, void *cx) {
-  Pool2 *p = cx;
+/* Does x hold its window's maximum v? A NaN does when v is one. */
+static ScalarRef holds(ScalarBuilder *s, ScalarRef x, ScalarRef v) {
+  ScalarRef hit = scalar_ins(s, SC_EQ, x, v, x);
+  ScalarRef some = scalar_ins(s, SC_OR, scalar_ins(s, SC_EQ, x, x, x), scalar_ins(s, SC_EQ, v, v, v), hit);
+  return scalar_ins(s, SC_OR, hit, scalar_ins(s, SC_NOT, some, some, some), hit);
+}
+
+/* ---- which element of each window equals its maximum first: a tile of their numbers, row-major ---- */
+static int first_index(Making *m, const Pool2 *p, const Coord *c) {
   KernelBuilder *b = &m->b;
   int best = kernel_tile(b, STR("first"), DT_I32, 1, c->cols),
       y = kernel_tile(b, STR("y"), p->type, 1, c->cols);
@@ -108,29 +115,51 @@ static void index_body(Making *m, const Coord *c, void *cx) {
   ScalarBuilder *s = ARENA_NEW(m->lo->arena, ScalarBuilder);
   scalar_begin(s, b->arena);
   ScalarRef first = scalar_input(s, 0, DT_I32), x = scalar_input(s, 1, p->type),
-            v = scalar_input(s, 2, p->type), here = scalar_input(s, 3, DT_I32),
-            r = scalar_input(s, 4, DT_I32), q = scalar_input(s, 5, DT_I32),
-            hit = scalar_ins(s, SC_EQ, x, v, x);
-  ScalarRef some = scalar_ins(s, SC_OR, scalar_ins(s, SC_EQ, x, x, x), scalar_ins(s, SC_EQ, v, v, v), hit);
-  hit = scalar_ins(s, SC_OR, hit, scalar_ins(s, SC_NOT, some, some, some), hit);
-  ScalarRef lim[4] = {r, q, scalar_number(s, DT_I32, (double)p->h.in),
-                      scalar_number(s, DT_I32, (double)p->w.in)},
+            v = scalar_input(s, 2, p->type), here = scalar_input(s, 3, DT_I32);
+  ScalarRef hit = holds(s, x, v), image[2] = {scalar_input(s, 4, DT_I32), scalar_input(s, 5, DT_I32)},
             zero = scalar_number(s, DT_I32, 0);
-  for (int i = 0; i < 2;
-       i++) { /* padding never wins, not even against -inf; without it every window lies inside */
-    if ((i ? p->w.pad : p->h.pad) == 0) continue;
-    hit = scalar_ins(s, SC_AND, hit, scalar_ins(s, SC_LE, zero, lim[i], zero), hit);
-    hit = scalar_ins(s, SC_AND, hit, scalar_ins(s, SC_LT, lim[i], lim[2 + i], zero), hit);
+  for (int i = 0; i < 2; i++) { /* padding never wins, not even against -inf; without it every window lies
+                                   inside */
+    const PoolAxis *a = i ? &p->w : &p->h;
+    if (a->pad == 0) continue;
+    ScalarRef end = scalar_number(s, DT_I32, (double)a->in);
+    hit = scalar_ins(s, SC_AND, hit, scalar_ins(s, SC_LE, zero, image[i], zero), hit);
+    hit = scalar_ins(s, SC_AND, hit, scalar_ins(s, SC_LT, image[i], end, zero), hit);
   }
   ScalarRef far = scalar_const(s, DT_I32, (ScalarValue){.i = INT32_MAX});
   scalar_output(s, scalar_ins(s, SC_MIN, first, scalar_ins(s, SC_SEL, hit, here, far), first));
   kernel_map1(b, scalar_end(s), best, 6, src);
   kernel_end(b);
   kernel_end(b);
+  return best;
+}
+
+static void index_body(Making *m, const Coord *c, void *cx) {
+  const Pool2 *p = cx;
+  int best = first_index(m, p, c);
   Feed to = p->y;
   int64_t w = p->w.out, hw = p->h.out * w;
   to.at = (Lin){0, {p->channels * hw, hw, w, 1}};
-  kernel_store(b, best, coord_access(c, making_out(m, p->index), &to, DT_I32));
+  kernel_store(&m->b, best, coord_access(c, making_out(m, p->index), &to, DT_I32));
+}
+
+static void lin_to_phase(Lin *l, const Pool2 *p) {
+  for (int i = 0; i < 2; i++) {
+    l->k += p->base[i] * l->c[2 + i];
+    l->c[2 + i] *= p->per[i];
+  }
+}
+static void feed_to_phase(Feed *s, const Pool2 *p) {
+  lin_to_phase(&s->at, p);
+  for (int i = 0; i < s->nguard; i++) lin_to_phase(&s->guard[i].at, p);
+}
+
+/* The epilogue at the positions of a phase. */
+static void phase_emit(Making *m, const Pool2 *p, const Coord *c, int acc) {
+  GroupBody at = p->body;
+  for (int i = 0; i < at.nsrc; i++) feed_to_phase(&at.src[i], p);
+  for (int i = 0; i < at.nout; i++) feed_to_phase(&at.dst[i], p);
+  group_emit(m, &at, c, acc);
 }
 
 /* ---- dx: for each position the windows it lies in ---- */
@@ -175,11 +204,82 @@ static void backward_body(Making *m, const Coord *c, void *cx) {
     kernel_end(b);
   }
   if (!p->max) divide(m, p, acc);
-  Feed to = p->out;
-  to.at.k = p->base[0] * p->out.at.c[2] + p->base[1] * p->out.at.c[3];
-  to.at.c[2] *= p->per[0];
-  to.at.c[3] *= p->per[1];
-  kernel_store(b, acc, coord_access(c, making_out(m, p->ob), &to, p->type));
+  phase_emit(m, p, c, acc);
+}
+
+/* ---- dx where windows meet edge to edge: each window gives its gradient to one of its elements ---- */
+enum { EDGE_COLS = 8 };
+enum { EDGE_ROW = 4, EDGE_COL }; /* axes behind image, channel and window: the place within the window */
+
+static bool edge_to_edge(const Pool2 *p) {
+  return p->h.k == p->h.s && p->w.k == p->w.s && p->h.pad == 0 && p->w.pad == 0 && p->w.k <= EDGE_COLS;
+}
+
+static void lin_to_window(Lin *l, const Pool2 *p) {
+  l->c[EDGE_ROW] = l->c[2];
+  l->c[EDGE_COL] = l->c[3];
+  l->c[2] *= p->h.s;
+  l->c[3] *= p->w.s;
+}
+static void feed_to_window(Feed *s, const Pool2 *p) {
+  lin_to_window(&s->at, p);
+  for (int i = 0; i < s->nguard; i++) lin_to_window(&s->guard[i].at, p);
+}
+
+/* A row of the window at a time, its columns the rows of a tile: neighbours in memory. */
+static void edge_body(Making *m, const Coord *window, void *cx) {
+  const Pool2 *p = cx;
+  KernelBuilder *b = &m->b;
+  Coord c = *window;
+  int best = first_index(m, p, window), g = kernel_tile(b, STR("g"), p->type, 1, c.cols),
+      acc = kernel_tile(b, STR("acc"), p->type, (int)p->w.k, c.cols);
+  kernel_load(b, g, coord_access(window, making_in(m, p->gb), &p->g, p->type));
+  int kh = kernel_loop(b, p->h.k <= 3 ? LOOP_UNROLL : LOOP_SEQ, p->h.k, 1);
+  c.rank = EDGE_COL + 1;
+  c.at[EDGE_ROW] = affine_add(affine(0), kh, 1);
+  c.at[EDGE_COL] = affine(0);
+  c.row = EDGE_COL;
+  c.rows = (int)p->w.k;
+  KernelOperand src[3] = {operand_tile(b, best), operand_tile(b, g),
+                          operand_coord(c.rows, 1, affine_add(affine(0), kh, p->w.k), 1, 0)};
+  ScalarBuilder *s = ARENA_NEW(m->lo->arena, ScalarBuilder);
+  scalar_begin(s, b->arena);
+  ScalarRef i = scalar_input(s, 0, DT_I32), v = scalar_input(s, 1, p->type), j = scalar_input(s, 2, DT_I32);
+  ScalarRef hit = scalar_ins(s, SC_EQ, i, j, i), zero = scalar_number(s, p->type, 0);
+  scalar_output(s, scalar_ins(s, SC_ADD, zero, scalar_ins(s, SC_SEL, hit, v, zero), zero));
+  kernel_map1(b, scalar_end(s), acc, 3, src);
+  group_emit(m, &p->body, &c, acc);
+  kernel_end(b);
+}
+
+static void outside_body(Making *m, const Coord *c, void *cx) { /* in no window */
+  Pool2 *p = cx;
+  int acc = kernel_tile(&m->b, STR("acc"), p->type, 1, c->cols);
+  kernel_fill(&m->b, acc, 0);
+  phase_emit(m, p, c, acc);
+}
+
+static void edge_kernel(LowerCx *lo, NodeId n, const Pool2 *p) {
+  const int64_t *ext = lo->ext[n.i], oh = p->h.out, ow = p->w.out;
+  Making m;
+  making_begin(&m, lo, n, "max_pool2d_dx");
+  Tiling t = pool_tiling((const int64_t[]){ext[0], ext[1], oh, ow});
+  Pool2 e = *p;
+  for (int i = 0; i < e.body.nsrc; i++) feed_to_window(&e.body.src[i], p);
+  for (int i = 0; i < e.body.nout; i++) feed_to_window(&e.body.dst[i], p);
+  lower_tiles(&m, &t, edge_body, &e);
+  for (int i = 0; i < 2; i++) { /* the rows below the windows, then the columns beside them */
+    int64_t rows = i ? oh * p->h.s : ext[2] - oh * p->h.s, cols = i ? ext[3] - ow * p->w.s : ext[3];
+    if (!rows || !cols) continue;
+    e = *p;
+    e.base[0] = i ? 0 : ext[2] - rows;
+    e.base[1] = ext[3] - cols;
+    e.per[0] = e.per[1] = 1;
+    t = pool_tiling((const int64_t[]){ext[0], ext[1], rows, cols});
+    lower_tiles(&m, &t, outside_body, &e);
+  }
+  m.cost_ns = (double)lo->count[n.i] * (0.1 + p->body.program->nins / 100.0);
+  making_end(&m);
 }
 
 static void phase(Pool2 *p, int axis, int64_t i, const PoolAxis *a, int64_t *n) {
@@ -200,14 +300,17 @@ static void pool_backward(LowerCx *lo, const LowerGroup *gr, bool max) {
   p.max = max;
   p.g = lower_memory(lo, g);
   p.gb = plan_buffer_source(lo, &p.g);
-  p.out = feed_plain(lo, n);
+  group_body(lo, gr, &p.body);
   p.channels = ext[1];
-  p.ob = plan_buffer_node(lo, n);
   if (max) {
     p.x = lower_memory(lo, graph_in(lo->g, n)[0]);
     p.y = lower_memory(lo, graph_in(lo->g, n)[1]);
     p.xb = plan_buffer_source(lo, &p.x);
     p.yb = plan_buffer_source(lo, &p.y);
+    if (edge_to_edge(&p)) {
+      edge_kernel(lo, n, &p);
+      return;
+    }
     p.index = plan_buffer_temp(lo, DT_I32, lo->count[g.i]);
     Tiling t = pool_tiling(ge);
     Making m;

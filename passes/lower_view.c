@@ -25,7 +25,11 @@ static Role op_role(Op op) {
   case OP_PAD: return ROLE_MOVE;
   case OP_CONTRACT:
   case OP_CONV2D:
-  case OP_CONV2D_DX: return ROLE_TILE;
+  case OP_CONV2D_DX:
+  case OP_MAX_POOL2D:
+  case OP_MAX_POOL2D_DX:
+  case OP_AVG_POOL2D:
+  case OP_AVG_POOL2D_DX: return ROLE_TILE;
   case OP_CONV2D_DW:
   case OP_CONCAT:
   case OP_SUM:
@@ -39,10 +43,6 @@ static Role op_role(Op op) {
   case OP_LOG_SOFTMAX:
   case OP_LOGSUMEXP:
   case OP_CROSS_ENTROPY:
-  case OP_MAX_POOL2D:
-  case OP_MAX_POOL2D_DX:
-  case OP_AVG_POOL2D:
-  case OP_AVG_POOL2D_DX:
   case OP_EXTERN:
   case OP_COTANGENT:
   case OP_GRAD: return ROLE_OTHER;

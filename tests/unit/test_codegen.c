@@ -333,15 +333,17 @@ START_TEST(written_kernels) {
 }
 END_TEST
 
-/* Register transposes of every type and ragged size, both ways. */
+/* Register transposes of every type and ragged size, both ways; up to four rows fill whole vectors together.
+ */
 START_TEST(transposes) {
   begin();
-  static const int rows[] = {4, 15, 16, 33};
-  Case c[4 * 4 * 2];
+  enum { SIZES = 8 };
+  static const int rows[SIZES] = {4, 15, 16, 33, 2, 3, 3, 2};
+  Case c[4 * SIZES * 2];
   Rng g = {3};
   int n = 0;
   for (int t = DT_F32; t <= DT_I64; t++)
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < SIZES; i++)
       for (int store = 0; store < 2; store++) {
         KernelBuilder b;
         int64_t R = rows[i], C = 32;
@@ -354,7 +356,7 @@ START_TEST(transposes) {
                d = access_at(y, affine(1), store ? 1 : C, store ? R : 1);
         if (i & 1)
           a = access_pad(access_guard(a, affine(0), 0, 1, 21), (DType)t, -3),
-          d = access_guard(d, affine(0), 1, 0, R - 1);
+          d = i > 4 ? access_guard(d, affine(0), 0, 1, 21) : access_guard(d, affine(0), 1, 0, R - 1);
         kernel_load(&b, tile, a);
         kernel_store(&b, tile, d);
         kernel_end(&b);

@@ -145,8 +145,15 @@ START_TEST(windows) {
            p = build_op(&kit.b, OP_MAX_POOL2D, &y, 1, pool, NULL);
     kit_root(&kit, y);
     kit_root(&kit, p);
-    kit_root(&kit, build_op(&kit.b, OP_MAX_POOL2D_DX,
-                            (NodeId[]){y, p, kit_leaf(&kit, graph_node(kit.b.g, p)->type)}, 3, pool, NULL));
+    NodeId in[3] = {y, p, kit_leaf(&kit, graph_node(kit.b.g, p)->type)}, wide[3] = {y};
+    kit_root(&kit,
+             build_scalar(&kit.b, OP_MUL, build_op(&kit.b, OP_MAX_POOL2D_DX, in, 3, pool, NULL), y, NO_NODE));
+    pool[0] = pool[1] = 3; /* overlapping */
+    pool[4] = pool[5] = 1;
+    wide[1] = build_op(&kit.b, OP_MAX_POOL2D, &y, 1, pool, NULL);
+    wide[2] = kit_leaf(&kit, graph_node(kit.b.g, wide[1])->type);
+    kit_root(&kit, build_scalar(&kit.b, OP_RELU, build_op(&kit.b, OP_MAX_POOL2D_DX, wide, 3, pool, NULL),
+                                NO_NODE, NO_NODE));
     kit_root(&kit, build_op(&kit.b, OP_CONV2D_DX, (NodeId[]){g, w}, 2, attr, &xt));
     kit_root(&kit, build_op(&kit.b, OP_CONV2D_DW, (NodeId[]){x, g}, 2, attr, &wt));
     everywhere(i);

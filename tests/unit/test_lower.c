@@ -300,8 +300,14 @@ START_TEST(pools) {
                                      {2, 1, 7, 40, 3, 1, 1},
                                      {1, 1, 5, 6, 2, 3, 0},
                                      {3, 2, 28, 28, 2, 2, 0},
-                                     {1, 2, 10, 35, 5, 1, 2}};
-  for (int i = 0; i < 6; i++)
+                                     {1, 2, 10, 35, 5, 1, 2},
+                                     /* edge to edge: odd images, padding on both sides, one window of many */
+                                     {2, 3, 7, 9, 2, 2, 0},
+                                     {1, 2, 8, 35, 3, 3, 1},
+                                     {1, 3, 9, 37, 4, 4, 2},
+                                     {2, 1, 5, 3, 1, 1, 0},
+                                     {1, 2, 11, 12, 5, 5, 0}};
+  for (int i = 0; i < 11; i++)
     for (int avg = 0; avg < 2; avg++) {
       const int64_t *c = cases[i];
       kit_begin(&kit, (uint64_t)(i * 2 + avg));
@@ -310,11 +316,16 @@ START_TEST(pools) {
       Type xt = KIT_TYPE(&kit, i == 4 ? DT_F64 : DT_F32, c[0], c[1], c[2], c[3]);
       NodeId x = kit_leaf(&kit, xt), y = op1(avg ? OP_AVG_POOL2D : OP_MAX_POOL2D, x, attr, NULL);
       NodeId g = kit_leaf(&kit, graph_node(kit.b.g, y)->type);
-      kit_root(&kit, y);
-      if (avg)
-        kit_root(&kit, op1(OP_AVG_POOL2D_DX, g, attr, &xt));
-      else
-        kit_root(&kit, build_op(&kit.b, OP_MAX_POOL2D_DX, (NodeId[]){x, y, g}, 3, attr, NULL));
+      kit_root(&kit, i % 2 ? y : build_scalar(&kit.b, OP_TANH, y, NO_NODE, NO_NODE));
+      NodeId dx = avg ? op1(OP_AVG_POOL2D_DX, g, attr, &xt)
+                      : build_op(&kit.b, OP_MAX_POOL2D_DX, (NodeId[]){x, y, g}, 3, attr, NULL);
+      kit_root(&kit, dx);
+      if (i != 3) { /* what follows happens in registers: a mask, a value by channel */
+        NodeId scale = build_broadcast(&kit.b, kit_leaf(&kit, KIT_TYPE(&kit, xt.dtype, c[1], 1, 1)), xt),
+               mask = build_scalar(&kit.b, OP_LT, build_const(&kit.b, xt, 0), x, NO_NODE);
+        NodeId kept = build_scalar(&kit.b, OP_WHERE, mask, dx, build_const(&kit.b, xt, 0));
+        kit_root(&kit, build_scalar(&kit.b, OP_MUL, kept, scale, NO_NODE));
+      }
       kit_check(&kit);
     }
 }
