@@ -116,8 +116,10 @@ static bool common_shape(Elab *x, const char *name, Span at, const Operand *o, c
   return true;
 }
 
+/* `exact`: all operands are numbers of the text, `step` and `epoch`: they are computed in f64 until a tensor
+ * gives them its dtype, so that a rate or a bias correction is as exact as the parameter it is for. */
 static bool common_dtype(Elab *x, const char *name, Span at, const Operand *o, uint32_t n, bool force_float,
-                         DType *out) {
+                         bool exact, DType *out) {
   int found = -1;
   bool real = force_float, weak_only = true;
   for (uint32_t i = 0; i < n; i++) {
@@ -150,7 +152,7 @@ static bool common_dtype(Elab *x, const char *name, Span at, const Operand *o, u
   else {
     bool all_bool = true;
     for (uint32_t i = 0; i < n; i++) all_bool = all_bool && o[i].v.kind == VAL_BOOL;
-    *out = all_bool ? DT_BOOL : real ? DT_F32 : DT_I32;
+    *out = all_bool ? DT_BOOL : !real ? DT_I32 : exact ? DT_F64 : DT_F32;
   }
   return true;
 }
@@ -160,16 +162,16 @@ bool operands_meet(Elab *x, const char *name, Span at, Operand *o, uint32_t n, u
   DType dt;
   Type t[4];
   uint8_t ones[4];
+  bool weak = true;
   for (uint32_t i = 0; i < n; i++) {
     if (!val_ok(o[i].v)) return false;
     if (o[i].v.kind == VAL_LIST)
       return wrong_kind(x, o[i].at, o[i].v, "a tensor; give the list a type in a 'let'"), false;
+    weak = weak && (is_weak(o[i].v) || is_static(o[i].v));
   }
-  if (!common_dtype(x, name, at, o + first, n - first, force_float, &dt)) return false;
-  bool weak = true;
+  if (!common_dtype(x, name, at, o + first, n - first, force_float, weak, &dt)) return false;
   for (uint32_t i = 0; i < n; i++) {
     bool tensor = val_tensor(o[i].v);
-    weak = weak && (is_weak(o[i].v) || is_static(o[i].v));
     t[i] = tensor ? val_type(x, o[i].v) : type_scalar(dt);
     ones[i] = tensor ? o[i].v.ones : 0;
   }
@@ -247,6 +249,8 @@ Value arith3(Elab *x, Op op, const char *name, Span at, Operand a, Operand b, Op
 
 /* Constant integer powers are fixed products: x^2 is square(x), x^3 is x^2 * x, x^5 is (x^2)^2 * x. */
 Value power(Elab *x, Span at, Operand a, Operand b) {
+  if (b.v.kind == VAL_REAL && b.v.real == (double)(int64_t)b.v.real && b.v.real >= -64 && b.v.real <= 64)
+    b.v = val_int((int64_t)b.v.real); /* x^2.0 is x^2 */
   if (val_tensor(a.v) && b.v.kind == VAL_INT && b.v.i >= -64 && b.v.i <= 64 &&
       !(is_weak(a.v) && !dtype_is_float((DType)val_type(x, a.v).dtype))) {
     int64_t n = b.v.i < 0 ? -b.v.i : b.v.i;

@@ -313,7 +313,7 @@ static Value cast(Elab *x, const AstExpr *e, ArgVec *args) {
   if (a->v.kind == VAL_REAL && dtype_is_int(to)) a->v = val_int((int64_t)a->v.real);
   if (a->v.kind == VAL_BOOL && to != DT_BOOL) a->v = val_int(a->v.boolean);
   if (!val_tensor(a->v)) return val_node(val_to_node(x, a->v, a->at, (int)to));
-  NodeId n = val_to_node(x, a->v, a->at, -1);
+  NodeId n = val_to_node(x, a->v, a->at, (int)to);
   if (!node_ok(n)) return val_poison();
   Builder b = builder_at(x, e->at);
   if (node_type(x, n).dtype != to) n = build_cast(&b, n, to);

@@ -10,7 +10,12 @@ Str sym_str(const Elab *x, Sym s) { return names_str(x->n, s); }
 Sym sym_of(Elab *x, const char *z) { return names_add(x->n, str_z(z)); }
 Type node_type(const Elab *x, NodeId n) { return graph_node(x->g, n)->type; }
 Type leaf_type(const Elab *x, LeafId l) { return program_leaf_at(x->p, l)->type; }
-Type val_type(Elab *x, Value v) { return v.kind == VAL_LEAF ? leaf_type(x, v.leaf) : node_type(x, v.node); }
+/* A weak real number is a node of f64 (arith.c) and, where nothing gives it another type, an f32. */
+Type val_type(Elab *x, Value v) {
+  Type t = v.kind == VAL_LEAF ? leaf_type(x, v.leaf) : node_type(x, v.node);
+  if (v.kind == VAL_TENSOR && v.weak && t.dtype == DT_F64) t.dtype = DT_F32;
+  return t;
+}
 
 Value val_dim(Elab *x, DimId d) {
   int64_t i;
@@ -211,7 +216,10 @@ static bool number_fits(Elab *x, Value v, DType t, Span at) {
 NodeId val_to_node(Elab *x, Value v, Span at, int dtype) {
   Builder b = builder_at(x, at);
   switch (v.kind) {
-  case VAL_TENSOR: return v.node;
+  case VAL_TENSOR:
+    return v.weak && (dtype < 0 || dtype == DT_F32) && node_type(x, v.node).dtype == DT_F64
+               ? build_cast(&b, v.node, DT_F32)
+               : v.node;
   case VAL_LEAF: return leaf_to_node(x, v.leaf);
   case VAL_INT:
   case VAL_REAL: {

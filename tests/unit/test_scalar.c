@@ -321,6 +321,12 @@ START_TEST(library_at_special_values) {
       {"pow(x, 2)", 0, 0},
       {"pow(x, 0)", NAN, 1},
       {"pow(x, 3)", INFINITY, INFINITY},
+      {"pow(x, 2)", -1, 1},
+      {"pow(x, 3)", -1, -1},
+      {"pow(x, -5)", -1, -1},
+      {"pow(x, 0.5)", -2, NAN},
+      {"max(abs(sin(x)), 1)", 1e7f, 1}, /* no digits are left, but it is still a sine */
+      {"max(abs(cos(x)), 1)", 3e38f, 1},
       {"sqrt(x)", -1, NAN},
   };
   for (size_t i = 0; i < sizeof row / sizeof *row; i++)

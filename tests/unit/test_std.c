@@ -1,0 +1,205 @@
+/* The library's optimizers, rates and activations against plain C, written from the papers and in the form
+ * PyTorch documents them; in f64, where nothing but the formula can make a difference. */
+#include "api_kit.h"
+
+#include <stdio.h>
+
+enum { N = 3, STEPS = 6 };
+typedef struct Ref {
+  double w[N], m[N], v[N];
+} Ref;
+typedef double Rule(Ref *r, int i, double g, int t); /* the new w[i]; t from 1 */
+
+static double sgd(Ref *r, int i, double g, int t) {
+  (void)t;
+  return r->w[i] - 0.1 * g;
+}
+static double momentum(Ref *r, int i, double g, int t) {
+  (void)t;
+  g += 0.01 * r->w[i];
+  r->m[i] = 0.9 * r->m[i] + g;
+  return r->w[i] - 0.1 * r->m[i];
+}
+static double nesterov(Ref *r, int i, double g, int t) {
+  (void)t;
+  r->m[i] = 0.9 * r->m[i] + g;
+  return r->w[i] - 0.1 * (g + 0.9 * r->m[i]);
+}
+static double adam_by(Ref *r, int i, double g, int t, double b2, double eps) {
+  r->m[i] = 0.9 * r->m[i] + (1 - 0.9) * g;
+  r->v[i] = b2 * r->v[i] + (1 - b2) * g * g;
+  return r->m[i] / (1 - pow(0.9, t)) / (sqrt(r->v[i] / (1 - pow(b2, t))) + eps);
+}
+static double adam(Ref *r, int i, double g, int t) {
+  return r->w[i] - 0.01 * adam_by(r, i, g, t, 0.999, 1e-8);
+}
+static double adam_decay(Ref *r, int i, double g, int t) {
+  return r->w[i] - 0.01 * adam_by(r, i, g + 0.1 * r->w[i], t, 0.99, 1e-3);
+}
+static double adamw(Ref *r, int i, double g, int t) {
+  return (1 - 0.01 * 0.3) * r->w[i] - 0.01 * adam_by(r, i, g, t, 0.999, 1e-8);
+}
+static double rmsprop(Ref *r, int i, double g, int t) {
+  (void)t;
+  r->v[i] = 0.8 * r->v[i] + (1 - 0.8) * g * g;
+  r->m[i] = 0.5 * r->m[i] + g / (sqrt(r->v[i]) + 1e-8);
+  return r->w[i] - 0.01 * r->m[i];
+}
+static double adagrad(Ref *r, int i, double g, int t) {
+  (void)t;
+  r->v[i] += g * g;
+  return r->w[i] - 0.1 * g / (sqrt(r->v[i]) + 1e-10);
+}
+static double lion(Ref *r, int i, double g, int t) {
+  (void)t;
+  double c = 0.9 * r->m[i] + (1 - 0.9) * g;
+  r->m[i] = 0.99 * r->m[i] + (1 - 0.99) * g;
+  return r->w[i] - 0.01 * ((c > 0) - (c < 0) + 0.1 * r->w[i]);
+}
+
+/* Rates: w falls by the rate where the gradient is 1. */
+static double by_rate(Ref *r, int i, double g, double rate) { return r->w[i] - rate * g; }
+static double warmed(Ref *r, int i, double g, int t) { return by_rate(r, i, g, 0.1 * fmin(1, t / 4.0)); }
+static double cosine(Ref *r, int i, double g, int t) {
+  return by_rate(r, i, g, 0.01 + 0.5 * (0.1 - 0.01) * (1 + cos(M_PI * fmin(1, t / 5.0))));
+}
+static double warm_cosine(Ref *r, int i, double g, int t) {
+  return by_rate(r, i, g,
+                 t <= 2 ? 0.1 * t / 2
+                        : 0.05 * (1 + cos(M_PI * (t - 2) / 3 < M_PI ? M_PI * (t - 2) / 3 : M_PI)));
+}
+static double stairs(Ref *r, int i, double g, int t) { return by_rate(r, i, g, 0.1 * pow(0.5, (t - 1) / 2)); }
+static double exponential(Ref *r, int i, double g, int t) { return by_rate(r, i, g, 0.1 * pow(0.9, t)); }
+static double linear(Ref *r, int i, double g, int t) {
+  return by_rate(r, i, g, 0.1 + (0.02 - 0.1) * fmin(1, t / 5.0));
+}
+static double pieces(Ref *r, int i, double g, int t) {
+  return by_rate(r, i, g, t <= 2 ? 0.1 : t <= 4 ? 0.01 : 0.001);
+}
+
+static const struct {
+  const char *text;
+  Rule *rule;
+} rules[] = {
+    {"sgd(lr = 0.1)", sgd},
+    {"sgd(lr = 0.1, momentum = 0.9, weight_decay = 0.01)", momentum},
+    {"sgd(lr = 0.1, momentum = 0.9, nesterov = true)", nesterov},
+    {"adam(lr = 0.01)", adam},
+    {"adam(lr = 0.01, b2 = 0.99, eps = 1e-3, weight_decay = 0.1)", adam_decay},
+    {"adamw(lr = 0.01, weight_decay = 0.3)", adamw},
+    {"rmsprop(lr = 0.01, decay = 0.8, momentum = 0.5)", rmsprop},
+    {"adagrad(lr = 0.1)", adagrad},
+    {"lion(lr = 0.01, weight_decay = 0.1)", lion},
+    {"sgd(lr = warmup(step, 0.1, steps = 4))", warmed},
+    {"sgd(lr = cosine_decay(step, 0.1, total = 5, last = 0.01))", cosine},
+    {"sgd(lr = warmup_cosine(step, 0.1, steps = 2, total = 5))", warm_cosine},
+    {"sgd(lr = step_decay(step, 0.1, every = 2, factor = 0.5))", stairs},
+    {"sgd(lr = exponential_decay(step, 0.1, factor = 0.9))", exponential},
+    {"sgd(lr = linear_decay(step, 0.1, total = 5, last = 0.02))", linear},
+    {"sgd(lr = piecewise(step, [2, 4], [0.1, 0.01, 0.001]))", pieces},
+};
+
+static void check_rule(int k) {
+  char text[512];
+  snprintf(text, sizeof text,
+           "input q: f64[3]\nparam w: f64[3] = 0.5\nloss l = sum(w * q)\ntrain fit { minimize l; update w "
+           "using %s }\n",
+           rules[k].text);
+  dg_context *cx = context();
+  dg_session *s = session(cx, program(cx, text), 0, 1);
+  Ref r = {.w = {0.5, 0.5, 0.5}};
+  for (int t = 1; t <= STEPS; t++) {
+    double g[N];
+    for (int i = 0; i < N; i++) g[i] = sin(1.7 * t + i) * pow(10, (t * 5 + i) % 5 - 3);
+    dg_array x = {DG_F64, 1, {N}, g};
+    ok(dg_bind(s, "q", &x));
+    ok(dg_step(s, "fit"));
+    ok(dg_read(s, "w", &x));
+    for (int i = 0; i < N; i++) {
+      r.w[i] = rules[k].rule(&r, i, g[i], t);
+      double got = ((const double *)x.data)[i];
+      ck_assert_msg(fabs(got - r.w[i]) < 1e-14, "%s, step %d: %.17g, not %.17g", rules[k].text, t, got,
+                    r.w[i]);
+    }
+  }
+  dg_session_free(s);
+  dg_context_free(cx);
+}
+START_TEST(optimizers) {
+  for (size_t k = 0; k < sizeof rules / sizeof *rules; k++) check_rule((int)k);
+}
+END_TEST
+
+/* `step` among numbers is computed in f64 and then takes the type it meets, alone it is f32 as before. */
+START_TEST(numbers_of_the_text) {
+  dg_context *cx = context();
+  dg_program *p =
+      program(cx, "input q: f64[3]\nparam w: f64[3] = 0\nparam b: f32 = 0\nloss l = sum(w * q) + f64(b)\n"
+                  "fn third(x: f32) -> f32 = x / 3\n"
+                  "optimizer to(w, g, rate) { w := 0 * w + rate }\n"
+                  "train fit { minimize l; update w using to(third(1.0 * step)); update b using to(third(1.0 "
+                  "* step)) }\n");
+  dg_session *s = session(cx, p, 0, 1);
+  dg_array x = {DG_F64, 1, {3}, (double[]){1, 2, 3}};
+  ok(dg_bind(s, "q", &x));
+  ok(dg_step(s, "fit"));
+  ok(dg_read(s, "w", &x));
+  ck_assert(x.dtype == DG_F64 && ((const double *)x.data)[0] == 1.0 / 3);
+  ok(dg_read(s, "b", &x));
+  ck_assert(x.dtype == DG_F32 && ((const float *)x.data)[0] == 1.0f / 3);
+  dg_session_free(s);
+  dg_context_free(cx);
+}
+END_TEST
+
+/* Slopes where a formula could have two: what docs/numbers.md says. */
+static const struct {
+  const char *text;
+  double x, slope;
+} slopes[] = {
+    {"relu(x)", 0, 0},
+    {"abs(x)", 0, 0},
+    {"elu(x)", 0, 1},
+    {"elu(x, alpha = 0.5)", 0, 0.5},
+    {"leaky_relu(x)", 0, 0.01},
+    {"relu6(x)", 6, 0.5},
+    {"clip(x, -1, 1)", 1, 0.5},
+    {"clip(x, -1, 1)", 2, 0},
+    {"maximum(x, 2)", 2, 0.5},
+    {"norm(x)", 0, 0},
+    {"max(stack([x, x]))", 1, 1},
+    {"huber(x)", 1, 1},
+    {"sqrt(x)", 0, INFINITY},
+    {"softsign(x)", 0, 1},
+    {"gelu(x)", 0, 0.5},
+    {"silu(x)", 0, 0.5},
+    {"x^2.0", -3, -6},
+    {"x^3", -2, 12},
+    {"x^-1", -2, -0.25},
+    {"mod(x, 2)", 3, 0},
+    {"hinge(x, 1)", 1, 0},
+    {"bce_with_logits(x, 0.5)", 0, 0},
+};
+static void check_slope(int k) {
+  char text[256];
+  snprintf(text, sizeof text,
+           "param x: f64 = %g\nloss l = %s\noptimizer slope(w, g) { w := g }\ntrain fit { minimize l; update "
+           "x using slope() }\n",
+           slopes[k].x, slopes[k].text);
+  dg_context *cx = context();
+  dg_session *s = session(cx, program(cx, text), 0, 1);
+  ok(dg_step(s, "fit"));
+  dg_array x;
+  ok(dg_read(s, "x", &x));
+  double got = ((const double *)x.data)[0];
+  ck_assert_msg(got == slopes[k].slope || fabs(got - slopes[k].slope) < 1e-14, "%s at %g: %.17g",
+                slopes[k].text, slopes[k].x, got);
+  dg_session_free(s);
+  dg_context_free(cx);
+}
+START_TEST(slopes_at_kinks) {
+  for (size_t k = 0; k < sizeof slopes / sizeof *slopes; k++) check_slope((int)k);
+}
+END_TEST
+
+UNIT_MAIN(UNIT("std", optimizers, numbers_of_the_text, slopes_at_kinks))
