@@ -106,7 +106,7 @@ static dg_status make_leaves(dg_session *s) {
 static void set_counters(dg_session *s, const Entry *e) {
   const Program *p = &s->p->prog;
   for (uint32_t i = 0; i < p->leaf.n; i++) {
-    int32_t v;
+    int32_t v = 0;
     switch (p->leaf.at[i].kind) {
     case LEAF_STEP:
       v = e->kind == ENTRY_TRAIN   ? s->counter[e->train] + 1
@@ -330,8 +330,8 @@ static bool same_bind(const Variant *v, const DimBinding *b, uint32_t n) {
 
 dg_status session_variant(dg_session *s, const Entry *e, Variant **out) {
   ArenaMark mark = arena_mark(&s->arena);
-  DimBinding *bind;
-  uint32_t n;
+  DimBinding *bind = NULL;
+  uint32_t n = 0;
   dg_status ok = collect(s, e, &s->arena, &bind, &n);
   if (ok != DG_OK) {
     arena_rewind(&s->arena, mark);

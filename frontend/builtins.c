@@ -317,17 +317,7 @@ Value bi_arg(Elab *x, const Builtin *b, ArgVec *args, Span at) {
       (arg_given(o[2]) && !val_static_bool(x, o[2].v, o[2].at, "'keep'", &keep)))
     return val_poison();
   int64_t attr = axis;
-  Type in = node_type(x, n);
-  NodeId r = emit(x, at, b->name, b->op, &n, 1, &attr, NULL);
-  if (!node_ok(r)) return val_poison();
-  Type got = node_type(x, r);
-  Builder bu = builder_at(x, at);
-  if (got.rank == in.rank) return reduced(x, r, 1u << axis, keep, at);
-  if (!keep) return val_node(r);
-  Type wide = in;
-  wide.dtype = got.dtype;
-  wide.dim[axis] = dim_const(x->dims, 1);
-  return (Value){.kind = VAL_TENSOR, .node = build_reshape(&bu, r, wide), .ones = (uint8_t)(1 << axis)};
+  return reduced(x, emit(x, at, b->name, b->op, &n, 1, &attr, NULL), 1u << axis, keep, at);
 }
 
 Value bi_row(Elab *x, const Builtin *b, ArgVec *args, Span at) {

@@ -138,25 +138,6 @@ static void drop_beside_syntax(Elab *x, uint32_t first) {
   d->all.n = kept;
 }
 
-/* A body expanded many times says the same thing once. */
-static void drop_repeats(Diags *d) {
-  uint32_t kept = 0;
-  for (uint32_t i = 0; i < d->all.n; i++) {
-    const Diag *g = d->all.at[i];
-    bool again = false;
-    for (uint32_t k = 0; k < kept && !again; k++) {
-      const Diag *o = d->all.at[k];
-      again = o->kind == g->kind && o->at.file == g->at.file && o->at.lo == g->at.lo &&
-              o->at.hi == g->at.hi && str_eq(o->text, g->text);
-    }
-    if (again && diag_severity(d, g) == SEV_ERROR)
-      d->errors--;
-    else
-      d->all.at[kept++] = d->all.at[i];
-  }
-  d->all.n = kept;
-}
-
 bool frontend_program(uint32_t file, ElabOptions *o, Diags *d, Program *p, AstFile **ast) {
   *ast = NULL;
   uint32_t errors = d->errors;
@@ -208,6 +189,5 @@ bool frontend_program(uint32_t file, ElabOptions *o, Diags *d, Program *p, AstFi
     diag_under(g, "with the dims given by -D");
   }
   if (!parsed) drop_beside_syntax(x, syntax);
-  drop_repeats(d);
   return parsed && d->errors == errors;
 }

@@ -189,12 +189,6 @@ static bool read_attr(Lines *r, char kind, int64_t *v) {
     return true;
   case 'm':
   case 'p': return read_list(r, kind, v);
-  case 'y': {
-    const char *start = r->at;
-    while (*r->at && *r->at != ' ' && *r->at != '}') r->at++;
-    *v = name_of(r, (Str){start, (size_t)(r->at - start)}).i;
-    return true;
-  }
   }
   return read_int(r, v);
 }

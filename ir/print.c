@@ -121,8 +121,6 @@ static void print_attr(const Graph *g, const Node *n, char kind, int64_t v, Sb *
     }
     sb_char(b, ']');
     return;
-  case 'h': sb_fmt(b, "0x%" PRIx64, (uint64_t)v); return;
-  case 'y': print_name(g->program, (Sym){(uint32_t)v}, b); return;
   }
   sb_fmt(b, "%" PRId64, v);
 }

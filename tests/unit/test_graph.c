@@ -380,7 +380,7 @@ START_TEST(programs_of_rows) {
   for (int narrow = 0; narrow < 2; narrow++)
     for (int op = 0; op < OP_LEAF; op++) {
       const OpInfo *o = &op_info[op];
-      DType in[3], real = narrow ? DT_F32 : DT_F64, result;
+      DType in[3], real = narrow ? DT_F32 : DT_F64, result = real;
       for (int i = 0; i <= o->arity; i++) {
         char c = o->sig[i];
         DType t = c == 'b' ? DT_BOOL : c == 'i' || c == 'I' ? DT_I32 : real;
