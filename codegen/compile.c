@@ -5,6 +5,7 @@
 #include "codegen/module.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <llvm-c/Error.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Orc.h>
@@ -118,11 +119,6 @@ static void on_found(LLVMErrorRef error, LLVMOrcCSymbolMapPairs rows, size_t n, 
   }
 }
 
-static void on_report(void *context, LLVMErrorRef error) { /* the lookup returns the error too */
-  (void)context;
-  LLVMConsumeError(error);
-}
-
 /* The sanitizer's functions, from the process. */
 static LLVMErrorRef sanitizer_symbols(LLVMOrcDefinitionGeneratorRef g, void *context,
                                       LLVMOrcLookupStateRef *state, LLVMOrcLookupKind kind,
@@ -154,20 +150,27 @@ typedef struct Link {
   char what[400];
 } Link;
 
-static bool link_failed(Link *l, LLVMErrorRef error) {
-  if (!error) return false;
+/* The first reason is kept: those after it are consequences. */
+static void on_report(void *link, LLVMErrorRef error) {
+  Link *l = link;
+  if (!l) {
+    LLVMConsumeError(error);
+    return;
+  }
   char *s = LLVMGetErrorMessage(error);
-  if (l->status == ST_OK) snprintf(l->what, sizeof l->what, "LLVM's linker: %s", s);
-  l->status = ST_INTERNAL;
+  if (l->status == ST_OK) {
+    snprintf(l->what, sizeof l->what, "LLVM's linker: %s", s);
+    l->status = strstr(s, strerror(ENOMEM)) ? ST_NO_MEMORY : ST_INTERNAL; /* mmap, mprotect */
+  }
   LLVMDisposeErrorMessage(s);
-  return true;
 }
 
-static void link_work(void *context) {
-  Link *l = context;
-  if (link_failed(l, LLVMOrcCreateLLJIT(&l->jit, NULL))) return;
-  LLVMOrcExecutionSessionRef session = LLVMOrcLLJITGetExecutionSession(l->jit);
-  LLVMOrcExecutionSessionSetErrorReporter(session, on_report, NULL);
+static bool link_failed(Link *l, LLVMErrorRef error) {
+  if (error) on_report(l, error);
+  return error != NULL;
+}
+
+static void link_objects(Link *l, LLVMOrcExecutionSessionRef session) {
   /* the main library would resolve every symbol of the process; this one resolves nothing */
   LLVMOrcJITDylibRef lib = LLVMOrcExecutionSessionCreateBareJITDylib(session, "kernels");
   if (l->sanitize)
@@ -186,6 +189,15 @@ static void link_work(void *context) {
   LLVMOrcExecutionSessionLookup(session, LLVMOrcLookupKindStatic, &order, 1, l->wanted, l->plan->n, on_found,
                                 &f);
   link_failed(l, f.error);
+}
+
+static void link_work(void *context) {
+  Link *l = context;
+  if (link_failed(l, LLVMOrcCreateLLJIT(&l->jit, NULL))) return;
+  LLVMOrcExecutionSessionRef session = LLVMOrcLLJITGetExecutionSession(l->jit);
+  LLVMOrcExecutionSessionSetErrorReporter(session, on_report, l);
+  link_objects(l, session);
+  LLVMOrcExecutionSessionSetErrorReporter(session, on_report, NULL); /* it outlives l */
 }
 
 static void dispose_work(void *context) {
@@ -229,7 +241,12 @@ Status codegen_compile(Arena *a, const KernelSet *set, const CodegenOptions *o, 
   ModuleJob job[JOBS];
   *out = NULL;
   memset(job, 0, sizeof job);
-  llvm_start();
+  char what[400];
+  Status st = llvm_start(what, sizeof what);
+  if (st != ST_OK) {
+    sb_fmt(why, "%s", what);
+    return st;
+  }
   Plan plan = share(a, set);
   int n = o->threads == 1 || plan.n < 2 || o->sanitize
               ? 1
@@ -245,11 +262,10 @@ Status codegen_compile(Arena *a, const KernelSet *set, const CodegenOptions *o, 
   NativeCode *code = mem_get(a->mem, sizeof *code);
   code->mem = a->mem;
   run_jobs(job, n);
-  Status st = ST_OK;
   for (int i = 0; i < n && st == ST_OK; i++)
     if (job[i].status != ST_OK) {
       st = job[i].status;
-      sb_fmt(why, "%s", job[i].what);
+      memcpy(what, job[i].what, sizeof what);
     }
   t1 = clock_ms();
   size_t bytes = 0;
@@ -258,12 +274,13 @@ Status codegen_compile(Arena *a, const KernelSet *set, const CodegenOptions *o, 
   if (st == ST_OK) {
     GuardResult g = guard_call(link_work, &l, l.what, sizeof l.what);
     st = g == GUARD_OK ? l.status : g == GUARD_NO_MEMORY ? ST_NO_MEMORY : ST_INTERNAL;
-    if (st != ST_OK) sb_fmt(why, "%s", l.what);
+    if (st != ST_OK) memcpy(what, l.what, sizeof what);
     if (g == GUARD_OK) code->jit = l.jit; /* after a caught failure the JIT is dead */
   }
   dispose_objects(job, n);
   if (st != ST_OK) {
     native_release(code);
+    sb_fmt(why, "%s", what); /* the last thing, because it may raise */
     return st;
   }
   for (uint32_t i = 0; i < set->n; i++) fn[i] = (KernelFn *)(uintptr_t)l.address[plan.of[i]];

@@ -19,6 +19,8 @@ void onFatal(void *, const char *reason, bool) {
 }
 void onBadAlloc(void *, const char *, bool) { throw std::bad_alloc(); }
 std::once_flag once; // LLVM's handlers are process-wide
+std::mutex starting;
+StartResult started;
 } // namespace
 
 GuardResult guard_call(void (*fn)(void *), void *arg, char *msg, unsigned cap) {
@@ -39,4 +41,10 @@ GuardResult guard_call(void (*fn)(void *), void *arg, char *msg, unsigned cap) {
     std::snprintf(msg, cap, "%s", e.what());
     return GUARD_OTHER;
   }
+}
+
+StartResult guard_start(StartResult (*fn)(void *), void *arg) {
+  std::lock_guard<std::mutex> lock(starting);
+  if (started == START_LATER) started = fn(arg);
+  return started;
 }

@@ -7,3 +7,5 @@ GuardResult guard_call(void (*fn)(void *), void *arg, char *msg, unsigned cap) {
   fn(arg);
   return GUARD_OK;
 }
+
+StartResult guard_start(StartResult (*fn)(void *), void *arg) { return fn(arg); }

@@ -21,13 +21,6 @@ double clock_ms(void) {
   return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-void llvm_start(void) {
-  LLVMInitializeX86TargetInfo();
-  LLVMInitializeX86Target();
-  LLVMInitializeX86TargetMC();
-  LLVMInitializeX86AsmPrinter();
-}
-
 static void fail(ModuleJob *j, Status st, const char *stage, const char *text) {
   if (j->status != ST_OK) return;
   j->status = st;
@@ -139,27 +132,79 @@ static void module_work(ModuleJob *j, Arena *a) {
   LLVMDisposeTargetMachine(tm);
 }
 
+typedef struct Work {
+  ModuleJob *job;
+  Arena arena; /* released outside the guard, which LLVM may leave in the middle */
+} Work;
+
 /* Our own failures (memory, a defect) unwind to here, inside the guard. */
-static void rescued(void *job) {
-  ModuleJob *j = job;
-  Arena a;
+static void rescued(void *work) {
+  Work *w = work;
+  ModuleJob *j = w->job;
   Rescue r;
-  arena_init(&a, &j->mem);
+  if (j->starting) {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+  }
   if (RESCUE(&j->mem, &r)) {
-    module_work(j, &a);
+    module_work(j, &w->arena);
     rescue_end(&j->mem, &r);
   } else {
     fail(j, r.status, "emitter", r.what);
   }
-  arena_release(&a);
 }
 
 void module_run(ModuleJob *j) {
   char msg[240];
+  Work w = {.job = j};
   j->status = ST_OK;
-  GuardResult g = guard_call(rescued, j, msg, sizeof msg);
+  arena_init(&w.arena, &j->mem);
+  GuardResult g = guard_call(rescued, &w, msg, sizeof msg);
+  arena_release(&w.arena);
   if (g == GUARD_NO_MEMORY)
     fail(j, ST_NO_MEMORY, "LLVM", msg);
   else if (g != GUARD_OK)
     fail(j, ST_INTERNAL, "LLVM", msg);
+}
+
+/* ---- the start, once in a process ---- */
+
+/* LLVM registers its passes when they are first used, under a lock and inside pthread_once. A failure there
+ * leaves the lock held for ever, or ends the process, because nothing can unwind through pthread_once. So all
+ * is registered here, by making an object of nothing, and only when there is memory enough for that. After a
+ * failure all the same, LLVM is not used again in this process. */
+enum { PIECES = 24, PIECE = 64 << 10 };
+
+static bool memory_enough(void) {
+  Mem m;
+  void *piece[PIECES];
+  int n = 0;
+  mem_init(&m, 0);
+  while (n < PIECES && (piece[n] = mem_try(&m, PIECE))) n++;
+  bool ok = n == PIECES;
+  for (int i = 0; i < n; i++) mem_free(&m, piece[i], PIECE);
+  return ok;
+}
+
+static StartResult start_work(void *job) {
+  ModuleJob *j = job;
+  if (!memory_enough()) {
+    fail(j, ST_NO_MEMORY, "LLVM", "out of memory");
+    return START_LATER;
+  }
+  module_run(j);
+  return j->status == ST_OK ? START_DONE : START_FAILED;
+}
+
+Status llvm_start(char *why, unsigned cap) {
+  const CodegenOptions o = {.target = {.cpu = STR("x86-64-v3"), .features = STR("")}, .level = 2};
+  ModuleJob j = {.options = &o, .starting = true};
+  mem_init(&j.mem, 0);
+  if (guard_start(start_work, &j) == START_FAILED)
+    fail(&j, ST_NO_MEMORY, "LLVM", "it ran out of memory when it started, and cannot be used any more");
+  if (j.buffer) LLVMDisposeMemoryBuffer(j.buffer);
+  snprintf(why, cap, "%s", j.what);
+  return j.status;
 }

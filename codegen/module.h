@@ -15,7 +15,8 @@ typedef struct ModuleJob {
   const char *const *symbol; /* of each kernel's function */
   uint32_t n;
   ModuleForm form;
-  Mem mem; /* the job's own: jobs run on threads of their own */
+  bool starting; /* the first job of the process registers the target */
+  Mem mem;       /* the job's own: jobs run on threads of their own */
   /* out */
   Status status; /* ST_OK, ST_NO_MEMORY, ST_INTERNAL, ST_LIMIT */
   char what[400];
@@ -24,7 +25,9 @@ typedef struct ModuleJob {
   double ms_emit, ms_passes, ms_code;
 } ModuleJob;
 
-void llvm_start(void); /* registers the X86 target; any number of times, before threads */
+/* Registers the X86 target and all that a compilation uses. Any number of times, from any thread. Anything
+ * but ST_OK: why (cap bytes) says the reason. */
+MUST_USE Status llvm_start(char *why, unsigned cap);
 double clock_ms(void);
 /* Runs the job, guarded. Never raises. */
 void module_run(ModuleJob *j);

@@ -8,13 +8,21 @@ Status codegen_print(Arena *a, const KernelSet *set, const CodegenOptions *o, Co
   ModuleJob job = {.options = o, .kernel = set->kernel, .symbol = symbol, .n = set->n};
   job.form = what == PRINT_LLVM ? MODULE_LLVM : what == PRINT_ASSEMBLY ? MODULE_ASSEMBLY : MODULE_OBJECT;
   mem_init(&job.mem, a->mem->limit);
-  llvm_start();
-  module_run(&job);
-  if (job.status == ST_OK && job.text) sb_add(out, str_z(job.text));
-  if (job.status == ST_OK && job.buffer)
-    sb_add(out, (Str){LLVMGetBufferStart(job.buffer), LLVMGetBufferSize(job.buffer)});
-  if (job.status != ST_OK) sb_fmt(why, "%s", job.what);
+  Status st = llvm_start(job.what, sizeof job.what);
+  if (st == ST_OK) {
+    module_run(&job);
+    st = job.status;
+  }
+  Rescue r; /* the text may not fit: what LLVM gave is released all the same */
+  if (RESCUE(a->mem, &r)) {
+    if (st == ST_OK && job.text) sb_add(out, str_z(job.text));
+    if (st == ST_OK && job.buffer)
+      sb_add(out, (Str){LLVMGetBufferStart(job.buffer), LLVMGetBufferSize(job.buffer)});
+    if (st != ST_OK) sb_fmt(why, "%s", job.what);
+    rescue_end(a->mem, &r);
+  }
   LLVMDisposeMessage(job.text);
   if (job.buffer) LLVMDisposeMemoryBuffer(job.buffer);
-  return job.status;
+  if (r.status != ST_OK) mem_raise(a->mem, r.status, "%s", r.what);
+  return st;
 }

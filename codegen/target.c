@@ -1,6 +1,7 @@
 /* Which instructions this machine has, by CPUID. The CPU's name says nothing (virtual machines lie), so code
  * is made for a level, with the features CPUID shows. */
 #include "codegen/codegen.h"
+#include "codegen/guard.h"
 
 #include <llvm-c/Core.h>
 #include <llvm-c/TargetMachine.h>
@@ -14,6 +15,8 @@ static bool has_avx512(void) {
          __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512vl");
 }
+static void host_features(void *out) { *(char **)out = LLVMGetHostCPUFeatures(); }
+
 static Status set_level(Arena *a, TargetLevel level, CodegenTarget *out) {
   *out = (CodegenTarget){.level = level, .vector_bytes = level == TARGET_AVX512 ? 64 : 32};
   if (level == TARGET_AVX2) {
@@ -22,8 +25,9 @@ static Status set_level(Arena *a, TargetLevel level, CodegenTarget *out) {
     out->features = STR("");
     return ST_OK;
   }
-  char *f = LLVMGetHostCPUFeatures();
-  if (!f) mem_raise(a->mem, ST_NO_MEMORY, "out of memory");
+  char *f = NULL, msg[80];
+  GuardResult g = guard_call(host_features, &f, msg, sizeof msg);
+  if (g != GUARD_OK || !f) mem_raise(a->mem, ST_NO_MEMORY, "out of memory while LLVM asks for the CPU");
   out->name = STR("avx512");
   out->features = str_copy(a, str_z(f));
   /* Every feature is named, on or off, so the CPU's name only chooses the schedule. With this one 14x32 and
