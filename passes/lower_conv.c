@@ -121,7 +121,7 @@ static void conv_kernel(LowerCx *lo, NodeId n, Conv *p, const GroupBody *gb, int
       int r, v;
       int64_t more;
       double per = lower_tile_shape(lo, p->type, rows, p->v.n, nh, &r, &more, &v) / nh;
-      if (per >= least * 0.97 || (p->h0 && nh < height - p->h0)) continue;
+      if (per >= least * 0.985 || (p->h0 && nh < height - p->h0)) continue;
       least = per;
       best = nh;
     }

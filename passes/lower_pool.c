@@ -48,6 +48,11 @@ static Access window(const Pool2 *p, const Coord *c, int buffer, int kh, int kw)
   return c->tail ? access_guard(a, c->at[3], 0, 1, c->end) : a;
 }
 
+/* Windows are small: loops of two or three trips cost more than their bodies. */
+static int window_loop(KernelBuilder *b, int64_t n) {
+  return kernel_loop(b, n <= 3 ? LOOP_UNROLL : LOOP_SEQ, n, 1);
+}
+
 static void divide(Making *m, const Pool2 *p, int tile) {
   char text[64];
   snprintf(text, sizeof text, "x / %lld", (long long)(p->h.k * p->w.k));
@@ -60,8 +65,8 @@ static void forward_body(Making *m, const Coord *c, void *cx) {
   KernelBuilder *b = &m->b;
   int acc = kernel_tile(b, STR("acc"), p->type, 1, c->cols);
   kernel_fill(b, acc, p->max ? -__builtin_inf() : 0);
-  int xb = making_in(m, p->xb), kh = kernel_loop(b, LOOP_SEQ, p->h.k, 1);
-  int kw = kernel_loop(b, p->w.k <= 3 ? LOOP_UNROLL : LOOP_SEQ, p->w.k, 1);
+  int xb = making_in(m, p->xb), kh = window_loop(b, p->h.k);
+  int kw = window_loop(b, p->w.k);
   KernelOperand src[2] = {operand_tile(b, acc), operand_memory(b, 1, c->cols, window(p, c, xb, kh, kw))};
   kernel_map1(b, program_of(b->arena, p->max ? "max(x, y)" : "x + y", p->type, p->type), acc, 2, src);
   kernel_end(b);
@@ -101,8 +106,8 @@ static int first_index(Making *m, const Pool2 *p, const Coord *c) {
       y = kernel_tile(b, STR("y"), p->type, 1, c->cols);
   line_fill(m, best, DT_I32, (ScalarValue){.i = INT32_MAX});
   kernel_load(b, y, coord_access(c, making_in(m, p->yb), &p->y, p->type));
-  int xb = making_in(m, p->xb), kh = kernel_loop(b, LOOP_SEQ, p->h.k, 1);
-  int kw = kernel_loop(b, p->w.k <= 3 ? LOOP_UNROLL : LOOP_SEQ, p->w.k, 1);
+  int xb = making_in(m, p->xb), kh = window_loop(b, p->h.k);
+  int kw = window_loop(b, p->w.k);
   Affine at = affine_add(affine_add(affine(0), kh, p->w.k), kw, 1);
   Affine ih = affine_add(affine_sum(affine(-p->h.pad), c->at[2], p->h.s), kh, 1);
   Affine iw = affine_add(affine_sum(affine(-p->w.pad), c->at[3], p->w.s), kw, 1);
@@ -234,7 +239,7 @@ static void edge_body(Making *m, const Coord *window, void *cx) {
   int best = first_index(m, p, window), g = kernel_tile(b, STR("g"), p->type, 1, c.cols),
       acc = kernel_tile(b, STR("acc"), p->type, (int)p->w.k, c.cols);
   kernel_load(b, g, coord_access(window, making_in(m, p->gb), &p->g, p->type));
-  int kh = kernel_loop(b, p->h.k <= 3 ? LOOP_UNROLL : LOOP_SEQ, p->h.k, 1);
+  int kh = window_loop(b, p->h.k);
   c.rank = EDGE_COL + 1;
   c.at[EDGE_ROW] = affine_add(affine(0), kh, 1);
   c.at[EDGE_COL] = affine(0);
