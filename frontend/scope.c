@@ -229,6 +229,14 @@ static Value evaluate_let(Elab *x, Scope *s, const AstStmt *t) {
   return v;
 }
 
+static Value keep_constant(Elab *x, const Binding *b, Value v, bool defined) {
+  if (v.kind != VAL_INT && v.kind != VAL_REAL) return v;
+  for (uint32_t i = 0; i < x->p->constant.n; i++)
+    if (sym_eq(x->p->constant.at[i].name, b->name)) return v;
+  VEC_PUSH(x->p->arena, &x->p->constant, (Constant){b->name, b->at, static_real(v), defined});
+  return v;
+}
+
 static Value evaluate_decl(Elab *x, Scope *s, Binding *b) {
   const AstStmt *t = b->decl;
   switch (t->kind) {
@@ -237,15 +245,16 @@ static Value evaluate_decl(Elab *x, Scope *s, Binding *b) {
     return f ? (Value){.kind = VAL_FILE, .file = f} : val_poison();
   }
   case STMT_CONST: {
-    const ElabDefine *d = s->kind == SCOPE_FILE && s->file == x->main ? define_of(x, b->name) : NULL;
-    if (d) return define_value(x, d->value, b->at);
+    bool main = s->kind == SCOPE_FILE && s->file == x->main;
+    const ElabDefine *d = main ? define_of(x, b->name) : NULL;
+    if (d) return keep_constant(x, b, define_value(x, d->value, b->at), true);
     if (!t->bind.value) return val_poison();
     Value v = eval(x, s, t->bind.value);
     if (val_tensor(v)) {
       TELL(x, not_static, t->bind.value->at, "a const", val_text(x, v));
       return val_poison();
     }
-    return v;
+    return main ? keep_constant(x, b, v, false) : v;
   }
   case STMT_LET:
   case STMT_LOSS:

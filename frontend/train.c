@@ -257,6 +257,29 @@ static void own_group(Elab *x, Step *st, uint32_t group) {
   }
 }
 
+/* What the optimizer is set to, for messages: argument or default of each parameter behind the gradient. */
+static void group_settings(Elab *x, Group *g, const AstStmt *optimizer, const ArgVec *args) {
+  const AstParamVec *ps = &optimizer->unit.params;
+  for (uint32_t k = 2; k < ps->n; k++) {
+    const AstExpr *otherwise = ps->at[k].value;
+    GroupSetting r = {.name = ps->at[k].name.name, .number = __builtin_nan("")};
+    if (otherwise) {
+      r.at = otherwise->at;
+      r.standard = span_text(x, otherwise->at);
+      if (otherwise->kind == EXPR_NUMBER) r.number = static_real(static_number(x, otherwise->number, r.at));
+    }
+    for (uint32_t i = 0, position = 2; i < args->n; i++) {
+      const Arg *a = &args->at[i];
+      if (a->name.i ? !sym_eq(a->name, r.name) : position++ != k) continue;
+      bool number = a->v.kind == VAL_INT || a->v.kind == VAL_REAL;
+      r.number = number ? static_real(a->v) : __builtin_nan("");
+      r.at = a->at;
+      r.given = true;
+    }
+    VEC_PUSH(x->p->arena, &g->setting, r);
+  }
+}
+
 static void group_optimizer(Elab *x, Step *st, uint32_t i) {
   Update *u = &st->update.at[i];
   const AstStmt *t = u->stmt;
@@ -281,7 +304,10 @@ static void group_optimizer(Elab *x, Step *st, uint32_t i) {
       u->optimizer = val_poison();
     }
     if (!good) u->optimizer = val_poison();
-    if (val_ok(u->optimizer)) g.optimizer = u->optimizer.unit.stmt->unit.name.name;
+    if (val_ok(u->optimizer)) {
+      g.optimizer = u->optimizer.unit.stmt->unit.name.name;
+      group_settings(x, &g, u->optimizer.unit.stmt, &u->args);
+    }
   }
   VEC_PUSH(x->p->arena, &st->ts.group, g);
   own_group(x, st, i);

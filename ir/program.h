@@ -51,12 +51,30 @@ typedef struct LeftOut {
   uint32_t group;
 } LeftOut;
 
+/* A setting of an optimizer, given in the call or left to its default. */
+typedef struct GroupSetting {
+  Sym name;
+  Span at;        /* the expression: in the call, or the default in the optimizer */
+  bool given;
+  double number;  /* NAN: not known when compiling */
+  Str standard;   /* the default as written; empty: it has none */
+} GroupSetting;
+
 typedef struct Group {
   Span at;       /* `update ... using ...` */
   Span list;     /* the list of paths */
   Span using_at; /* the optimizer call */
   Sym optimizer;
+  VEC(GroupSetting) setting;
 } Group;
+
+/* A `const` of the main file that is a number: for messages that say where a value came from. */
+typedef struct Constant {
+  Sym name;
+  Span at;
+  double number;
+  bool defined; /* by -D */
+} Constant;
 
 typedef struct Setting { /* batch = 128; text values as written */
   Sym name;
@@ -128,6 +146,7 @@ typedef struct Program {
   VEC(Extern) externs;
   VEC(Dataset) dataset;
   VEC(DimAssert) asserts;
+  VEC(Constant) constant;
   VEC(Sym) symbol; /* free dim symbols of the file, in order of appearance */
 } Program;
 

@@ -1,10 +1,11 @@
 /* What a step's update does to its parameter, read from the update expression itself. On a private copy in
  * which every gradient is an unknown of its own (the literal 0 where the loss has none for that parameter)
- * and every state that keeps its constant initial value is that constant, all rules of simplify.def apply:
- *   the update is the parameter      idle
- *   the update reads no gradient, directly or through a state   moves without gradient
- * Which states keep their value is a greatest fixpoint: all optimizer states with a literal initial value,
- * until every assignment of what is left gives the same literal back. */
+ * and every state that keeps its constant initial value is that constant, all rules of simplify.def apply,
+ * and what the clock decides (passes/bounds.h): the update is the parameter      idle the update reads no
+ * gradient, directly or through a state   moves without gradient Which states keep their value is a greatest
+ * fixpoint: all optimizer states with a literal initial value, until every assignment of what is left gives
+ * the same literal back. */
+#include "passes/bounds.h"
 #include "passes/copy.h"
 #include "passes/diagnose.h"
 #include "passes/rewrite.h"
@@ -23,12 +24,15 @@ typedef struct Rules {
 
 static void initial_values(Rules *r) {
   const Program *p = r->x->p;
+  bool *owned =
+      ARENA_ARRAY(r->x->arena, bool, p->leaf.n); /* others keep their first value, if it is literal */
+  for (uint32_t i = 0; i < p->train.n; i++)
+    for (uint32_t k = 0; k < p->train.at[i].owned.n; k++) owned[p->train.at[i].owned.at[k].param.i] = true;
   for (uint32_t e = 0; e < p->entry.n; e++) {
     const Graph *g = p->entry.at[e].graph;
     for (uint32_t i = 0; g && i < g->root.n; i++) {
       const Root *root = &g->root.at[i];
-      if (root->kind != ROOT_ASSIGN || p->leaf.at[root->leaf.i].kind != LEAF_STATE) continue;
-      if (p->entry.at[e].kind != ENTRY_INIT) continue;
+      if (root->kind != ROOT_ASSIGN || p->entry.at[e].kind != ENTRY_INIT || owned[root->leaf.i]) continue;
       NodeId n = root->node;
       while (node_op(g, n) == OP_BROADCAST) n = graph_in(g, n)[0];
       if (node_op(g, n) != OP_CONST) continue;
@@ -68,6 +72,8 @@ static void simplified(Rules *r, Arena *a) {
   r->copy = copy_begin(g, a, true);
   Rewrite w;
   rewrite_begin(&w, r->copy.to, RW_BITS | RW_REAL, RW_ANY | RW_AFTER);
+  Bounds bounds;
+  bounds_begin(&bounds, &w);
   NodeId *map = r->copy.map;
   for (uint32_t i = 0; i < g->node.n; i++) {
     if (!r->needed[i]) continue;
@@ -91,8 +97,9 @@ static void simplified(Rules *r, Arena *a) {
     }
     NodeId small[4], *in = node->nin <= 4 ? small : ARENA_ARRAY(a, NodeId, node->nin);
     for (uint32_t k = 0; k < node->nin; k++) in[k] = map[graph_in(g, n)[k].i];
-    map[i] =
+    NodeId made =
         rewrite_node(&w, node_op(g, n), node->type, in, node->nin, graph_attr(g, n), node->site, NO_NODE);
+    map[i] = bounds_decide(&bounds, made);
   }
 }
 
@@ -136,23 +143,40 @@ static bool *reads_gradient(Rules *r, Arena *a) {
   return node;
 }
 
-/* The literal whose zero made the update vanish: down from the update through what became 0. */
-static NodeId why_zero(const Rules *r, NodeId from) {
-  const Graph *g = r->v->g, *to = r->copy.to;
-  for (uint32_t steps = 0; steps < 1000; steps++) {
+static bool becomes_zero(const Rules *r, NodeId n) {
+  NodeId m = r->copy.map[n.i];
+  return graph_node(r->v->g, n)->type.dtype != DT_BOOL && node_ok(m) && node_op(r->copy.to, m) == OP_CONST &&
+         graph_const_value(r->copy.to, m) == 0;
+}
+
+/* A choice of which only one side is 0: the choice is the reason. */
+static bool chooses(const Rules *r, NodeId n) {
+  Op op = node_op(r->v->g, n);
+  const NodeId *in = graph_in(r->v->g, n);
+  if (op == OP_WHERE) return !becomes_zero(r, in[1]) || !becomes_zero(r, in[2]);
+  return (op == OP_MAXIMUM || op == OP_MINIMUM) && (!becomes_zero(r, in[0]) || !becomes_zero(r, in[1]));
+}
+
+/* What made the update vanish: down from the update through what became 0, to a literal, a leaf that stays 0,
+ * or an expression that is 0 at every step. */
+static NodeId why_zero(const Rules *r, NodeId update) {
+  const Graph *g = r->v->g;
+  NodeId from = update, same = r->copy.map[update.i];
+  for (uint32_t steps = 0; steps < 1000 && !(becomes_zero(r, from) && chooses(r, from)); steps++) {
     const Node *node = graph_node(g, from);
-    NodeId next = NO_NODE;
+    NodeId next = NO_NODE, through = NO_NODE;
     for (uint32_t k = 0; k < node->nin && node->op != OP_GRAD; k++) {
-      NodeId in = graph_in(g, from)[k], m = r->copy.map[in.i];
-      if (node_ok(m) && node_op(to, m) == OP_CONST && graph_const_value(to, m) == 0) {
-        next = in;
-        if (node_op(g, in) == OP_CONST) return in;
-      }
+      NodeId in = graph_in(g, from)[k];
+      if (node_eq(r->copy.map[in.i], same) && node_op(g, in) != OP_LEAF) through = in;
+      if (!becomes_zero(r, in)) continue;
+      next = in;
+      if (node_op(g, in) == OP_CONST) return in;
     }
-    if (!node_ok(next)) return NO_NODE;
+    if (!node_ok(next)) next = through; /* (w - 0 * g) * 1 */
+    if (!node_ok(next)) break;
     from = next;
   }
-  return NO_NODE;
+  return becomes_zero(r, from) ? from : NO_NODE;
 }
 
 void diagnose_rules(Diagnose *x, View *v) {

@@ -1,20 +1,15 @@
 /* One root cause, one message: the parameters it kills, each cut with its place and reason, the shortest
  * path, a way out. */
-#include "base/hash.h"
-#include "passes/diagnose.h"
+#include "passes/diagnose_say.h"
 
-typedef struct Say {
-  Diagnose *x;
-  const Finding *first;
-  LeafIds who; /* the first is the finding's own */
-} Say;
+#include "base/hash.h"
 
 static const Leaf *leaf_of(const Say *s, uint32_t i) { return program_leaf_at(s->x->p, s->who.at[i]); }
 static bool in_library(const Program *p, Span at) { return at.file && p->sources->file.at[at.file].library; }
 
 /* Where a user looks for a parameter: its declaration, or the instance when the declaration is the library's.
  */
-static Span place(const Program *p, const Leaf *leaf) {
+Span say_place(const Program *p, const Leaf *leaf) {
   return in_library(p, leaf->at) && leaf->made_at.file ? leaf->made_at : leaf->at;
 }
 
@@ -40,7 +35,7 @@ static bool marked(uint32_t marks, DiagGroup g) {
 }
 
 /* "parameter 'w'", "parameters 'w' and 'b'", "parameters 'a', 'b', 'c' and 9 more" */
-static Str who_text(const Say *s) {
+Str say_who(const Say *s) {
   Sb b;
   sb_init(&b, s->x->arena);
   uint32_t n = s->who.n, shown = n > 6 ? 4 : n;
@@ -59,13 +54,13 @@ static Str loss_text(const Say *s, const View *v) {
 }
 
 /* Second and further parameters, and the instances that own them. */
-static void others(const Say *s, Diag *g) {
+void say_others(const Say *s, Diag *g) {
   const Program *p = s->x->p;
   Span seen[6];
   uint32_t nseen = 0;
   for (uint32_t i = 0; i < s->who.n; i++) {
     diag_subject(g, names_str(p->names, leaf_of(s, i)->path));
-    Span at = place(p, leaf_of(s, i));
+    Span at = say_place(p, leaf_of(s, i));
     bool known = i == 0;
     for (uint32_t k = 0; k < nseen; k++) known |= seen[k].file == at.file && seen[k].lo == at.lo;
     if (nseen < 6) seen[nseen++] = at;
@@ -77,7 +72,7 @@ static void others(const Say *s, Diag *g) {
 }
 
 /* The node's place in the user's files; in a library file, when there is no call from outside. */
-static Span node_place(const Say *s, const View *v, NodeId n) {
+Span say_node_place(const Say *s, const View *v, NodeId n) {
   return graph_user_span(v->g, s->x->p->sources, n);
 }
 
@@ -111,7 +106,7 @@ static CutKind cut_kind(const View *v, Edge e) {
 }
 
 static void label_cut(const Say *s, const View *v, Diag *g, Edge e) {
-  Span at = node_place(s, v, e.user);
+  Span at = say_node_place(s, v, e.user);
   Str op = flow_op_text(s->x->p, v->g, e.user);
   const char *type = dtype_name((DType)graph_node(v->g, e.user)->type.dtype);
   switch (cut_kind(v, e)) {
@@ -162,7 +157,7 @@ static void label_cuts(const Say *s, const View *v, Diag *g) {
     uint32_t part = cut_kind(v, e) == CUT_RULE ? zero_part(v, cause, e.user) : 0;
     if (!part) continue;
     NodeId zero = graph_in(v->g, e.user)[part + (uint32_t)graph_attr(v->g, e.user)[1]];
-    diag_label(g, node_place(s, v, zero), "this part of the rule is 0");
+    diag_label(g, say_node_place(s, v, zero), "this part of the rule is 0");
   }
   if (cause.more) diag_note(g, (Span){0}, "there are more cuts than are shown");
 }
@@ -199,7 +194,7 @@ static bool label_next_cuts(const Say *s, const View *v, Diag *g, Edge first) {
 static void help_cut(const Say *s, const View *v, Diag *g, Edge e, bool edit) {
   Str op = flow_op_text(s->x->p, v->g, e.user);
   const char *params = s->who.n == 1 ? "the parameter" : "the parameters";
-  Span at = node_place(s, v, e.user);
+  Span at = say_node_place(s, v, e.user);
   switch (cut_kind(v, e)) {
   case CUT_STOP:
     diag_help(g, "remove 'stop_gradient', or declare %s 'frozen'", params);
@@ -245,7 +240,7 @@ static void help_cut(const Say *s, const View *v, Diag *g, Edge e, bool edit) {
 
 /* ---- train steps */
 
-static const Group *group_in(const View *v, LeafId param) {
+const Group *say_group(const View *v, LeafId param) {
   const Verdict *verdict = &v->param[param.i];
   return v->step && verdict->rule != RULE_NONE ? &v->step->group.at[verdict->group] : NULL;
 }
@@ -308,7 +303,7 @@ static void note_drift(const Say *s, const View *v, Diag *g) {
     n++;
     first = i;
   }
-  const Group *group = n ? group_in(v, s->who.at[first]) : NULL;
+  const Group *group = n ? say_group(v, s->who.at[first]) : NULL;
   if (!group) return;
   Str opt = names_str(s->x->p->names, group->optimizer),
       path = names_str(s->x->p->names, leaf_of(s, first)->path);
@@ -343,12 +338,12 @@ static void say_dead(const Say *s) {
   const Finding *f = s->first;
   bool one = s->who.n == 1;
   const View *v = x->view.n ? &x->view.at[f->view] : NULL;
-  Span at = place(x->p, leaf_of(s, 0));
-  Str who = who_text(s);
+  Span at = say_place(x->p, leaf_of(s, 0));
+  Str who = say_who(s);
   if (f->head == HEAD_UNUSED || !v) {
     Diag *g = diag_unused(x->d, at, who, one ? "is" : "are", one ? "it" : "them", unlisted_text(s));
     diag_help(g, one ? "use it or remove it" : "use them or remove them");
-    others(s, g);
+    say_others(s, g);
     note_unlisted(s, g);
     if (v) note_drift(s, v, g);
     return;
@@ -374,7 +369,7 @@ static void say_dead(const Say *s) {
       diag_help(g, "let the loss use what is made of %s, or declare %s 'frozen'", it, it);
     uint32_t none;
     if (x->p->train.n && unlisted(s, &none) == s->who.n) (void)edit_frozen(x, g, &s->who);
-    others(s, g);
+    say_others(s, g);
     note_unlisted(s, g);
     note_drift(s, v, g);
     return;
@@ -395,7 +390,7 @@ static void say_dead(const Say *s) {
     bool more = label_next_cuts(s, v, g, cut);
     help_cut(s, v, g, cut, !more);
   }
-  others(s, g);
+  say_others(s, g);
   note_unlisted(s, g);
   note_drift(s, v, g);
 }
@@ -411,7 +406,7 @@ static void say_owned_twice(const Say *s) {
     Str name = names_str(x->p->names, v->step->name);
     sb_fmt(&b, "%s'" STRF "'", n++ ? ", " : "", STRA(name));
   }
-  Diag *g = diag_owned_twice(x->d, place(x->p, leaf_of(s, 0)), who_text(s), s->who.n == 1 ? "is" : "are",
+  Diag *g = diag_owned_twice(x->d, say_place(x->p, leaf_of(s, 0)), say_who(s), s->who.n == 1 ? "is" : "are",
                              sb_str(&b));
   for (uint32_t i = 0; i < x->view.n; i++) {
     const View *v = &x->view.at[i];
@@ -423,32 +418,7 @@ static void say_owned_twice(const Say *s) {
     }
   }
   diag_help(g, "list it in one step, or mark the parameter with #[allow(owned-twice)] when both are meant");
-  others(s, g);
-}
-
-static void say_rule(const Say *s) {
-  Diagnose *x = s->x;
-  const View *v = &x->view.at[s->first->view];
-  Str step = names_str(x->p->names, v->step->name), who = who_text(s);
-  Span at = place(x->p, leaf_of(s, 0));
-  const Group *group = group_in(v, s->first->param);
-  bool idle = s->first->head == HEAD_IDLE, one = s->who.n == 1;
-  Diag *g = idle ? diag_idle(x->d, at, who, one ? "changes" : "change", step)
-                 : diag_moves(x->d, at, who, one ? "is" : "are", step);
-  Str path = flow_path_text(x, v, s->first->param);
-  diag_under(g, "has a path to the loss: " STRF, STRA(path));
-  NodeId why = v->param[s->first->param.i].why;
-  Span why_at = node_ok(why) ? node_place(s, v, why) : (Span){0};
-  Span using_at = group ? group->using_at : (Span){0};
-  bool why_shown =
-      why_at.file && !in_library(x->p, why_at) && (why_at.lo != using_at.lo || why_at.hi != using_at.hi);
-  if (why_shown) diag_label(g, why_at, "this makes every step zero");
-  if (using_at.file && !(why_shown && why_at.lo >= using_at.lo && why_at.hi <= using_at.hi))
-    diag_label(g, using_at, idle ? "this rule changes nothing" : "this rule changes %s by itself",
-               one ? "it" : "them");
-  diag_help(g, idle ? "give the step a rate that is not zero, or declare the parameter 'frozen'"
-                    : "declare the parameter 'frozen', or let the rule use the gradient");
-  others(s, g);
+  say_others(s, g);
 }
 
 /* The path behind `except` that took parameter i of these out of the step's lists, or NULL. */
@@ -484,7 +454,7 @@ static void say_unowned(const Say *s) {
   bool one = s->who.n == 1;
   const View *v = &x->view.at[s->first->view];
   Diag *g =
-      diag_unowned(x->d, place(x->p, leaf_of(s, 0)), who_text(s), one ? "is" : "are", one ? "it" : "them");
+      diag_unowned(x->d, say_place(x->p, leaf_of(s, 0)), say_who(s), one ? "is" : "are", one ? "it" : "them");
   Str path = flow_path_text(x, v, s->first->param);
   diag_under(g, "has a path to the loss: " STRF, STRA(path));
   if (!say_left_out(s, v, g)) {
@@ -492,7 +462,7 @@ static void say_unowned(const Say *s) {
     diag_help(g, "add %s to the step, or declare %s 'frozen'", one ? "it" : "them", one ? "it" : "them");
     edit_list(x, v, g, &s->who);
   }
-  others(s, g);
+  say_others(s, g);
 }
 
 static void say(const Say *s) {
@@ -507,9 +477,9 @@ static void say(const Say *s) {
   case HEAD_DRIFTS: say_rule(s); return;
   case HEAD_UNOWNED: say_unowned(s); return;
   case HEAD_FROZEN_UNUSED: {
-    Diag *g =
-        diag_frozen_unused(s->x->d, place(s->x->p, leaf_of(s, 0)), who_text(s), s->who.n == 1 ? "is" : "are");
-    others(s, g);
+    Diag *g = diag_frozen_unused(s->x->d, say_place(s->x->p, leaf_of(s, 0)), say_who(s),
+                                 s->who.n == 1 ? "is" : "are");
+    say_others(s, g);
     return;
   }
   }
@@ -529,7 +499,8 @@ void diagnose_say(Diagnose *x) {
     next[i] = UINT32_MAX;
     for (int k = 0; k < DGRP_COUNT; k++)
       if (leaf->expect >> k & 1 && !marked(leaf->expect & UINT32_C(1) << k, g))
-        diag_unmet_expect(x->d, place(x->p, leaf), names_str(x->p->names, leaf->path), diag_groups[k].name);
+        diag_unmet_expect(x->d, say_place(x->p, leaf), names_str(x->p->names, leaf->path),
+                          diag_groups[k].name);
     if (g == DGRP_none || marked(leaf->allow, g) || marked(leaf->expect, g)) continue;
     uint64_t key = hash_mix(hash_mix(f->key) ^ (uint64_t)f->head << 56);
     uint32_t first;

@@ -1,5 +1,6 @@
 /* Verdicts on hand-built graphs: every kind of cut, the order of headlines, grouping, marks, size. */
 #include "base/size.h"
+#include "passes/bounds.h"
 #include "passes/diagnose.h"
 #include "passes_fixture.h"
 
@@ -461,6 +462,93 @@ START_TEST(rules_hold_when_run) {
 }
 END_TEST
 
+static double tensor_number(const Tensor *t) { /* its first element */
+  switch ((DType)t->dtype) {
+  case DT_F32: return (double)((const float *)t->data)[0];
+  case DT_F64: return ((const double *)t->data)[0];
+  case DT_I32: return ((const int32_t *)t->data)[0];
+  case DT_I64: return (double)((const int64_t *)t->data)[0];
+  case DT_BOOL: return ((const int32_t *)t->data)[0];
+  case DT_COUNT: break;
+  }
+  return 0;
+}
+
+/* Random expressions of the clock: at any step, every value lies within its bounds, and what they decide is
+ * the value. */
+START_TEST(bounds_hold) {
+  static const double number[] = {0, 1, -1, 0.1, 0.5, 3, 1000, 1e-3, 7.25};
+  static const Op one[] = {OP_NEG,  OP_ABS, OP_RELU, OP_SQUARE,  OP_FLOOR, OP_CEIL, OP_ROUND,
+                           OP_SIGN, OP_EXP, OP_TANH, OP_SIGMOID, OP_COS,   OP_SQRT};
+  static const Op two[] = {OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_MAXIMUM, OP_MINIMUM, OP_POW};
+  static const Op test[] = {OP_LT, OP_LE, OP_EQ, OP_NE};
+  uint32_t decided = 0;
+  for (uint64_t turn = 0; turn < 3000; turn++) {
+    begin();
+    seed = turn * 77 + 3;
+    for (int i = 0; i < 5; i++) (void)dice(2);
+    LeafId step = fix_leaf(&f, LEAF_STEP, "step", FIX_T(&f, DT_I32, 1));
+    Graph *g = graph_new(&f.arena, &f.p, fix_sym(&f, "g"));
+    g->share = true;
+    Rewrite w;
+    rewrite_begin(&w, g, 0, 0);
+    f.b = w.b;
+    DType t = dice(4) ? DT_F32 : DT_F64;
+    NodeId clock = leaf(step), pool[40];
+    uint32_t n = 0;
+    pool[n++] = build_cast(&f.b, clock, t);
+    pool[n++] = build_cast(&f.b, fix_2(&f, OP_SUB, clock, fix_c(&f, clock, dice(3))), t);
+    for (int i = 0; i < 4; i++) pool[n++] = fix_c(&f, pool[0], number[dice(9)]);
+    while (n < 26) {
+      NodeId x = pool[dice(n)], y = pool[dice(n)], c;
+      switch (dice(6)) {
+      case 0: pool[n++] = fix_1(&f, one[dice(13)], x); break;
+      case 1:
+        c = fix_2(&f, test[dice(4)], x, y);
+        if (dice(2)) c = fix_2(&f, dice(2) ? OP_AND : OP_OR, c, fix_2(&f, OP_LT, y, pool[dice(n)]));
+        if (dice(2)) c = fix_1(&f, OP_NOT, c);
+        c = build_scalar(&f.b, OP_WHERE, c, x, pool[dice(n)]);
+        pool[n++] = c;
+        break;
+      case 2: pool[n++] = build_cast(&f.b, build_cast(&f.b, x, dice(2) ? DT_I32 : DT_BOOL), t); break;
+      default: pool[n++] = fix_2(&f, two[dice(7)], x, y); break;
+      }
+    }
+    Bounds b;
+    bounds_begin(&b, &w);
+    uint32_t nodes = g->node.n;
+    NodeId *known = ARENA_ARRAY(&f.arena, NodeId, nodes);
+    bool *out = ARENA_ARRAY(&f.arena, bool, nodes);
+    for (uint32_t i = 0; i < nodes; i++) known[i] = bounds_decide(&b, (NodeId){i});
+    static const int32_t at[] = {1, 2, 3, 4, 999, 1000, 1001, 123457, 30000000};
+    for (size_t k = 0; k < sizeof at / sizeof *at; k++) {
+      Tensor value;
+      ck_assert(tensor_of_type(&f.arena, f.p.dims, &f.p.leaf.at[step.i].type, &value));
+      ((int32_t *)value.data)[0] = at[k];
+      Interp it = {.graph = g, .arena = &f.arena, .leaf = &value};
+      ck_assert_int_eq(interp_run(&it), ST_OK);
+      for (uint32_t i = 0; i < nodes; i++) {
+        double v = tensor_number(&it.value[i]);
+        const NodeId *in = graph_in(g, (NodeId){i});
+        out[i] = !(v - v == 0); /* outside the domain, or made of what is */
+        for (uint32_t m = 0; m < g->node.at[i].nin; m++) out[i] |= out[in[m].i];
+        if (out[i]) continue;
+        Bound r = bounds_of(&b, (NodeId){i});
+        ck_assert_msg(r.lo <= v && v <= r.hi, "turn %d, step %d: %s is %a, not in %a..%a", (int)turn, at[k],
+                      op_info[g->node.at[i].op].name, v, r.lo, r.hi);
+        if (known[i].i == i) continue;
+        double same = tensor_number(&it.value[known[i].i]);
+        ck_assert_msg(v == same, "turn %d, step %d: %s is %a, decided %a", (int)turn, at[k],
+                      op_info[g->node.at[i].op].name, v, same);
+        decided++;
+      }
+    }
+    fix_end(&f);
+  }
+  ck_assert_msg(decided > 10000, "%u decided", decided);
+}
+END_TEST
+
 /* 100,000 nodes in a chain, 10,000 parameters of which every second one is cut: a quarter of a second; a
  * recursion over nodes would overflow the stack, anything quadratic the test's time. */
 START_TEST(large) {
@@ -489,4 +577,4 @@ END_TEST
 UNIT_MAIN(UNIT("diagnose", healthy, each_cut, cut_beside_a_path_is_healthy, two_cuts_are_two_messages,
                unowned_and_dead, unreachable_by_sink, dead_here_open_there, frozen_and_marks, declared_rule,
                no_train_block, rules, a_state_that_moves_is_no_constant, agrees_with_autodiff,
-               rules_hold_when_run, large))
+               rules_hold_when_run, bounds_hold, large))

@@ -1,0 +1,114 @@
+/* Messages about what a rule does: why an update is nothing, and where the number comes from that makes it
+ * so. */
+#include "base/num.h"
+#include "passes/diagnose_say.h"
+
+static bool library(const Program *p, Span at) { return at.file && p->sources->file.at[at.file].library; }
+
+static bool word_char(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/* Does the text at `at` mention the name? */
+static bool mentions(const Program *p, Span at, Sym name) {
+  Str text = p->sources->file.at[at.file].text, word = names_str(p->names, name);
+  for (size_t i = at.lo; at.file && i + word.n <= at.hi && at.hi <= text.n; i++)
+    if (memcmp(text.p + i, word.p, word.n) == 0 && (i == 0 || !word_char(text.p[i - 1])) &&
+        (i + word.n == text.n || !word_char(text.p[i + word.n])))
+      return true;
+  return false;
+}
+
+/* The setting that is 0 and that the vanishing part of the rule is written with. */
+static const GroupSetting *zero_setting(const Say *s, const View *v, const Group *group, NodeId why) {
+  if (!group || !node_ok(why) || node_op(v->g, why) != OP_CONST) return NULL;
+  Span own = v->g->site.at[graph_node(v->g, why)->site.i].at;
+  for (uint32_t i = 0; i < group->setting.n; i++) {
+    const GroupSetting *r = &group->setting.at[i];
+    if (r->number == 0 && r->at.file && mentions(s->x->p, own, r->name)) return r;
+  }
+  return NULL;
+}
+
+/* Constants of the file that made `at` 0, and what -D made of them. */
+static void say_constants(const Say *s, Diag *g, Span at) {
+  const Program *p = s->x->p;
+  for (uint32_t i = 0; i < p->constant.n; i++) {
+    const Constant *c = &p->constant.at[i];
+    if (!mentions(p, at, c->name) || (c->number != 0 && !c->defined)) continue;
+    Str name = names_str(p->names, c->name);
+    char digits[NUM_TEXT];
+    if (c->defined)
+      diag_note(g, c->at, "because " STRF " = " STRF ", set with -D", STRA(name),
+                STRA(num_shortest(digits, false, c->number)));
+    else
+      diag_label(g, c->at, "'" STRF "' is 0", STRA(name));
+  }
+}
+
+/* adam(lr = 0) -> adam(lr = 1e-3), what adam does by itself, where that is not 0 as well. */
+static void edit_setting(const Say *s, Diag *g, const GroupSetting *r) {
+  Str text = s->x->p->sources->file.at[r->at.file].text;
+  if (!r->given || !r->standard.n || r->at.hi > text.n) return;
+  bool literal = true, zero = true;
+  for (size_t i = r->at.lo; i < r->at.hi; i++) literal &= text.p[i] == '0' || text.p[i] == '.';
+  for (size_t i = 0; i < r->standard.n; i++) zero &= r->standard.p[i] == '0' || r->standard.p[i] == '.';
+  if (literal && !zero) diag_edit(g, r->at, r->standard);
+}
+
+/* Says what is 0; returns its place. */
+static Span say_zero(const Say *s, const View *v, Diag *g, const Group *group, const GroupSetting *setting,
+                     NodeId why) {
+  const Program *p = s->x->p;
+  if (setting) {
+    diag_label(g, setting->at, "'" STRF "' is 0", STRA(names_str(p->names, setting->name)));
+    say_constants(s, g, setting->at);
+    return setting->at;
+  }
+  if (!node_ok(why)) return (Span){0};
+  if (node_op(v->g, why) == OP_LEAF) {
+    const Leaf *leaf = program_leaf_at(p, (LeafId){(uint32_t)graph_attr(v->g, why)[0]});
+    if (!library(p, leaf->at)) diag_label(g, leaf->at, "this is 0 at first, and nothing changes it");
+    return leaf->at;
+  }
+  Span at = say_node_place(s, v, why), using_at = group ? group->using_at : (Span){0};
+  if (!at.file || library(p, at) || (at.lo == using_at.lo && at.hi == using_at.hi)) return (Span){0};
+  diag_label(g, at,
+             node_op(v->g, why) == OP_CONST ? "this makes every step zero"
+                                            : "this is 0 at every step, from step 1 on");
+  say_constants(s, g, at);
+  return at;
+}
+
+void say_rule(const Say *s) {
+  Diagnose *x = s->x;
+  const View *v = &x->view.at[s->first->view];
+  Str step = names_str(x->p->names, v->step->name), who = say_who(s);
+  Span at = say_place(x->p, program_leaf_at(x->p, s->who.at[0]));
+  const Group *group = say_group(v, s->first->param);
+  bool idle = s->first->head == HEAD_IDLE, one = s->who.n == 1;
+  const char *it = one ? "it" : "them";
+  Diag *g = idle ? diag_idle(x->d, at, who, one ? "changes" : "change", step)
+                 : diag_moves(x->d, at, who, one ? "is" : "are", step);
+  Str path = flow_path_text(x, v, s->first->param);
+  diag_under(g, "has a path to the loss: " STRF, STRA(path));
+  NodeId why = v->param[s->first->param.i].why;
+  Span using_at = group ? group->using_at : (Span){0};
+  const GroupSetting *setting = zero_setting(s, v, group, why);
+  Span zero = say_zero(s, v, g, group, setting, why);
+  bool inside = zero.file == using_at.file && zero.lo >= using_at.lo && zero.hi <= using_at.hi;
+  if (using_at.file && !inside)
+    diag_label(g, using_at, idle ? "this rule changes nothing" : "this rule changes %s by itself", it);
+  const char *freeze = one ? "declare the parameter 'frozen'" : "declare the parameters 'frozen'";
+  if (!idle)
+    diag_help(g, "%s, or let the rule use the gradient", freeze);
+  else if (setting)
+    diag_help(g, "give '" STRF "' a value that is not 0, or %s", STRA(names_str(x->p->names, setting->name)),
+              freeze);
+  else if (node_ok(why))
+    diag_help(g, "give the step a rate that is not zero, or %s", freeze);
+  else
+    diag_help(g, "let the rule assign what it makes of the gradient, or %s", freeze);
+  if (idle && setting) edit_setting(s, g, setting);
+  say_others(s, g);
+}
