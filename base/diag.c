@@ -185,15 +185,38 @@ void diags_finish(Diags *d) {
   d->all.n = kept;
 }
 
+static bool same_but_case(Str a, Str b) {
+  bool same = a.n == b.n;
+  for (size_t i = 0; i < a.n && same; i++) {
+    char c = a.p[i], d = b.p[i];
+    same = c == d || ((c ^ d) == 32 && (c | 32) >= 'a' && (c | 32) <= 'z');
+  }
+  return same;
+}
+
+/* All letters of `part` in their order: letters were left out. */
+static bool keeps_letters(Str part, Str whole) {
+  size_t k = 0;
+  for (size_t i = 0; i < whole.n && k < part.n; i++) k += whole.p[i] == part.p[k];
+  return k == part.n;
+}
+
 Str diag_nearest(Str got, const Str *names, size_t n) {
   Str best = {"", 0};
-  size_t cap = got.n < 3 ? 1 : got.n < 8 ? 2 : 3, best_at = cap + 1;
+  size_t cap = got.n < 5 ? 1 : got.n < 8 ? 2 : 3, best_at = 2 * cap + 2;
   if (got.n == 0) return best;
   for (size_t i = 0; i < n; i++) {
     size_t at = str_distance(got, names[i], cap);
     /* A name of which every letter would change is no suggestion: 'b' for 'w'. Neither is the
      * name itself: it stands where it means nothing. */
-    if (at == 0 || at >= best_at || at >= got.n || at >= names[i].n) continue;
+    if (at == 0) continue;
+    if (same_but_case(got, names[i]))
+      at = 0;
+    else if (at > cap || at >= got.n || at >= names[i].n)
+      continue;
+    else /* of two as near, the one that keeps what was typed */
+      at = 2 * at + !keeps_letters(got, names[i]);
+    if (at >= best_at) continue;
     best = names[i];
     best_at = at;
   }

@@ -15,7 +15,7 @@ dg_status say(dg_context *cx, dg_status st) {
 static dg_status define(dg_context *cx, const char *text) {
   const char *eq = strchr(text, '=');
   char name[128];
-  if (!eq || eq == text || (size_t)(eq - text) >= sizeof name) {
+  if (!eq || eq == text || !eq[1] || (size_t)(eq - text) >= sizeof name) {
     fprintf(stderr, "dgc: -D%s: write NAME=VALUE\n", text);
     return DG_USAGE;
   }

@@ -36,7 +36,7 @@ static void stretch_help(Elab *x, Diag *g, Operand low, Type tl, Type th) {
     plain = plain && (text.p[i] == '_' || text.p[i] == '.' || (text.p[i] | 32) >= 'a'
                           ? (text.p[i] | 32) <= 'z' || text.p[i] == '_'
                           : text.p[i] >= '0' && text.p[i] <= '9');
-  if (!plain) text = STR("b");
+  if (!plain) text = STR("(..)");
   diag_help(g, "write " STRF STRF " to line the axes up, or " STRF STRF " if every pair is meant", STRA(text),
             STRA(sb_str(&trail)), STRA(text), STRA(sb_str(&lead)));
   diag_edit(g, (Span){low.at.file, low.at.hi, low.at.hi}, sb_str(&trail));

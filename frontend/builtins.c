@@ -59,11 +59,7 @@ bool builtin_args(Elab *x, const Builtin *b, ArgVec *args, Span at, Operand *out
                        str_fmt(x->a, "it has no parameter '" STRF "'", STRA(sym_str(x, a->name))));
         Str names[MAX_BUILTIN_ARGS];
         for (uint32_t j = 0; j < n; j++) names[j] = p[j].name;
-        Str near = diag_nearest(sym_str(x, a->name), names, n);
-        if (near.n) {
-          diag_help(g, "did you mean '" STRF "'?", STRA(near));
-          diag_edit(g, a->name_at, near);
-        }
+        suggest(x, g, a->name_at, sym_str(x, a->name), names, n, "it has");
         return false;
       }
     } else if (k < n && !p[k].by_name)
@@ -74,6 +70,12 @@ bool builtin_args(Elab *x, const Builtin *b, ArgVec *args, Span at, Operand *out
                            : str_fmt(x->a, "it takes %u argument%s", n, n == 1 ? "" : "s"));
       if (b->call == bi_reduce && (b->op == OP_MAX || b->op == OP_MIN))
         diag_help(g, "of two values write %s(a, b)", b->op == OP_MAX ? "maximum" : "minimum");
+      else if (b->op == OP_CONCAT)
+        diag_help(g, "the tensors stand in a list: %s([a, b])", b->name);
+      else if (k < n) {
+        diag_help(g, "write " STRF " = ..", STRA(p[k].name));
+        diag_edit(g, (Span){a->at.file, a->at.lo, a->at.lo}, str_fmt(x->a, STRF " = ", STRA(p[k].name)));
+      }
       return false;
     }
     if (arg_given(out[k])) {
@@ -84,7 +86,8 @@ bool builtin_args(Elab *x, const Builtin *b, ArgVec *args, Span at, Operand *out
   }
   for (uint32_t k = 0; k < n; k++)
     if (!arg_given(out[k]) && !p[k].optional) {
-      TELL(x, arguments, at, name, str_fmt(x->a, "'" STRF "' is missing", STRA(p[k].name)));
+      Diag *g = TELL(x, arguments, at, name, str_fmt(x->a, "'" STRF "' is missing", STRA(p[k].name)));
+      if (p[k].by_name) diag_help(g, "it is given by name: " STRF " = ..", STRA(p[k].name));
       return false;
     }
   return true;

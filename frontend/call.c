@@ -49,7 +49,7 @@ bool bind_params(Elab *x, Scope *callee, const AstParamVec *params, uint32_t ski
   uint32_t n = params->n - skip;
   const AstParam *ps = params->at + skip;
   Arg **given = ARENA_ARRAY(x->a, Arg *, n + 1);
-  bool good = true, keyword = false;
+  bool good = true, keyword = false, misnamed = false;
   uint32_t next = 0;
   for (uint32_t i = 0; i < args->n; i++) {
     Arg *a = &args->at[i];
@@ -62,12 +62,9 @@ bool bind_params(Elab *x, Scope *callee, const AstParamVec *params, uint32_t ski
                        str_fmt(x->a, "it has no parameter '" STRF "'", STRA(sym_str(x, a->name))));
         VEC(Str) names = {0};
         for (uint32_t j = 0; j < n; j++) VEC_PUSH(x->a, &names, sym_str(x, ps[j].name.name));
-        Str near = diag_nearest(sym_str(x, a->name), names.at, names.n);
-        if (near.n) {
-          diag_help(g, "did you mean '" STRF "'?", STRA(near));
-          diag_edit(g, a->name_at, near);
-        }
+        suggest(x, g, a->name_at, sym_str(x, a->name), names.at, names.n, "it has");
         good = false;
+        misnamed = true;
         continue;
       }
     } else if (keyword || k >= n) {
@@ -83,11 +80,17 @@ bool bind_params(Elab *x, Scope *callee, const AstParamVec *params, uint32_t ski
     } else
       given[k] = a;
   }
-  for (uint32_t k = 0; k < n; k++)
-    if (!given[k] && !ps[k].value) {
-      complain(x, at, name, str_fmt(x->a, "'" STRF "' is missing", STRA(sym_str(x, ps[k].name.name))));
-      good = false;
-    }
+  Sb missing;
+  sb_init(&missing, x->a);
+  uint32_t count = 0;
+  for (uint32_t k = 0; k < n && !misnamed; k++) /* else it may be what the wrong name was for */
+    if (!given[k] && !ps[k].value)
+      sb_fmt(&missing, "%s'" STRF "'", count++ ? ", " : "", STRA(sym_str(x, ps[k].name.name)));
+  if (count) {
+    complain(x, at, name,
+             str_fmt(x->a, STRF " %s missing", STRA(sb_str(&missing)), count > 1 ? "are" : "is"));
+    good = false;
+  }
   if (!good) return false;
   for (uint32_t k = 0; k < n; k++)
     if (given[k] && ps[k].type) unify_learn(x, callee, ps[k].type, given[k]->v);
@@ -199,10 +202,39 @@ static Value with_backward(Elab *x, Closure *c, Scope *callee, Value v, Span at)
 
 /* ---- functions ---- */
 
-static bool takes_functions(const AstFn *fn) {
-  for (uint32_t i = 0; i < fn->params.n; i++)
-    if (!fn->params.at[i].type || fn->params.at[i].type->kind == ATYPE_FN) return true;
-  return false;
+/* What is called with a function may come back to where it is, as in each(fn (y) = each(f, y), x), and still
+ * end. */
+static bool holds_function(Value v) {
+  for (uint32_t i = 0; (v.kind == VAL_LIST || v.kind == VAL_TUPLE) && i < v.list.n; i++)
+    if (holds_function(v.list.at[i])) return true;
+  return v.kind == VAL_FN || v.kind == VAL_BUILTIN || v.kind == VAL_INSTANCE;
+}
+
+static Value recursion(Elab *x, const Closure *c, Span at, Sym what) {
+  diag_label(TELL(x, recursion, at, sym_str(x, what)), c->fn->head, "called from its own body");
+  map_put(&x->endless, c->fn->head.lo | (uint64_t)c->fn->head.file << 32, 1);
+  return val_poison();
+}
+
+/* So many calls deep: is it one function again and again? Then it is told where it first came back to itself.
+ */
+static bool tell_endless(Elab *x) {
+  enum { AGAIN = 8 };
+  Frame *found = NULL;
+  uint32_t most = AGAIN;
+  for (Frame *f = x->frame; f; f = f->saved) {
+    uint32_t n = 0;
+    Frame *second = NULL, *first = NULL;
+    for (Frame *g = x->frame; g && f->fn; g = g->saved)
+      if (g->fn && g->fn->fn == f->fn->fn) n++, second = first, first = g; /* outermost last */
+    if (n >= most) found = second, most = n;
+  }
+  if (!found) return false;
+  Frame *now = x->frame;
+  x->frame = found->saved;
+  (void)recursion(x, found->fn, found->call_at, found->what);
+  x->frame = now;
+  return true;
 }
 
 static Value run_body(Elab *x, Closure *c, Scope *callee, Span at) {
@@ -227,12 +259,14 @@ static Value run_body(Elab *x, Closure *c, Scope *callee, Span at) {
 }
 
 static Value call_closure(Elab *x, Closure *c, ArgVec *args, Span at, Sym what) {
-  for (const Frame *f = x->frame; f; f = f->saved)
-    if (f->fn && f->fn->fn == c->fn && f->fn->scope == c->scope && !takes_functions(c->fn)) {
-      diag_label(TELL(x, recursion, at, sym_str(x, what)), c->fn->head, "called from its own body");
-      return val_poison();
-    }
-  if (x->calls >= x->limits->calls) return limit_passed(x, at, "nested calls", "calls", x->limits->calls);
+  uint32_t seen;
+  if (map_get(&x->endless, c->fn->head.lo | (uint64_t)c->fn->head.file << 32, &seen)) return val_poison();
+  bool functions = false;
+  for (uint32_t i = 0; i < args->n; i++) functions = functions || holds_function(args->at[i].v);
+  for (const Frame *f = x->frame; f && !functions; f = f->saved)
+    if (f->fn && f->fn->fn == c->fn && f->fn->scope == c->scope) return recursion(x, c, at, what);
+  if (x->calls >= x->limits->calls)
+    return tell_endless(x) ? val_poison() : limit_passed(x, at, "nested calls", "calls", x->limits->calls);
   x->calls++;
   if (!c->scope->inst) unit_used(x, c->fn->head);
   Scope *callee = scope_new(x, SCOPE_FN, c->scope);
@@ -260,6 +294,7 @@ Value call_instance(Elab *x, Instance *i, ArgVec *args, Span at) {
   Binding *b = scope_find_here(x, i->scope, sym_of(x, "(call)"));
   if (!b) {
     AstIdent module = i->module.stmt->unit.name;
+    if (has_error(&i->module.stmt->unit.body->stmts)) return val_poison(); /* it may have stood there */
     Diag *g = TELL(
         x, declaration, at,
         str_fmt(x->a, "an instance of '" STRF "' cannot be called: the module has no function without a name",

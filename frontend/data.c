@@ -10,16 +10,13 @@ static void field(Elab *x, Dataset *d, const AstStmt *t) {
   Binding *b =
       target->parts.n == 1 ? scope_find(x, x->main->scope, target->parts.at[0].name.name, &in) : NULL;
   if (!b || !b->decl || b->decl->kind != STMT_INPUT) {
+    if (target->parts.n == 1 && name_muted(x, x->main->scope, target->parts.at[0].name.name)) return;
     Diag *g = TELL(x, dataset_field, target->at, str_fmt(x->a, "no input is named '" STRF "'", STRA(name)));
     VEC(Str) names = {0};
     for (uint32_t i = 0; i < x->main->scope->binding.n; i++)
       if (x->main->scope->binding.at[i]->decl && x->main->scope->binding.at[i]->decl->kind == STMT_INPUT)
         VEC_PUSH(x->a, &names, sym_str(x, x->main->scope->binding.at[i]->name));
-    Str near = diag_nearest(name, names.at, names.n);
-    if (near.n) {
-      diag_help(g, "did you mean '" STRF "'?", STRA(near));
-      diag_edit(g, target->at, near);
-    }
+    suggest(x, g, target->at, name, names.at, names.n, "inputs:");
     return;
   }
   const AstExpr *e = t->assign.value;
@@ -34,11 +31,7 @@ static void field(Elab *x, Dataset *d, const AstStmt *t) {
   if (!known) {
     Diag *g = TELL(x, dataset_field, e->at,
                    STR("a field is read by npy(\"..\"), idx(\"..\"), csv(\"..\") or safetensors(\"..\")"));
-    Str near = diag_nearest(reader, names, 4);
-    if (near.n) {
-      diag_help(g, "did you mean '" STRF "'?", STRA(near));
-      diag_edit(g, e->call.callee->at, near);
-    }
+    if (reader.n) suggest(x, g, e->call.callee->at, reader, names, 4, NULL);
     return;
   }
   DataField f = {.input = b->name, .reader = names_add(x->n, reader), .at = e->at};

@@ -151,12 +151,26 @@ Value declare_leaf(Elab *x, Scope *s, const AstStmt *t) {
 NodeId leaf_initial(Elab *x, LeafId l) {
   LeafDecl *d = &x->leaf.at[l.i];
   const Leaf *leaf = program_leaf_at(x->p, l);
-  if (node_ok(d->node) || x->stopped) return d->node;
+  if (node_ok(d->node) || x->stopped || d->cyclic) return d->node;
   if (d->busy) {
-    TELL(x, cycle, leaf->at, str_fmt(x->a, "the initial value of '" STRF "'", STRA(sym_str(x, leaf->path))));
+    VEC(LeafId) chain = {0};
+    Sb b;
+    sb_init(&b, x->a);
+    for (LeafId k = x->initial; !leaf_eq(k, l); k = x->leaf.at[k.i].asked) VEC_PUSH(x->a, &chain, k);
+    for (uint32_t i = chain.n; i-- > 0;)
+      sb_fmt(&b, " -> " STRF, STRA(sym_str(x, program_leaf_at(x->p, chain.at[i])->path)));
+    Str name = sym_str(x, leaf->path);
+    Diag *g = TELL(x, cycle, leaf->at,
+                   str_fmt(x->a, "the initial value of " STRF STRF " -> " STRF, STRA(name), STRA(sb_str(&b)),
+                           STRA(name)));
+    diag_help(g, leaf_eq(x->initial, l) ? "its initial value must not read itself"
+                                        : "one of them must not read the other");
+    for (LeafId k = x->initial; x->leaf.at[k.i].cyclic = true, !leaf_eq(k, l);) k = x->leaf.at[k.i].asked;
     return NO_NODE;
   }
   d->busy = true;
+  d->asked = x->initial;
+  x->initial = l;
   Type want = leaf->type;
   Span at = leaf->at;
   NodeId n = NO_NODE;
@@ -176,6 +190,7 @@ NodeId leaf_initial(Elab *x, LeafId l) {
     n = val_coerce(x, v, want, e->at, "the initial value");
     frame_pop(x);
   }
+  x->initial = x->leaf.at[l.i].asked;
   x->leaf.at[l.i].busy = false;
   return x->leaf.at[l.i].node = n;
 }

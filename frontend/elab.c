@@ -18,6 +18,14 @@ void entry_begin(Elab *x, EntryKind kind, Sym name, uint32_t train, bool trainin
            (Entry){.kind = kind, .name = name, .graph = x->g, .train = train, .every = 1});
 }
 
+void not_a_loss(Elab *x, Span at, Type ty) {
+  Diag *g = TELL(x, loss_scalar, at, type_text(x, ty));
+  if (ty.rank)
+    diag_help(g, "reduce it: mean(..) or sum(..)");
+  else
+    diag_help(g, "convert it: f32(..)");
+}
+
 void named_root(Elab *x, Binding *b, RootKind kind) {
   const AstStmt *t = b->decl;
   binding_prepare(x, b);
@@ -29,11 +37,16 @@ void named_root(Elab *x, Binding *b, RootKind kind) {
   f.what = b->name;
   NodeId n = val_to_node(x, v, at, v.kind == VAL_INT && kind != ROOT_OUTPUT ? DT_F32 : -1);
   frame_pop(x);
-  if (!node_ok(n)) return;
-  Type ty = node_type(x, n);
-  if (kind != ROOT_OUTPUT && (ty.rank || !dtype_is_float((DType)ty.dtype))) {
-    Diag *g = TELL(x, loss_scalar, at, type_text(x, ty));
-    if (ty.rank) diag_help(g, "reduce it: mean(..) or sum(..)");
+  Type ty = {0};
+  bool good = node_ok(n);
+  if (good && kind != ROOT_OUTPUT) {
+    ty = node_type(x, n);
+    good = !ty.rank && dtype_is_float((DType)ty.dtype);
+    if (!good) not_a_loss(x, at, ty);
+  }
+  if (!good) { /* said once, not again by the step that minimizes it */
+    b->value = val_poison();
+    b->epoch = EPOCH_ALWAYS;
     return;
   }
   graph_root(x->g, kind, b->name, (LeafId){0}, n, t->bind.names.at[0].at);
@@ -55,7 +68,9 @@ static void check_defines(Elab *x, ElabOptions *o) {
       if (v.kind == VAL_INT && v.i >= 1)
         VEC_PUSH(x->p->arena, &o->bound, (DimBinding){name, v.i});
       else if (val_ok(v))
-        wrong_kind(x, b->at, v, "a dim of at least 1");
+        TELL(x, static_arith, b->at,
+             str_fmt(x->a, "-D gives '" STRF "', and a dim is an integer of at least 1",
+                     STRA(o->define.at[i].value)));
       continue;
     }
     if (b && b->decl && b->decl->kind == STMT_CONST) continue;
@@ -66,8 +81,7 @@ static void check_defines(Elab *x, ElabOptions *o) {
       if (c->is_symbol || (c->decl && c->decl->kind == STMT_CONST))
         VEC_PUSH(x->a, &names, sym_str(x, c->name));
     }
-    Str near = diag_nearest(o->define.at[i].name, names.at, names.n);
-    if (near.n) diag_help(g, "did you mean '" STRF "'?", STRA(near));
+    suggest(x, g, (Span){0}, o->define.at[i].name, names.at, names.n, "consts and dims:");
   }
 }
 
@@ -158,6 +172,8 @@ bool frontend_program(uint32_t file, ElabOptions *o, Diags *d, Program *p, AstFi
   x->frame = &top;
   map_init(&x->pending_by_leaf, x->a);
   map_init(&x->leaf_by_path, x->a);
+  map_init(&x->endless, x->a);
+  map_init(&x->said_by_name, x->a);
   map_init(&x->used, x->a);
   map_init(&x->instance_by_path, x->a);
   for (int i = 0; i < 3; i++) x->clock[i] = (LeafId){UINT32_MAX};

@@ -57,7 +57,7 @@ typedef struct SrcFile {
   const AstFile *ast;
   Scope *scope;
   Str key; /* "std:nn.dg" or the path */
-  bool library, loading;
+  bool library, loading, broken_muted;
 } SrcFile;
 
 typedef struct UnitRef { /* a module or optimizer and the scope it was written in */
@@ -100,8 +100,8 @@ struct Instance {
   Sym path;
   UnitRef module;
   Scope *scope;
-  bool frozen;
-  Span made; /* the call that made it */
+  bool frozen, hurt; /* hurt: errors were reported while it was made */
+  Span made;         /* the call that made it */
 };
 
 typedef struct Binding Binding;
@@ -174,9 +174,10 @@ typedef struct LeafDecl { /* by LeafId: how the initial value is made */
   Span init_at;
   Scope *scope;
   Sym name;
-  NodeId node; /* in the init graph */
-  bool busy, copied;
-  Value copy; /* VAL_LEAF: the leaf whose initial value this one starts from */
+  NodeId node;               /* in the init graph */
+  bool busy, copied, cyclic; /* cyclic: reported */
+  LeafId asked;              /* whose initial value reads this one, while busy */
+  Value copy;                /* VAL_LEAF: the leaf whose initial value this one starts from */
 } LeafDecl;
 
 typedef struct Pending { /* a state assigned in this step */
@@ -185,6 +186,11 @@ typedef struct Pending { /* a state assigned in this step */
   uint32_t serial;
   Span at;
 } Pending;
+
+typedef struct Said { /* a message about a name */
+  Diag *diag;
+  Str near;
+} Said;
 
 struct Elab {
   Arena *a;
@@ -207,6 +213,9 @@ struct Elab {
   VEC(LeafDecl) leaf;
   VEC(NodeId) leaf_node; /* by LeafId, of this graph */
   VEC(Pending) pending;
+  Map endless;      /* functions found to call themselves, by the place of their head */
+  Map said_by_name; /* file and name: which of `said` */
+  VEC(Said) said;
   Map used; /* units that were expanded, by the place of their first word */
   Map pending_by_leaf, leaf_by_path, instance_by_path;
   LeafId clock[3];      /* step, epoch, seed; UINT32_MAX: not made */
@@ -214,9 +223,9 @@ struct Elab {
   VEC(Instance *) instance;
   int64_t expanded;
   uint32_t depth, calls, nparams, ncustom, prepares;
-  Sym step_name; /* of the step whose optimizer is expanded */
-  LeafId opt_param;
-  bool stopped; /* a limit was passed: everything is poison from here */
+  Sym step_name;             /* of the step whose optimizer is expanded */
+  LeafId opt_param, initial; /* initial: whose initial value is being made */
+  bool stopped;              /* a limit was passed: everything is poison from here */
 };
 
 /* ---- value.c: values, places, messages ---- */
@@ -285,8 +294,13 @@ void binding_prepare(Elab *x,
                      Binding *b); /* a long chain of declarations, first ones first: no deep recursion */
 void names_prepare(Elab *x, Scope *s, const AstExpr *e);
 Value name_value(Elab *x, Scope *s, Sym name, Span at);
+
+/* ---- unknown.c ---- */
 Value unknown_name(Elab *x, Scope *s, Sym name, Span at);
 Str nearest_name(Elab *x, Scope *s, Sym name);
+void suggest(Elab *x, Diag *g, Span at, Str got, const Str *names, size_t n, const char *have);
+void name_mute(Elab *x, const Scope *s, Sym name); /* reported where it should have been declared */
+bool name_muted(Elab *x, Scope *s, Sym name);
 
 /* ---- static.c ---- */
 Value static_binary(Elab *x, AstBinary op, Value a, Value b,
@@ -405,11 +419,16 @@ void unit_used(Elab *x, Span word);
 void resolve_unused(Elab *x, SrcFile *f); /* resolve.c */
 /* A named result of the file as a root. Losses and metrics are scalars, outputs any tensor. */
 void named_root(Elab *x, Binding *b, RootKind kind);
+void not_a_loss(Elab *x, Span at, Type ty);
+bool has_error(
+    const AstStmtVec *v); /* a statement in it did not parse: what seems missing may have stood there */
 void optimizer_state(Elab *x, Scope *s, const AstStmt *t);
 void bind_clock(Elab *x, Scope *s, Span at);
 LeafId clock_leaf(Elab *x, LeafKind kind);
 Scope *scope_root(Scope *s); /* past the blocks of loops */
 void stands_not(Elab *x, const AstStmt *t, const char *place);
+void declares_not(Elab *x, Scope *s, const AstStmt *t,
+                  const char *place); /* and what it would declare is known */
 Type leaf_type(const Elab *x, LeafId l);
 
 #endif

@@ -127,21 +127,28 @@ static Value eval_field(Elab *x, Scope *s, const AstExpr *e) {
          b->decl->kind == STMT_MODULE || b->decl->kind == STMT_OPTIMIZER))
       return binding_value(x, base.file->scope, b);
     Str word = sym_str(x, e->field.field.name);
-    for (uint32_t i = 0; i < base.file->ast->broken.n; i++)
-      if (sym_eq(base.file->ast->broken.at[i], e->field.field.name)) return val_poison();
+    if (base.file->ast->errors || name_muted(x, base.file->scope, e->field.field.name)) return val_poison();
     Diag *g = TELL(x, no_member, e->field.field.at,
                    str_fmt(x->a, "the file '" STRF "'", STRA(x->src->file.at[base.file->file].name)), word);
+    if (b && b->decl) {
+      diag_help(g, "an import gives functions, modules, optimizers and consts");
+      return val_poison();
+    }
     VEC(Str) names = {0};
     for (uint32_t i = 0; i < base.file->scope->binding.n; i++)
       VEC_PUSH(x->a, &names, sym_str(x, base.file->scope->binding.at[i]->name));
-    Str near = diag_nearest(word, names.at, names.n);
-    if (near.n) {
-      diag_help(g, "did you mean '" STRF "'?", STRA(near));
-      diag_edit(g, e->field.field.at, near);
-    }
+    suggest(x, g, e->field.field.at, word, names.at, names.n, "it has");
     return val_poison();
   }
-  TELL(x, no_member, e->field.field.at, val_text(x, base), sym_str(x, e->field.field.name));
+  Str word = sym_str(x, e->field.field.name);
+  Diag *g = TELL(x, no_member, e->field.field.at, val_text(x, base), word);
+  if (val_tensor(base) && (builtin_find(word) || scope_find_here(x, x->prelude, e->field.field.name)))
+    diag_help(g, "a tensor has no members: write " STRF "(" STRF ")", STRA(word),
+              STRA(span_text(x, e->field.base->at)));
+  else if (val_tensor(base) && str_eq(word, STR("T"))) {
+    diag_help(g, "' is transpose");
+    diag_edit(g, (Span){e->at.file, e->field.base->at.hi, e->field.field.at.hi}, STR("'"));
+  }
   return val_poison();
 }
 

@@ -101,7 +101,7 @@ static bool is_head(OpenKind k) { return k == HEAD_BODY || k == HEAD_FN || k == 
 static bool top_is_head(const Filter *f) { return f->open.n && is_head(top(f)->kind); }
 
 static void push(Filter *f, OpenKind kind, uint32_t token) {
-  VEC_PUSH(f->r->arena, &f->open, (Open){kind, token, 0});
+  VEC_PUSH(f->r->arena, &f->open, (Open){.kind = kind, .token = token});
   if (!is_head(kind)) f->depth++;
 }
 
@@ -121,6 +121,11 @@ uint32_t filter_bracket(const Filter *f) {
   for (uint32_t n = f->open.n; n > floor_of(f); n--)
     if (!is_head(f->open.at[n - 1].kind)) return f->open.at[n - 1].token;
   return NONE;
+}
+
+bool filter_in_function(const Filter *f) {
+  uint32_t n = floor_of(f);
+  return n > 0 && f->open.at[n - 1].function;
 }
 
 static bool in_round(const Filter *f) {
@@ -151,6 +156,8 @@ static void drop_statement(Filter *f) {
 }
 
 static void never_closed(Filter *f, uint32_t token, Span seen, const char *what) {
+  for (uint32_t i = token + 1; i < f->r->tokens.n && !raw(f, i)->newline; i++)
+    if (kind_at(f, i) == TOK_STRING && raw(f, i)->bad) return; /* an open string swallowed what closes it */
   if (!reader_may_report(f->r)) return;
   Span at = span_at(f, token);
   Diag *g = diag_never_closed(f->r->diags, at, reader_text(f->r, at.lo, at.hi));
@@ -237,13 +244,16 @@ static int open_brace(Filter *f, uint32_t i) {
     f->muted = true;
     while (f->open.n > head) pop(f);
   }
+  bool function = false;
   if (f->last == TOK_ELSE) {
     kind = f->closed;
   } else if (top_is_head(f)) {
+    function = top(f)->kind == HEAD_FN;
     kind = top(f)->kind == HEAD_CHOICE ? OPEN_CHOICE : OPEN_BODY;
     pop(f);
   }
   push(f, kind, i);
+  top(f)->function = function;
   return kind == OPEN_BODY ? TOK_LBRACE : TOK_LCHOICE;
 }
 

@@ -23,6 +23,7 @@ typedef struct Open {
   uint32_t token;   /* index of the bracket or of the head's word */
   uint32_t strange; /* OPEN_BODY: token that begins a line at the brace line's indentation or left of it; 0 =
                        none */
+  bool function;    /* OPEN_BODY: of a function */
 } Open;
 
 typedef struct Filter {
@@ -64,6 +65,8 @@ void filter_take_back(Filter *f);
 bool filter_statement_word(const Filter *f, uint32_t i);
 /* Token of the innermost bracket that is open inside the statement at hand, or UINT32_MAX. */
 uint32_t filter_bracket(const Filter *f);
+/* The statement at hand stands directly in the body of a function. */
+bool filter_in_function(const Filter *f);
 /* Notes the names that the statement of the last error was about to declare in AstFile.broken. */
 void filter_broken_names(Filter *f);
 /* Attaches the `///` lines that stand directly above s. */

@@ -91,11 +91,8 @@ static SrcFile *import_std(Elab *x, Str name, Span at) {
   VEC(Str) names = {0};
   for (const EmbeddedFile *e = embedded_std; e->text.p; e++)
     VEC_PUSH(x->a, &names, (Str){e->name.p, e->name.n - 3});
-  Str near = diag_nearest(name, names.at, names.n);
-  if (near.n) {
-    diag_help(g, "did you mean '" STRF "'?", STRA(near));
-    diag_edit(g, at, near);
-  } else
+  suggest(x, g, at, name, names.at, names.n, NULL);
+  if (!g->help.n)
     diag_help(g, "a file of your own is imported by its path: import " STRF " = \"" STRF ".dg\"", STRA(name),
               STRA(name));
   return NULL;

@@ -42,12 +42,16 @@ Value make_instance(Elab *x, UnitRef m, ArgVec *args, Span at) {
     if (tensors) {
       TELL(x, not_static, at, "what a module is made of", STR("a tensor"));
     } else {
+      uint32_t errors = x->d->errors;
       map_put(&x->instance_by_path, path.i, x->instance.n);
       VEC_PUSH(x->a, &x->instance, i);
       scope_declare(x, i->scope, &m.stmt->unit.body->stmts);
       scope_force(x, i->scope, true);
       for (uint32_t k = 0; k < i->scope->active.n; k++)
         if (i->scope->active.at[k]->kind == STMT_ASSERT) check_assert(x, i->scope, i->scope->active.at[k]);
+      i->hurt = x->d->errors > errors || has_error(&m.stmt->unit.body->stmts);
+      for (uint32_t k = 0; k < i->scope->binding.n; k++) /* by what was reported elsewhere */
+        i->hurt = i->hurt || (i->scope->binding.at[k]->epoch && !val_ok(i->scope->binding.at[k]->value));
       v = (Value){.kind = VAL_INSTANCE, .inst = i};
     }
   }
@@ -74,16 +78,14 @@ Value instance_member(Elab *x, Value base, AstIdent field) {
               "its parameters, states, instances and functions can be seen; other names are private");
     return val_poison();
   }
+  if (has_error(&base.inst->module.stmt->unit.body->stmts)) return val_poison(); /* it may have stood there */
   Diag *g = TELL(x, no_member, field.at, val_text(x, base), sym_str(x, field.name));
   VEC(Str) names = {0};
   for (uint32_t i = 0; i < s->binding.n; i++)
-    if (s->binding.at[i]->decl && sym_str(x, s->binding.at[i]->name).p[0] != '(')
+    if (s->binding.at[i]->decl && sym_str(x, s->binding.at[i]->name).p[0] != '(' &&
+        public_value(binding_value(x, s, s->binding.at[i])))
       VEC_PUSH(x->a, &names, sym_str(x, s->binding.at[i]->name));
-  Str near = diag_nearest(sym_str(x, field.name), names.at, names.n);
-  if (near.n) {
-    diag_help(g, "did you mean '" STRF "'?", STRA(near));
-    diag_edit(g, field.at, near);
-  }
+  suggest(x, g, field.at, sym_str(x, field.name), names.at, names.n, "it has");
   return val_poison();
 }
 

@@ -30,12 +30,24 @@ static bool utf8_check(Reader *r) {
     if (ok && len == 3) ok = !(p[i] == 0xe0 && p[i + 1] < 0xa0) && !(p[i] == 0xed && p[i + 1] >= 0xa0);
     if (ok && len == 4) ok = !(p[i] == 0xf0 && p[i + 1] < 0x90) && !(p[i] == 0xf4 && p[i + 1] >= 0x90);
     if (!ok) {
-      diag_bad_utf8(r->diags, reader_span(r, i, i + 1), p[i]);
+      bool wide = i == 0 && n > 1 && (p[0] ^ p[1]) == 1 && p[0] >= 0xfe;
+      diag_help(diag_bad_utf8(r->diags, reader_span(r, i, i + 1), p[i]), "%s",
+                wide ? "the file is UTF-16: save it as UTF-8" : "save the file as UTF-8");
       return false;
     }
     i += len;
   }
   return true;
+}
+
+/* Lines that end in a carriage return alone: the file is one line, and an error a line would follow. */
+static bool lines_check(Reader *r) {
+  const char *cr = memchr(r->text.p, '\r', r->text.n);
+  if (!cr || memchr(r->text.p, '\n', r->text.n)) return true;
+  size_t at = (size_t)(cr - r->text.p);
+  diag_help(diag_bad_character(r->diags, reader_span(r, at, at + 1), (Str){cr, 1}, "a line ends in it alone"),
+            "save the file with line feeds");
+  return false;
 }
 
 static bool reader_open(Reader *r) {
@@ -46,7 +58,7 @@ static bool reader_open(Reader *r) {
                 ST_LIMIT);
     return false;
   }
-  if (!utf8_check(r)) return false;
+  if (!utf8_check(r) || !lines_check(r)) return false;
   reader_lex(r);
   return true;
 }

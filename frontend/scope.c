@@ -101,7 +101,7 @@ void scope_declare(Elab *x, Scope *s, const AstStmtVec *stmts) {
       TELL(x, declaration, t->marks.at[0].at, STR("a mark stands before 'param', 'let' and 'train'"));
     switch (t->kind) {
     case STMT_ERROR: break;
-    case STMT_IMPORT: module ? stands_not(x, t, place) : declare(x, s, import_name(t), t, 0); break;
+    case STMT_IMPORT: module ? declares_not(x, s, t, place) : declare(x, s, import_name(t), t, 0); break;
     case STMT_CONST:
     case STMT_LET:
       for (uint32_t k = 0; k < t->bind.names.n; k++) declare(x, s, t->bind.names.at[k], t, k);
@@ -111,7 +111,7 @@ void scope_declare(Elab *x, Scope *s, const AstStmtVec *stmts) {
     case STMT_INPUT:
     case STMT_OUTPUT:
     case STMT_LOSS:
-    case STMT_METRIC: module ? stands_not(x, t, place) : declare(x, s, t->bind.names.at[0], t, 0); break;
+    case STMT_METRIC: module ? declares_not(x, s, t, place) : declare(x, s, t->bind.names.at[0], t, 0); break;
     case STMT_FN:
       if (ast_ident_written(t->fn->name))
         declare(x, s, t->fn->name, t, 0);
@@ -121,15 +121,15 @@ void scope_declare(Elab *x, Scope *s, const AstStmtVec *stmts) {
         diag_help(TELL(x, stands_not, t->fn->head, STR("fn"), "at file level without a name"),
                   "write fn name(..)");
       break;
-    case STMT_EXTERN: module ? stands_not(x, t, place) : declare(x, s, t->fn->name, t, 0); break;
+    case STMT_EXTERN: module ? declares_not(x, s, t, place) : declare(x, s, t->fn->name, t, 0); break;
     case STMT_MODULE:
     case STMT_OPTIMIZER:
     case STMT_DATASET:
     case STMT_TRAIN:
-      module && t->kind != STMT_MODULE ? stands_not(x, t, place) : declare(x, s, t->unit.name, t, 0);
+      module && t->kind != STMT_MODULE ? declares_not(x, s, t, place) : declare(x, s, t->unit.name, t, 0);
       break;
     case STMT_AFTER:
-      if (module) stands_not(x, t, place);
+      if (module) declares_not(x, s, t, place);
       break;
     case STMT_IF:
     case STMT_FOR:
@@ -141,7 +141,7 @@ void scope_declare(Elab *x, Scope *s, const AstStmtVec *stmts) {
     case STMT_ASSIGN:
     case STMT_NEXT:
     case STMT_YIELD:
-    case STMT_RETURN: stands_not(x, t, place); break;
+    case STMT_RETURN: declares_not(x, s, t, place); break;
     case STMT_COUNT: break;
     }
   }
@@ -437,43 +437,6 @@ void scope_force(Elab *x, Scope *s, bool leaves_only) {
 }
 
 /* ---- names ---- */
-
-typedef struct NameList {
-  Elab *x;
-  VEC(Str) at;
-} NameList;
-static void name_seen(void *cx, Str name) {
-  NameList *l = cx;
-  VEC_PUSH(l->x->a, &l->at, name);
-}
-
-Str nearest_name(Elab *x, Scope *s, Sym name) {
-  NameList l = {.x = x};
-  for (; s; s = s->outer)
-    for (uint32_t i = 0; i < s->binding.n; i++)
-      if (s->binding.at[i]->name.i && sym_str(x, s->binding.at[i]->name).p[0] != '(')
-        name_seen(&l, sym_str(x, s->binding.at[i]->name));
-  builtin_names(name_seen, &l);
-  return diag_nearest(sym_str(x, name), l.at.at, l.at.n);
-}
-
-Value unknown_name(Elab *x, Scope *s, Sym name, Span at) {
-  if (s->file && s->file->ast)
-    for (uint32_t i = 0; i < s->file->ast->broken.n; i++)
-      if (sym_eq(s->file->ast->broken.at[i], name)) return val_poison();
-  if (!name.i) return val_poison();
-  Diag *g = TELL(x, unknown_name, at, sym_str(x, name));
-  if (str_eq(sym_str(x, name), STR("step")) || str_eq(sym_str(x, name), STR("epoch"))) {
-    diag_help(g, "it lives in train steps, 'after' blocks and optimizers");
-    return val_poison();
-  }
-  Str near = nearest_name(x, s, name);
-  if (near.n) {
-    diag_help(g, "did you mean '" STRF "'?", STRA(near));
-    diag_edit(g, at, near);
-  }
-  return val_poison();
-}
 
 Value name_value(Elab *x, Scope *s, Sym name, Span at) {
   if (!name.i) return val_poison();

@@ -6,6 +6,25 @@ void stands_not(Elab *x, const AstStmt *t, const char *place) {
   Str word = str_z(ast_stmt_word(t->kind));
   Diag *g = TELL(x, stands_not, t->word.file ? t->word : t->at, word, place);
   if (t->kind == STMT_SET) diag_help(g, "to declare a name write 'let'; to change a state write ':='");
+  if (t->kind == STMT_VAR)
+    diag_help(g, "what stands outside of functions and steps does not change: write 'let' or 'const'");
+}
+
+/* The names it would have declared are no unknown names: that it stands there is all to be said. */
+static void mute_names(Elab *x, Scope *s, const AstStmt *t) {
+  if (t->kind == STMT_SET && t->assign.target.parts.n == 1)
+    name_mute(x, s, t->assign.target.parts.at[0].name.name);
+  else if (t->kind >= STMT_CONST && t->kind <= STMT_METRIC)
+    for (uint32_t i = 0; i < t->bind.names.n; i++) name_mute(x, s, t->bind.names.at[i].name);
+  else if (t->kind >= STMT_MODULE && t->kind <= STMT_TRAIN)
+    name_mute(x, s, t->unit.name.name);
+  else if (t->kind == STMT_IMPORT)
+    name_mute(x, s, t->import.name.name);
+}
+
+void declares_not(Elab *x, Scope *s, const AstStmt *t, const char *place) {
+  mute_names(x, s, t);
+  stands_not(x, t, place);
 }
 
 static bool in_function(Scope *s) { return scope_root(s)->kind == SCOPE_FN; }
@@ -51,19 +70,34 @@ void exec_let(Elab *x, Scope *s, const AstStmt *t) {
   }
 }
 
+/* `sum2 = a`: nothing near to it is meant that could not be assigned. */
+static void assigned_first(Elab *x, Scope *s, Said *said, Sym name) {
+  Scope *in;
+  Binding *b = said->near.n ? scope_find(x, s, names_add(x->n, said->near), &in) : NULL;
+  if (b && b->is_var) return;
+  said->near = STR("");
+  said->diag->edit.n = 0;
+  diag_help(said->diag, "declare it first: var " STRF " = ..", STRA(sym_str(x, name)));
+}
+
 static void exec_set(Elab *x, Scope *s, const AstStmt *t) {
   const AstPath *p = &t->assign.target;
   Scope *in;
   Sym name = p->parts.at[0].name.name;
   Binding *b = scope_find(x, s, name, &in);
   if (!b) {
+    uint32_t said = x->said.n;
     unknown_name(x, s, name, p->at);
+    if (x->said.n > said) assigned_first(x, s, &x->said.at[said], name);
+    (void)eval(x, s, t->assign.value);
     return;
   }
   if (p->parts.n > 1 || !b->is_var) {
     Diag *g = TELL(x, assign_target, p->at, path_text(x, p), "only a 'var' of this function takes '='");
     diag_label(g, b->at, "declared here");
-    if (val_ok(b->value) && b->value.kind == VAL_LEAF)
+    if (p->parts.n == 1 && in->kind != SCOPE_FILE && in->kind != SCOPE_MODULE && in->kind != SCOPE_PRELUDE)
+      diag_help(g, "declare it by 'var' if it changes: var " STRF " = ..", STRA(sym_str(x, name)));
+    else if (b->decl && b->decl->kind == STMT_STATE)
       diag_help(g, "a state changes by ':=', at the end of the step");
     return;
   }

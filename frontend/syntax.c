@@ -113,12 +113,71 @@ static Str expected_text(const Report *r) {
   return sb_str(&b);
 }
 
+static void insert(Diag *g, Span before, const char *text) {
+  diag_edit(g, (Span){before.file, before.lo, before.lo}, str_z(text));
+}
+
+/* What is most likely meant, where one token says it. */
+static Diag *with_hint(const Report *r, Diag *g) {
+  const Filter *f = r->f;
+  const int before = f->last_token > 0 ? raw_kind(f, f->last_token - 1) : TOK_END;
+  Str word = f->last_token < f->r->tokens.n ? token_text(f->r, f->last_token) : STR("");
+  bool end = r->got == TOK_EOS || r->got == TOK_END;
+  if (end && r->expected[TOK_SET] && r->expected[TOK_TILDE] && !r->expected[TOK_COMMA]) {
+    diag_help(g, "'= 0' or '~ normal(0, 0.1)' gives it a value");
+  } else if (end) {
+  } else if (r->expected[TOK_COLON] && !r->expected[TOK_SET] && (r->got == TOK_DTYPE || r->got == TOK_INT)) {
+    diag_help(g, "a type stands behind ':'");
+    insert(g, reader_span(f->r, f->r->tokens.at[f->last_token - 1].hi, r->at.hi), ":");
+  } else if (r->expected[TOK_SET] && before == TOK_NAME && r->bracket == UINT32_MAX &&
+             begins_operand(r->got)) {
+    diag_help(g, "a value stands behind '='");
+    insert(g, r->at, "= ");
+  } else if (r->got == TOK_LPAR && before == TOK_DTYPE && r->expected[TOK_LBRACKET]) {
+    diag_help(g, "dims stand in brackets: f32[N, 3]");
+  } else if (r->got == TOK_COLON && (r->expected[TOK_LBRACE] || r->expected[TOK_LCHOICE])) {
+    diag_help(g, "a body stands in braces: { .. }");
+  } else if (r->got == TOK_NAME && r->expected[TOK_ELSE] &&
+             (str_eq(word, STR("elif")) || str_eq(word, STR("elseif")) || str_eq(word, STR("elsif")))) {
+    diag_help(g, "write 'else if'");
+    diag_edit(g, r->at, STR("else if"));
+  } else if (r->got == TOK_REST && r->expected[TOK_COLON]) {
+    diag_help(g, "a range is written 0:10");
+    diag_edit(g, r->at, STR(":"));
+  } else if (r->got == TOK_STRING && before == TOK_IMPORT) {
+    diag_help(g, "an import has a name: import lib = " STRF, STRA(word));
+    insert(g, r->at, "lib = ");
+  } else if (r->got == TOK_IF && r->operator_) {
+    diag_help(g, "a choice is written 'if c { a } else { b }'");
+  } else if (r->got == TOK_WHILE) {
+    diag_help(g,
+              "there is no loop that counts while it runs: 'for i in 0:n { .. }' is decided when compiling");
+  } else if (r->operator_ && before == TOK_NAME &&
+             str_eq(token_text(f->r, f->last_token - 1), STR("lambda"))) {
+    diag_help(g, "a function as a value is written 'fn (x) = e'");
+  } else if (r->got == TOK_SET && raw_kind(f, f->first) == TOK_EXTERN) {
+    diag_help(g, "a host function has no body: the host gives it");
+  }
+  return g;
+}
+
 static Diag *generic(const Report *r) {
   Diags *d = r->f->r->diags;
   if (r->got == TOK_EOS || r->got == TOK_END) {
-    if (!r->expected[TOK_EOS] && !r->operator_) return diag_line_ends(d, r->at, expected_text(r));
+    if (!r->expected[TOK_EOS] && !r->operator_)
+      return with_hint(r, diag_line_ends(d, r->at, expected_text(r)));
   }
-  return diag_unexpected(d, r->at, r->text, expected_text(r));
+  return with_hint(r, diag_unexpected(d, r->at, r->text, expected_text(r)));
+}
+
+static void no_statement(const Report *r, Span at) {
+  Diag *g = diag_no_statement(r->f->r->diags, at);
+  if (filter_in_function(r->f)) {
+    diag_help(g, "if it is the function's result: 'return ..'");
+    insert(g, reader_span(r->f->r, r->f->r->tokens.at[r->f->first].lo, r->f->r->tokens.at[r->f->first].hi),
+           "return ");
+  } else
+    diag_help(g, "name it: 'let a = ..', or 'output a = ..' to see it");
 }
 
 /* A name was read at the begin of a statement, and what comes is neither `=` nor `:=`. */
@@ -153,14 +212,15 @@ static void statement_rule(const Report *r) {
     for (size_t i = 0; i < sizeof other / sizeof other[0]; i++)
       if (str_eq(word, str_z(other[i][0]))) near = str_z(other[i][1]);
     Diag *g = diag_unknown_statement(d, first, word);
-    if (near.n) {
+    if (str_eq(word, STR("from"))) {
+      diag_help(g, "an import is written 'import nn', and what is in it nn.Linear");
+    } else if (near.n) {
       diag_help(g, "did you mean '" STRF "'?", STRA(near));
       diag_edit(g, first, near);
     }
     return;
   }
-  Diag *g = diag_no_statement(d, span_join(first, r->at));
-  diag_help(g, "name it: 'let a = ..', or 'output a = ..' to see it");
+  no_statement(r, span_join(first, r->at));
 }
 
 static bool comparison(int k) { return k >= TOK_EQ && k <= TOK_GE; }
@@ -228,7 +288,7 @@ void syntax_report(Filter *f, const bool *expected) {
     if (got == TOK_DTYPE || got == TOK_INT)
       diag_unknown_statement(d, r->at, token_text(rd, f->last_token));
     else
-      diag_no_statement(d, r->at);
+      no_statement(r, r->at);
   } else if (got == TOK_BREAK && raw_kind(f, f->last_token) != TOK_EOS) {
     diag_statement_in_choice(
         d, reader_span(rd, rd->tokens.at[f->last_token].lo, rd->tokens.at[f->last_token].hi),
@@ -259,16 +319,17 @@ void syntax_report(Filter *f, const bool *expected) {
   } else if (r->operator_ && (begins_operand(got) || reserved) && !expected[TOK_LBRACE] &&
              !expected[TOK_LCHOICE]) {
     if (r->bracket == UINT32_MAX)
-      diag_missing_end(d, r->at, r->text);
+      with_hint(r, diag_missing_end(d, r->at, r->text));
     else if (expected[TOK_COMMA])
-      diag_missing_comma(d, r->at, r->text);
+      with_hint(r, diag_missing_comma(d, r->at, r->text));
     else
       generic(r);
   } else if (r->bracket != UINT32_MAX && expected[TOK_COMMA] && !r->operator_ &&
              (got == TOK_NAME || got == TOK_HOLE)) {
     diag_missing_comma(d, r->at, r->text);
   } else if (got == TOK_COMMA && r->operator_ && r->bracket == UINT32_MAX) {
-    diag_bare_tuple(d, r->at);
+    Diag *g = diag_bare_tuple(d, r->at);
+    if (raw_kind(f, f->first) == TOK_MINIMIZE) diag_help(g, "a step has one loss: minimize the sum");
   } else {
     generic(r);
   }

@@ -30,7 +30,9 @@ void bind_clock(Elab *x, Scope *s, Span at) {
 static void minimize(Elab *x, Step *st, const AstStmt *t) {
   Str name = sym_str(x, st->ts.name);
   if (st->minimize) {
-    diag_label(TELL(x, minimize, t->word, name, "minimizes twice"), st->minimize->word, "first here");
+    Diag *g = TELL(x, minimize, t->word, name, "minimizes twice");
+    diag_label(g, st->minimize->word, "first here");
+    diag_help(g, "a step has one loss: minimize the sum, or write a second train step");
     return;
   }
   st->minimize = t;
@@ -48,8 +50,7 @@ static void minimize(Elab *x, Step *st, const AstStmt *t) {
   if (!node_ok(n)) return;
   Type ty = node_type(x, n);
   if (ty.rank || !dtype_is_float((DType)ty.dtype)) {
-    Diag *g = TELL(x, loss_scalar, t->value->at, type_text(x, ty));
-    if (ty.rank) diag_help(g, "reduce it: mean(..) or sum(..)");
+    not_a_loss(x, t->value->at, ty);
     return;
   }
   st->ts.loss = n;
@@ -170,22 +171,43 @@ static void unknown_path(Elab *x, Scope *s, const AstPath *p) {
   Scope *in;
   const AstPathPart *first = &p->parts.at[0];
   if (!first->star) { /* what did not parse, or is reported already, is no unknown name */
-    const AstFile *ast = x->main->ast;
-    for (uint32_t i = 0; i < ast->broken.n; i++)
-      if (sym_eq(ast->broken.at[i], first->name.name)) return;
+    if (name_muted(x, s, first->name.name)) return;
     Binding *b = scope_find(x, s, first->name.name, &in);
-    if (b && !val_ok(binding_value(x, in, b))) return;
-  }
+    Value v = b ? binding_value(x, in, b) : val_int(0);
+    if (!val_ok(v) || (v.kind == VAL_INSTANCE && v.inst->hurt)) return;
+    if (v.kind == VAL_MODULE) {
+      Diag *g = TELL(x, not_param, p->at, path_text(x, p), "a module");
+      diag_help(g, "its parameters are made where a 'let' calls it: let net = " STRF "(..)",
+                STRA(sym_str(x, v.unit.stmt->unit.name.name)));
+      return;
+    }
+    if (v.kind == VAL_INSTANCE && !instance_tree(x, v.inst)->n) {
+      TELL(x, not_param, first->name.at, sym_str(x, first->name.name), "an instance without parameters");
+      return;
+    }
+  } else
+    for (uint32_t i = 0; i < x->instance.n; i++)
+      if (x->instance.at[i]->hurt) return;
   VEC(Str) names = {0};
-  for (uint32_t i = 0; i < x->p->leaf.n; i++)
-    if (x->p->leaf.at[i].kind == LEAF_PARAM) VEC_PUSH(x->a, &names, sym_str(x, x->p->leaf.at[i].path));
-  for (uint32_t i = 0; i < x->instance.n; i++) VEC_PUSH(x->a, &names, sym_str(x, x->instance.at[i]->path));
-  Diag *g = TELL(x, unknown_path, p->at, path_text(x, p));
-  Str near = diag_nearest(path_text(x, p), names.at, names.n);
-  if (near.n) {
-    diag_help(g, "did you mean '" STRF "'?", STRA(near));
-    diag_edit(g, p->at, near);
+  for (int inner = 0; inner < 2; inner++) { /* what is at file level first */
+    for (uint32_t i = 0; i < x->instance.n; i++) {
+      Str path = sym_str(x, x->instance.at[i]->path);
+      if ((memchr(path.p, '.', path.n) != NULL) == inner) VEC_PUSH(x->a, &names, path);
+      if (!inner && str_ends(path, STR("[0]")))
+        VEC_PUSH(x->a, &names, ((Str){path.p, path.n - 3})); /* the list */
+    }
+    for (uint32_t i = 0; i < x->p->leaf.n; i++) {
+      const Leaf *f = &x->p->leaf.at[i];
+      Str path = sym_str(x, f->path);
+      if (f->kind == LEAF_PARAM && (memchr(path.p, '.', path.n) != NULL) == inner)
+        VEC_PUSH(x->a, &names, path);
+    }
   }
+  Diag *g = TELL(x, unknown_path, p->at, path_text(x, p));
+  Str text = path_text(x, p);
+  Span at = p->at;
+  if (str_ends(text, STR(".*"))) text.n -= 2, at.hi -= 2; /* `net.fc3.*` is near to net.fc1 */
+  suggest(x, g, at, text, names.at, names.n, "parameters and instances:");
 }
 
 /* Who is in a group: the paths' parameters without the excepted ones, frozen ones skipped. */
@@ -463,6 +485,12 @@ static void train_metrics(Elab *x, NodeId loss) {
   }
 }
 
+bool has_error(const AstStmtVec *v) {
+  for (uint32_t i = 0; i < v->n; i++)
+    if (v->at[i]->kind == STMT_ERROR) return true;
+  return false;
+}
+
 void elaborate_train(Elab *x, const AstStmt *t) {
   Step st = {
       .ts = {.name = t->unit.name.name, .at = t->unit.name.at, .loss = NO_NODE, .entry = x->p->entry.n}};
@@ -476,7 +504,7 @@ void elaborate_train(Elab *x, const AstStmt *t) {
   bind_clock(x, st.scope, st.ts.at);
   step_stmts(x, &st, &t->unit.body->stmts);
   Str name = sym_str(x, st.ts.name);
-  if (!st.minimize)
+  if (!st.minimize && !has_error(&t->unit.body->stmts))
     diag_help(TELL(x, minimize, st.ts.at, name, "minimizes nothing"), "say what it minimizes: minimize loss");
   for (uint32_t i = 0; i < st.update.n && !x->stopped; i++) group_optimizer(x, &st, i);
   if (node_ok(st.ts.loss)) {

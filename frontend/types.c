@@ -27,8 +27,7 @@ static bool dim_names_known(Elab *x, Scope *s, const AstExpr *e) {
   if (e->kind == EXPR_NAME) {
     Scope *in;
     if (!scope_find(x, s, e->name, &in) && !builtin_find(sym_str(x, e->name))) {
-      for (uint32_t i = 0; i < s->file->ast->broken.n; i++)
-        if (sym_eq(s->file->ast->broken.at[i], e->name)) return false;
+      if (name_muted(x, s, e->name)) return false;
       Diag *g = TELL(x, unknown_dim, e->at, sym_str(x, e->name));
       Str near = nearest_name(x, s, e->name);
       if (near.n) {

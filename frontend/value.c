@@ -98,8 +98,11 @@ Diag *told(Elab *x, Diag *g, Span at) {
   if (moved) diag_note(g, at, "found in the library here");
   if (moved || in_library(x, at)) return g;
   uint32_t shown = 0;
+  Span last = {0};
   for (const Frame *f = x->frame; f && shown < 4; f = f->outer) {
     if (!f->call_at.file || in_library(x, f->call_at) || within(at, f->call_at)) continue;
+    if (f->call_at.file == last.file && f->call_at.lo == last.lo) continue;
+    last = f->call_at;
     diag_note(g, f->call_at, f->module ? "in the instance made here" : "in the call here");
     shown++;
   }

@@ -221,7 +221,7 @@ START_TEST(defines) {
   static const struct {
     const char *name, *value, *codes;
   } bad[] = {{"m", "1", "1:1 DG0224"},
-             {"N", "0", "2:14 DG0204"},
+             {"N", "0", "2:14 DG0218"},
              {"N", "1", "3:8 DG0219"},
              {"n", "three", "1:7 DG0218"}};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
