@@ -23,6 +23,7 @@ struct dg_context {
   VEC(Str) warn;
   VEC(Str) root;
   VEC(HostReg) host;
+  uint32_t host_mxcsr; /* the host's, while one of its calls is under way */
   char error[1024];
 };
 
@@ -51,6 +52,9 @@ dg_status api_fail(dg_context *cx, Status st, const char *fmt, ...) PRINTF_LIKE(
 /* Runs fn(arg) with a RESCUE around it: raises become statuses. */
 typedef dg_status ApiFn(void *arg);
 dg_status api_guard(dg_context *cx, ApiFn *fn, void *arg);
+/* Around a function of the host: it runs in the host's floating-point environment. */
+uint32_t api_host_enter(const dg_context *cx);
+void api_host_leave(uint32_t ours);
 /* Memory of an object; DG_LIMIT or DG_NO_MEMORY when there is none. */
 dg_status api_new(dg_context *cx, size_t n, void **out);
 const char *api_z(Arena *a, Str s); /* NUL-terminated copy */

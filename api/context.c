@@ -1,7 +1,9 @@
 /* Contexts: settings, the error line, and the door through which every failure leaves the library. */
 #include "api/api.h"
+#include "base/file.h"
 
 #include <stdio.h>
+#include <xmmintrin.h>
 
 dg_context *dg_context_new(void) {
   Mem boot;
@@ -39,15 +41,34 @@ dg_status api_fail(dg_context *cx, Status st, const char *fmt, ...) {
   return (dg_status)st;
 }
 
+/* Numbers of a text are read, and constants folded, with rounding to nearest and without traps, whatever the
+ * host has set. The flags that are raised on the way are not the host's business either. */
+enum { MXCSR_PLAIN = 0x1f80 };
+
 dg_status api_guard(dg_context *cx, ApiFn *fn, void *arg) {
   Rescue r;
+  uint32_t outer = cx->host_mxcsr, mine = _mm_getcsr();
+  dg_status st;
+  cx->host_mxcsr = mine;
+  _mm_setcsr(MXCSR_PLAIN);
   if (RESCUE(&cx->mem, &r)) {
-    dg_status st = fn(arg);
+    st = fn(arg);
     rescue_end(&cx->mem, &r);
-    return st;
+  } else {
+    st = api_fail(cx, r.status, "%s", r.what);
   }
-  return api_fail(cx, r.status, "%s", r.what);
+  _mm_setcsr(mine);
+  cx->host_mxcsr = outer;
+  return st;
 }
+
+uint32_t api_host_enter(const dg_context *cx) {
+  uint32_t ours = _mm_getcsr();
+  _mm_setcsr(cx->host_mxcsr);
+  return ours;
+}
+
+void api_host_leave(uint32_t ours) { _mm_setcsr(ours); }
 
 typedef struct NewCall {
   dg_context *cx;
@@ -98,14 +119,33 @@ dg_status dg_define(dg_context *cx, const char *name, const char *value) {
   return api_guard(cx, define_in, &s);
 }
 
+/* ": did you mean 'NAME'?" when one of the names is near, else nothing. */
+typedef struct Hint {
+  char z[100];
+} Hint;
+static Hint near_of(const char *got, const Str *names, size_t n) {
+  Hint h = {""};
+  Str near = diag_nearest(str_z(got), names, n);
+  if (near.n) snprintf(h.z, sizeof h.z, ": did you mean '" STRF "'?", STRA(near));
+  return h;
+}
+
+static dg_status no_group(dg_context *cx, const char *flag) {
+  Str names[DGRP_COUNT];
+  for (size_t i = 0; i < DGRP_COUNT; i++) names[i] = str_z(diag_groups[i].name);
+  const char *name = flag;
+  if (!strncmp(name, "no-", 3)) name += 3;
+  if (!strncmp(name, "error=", 6)) name += 6;
+  return api_fail(cx, ST_USAGE, "no warning group '-W%.60s'%s", flag, near_of(name, names, DGRP_COUNT).z);
+}
+
 static dg_status warn_in(void *arg) {
   ContextCall *s = arg;
   Sources none;
   sources_init(&none, &s->cx->arena);
   Diags probe;
   diags_init(&probe, &s->cx->arena, &none, &s->cx->limits);
-  if (!diags_flag(&probe, str_z(s->name)))
-    return api_fail(s->cx, ST_USAGE, "no warning group '-W%.60s'", s->name);
+  if (!diags_flag(&probe, str_z(s->name))) return no_group(s->cx, s->name);
   VEC_PUSH(&s->cx->arena, &s->cx->warn, str_copy(&s->cx->arena, str_z(s->name)));
   return DG_OK;
 }
@@ -118,9 +158,21 @@ dg_status dg_warn(dg_context *cx, const char *flag) {
 }
 
 dg_status dg_limit(dg_context *cx, const char *name, int64_t value) {
+  static const Str names[] = {
+#define X(limit, dflt, help) STR(#limit),
+      LIMITS(X)
+#undef X
+  };
+  enum { COUNT = sizeof names / sizeof *names };
   if (!cx) return DG_USAGE;
-  if (!name || !limits_set(&cx->limits, str_z(name), value))
-    return api_fail(cx, ST_USAGE, "no limit '%.60s', or a value below 1", name ? name : "");
+  if (!name) return api_fail(cx, ST_USAGE, "dg_limit: a name is needed");
+  size_t i = 0;
+  while (i < COUNT && !str_eq(names[i], str_z(name))) i++;
+  if (i == COUNT) return api_fail(cx, ST_USAGE, "no limit '%.60s'%s", name, near_of(name, names, COUNT).z);
+  int64_t most = str_eq(names[i], STR("rank")) ? MAX_RANK : INT64_MAX;
+  if (value > most || !limits_set(&cx->limits, names[i], value))
+    return api_fail(cx, ST_USAGE, "the limit '%s' is a whole number from 1 to %lld, not %lld", name,
+                    (long long)most, (long long)value);
   cx->mem.limit = (size_t)cx->limits.compiler_bytes;
   return DG_OK;
 }
@@ -134,6 +186,8 @@ static dg_status root_in(void *arg) {
 dg_status dg_data_root(dg_context *cx, const char *folder) {
   if (!cx) return DG_USAGE;
   if (!folder || !*folder) return api_fail(cx, ST_USAGE, "dg_data_root: a folder is needed");
+  FileError err;
+  if (!folder_usable(str_z(folder), &err)) return api_fail(cx, err.status, "data root: %s", err.what);
   ContextCall s = {.cx = cx, .name = folder};
   return api_guard(cx, root_in, &s);
 }

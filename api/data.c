@@ -12,13 +12,6 @@ DataType session_data_type(DType t) {
   return to[t];
 }
 
-static DataRange data_range(const Leaf *l) {
-  DataRange r = {.kind = RANGE_NONE};
-  if (!l->range.has) return r;
-  if (l->range.closed) return (DataRange){.kind = RANGE_CLOSED, .from = l->range.lo, .to = l->range.hi};
-  return (DataRange){.kind = RANGE_INT, .lo = (int64_t)l->range.lo, .hi = (int64_t)l->range.hi};
-}
-
 Feed *set_find(const DataSet *set, Sym input) {
   for (uint32_t i = 0; i < set->feed.n; i++)
     if (sym_eq(set->feed.at[i].input, input)) return &set->feed.at[i];
@@ -30,8 +23,7 @@ static dg_status open_feed(dg_session *s, DataSet *set, Sym input, Str path, Dat
   LeafId id;
   if (!program_find_leaf(&s->p->prog, names_str(&s->p->names, input), &id) ||
       program_leaf_at(&s->p->prog, id)->kind != LEAF_INPUT)
-    return api_fail(cx, ST_USAGE, "the program has no input '" STRF "'",
-                    STRA(names_str(&s->p->names, input)));
+    return session_no_input(s, api_z(&s->arena, names_str(&s->p->names, input)));
   const Leaf *l = program_leaf_at(&s->p->prog, id);
   DataOpen how = {
       .format = format, .max_bytes = cx->limits.data_bytes, .type = session_data_type((DType)l->type.dtype)};
@@ -62,7 +54,7 @@ static dg_status open_feed(dg_session *s, DataSet *set, Sym input, Str path, Dat
   }
   if (!data_fits(&f.source, names_str(&s->p->names, input), ext, (uint32_t)l->type.rank - 1, &err))
     return api_fail(cx, err.status, "%s", err.what);
-  f.range = data_range(l);
+  f.range = s->range[id.i];
   s->eval[set - s->set] = NULL; /* a kept pass is over the old file */
   Feed *old = set_find(set, input);
   if (old)
@@ -79,6 +71,8 @@ typedef struct DataCall {
 
 static dg_status data_in(void *arg) {
   DataCall *c = arg;
+  dg_status st = session_not_training(c->s);
+  if (st != DG_OK) return st;
   SetKind kind;
   if (!strcmp(c->set, "train"))
     kind = SET_TRAIN;
@@ -100,13 +94,21 @@ dg_status dg_data(dg_session *s, const char *set, const char *input, const char 
   return session_guard(s, data_in, &c);
 }
 
-/* A path written in the program: beneath its folder, else beneath a data root. */
-static bool find_path(dg_session *s, Str rel, Str *out, FileError *err) {
-  if (path_beneath(&s->arena, s->p->folder, rel, out, err)) return true;
-  FileError other;
-  for (uint32_t i = 0; i < s->p->cx->root.n; i++)
-    if (path_beneath(&s->arena, s->p->cx->root.at[i], rel, out, &other)) return true;
-  return false;
+/* A path written in the program: beneath its folder, else beneath a data root. What is said of a file that is
+ * nowhere names the folders that were looked into; a broken rule is said as it is. */
+static dg_status find_path(dg_session *s, const DataField *f, Str *out) {
+  dg_context *cx = s->p->cx;
+  Sb looked;
+  FileError err;
+  sb_init(&looked, &s->arena);
+  for (uint32_t i = 0; i <= cx->root.n; i++) {
+    Str root = i ? cx->root.at[i - 1] : s->p->folder;
+    if (path_beneath(&s->arena, root, f->path, out, &err)) return DG_OK;
+    if (!err.missing) return api_fail(cx, err.status, "%s", err.what);
+    sb_fmt(&looked, "%s'" STRF "'", i ? ", " : "", STRA(root));
+  }
+  return api_fail(cx, ST_IO, "%s beneath " STRF " (a data root names another folder: --data-root=DIR)",
+                  err.what, STRA(sb_str(&looked)));
 }
 
 dg_status set_from_program(dg_session *s, SetKind kind, Str name) {
@@ -118,8 +120,8 @@ dg_status set_from_program(dg_session *s, SetKind kind, Str name) {
       const DataField *f = &d->field.at[k];
       if (set_find(&s->set[kind], f->input)) continue; /* given by the host */
       Str path, reader = names_str(p->names, f->reader);
-      FileError err;
-      if (!find_path(s, f->path, &path, &err)) return api_fail(s->p->cx, err.status, "%s", err.what);
+      dg_status found = find_path(s, f, &path);
+      if (found != DG_OK) return found;
       DataFormat format = str_eq(reader, STR("idx"))   ? DATA_IDX
                           : str_eq(reader, STR("npy")) ? DATA_NPY
                           : str_eq(reader, STR("csv")) ? DATA_CSV
@@ -145,9 +147,10 @@ dg_status pass_begin(dg_session *s, DataSet *set, const Entry *const *entry, uin
     if (f)
       VEC_PUSH(&s->arena, &out->feed, f);
     else if (!s->bound[i].has || s->bound[i].fed)
-      return api_fail(s->p->cx, ST_USAGE,
-                      "input '" STRF "' has no data: name a dataset in the program, or give a file",
-                      STRA(names_str(p->names, p->leaf.at[i].path)));
+      return api_fail(
+          s->p->cx, ST_USAGE,
+          "input '" STRF "' has no data: name a dataset in the program, or give it a file (" STRF "=FILE)",
+          STRA(names_str(p->names, p->leaf.at[i].path)), STRA(names_str(p->names, p->leaf.at[i].path)));
   }
   if (!out->feed.n) return DG_OK;
   VEC(const DataSource *) src = {0};

@@ -23,6 +23,24 @@ typedef struct CheckCall {
   dg_program *p;
 } CheckCall;
 
+/* What dg_error says of a rejected program: the first error, and how many there are. */
+static dg_status first_error(const dg_program *p) {
+  const Diags *d = &p->diags;
+  for (uint32_t i = 0; i < d->all.n; i++) {
+    const Diag *g = d->all.at[i];
+    if (diag_severity(d, g) != SEV_ERROR) continue;
+    char place[300] = "", more[48] = "";
+    if (g->at.file) {
+      LineCol at = sources_at(&p->sources, g->at.file, g->at.lo);
+      snprintf(place, sizeof place, "%.250s:%u:%u: ", p->sources.file.at[g->at.file].name.p, at.line, at.col);
+    }
+    if (d->errors > 1) snprintf(more, sizeof more, " (the first of %u errors)", d->errors);
+    return api_fail(p->cx, d->status, "%s" STRF " [DG%04d]%s", place, STRA(g->text), diag_info[g->kind].code,
+                    more);
+  }
+  return api_fail(p->cx, d->status, "%u errors", d->errors);
+}
+
 /* text -> tree -> program -> diagnosis: each a call that takes one value and gives a new one. */
 static dg_status check_in(void *arg) {
   CheckCall *c = arg;
@@ -39,7 +57,7 @@ static dg_status check_in(void *arg) {
   if (c->from_file) {
     FileError err;
     if (!file_read(&p->arena, str_z(c->name), cx->limits.source_bytes, &text, &err)) {
-      diag_status(diag_cannot_read(&p->diags, (Span){0}, str_z(c->name), err.what), err.status);
+      diag_status(diag_cannot_read(&p->diags, (Span){0}, str_z(c->name), err.what + err.why), err.status);
       diags_finish(&p->diags);
       c->complete = true;
       return api_fail(cx, err.status, "%s", err.what);
@@ -55,9 +73,7 @@ static dg_status check_in(void *arg) {
   diags_finish(&p->diags);
   c->complete = true;
   p->sound = ok && p->diags.status == ST_OK;
-  if (p->diags.status != ST_OK)
-    return api_fail(cx, p->diags.status, "%u error%s", p->diags.errors, p->diags.errors == 1 ? "" : "s");
-  return DG_OK;
+  return p->diags.status == ST_OK ? DG_OK : first_error(p);
 }
 
 static dg_status check(dg_context *cx, const char *name, Str text, bool from_file, dg_program **out) {

@@ -4,6 +4,7 @@
 #include "ir/scalar.h"
 
 #include <math.h>
+#include <stdio.h>
 
 typedef struct RunCall {
   dg_session *s;
@@ -35,10 +36,22 @@ dg_status session_step(dg_session *s, const Entry *e, Variant **ran) {
   return DG_OK;
 }
 
+dg_status session_no_step(dg_session *s, const char *name) {
+  const Program *p = &s->p->prog;
+  char all[256] = "";
+  size_t at = 0;
+  for (uint32_t i = 0; i < p->train.n && at < sizeof all; i++)
+    at += (size_t)snprintf(all + at, sizeof all - at, "%s" STRF, at ? ", " : ": it has ",
+                           STRA(names_str(p->names, p->train.at[i].name)));
+  return p->train.n
+             ? api_fail(s->p->cx, ST_USAGE, "the program has no train step '%.60s'%s", name ? name : "", all)
+             : api_fail(s->p->cx, ST_USAGE, "the program has no train block");
+}
+
 static dg_status step_in(void *arg) {
   RunCall *c = arg;
   const Entry *e = c->name ? program_step(c->s->p, str_z(c->name)) : NULL;
-  if (!e) return api_fail(c->s->p->cx, ST_USAGE, "no train step '%.60s'", c->name ? c->name : "");
+  if (!e) return session_no_step(c->s, c->name);
   return session_step(c->s, e, NULL);
 }
 
@@ -105,6 +118,17 @@ dg_status dg_read(dg_session *s, const char *name, dg_array *out) {
   return DG_OK;
 }
 
+/* "f32[2, 3]" */
+static const char *array_text(const dg_array *a, char *z, size_t n) {
+  static const char *const name[] = {
+      [DG_F32] = "f32", [DG_F64] = "f64", [DG_I32] = "i32", [DG_I64] = "i64", [DG_BOOL] = "bool"};
+  size_t at = (size_t)snprintf(z, n, "%s", (unsigned)a->dtype <= DG_BOOL ? name[a->dtype] : "no dg_dtype");
+  for (int i = 0; i < a->rank && i < MAX_RANK && at < n; i++)
+    at += (size_t)snprintf(z + at, n - at, "%s%lld", i ? ", " : "[", (long long)a->extent[i]);
+  if (a->rank > 0 && at < n) snprintf(z + at, n - at, "]");
+  return z;
+}
+
 dg_status dg_write(dg_session *s, const char *path, const dg_array *a) {
   if (!s || session_alive(s) != DG_OK) return DG_USAGE;
   if (!path || !a || !a->data)
@@ -114,7 +138,11 @@ dg_status dg_write(dg_session *s, const char *path, const dg_array *a) {
   dg_array have = session_array(t);
   bool same = have.dtype == a->dtype && have.rank == a->rank;
   for (int i = 0; same && i < have.rank; i++) same = have.extent[i] == a->extent[i];
-  if (!same) return api_fail(s->p->cx, ST_REJECTED, "'%.60s' has another type or shape", path);
+  if (!same) {
+    char is[200], given[200];
+    return api_fail(s->p->cx, ST_REJECTED, "'%.60s' is %s, the array %s", path,
+                    array_text(&have, is, sizeof is), array_text(a, given, sizeof given));
+  }
   LeafId id;
   if (!program_find_leaf(&s->p->prog, str_z(path), &id)) return DG_INTERNAL;
   memcpy(t->data, a->data, s->leaf_bytes[id.i]);

@@ -58,6 +58,20 @@ static uint64_t program_hash(const CkVec *v) {
   return h;
 }
 
+dg_status session_may_save(dg_session *s, const char *path) {
+  const Sources *src = &s->p->sources;
+  for (uint32_t i = 1; i < src->file.n; i++)
+    if (!src->file.at[i].library && file_same(str_z(path), src->file.at[i].name))
+      return api_fail(s->p->cx, ST_USAGE, "'%s' is not overwritten: it is the program's text", path);
+  for (int k = 0; k < SET_COUNT; k++)
+    for (uint32_t i = 0; i < s->set[k].feed.n; i++)
+      if (file_same(str_z(path), s->set[k].feed.at[i].source.name))
+        return api_fail(s->p->cx, ST_USAGE, "'%s' is not overwritten: it is the data of input '" STRF "'",
+                        path, STRA(names_str(s->p->prog.names, s->set[k].feed.at[i].input)));
+  FileError err; /* said before the training, not after it */
+  return file_may_replace(str_z(path), &err) ? DG_OK : api_fail(s->p->cx, err.status, "%s", err.what);
+}
+
 dg_status session_save(dg_session *s, const char *path) {
   ArenaMark mark = arena_mark(&s->arena);
   CkVec v = tensors(s, false);
@@ -77,7 +91,8 @@ typedef struct SaveCall {
 
 static dg_status save_in(void *arg) {
   SaveCall *c = arg;
-  return session_save(c->s, c->path);
+  dg_status st = session_may_save(c->s, c->path);
+  return st == DG_OK ? session_save(c->s, c->path) : st;
 }
 
 dg_status dg_save(dg_session *s, const char *path) {
@@ -90,6 +105,8 @@ dg_status dg_save(dg_session *s, const char *path) {
 static dg_status load_in(void *arg) {
   SaveCall *c = arg;
   dg_session *s = c->s;
+  dg_status st = session_not_training(s);
+  if (st != DG_OK) return st;
   ArenaMark mark = arena_mark(&s->arena);
   CkVec v = tensors(s, c->weights != 0);
   CkMeta meta;

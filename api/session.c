@@ -5,9 +5,11 @@
 #include "passes/passes.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <unistd.h>
 
 typedef struct HostThunk {
+  dg_session *s;
   HostReg reg; /* as it was when the session was made */
 } HostThunk;
 
@@ -32,7 +34,10 @@ static bool call_host(void *user, const Tensor *in, uint32_t nin, Tensor *out) {
   dg_array a[16], o = session_array(out);
   if (nin > 16) return false;
   for (uint32_t i = 0; i < nin; i++) a[i] = session_array(&in[i]);
-  return k->reg.fn(k->reg.user, a, (int)nin, &o) == 0;
+  uint32_t ours = api_host_enter(k->s->p->cx);
+  int failed = k->reg.fn(k->reg.user, a, (int)nin, &o);
+  api_host_leave(ours);
+  return failed == 0;
 }
 
 void dg_session_options_init(dg_session_options *o) {
@@ -49,12 +54,20 @@ dg_status session_guard(dg_session *s, ApiFn *fn, void *arg) {
   dg_status st = session_alive(s);
   if (st != DG_OK) return st;
   st = api_guard(s->p->cx, fn, arg);
+  s->running = false;
   if (st == DG_INTERNAL || st == DG_NO_MEMORY) s->dead = true;
   return st;
 }
 
 dg_status session_alive(dg_session *s) {
+  if (s->running)
+    return api_fail(s->p->cx, ST_USAGE, "this session is inside a step: a host function cannot call it");
   return s->dead ? api_fail(s->p->cx, ST_USAGE, "this session failed earlier and can only be freed") : DG_OK;
+}
+
+dg_status session_not_training(dg_session *s) {
+  return s->training ? api_fail(s->p->cx, ST_USAGE, "this session is inside dg_train: wait until it returns")
+                     : DG_OK;
 }
 
 /* Within the limit on one tensor; count and type are set. */
@@ -78,6 +91,9 @@ static dg_status make_leaves(dg_session *s) {
   s->leaf_tensor = ARENA_ARRAY(&s->arena, Tensor, n);
   s->bound = ARENA_ARRAY(&s->arena, Bound, n);
   s->counter = ARENA_ARRAY(&s->arena, int32_t, p->train.n + 1);
+  s->range = ARENA_ARRAY(&s->arena, DataRange, n);
+  for (uint32_t i = 0; i < n; i++)
+    if (p->leaf.at[i].kind == LEAF_INPUT) s->range[i] = session_range(s, i);
   for (uint32_t i = 0; i < n; i++) {
     const Leaf *l = &p->leaf.at[i];
     if (l->kind == LEAF_INPUT) continue;
@@ -164,7 +180,7 @@ static dg_status new_in(void *arg) {
   for (uint32_t i = 0; i < p->externs.n; i++)
     for (uint32_t k = 0; k < cx->host.n; k++)
       if (str_eq(cx->host.at[k].name, names_str(p->names, p->externs.at[i].name))) {
-        s->thunk[i].reg = cx->host.at[k];
+        s->thunk[i] = (HostThunk){s, cx->host.at[k]};
         s->host[i] = (HostEntry){call_host, &s->thunk[i]};
       }
   dg_status st = make_leaves(s);
@@ -214,6 +230,24 @@ void dg_session_free(dg_session *s) {
 
 /* ---- binding ---- */
 
+/* " (its inputs: x, y)" */
+static const char *inputs_of(dg_session *s, char *z, size_t n) {
+  const Program *p = &s->p->prog;
+  size_t at = 0;
+  z[0] = 0;
+  for (uint32_t i = 0; i < p->leaf.n && at < n; i++)
+    if (p->leaf.at[i].kind == LEAF_INPUT)
+      at += (size_t)snprintf(z + at, n - at, "%s" STRF, at ? ", " : ": it has ",
+                             STRA(names_str(p->names, p->leaf.at[i].path)));
+  return z;
+}
+
+dg_status session_no_input(dg_session *s, const char *name) {
+  char all[256];
+  return api_fail(s->p->cx, ST_USAGE, "the program has no input '%.60s'%s", name,
+                  inputs_of(s, all, sizeof all));
+}
+
 static bool find_input(const Program *p, const char *name, LeafId *out) {
   return program_find_leaf(p, str_z(name), out) && program_leaf_at(p, *out)->kind == LEAF_INPUT;
 }
@@ -226,18 +260,25 @@ dg_status dg_bind(dg_session *s, const char *input, const dg_array *a) {
   LeafId id;
   if (!input || !a || !a->data)
     return api_fail(cx, ST_USAGE, "dg_bind: an input, an array and its data are needed");
-  if (!find_input(p, input, &id)) return api_fail(cx, ST_USAGE, "the program has no input '%.60s'", input);
+  if (!find_input(p, input, &id)) return session_no_input(s, input);
   const Leaf *l = program_leaf_at(p, id);
   DType dt;
-  if (!from_dtype(a->dtype, &dt) || dt != l->type.dtype)
-    return api_fail(cx, ST_REJECTED, "input '%s' is %s", input, dtype_name((DType)l->type.dtype));
+  bool known = from_dtype(a->dtype, &dt);
+  if (!known || dt != l->type.dtype)
+    return api_fail(cx, ST_REJECTED, "input '%s' is %s, the array %s", input,
+                    dtype_name((DType)l->type.dtype), known ? dtype_name(dt) : "no dg_dtype");
+  if ((uintptr_t)a->data % dtype_bytes(dt))
+    return api_fail(cx, ST_USAGE, "input '%s': the data do not lie at a multiple of %zu bytes", input,
+                    dtype_bytes(dt));
   if (a->rank != l->type.rank)
     return api_fail(cx, ST_REJECTED, "input '%s' has %d axes, the array %d", input, l->type.rank, a->rank);
   Tensor t = {.dtype = dt, .rank = l->type.rank, .data = a->data, .count = 1};
   for (int i = 0; i < t.rank; i++) {
     int64_t want;
     DimId d = dim_bind(p->dims, l->type.dim[i], s->p->bound.at, s->p->bound.n);
-    if (a->extent[i] < 1) return api_fail(cx, ST_REJECTED, "input '%s': axis %d is empty", input, i);
+    if (a->extent[i] < 1)
+      return api_fail(cx, ST_REJECTED, "input '%s': axis %d is empty: its extent is %lld", input, i,
+                      (long long)a->extent[i]);
     if (dim_is_const(p->dims, d, &want) && want != a->extent[i])
       return api_fail(cx, ST_REJECTED, "input '%s': axis %d is %lld, the array has %lld", input, i,
                       (long long)want, (long long)a->extent[i]);
@@ -328,6 +369,32 @@ static bool same_bind(const Variant *v, const DimBinding *b, uint32_t n) {
   return true;
 }
 
+/* Inputs that the entry reads and whose values have a range. */
+static uint32_t *watched(dg_session *s, const Entry *e, uint32_t *n) {
+  uint32_t *at = ARENA_ARRAY(&s->arena, uint32_t, s->p->prog.leaf.n + 1);
+  for (uint32_t i = 0; i < e->graph->node.n; i++) {
+    if (e->graph->node.at[i].op != OP_LEAF) continue;
+    uint32_t leaf = (uint32_t)graph_attr(e->graph, (NodeId){i})[0], k = 0;
+    while (k < *n && at[k] != leaf) k++;
+    if (k == *n && s->range[leaf].kind != RANGE_NONE) at[(*n)++] = leaf;
+  }
+  return at;
+}
+
+/* The host may have written to its buffers since the last step; what a data set fed was looked at when it was
+ * copied. */
+static dg_status values_fit(const dg_session *s, const Variant *v) {
+  for (uint32_t i = 0; i < v->nwatch; i++) {
+    const Bound *b = &s->bound[v->watch[i]];
+    HostError err;
+    if (!b->fed &&
+        !data_values_check(names_str(s->p->prog.names, s->p->prog.leaf.at[v->watch[i]].path), b->t.data,
+                           session_data_type(b->t.dtype), (int64_t)b->t.count, s->range[v->watch[i]], &err))
+      return api_fail(s->p->cx, err.status, "%s", err.what);
+  }
+  return DG_OK;
+}
+
 dg_status session_variant(dg_session *s, const Entry *e, Variant **out) {
   ArenaMark mark = arena_mark(&s->arena);
   DimBinding *bind = NULL;
@@ -349,6 +416,7 @@ dg_status session_variant(dg_session *s, const Entry *e, Variant **out) {
     arena_rewind(&s->arena, mark);
     return ok;
   }
+  uint32_t nwatch = 0, *watch = watched(s, e, &nwatch);
   Variant *v;
   if (s->nvariant < SESSION_VARIANTS) {
     v = &s->variant[s->nvariant];
@@ -370,7 +438,7 @@ dg_status session_variant(dg_session *s, const Entry *e, Variant **out) {
     arena_rewind(&s->arena, mark);
     return (dg_status)st;
   }
-  *v = (Variant){e, bind, n, r, ++s->tick};
+  *v = (Variant){e, bind, n, r, ++s->tick, watch, nwatch};
   if (v == &s->variant[s->nvariant]) s->nvariant++;
   *out = v;
   return DG_OK;
@@ -400,12 +468,15 @@ void session_scalar_put(dg_session *s, Sym name, double v) {
 dg_status session_run(dg_session *s, const Entry *e, Variant **ran) {
   Variant *v;
   dg_status ok = session_variant(s, e, &v);
+  if (ok == DG_OK) ok = values_fit(s, v);
   if (ok != DG_OK) return ok;
   set_counters(s, e);
   Sb why;
   ArenaMark mark = arena_mark(&s->arena);
   sb_init(&why, &s->arena);
+  s->running = true;
   Status st = runner_run(v->runner, s->leaf, s->host, &why);
+  s->running = false;
   if (st != ST_OK) return api_fail(s->p->cx, st, STRF, STRA(sb_str(&why)));
   arena_rewind(&s->arena, mark);
   for (uint32_t i = 0; i < v->runner->graph->root.n; i++) {

@@ -12,7 +12,9 @@ typedef struct Variant {
   DimBinding *bind;
   uint32_t nbind;
   Runner *runner;
-  uint64_t used; /* tick of the last use */
+  uint64_t used;         /* tick of the last use */
+  const uint32_t *watch; /* inputs it reads whose values have a range */
+  uint32_t nwatch;
 } Variant;
 
 typedef struct Bound { /* an input as the host or the data set bound it */
@@ -48,6 +50,7 @@ struct dg_session {
   size_t *leaf_bytes;  /* 0 for inputs */
   Tensor *leaf_tensor; /* parameters and states: their constant shapes */
   Bound *bound;        /* by LeafId */
+  DataRange *range;    /* by LeafId: the values an input takes */
   int32_t *counter;    /* by train step: steps done */
   int32_t epoch;       /* epochs done */
   int64_t batch;       /* batches done of the epoch under way */
@@ -62,7 +65,9 @@ struct dg_session {
   DataSet set[SET_COUNT];
   struct Pass *eval[SET_COUNT]; /* kept passes of evaluation, and their batch */
   int64_t eval_batch[SET_COUNT];
-  bool dead; /* after DG_INTERNAL or DG_NO_MEMORY: may only be freed */
+  bool running;  /* inside a step or prediction: a host function may not call back */
+  bool training; /* inside dg_train: its callback may look, not train or change what is fed */
+  bool dead;     /* after DG_INTERNAL or DG_NO_MEMORY: may only be freed */
 };
 
 /* api_guard for a call about s: a dead session is refused, and after DG_INTERNAL or DG_NO_MEMORY it is dead.
@@ -73,9 +78,17 @@ dg_status session_alive(dg_session *s); /* DG_OK, or the reason is recorded */
 dg_status session_variant(dg_session *s, const Entry *e, Variant **out);
 /* Runs an entry on the inputs bound now and records its scalars. */
 dg_status session_run(dg_session *s, const Entry *e, Variant **ran);
+dg_status session_no_step(dg_session *s, const char *name);
+dg_status session_no_input(dg_session *s, const char *name); /* the failure, with the names there are */
 /* A train step: runs it, counts it, checks its loss, then its `after` block. */
 dg_status session_step(dg_session *s, const Entry *e, Variant **ran);
+/* DG_USAGE inside dg_train. */
+dg_status session_not_training(dg_session *s);
+/* Refuses to save over the program or the data: what is read is not overwritten. */
+dg_status session_may_save(dg_session *s, const char *path);
 dg_status session_save(dg_session *s, const char *path);
+/* The values an input takes: declared, or class labels, or 0 and 1 of a bool. */
+DataRange session_range(const dg_session *s, uint32_t leaf);
 dg_array session_array(const Tensor *t); /* the public form; data stays where it is */
 DataType session_data_type(DType t);     /* the name readers and checkpoints have for it */
 double session_scalar(const Tensor *t);  /* first element as a double */

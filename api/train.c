@@ -1,8 +1,6 @@
 /* The training loop of `dgc train`: rounds of batches, epochs, measures on training and test data. */
 #include "api/train.h"
 
-#include "base/file.h"
-
 #include <math.h>
 #include <time.h>
 
@@ -138,6 +136,7 @@ dg_status dg_evaluate_set(dg_session *s, const char *set, int64_t batch) {
   if (!s) return DG_USAGE;
   if (set && strcmp(set, "train") && strcmp(set, "test"))
     return api_fail(s->p->cx, ST_USAGE, "no data set '%.40s': train or test", set);
+  if (batch < 0) return api_fail(s->p->cx, ST_USAGE, "dg_evaluate_set: batch is below 0");
   TrainCall c = {.s = s, .set = set, .batch = batch};
   return session_guard(s, evaluate_in, &c);
 }
@@ -158,7 +157,10 @@ typedef struct Loop {
 } Loop;
 
 static bool tell(Loop *l, dg_progress *g) {
-  if (l->o->progress && l->o->progress(l->o->user, g)) l->stop = true;
+  if (!l->o->progress) return l->stop;
+  uint32_t ours = api_host_enter(l->s->p->cx);
+  if (l->o->progress(l->o->user, g)) l->stop = true;
+  api_host_leave(ours);
   return l->stop;
 }
 
@@ -181,9 +183,7 @@ static dg_status choose(Loop *l) {
     if (last && str_eq(last->text, STR("pad"))) l->last = LAST_ROWS_PAD;
     if (shuffle && shuffle->number == 0) l->shuffle = false;
   }
-  if (!l->step.n)
-    return l->o->step ? api_fail(s->p->cx, ST_USAGE, "no train step '%.60s'", l->o->step)
-                      : api_fail(s->p->cx, ST_USAGE, "the program has no train block");
+  if (!l->step.n) return session_no_step(s, l->o->step);
   return DG_OK;
 }
 
@@ -237,10 +237,8 @@ static int64_t rounds_done(const Loop *l, int64_t batches) {
 
 /* What to run, over what: the same for preparing and for training. */
 static dg_status loop_begin(Loop *l, Pass *ps) {
-  FileError err; /* said before the training, not after it */
-  if (l->o->save && !file_may_replace(str_z(l->o->save), &err))
-    return api_fail(l->s->p->cx, err.status, "%s", err.what);
   dg_status st = choose(l);
+  if (st == DG_OK && l->o->save) st = session_may_save(l->s, l->o->save);
   if (st != DG_OK) return st;
   st = pass_begin(l->s, &l->s->set[SET_TRAIN], l->entry.at, l->entry.n,
                   (PassHow){l->batch, l->last, l->shuffle}, ps);
@@ -336,9 +334,19 @@ static dg_status with_options(dg_session *s, const dg_train_options *options, in
                       "dg_train_options: size is not this library's; call dg_train_options_init");
     o = *options;
   }
+  if (o.epochs < 0 || o.batch < 0 || o.steps < 0)
+    return api_fail(s->p->cx, ST_USAGE, "dg_train: %s is below 0",
+                    o.epochs < 0  ? "epochs"
+                    : o.batch < 0 ? "batch"
+                                  : "steps");
+  dg_status st = session_not_training(s);
+  if (st != DG_OK) return st;
   if (stopped) *stopped = 0;
   TrainCall c = {.s = s, .o = &o, .stopped = stopped};
-  return session_guard(s, fn, &c);
+  s->training = true;
+  st = session_guard(s, fn, &c);
+  s->training = false;
+  return st;
 }
 
 dg_status dg_train(dg_session *s, const dg_train_options *options, int *stopped) {

@@ -23,13 +23,18 @@ static bool fail(FileError *err, Status st, const char *verb, Str path, const ch
     n--; /* no half of a character */
   shown[n] = 0;
   err->status = st;
-  snprintf(err->what, sizeof err->what, "cannot %s '%s%s': %s", verb, shown, n < path.n ? "..." : "", why);
+  err->missing = false;
+  int at = snprintf(err->what, sizeof err->what, "cannot %s '%s%s': ", verb, shown, n < path.n ? "..." : "");
+  err->why = (uint16_t)at;
+  snprintf(err->what + at, sizeof err->what - (size_t)at, "%s", why);
   return false;
 }
 
 static bool fail_errno(FileError *err, const char *verb, Str path) {
   int e = errno;
-  return fail(err, ST_IO, verb, path, e == ENOENT ? "no such file or folder" : strerror(e));
+  fail(err, ST_IO, verb, path, e == ENOENT ? "no such file or folder" : strerror(e));
+  err->missing = e == ENOENT || e == ENOTDIR;
+  return false;
 }
 
 /* System calls want a NUL-terminated name. */
@@ -173,6 +178,23 @@ static bool replace_begin(Str path, char target[PATH_MAX], char temp[PATH_MAX], 
   return *fd >= 0 || fail_errno(err, "write", path);
 }
 
+bool file_same(Str a, Str b) {
+  char z[PATH_MAX];
+  struct stat one, two;
+  FileError ignored;
+  if (!name_z(z, a, "read", &ignored) || stat(z, &one) != 0) return false;
+  if (!name_z(z, b, "read", &ignored) || stat(z, &two) != 0) return false;
+  return one.st_dev == two.st_dev && one.st_ino == two.st_ino;
+}
+
+bool folder_usable(Str path, FileError *err) {
+  char z[PATH_MAX];
+  struct stat st;
+  if (!name_z(z, path, "use", err)) return false;
+  if (stat(z, &st) != 0 || (S_ISDIR(st.st_mode) && access(z, X_OK) != 0)) return fail_errno(err, "use", path);
+  return S_ISDIR(st.st_mode) || fail(err, ST_IO, "use", path, "it is no folder");
+}
+
 bool file_may_replace(Str path, FileError *err) {
   char target[PATH_MAX], temp[PATH_MAX];
   int fd;
@@ -276,8 +298,7 @@ bool path_beneath(Arena *a, Str root, Str rel, Str *out, FileError *err) {
   }
   Str in = str_z(real), under = str_z(real_root);
   bool beneath = str_starts(in, under) && (under.n == 1 || in.p[under.n] == '/');
-  if (!beneath)
-    return fail(err, ST_REJECTED, "use", rel, "a symbolic link leads out of the program's folder");
+  if (!beneath) return fail(err, ST_REJECTED, "use", rel, "a symbolic link leads out of its folder");
   *out = joined;
   return true;
 }

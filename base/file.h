@@ -6,6 +6,8 @@
 
 typedef struct FileError {
   Status status;  /* ST_IO, ST_LIMIT, ST_BAD_DATA; path_beneath: also ST_REJECTED */
+  uint16_t why;   /* where in `what` the reason alone begins */
+  bool missing;   /* there is no such file or folder */
   char what[256]; /* one line: what was tried, the system's words; the path is escaped */
 } FileError;
 
@@ -16,6 +18,10 @@ MUST_USE bool file_read(Arena *a, Str path, int64_t max_bytes, Str *out, FileErr
 MUST_USE bool file_replace(Str path, const Str *parts, size_t nparts, FileError *err);
 /* Could file_replace write there now? Asked before long work whose result goes there. Leaves no trace. */
 MUST_USE bool file_may_replace(Str path, FileError *err);
+/* Are these two names of one file that exists (links count)? */
+bool file_same(Str a, Str b);
+/* Is there a folder that can be looked into? */
+MUST_USE bool folder_usable(Str path, FileError *err);
 /* Removes temporaries of file_replace for this path whose writer is no longer running; returns how many. */
 uint32_t file_sweep(Str path);
 

@@ -1,10 +1,11 @@
-/* Parses the command line (glibc's argp) and prints help and the man page, all from options.def. */
+/* Reads the command line and prints help and the man page, all from options.def. */
 #include "driver/options.h"
 
+#include "base/diag.h"
 #include "base/limits.h"
 
-#include <argp.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -49,15 +50,46 @@ static const struct {
     {130, "interrupted by Ctrl-C, after saving (143: by SIGTERM)"},
 };
 
-static const char *const limit_help[] = {
-#define X(name, dflt, help) #name, help, #dflt,
+static const struct {
+  const char *name, *help;
+  int64_t value;
+} limit_rows[] = {
+#define X(name, dflt, help) {#name, help, dflt},
     LIMITS(X)
 #undef X
-        NULL};
+};
+enum { LIMIT_COUNT = sizeof limit_rows / sizeof *limit_rows };
+
+/* 16 MiB, 2000000: what is a power of two above a million is shown in units. */
+static const char *limit_text(int64_t v, char z[32]) {
+  static const char *const unit[] = {"", " KiB", " MiB", " GiB", " TiB"};
+  int k = 0;
+  while (k < 4 && v >= 1 << 20 && v % 1024 == 0) v /= 1024, k++;
+  while (k && k < 4 && v >= 1024 && v % 1024 == 0) v /= 1024, k++;
+  snprintf(z, 32, "%lld%s", (long long)v, unit[k]);
+  return z;
+}
 
 static bool belongs(const struct Row *r, Command c) {
   return strchr(r->commands, commands[c].letter) ||
          (strchr(r->commands, '*') && strchr("ctep", commands[c].letter));
+}
+
+/* `left`, then `right` from column `at` on, in lines of at most 79. */
+static void help_columns(FILE *f, const char *left, int at, const char *right) {
+  int room = 79 - at, used = (int)strlen(left);
+  if (used >= at)
+    fprintf(f, "%s\n%*s", left, at, "");
+  else
+    fprintf(f, "%-*s", at, left);
+  while ((int)strlen(right) > room) {
+    int n = room;
+    while (n && right[n] != ' ') n--;
+    if (!n) break;
+    fprintf(f, "%.*s\n%*s", n, right, at, "");
+    right += n + 1;
+  }
+  fprintf(f, "%s\n", right);
 }
 
 static void help_row(FILE *f, const struct Row *r) {
@@ -65,10 +97,7 @@ static void help_row(FILE *f, const struct Row *r) {
   int n =
       r->letter ? snprintf(left, sizeof left, "  -%c, ", r->letter) : snprintf(left, sizeof left, "      ");
   snprintf(left + n, sizeof left - (size_t)n, r->arg ? "--%s=%s" : "--%s", r->name, r->arg);
-  if (strlen(left) > 30)
-    fprintf(f, "%s\n%-32s%s\n", left, "", r->help);
-  else
-    fprintf(f, "%-32s%s\n", left, r->help);
+  help_columns(f, left, 31, r->help);
 }
 
 void options_help(FILE *f) {
@@ -79,19 +108,21 @@ void options_help(FILE *f) {
     fprintf(f, "  %-8s %-10s %s\n", commands[c].name, commands[c].args, commands[c].help);
   static const struct {
     const char *title, *set;
-  } part[] = {{"all commands", "*"}, {"check", "c"}, {"train, eval, predict", "tep"}};
-  for (int p = 0; p < 3; p++) {
+  } part[] = {{"all commands", "*"},    {"check", "c"}, {"train, eval and predict", "tep"},
+              {"train and eval", "te"}, {"train", "t"}, {"predict", "p"}};
+  for (size_t p = 0; p < sizeof part / sizeof *part; p++) {
     fprintf(f, "\noptions of %s:\n", part[p].title);
     for (int i = 0; i < OPT_COUNT; i++) {
-      bool all = strchr(rows[i].commands, '*') != NULL, check = strchr(rows[i].commands, 'c') != NULL;
-      if (p == 0 ? all : p == 1 ? check && !all : !check && !all) help_row(f, &rows[i]);
+      const char *set = rows[i].commands[0] == 'c' ? "c" : rows[i].commands; /* cx: of check and explain */
+      if (!strcmp(set, part[p].set)) help_row(f, &rows[i]);
     }
   }
-  fputs("\n      --help[=limits|warnings]  this text; the named limits; the groups of -W\n"
-        "      --version                 the versions of dgc and of its code generator\n"
-        "      --man                     the manual page, for man(1)\n\n"
-        "exit status:\n",
-        f);
+  fputc('\n', f);
+  help_columns(f, "  -h, --help[=TOPIC]", 31,
+               "this text; TOPIC limits: the named limits; warnings: the groups of -W");
+  help_columns(f, "      --version", 31, "the versions of dgc and of its code generator");
+  help_columns(f, "      --man", 31, "the manual page: dgc --man | man -l -");
+  fputs("\nexit status:\n", f);
   for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++)
     fprintf(f, "  %3d  %s\n", statuses[i].status, statuses[i].text);
 }
@@ -129,14 +160,21 @@ void options_man(FILE *f) {
   for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++)
     fprintf(f, ".TP\n.B %d\n%s\n", statuses[i].status, statuses[i].text);
   fputs(".SH LIMITS\n", f);
-  for (int i = 0; limit_help[i]; i += 3)
-    fprintf(f, ".TP\n.B %s\n%s (%s)\n", limit_help[i], limit_help[i + 1], limit_help[i + 2]);
+  for (int i = 0; i < LIMIT_COUNT; i++)
+    fprintf(f, ".TP\n.B %s\n%s (%s)\n", limit_rows[i].name, limit_rows[i].help,
+            limit_text(limit_rows[i].value, (char[32]){0}));
 }
 
 static void help_limits(FILE *f) {
   fputs("limits (--limit NAME=VALUE):\n", f);
-  for (int i = 0; limit_help[i]; i += 3)
-    fprintf(f, "  %-16s %s (%s)\n", limit_help[i], limit_help[i + 1], limit_help[i + 2]);
+  for (int i = 0; i < LIMIT_COUNT; i++) {
+    char left[64];
+    snprintf(left, sizeof left, "  %-16s", limit_rows[i].name);
+    char right[160];
+    snprintf(right, sizeof right, "%s (%s)", limit_rows[i].help,
+             limit_text(limit_rows[i].value, (char[32]){0}));
+    help_columns(f, left, 19, right);
+  }
 }
 
 static void help_warnings(FILE *f) {
@@ -149,75 +187,182 @@ static void help_warnings(FILE *f) {
 #undef GROUP
 #undef DIAG
   };
-  fputs("warning groups (-WGROUP, -Wno-GROUP, -Werror=GROUP; -Werror for all but hints):\n", f);
-  for (size_t i = 1; i < sizeof group / sizeof *group; i++)
-    fprintf(f, "  %-24s %s\n", group[i].name, group[i].help);
+  fputs("warning groups (-WGROUP, -Wno-GROUP, -Werror=GROUP; -Werror: all but hints):\n", f);
+  for (size_t i = 1; i < sizeof group / sizeof *group; i++) {
+    char left[40];
+    snprintf(left, sizeof left, "  %-24s", group[i].name);
+    help_columns(f, left, 27, group[i].help);
+  }
 }
 
-enum { KEY_HELP = 1000, KEY_VERSION, KEY_MAN, KEY_FIRST };
+/* ---- reading ---- */
+
 typedef struct Reading {
   Options *o;
+  char **argv;
+  int argc, next; /* argv[next] is read next */
   bool command;
   int status; /* -1: go on */
 } Reading;
 
-static int wrong(Reading *r, const char *fmt, const char *what) {
-  fprintf(stderr, "dgc: ");
-  fprintf(stderr, fmt, what);
-  fprintf(stderr, "\ntry 'dgc --help'\n");
+/* Always false, for `return wrong(...)`. */
+static bool PRINTF_LIKE(2, 3) wrong(Reading *r, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  fputs("dgc: ", stderr);
+  vfprintf(stderr, fmt, ap);
+  va_end(ap);
+  fputs("\ntry 'dgc --help'\n", stderr);
   r->status = DG_USAGE;
-  return EINVAL;
+  return false;
 }
 
-static error_t read_one(int key, char *arg, struct argp_state *state) {
-  Reading *r = state->input;
+/* The text behind an option: what stood at the '=' or right behind the letter, else the next word. */
+static bool take(Reading *r, int i, const char *text, const char *shown) {
   Options *o = r->o;
-  if ((key >= KEY_FIRST && key < KEY_FIRST + OPT_COUNT) || (key > ' ' && key < 128)) {
-    int i = key - KEY_FIRST;
-    if (key < 128)
-      for (i = 0; i < OPT_COUNT && rows[i].letter != key; i++) {}
-    o->given[o->ngiven++] = (Given){(OptKey)i, arg};
-    o->last[i] = arg ? arg : "";
-    return 0;
+  if (rows[i].arg && !text) {
+    if (r->next >= r->argc) return wrong(r, "%s needs a value: %s", shown, rows[i].arg);
+    text = r->argv[r->next++];
   }
-  switch (key) {
-  case KEY_HELP:
-    if (!arg)
-      options_help(stdout);
-    else if (!strcmp(arg, "limits"))
-      help_limits(stdout);
-    else if (!strcmp(arg, "warnings"))
-      help_warnings(stdout);
-    else
-      return wrong(r, "no help about '%s': limits or warnings", arg);
-    r->status = DG_OK;
-    return EINVAL;
-  case KEY_VERSION:
+  if (!rows[i].arg && text) return wrong(r, "%s takes no value", shown);
+  o->given[o->ngiven++] = (Given){(OptKey)i, text};
+  o->last[i] = text ? text : "";
+  return true;
+}
+
+static bool help_about(Reading *r, const char *topic) {
+  if (!topic)
+    options_help(stdout);
+  else if (!strcmp(topic, "limits"))
+    help_limits(stdout);
+  else if (!strcmp(topic, "warnings"))
+    help_warnings(stdout);
+  else
+    return wrong(r, "no help about '%s': limits or warnings", topic);
+  r->status = DG_OK;
+  return false;
+}
+
+enum { OPT_HELP = OPT_COUNT, OPT_VERSION, OPT_MAN, NAME_COUNT };
+static const char *long_name(int i) {
+  return i < OPT_COUNT ? rows[i].name : i == OPT_HELP ? "help" : i == OPT_VERSION ? "version" : "man";
+}
+
+static bool read_long(Reading *r, const char *word) {
+  size_t n = strcspn(word + 2, "=");
+  const char *name = word + 2, *text = name[n] ? name + n + 1 : NULL;
+  char shown[80];
+  int found = -1, more = -1;
+  snprintf(shown, sizeof shown, "%.*s", (int)(n + 2 < 70 ? n + 2 : 70), word);
+  for (int i = 0; i < NAME_COUNT && n; i++) { /* whole, or as much of it as tells it from the others */
+    if (strncmp(long_name(i), name, n)) continue;
+    if (!long_name(i)[n]) {
+      found = i, more = -1;
+      break;
+    }
+    if (found >= 0) more = i;
+    if (found < 0) found = i;
+  }
+  if (more >= 0) return wrong(r, "'%s' is short for --%s and --%s", shown, long_name(found), long_name(more));
+  if (found < 0) {
+    Str all[NAME_COUNT], near;
+    for (int i = 0; i < NAME_COUNT; i++) all[i] = str_z(long_name(i));
+    near = diag_nearest((Str){name, n}, all, NAME_COUNT);
+    return near.n ? wrong(r, "no option '%s': did you mean '--" STRF "'?", shown, STRA(near))
+                  : wrong(r, "no option '%s'", shown);
+  }
+  snprintf(shown, sizeof shown, "--%s", long_name(found));
+  if (found == OPT_HELP) return help_about(r, text);
+  if (found < OPT_COUNT) return take(r, found, text, shown);
+  if (text) return wrong(r, "%s takes no value", shown);
+  if (found == OPT_MAN)
+    options_man(stdout);
+  else
     printf("dgc %s%s%s\n", dg_version(), *dg_llvm_version() ? ", LLVM " : ", without native code",
            dg_llvm_version());
-    r->status = DG_OK;
-    return EINVAL;
-  case KEY_MAN:
-    options_man(stdout);
-    r->status = DG_OK;
-    return EINVAL;
-  case ARGP_KEY_ARG:
-    if (!r->command && !o->subject)
-      for (int c = 0; c < CMD_COUNT; c++)
-        if (!strcmp(arg, commands[c].name)) {
-          o->command = (Command)c;
-          r->command = true;
-          return 0;
-        }
-    if (o->subject) return wrong(r, "one file at a time, and '%s' is a second", arg);
-    o->subject = arg;
-    return 0;
-  default: return ARGP_ERR_UNKNOWN;
-  }
+  r->status = DG_OK;
+  return false;
 }
 
-/* getopt's messages name the program by argv[0]; ours are enough, but an unknown option is told by argp
- * itself. */
+/* -q, -j4, -j 4, -qj4 */
+static bool read_letters(Reading *r, const char *letters) {
+  for (; *letters; letters++) {
+    char shown[3] = {'-', *letters, 0};
+    if (*letters == 'h') return help_about(r, NULL);
+    int i = 0;
+    while (i < OPT_COUNT && rows[i].letter != *letters) i++;
+    if (i == OPT_COUNT) return wrong(r, "no option '%s'", shown);
+    if (rows[i].arg) return take(r, i, letters[1] ? letters + 1 : NULL, shown);
+    if (!take(r, i, NULL, shown)) return false;
+  }
+  return true;
+}
+
+static Str near_command(const char *word) {
+  Str all[CMD_COUNT];
+  for (int c = 0; c < CMD_COUNT; c++) all[c] = str_z(commands[c].name);
+  return diag_nearest(str_z(word), all, CMD_COUNT);
+}
+
+static bool read_word(Reading *r, const char *word) {
+  Options *o = r->o;
+  if (!r->command && !o->subject)
+    for (int c = 0; c < CMD_COUNT; c++)
+      if (!strcmp(word, commands[c].name)) {
+        o->command = (Command)c;
+        return r->command = true;
+      }
+  if (o->subject) {
+    Str near = near_command(o->subject);
+    if (!r->command && near.n)
+      return wrong(r, "no command '%s': did you mean '" STRF "'?", o->subject, STRA(near));
+    return wrong(r, "one file at a time, and '%s' is a second", word);
+  }
+  o->subject = word;
+  return true;
+}
+
+static bool read_all(Reading *r) {
+  bool plain = false; /* behind "--" nothing is an option */
+  while (r->next < r->argc) {
+    const char *word = r->argv[r->next++];
+    bool good = true;
+    if (plain || word[0] != '-' || !word[1])
+      good = read_word(r, word);
+    else if (!strcmp(word, "--"))
+      plain = true;
+    else
+      good = word[1] == '-' ? read_long(r, word) : read_letters(r, word + 1);
+    if (!good) return false;
+  }
+  return true;
+}
+
+/* What only the whole line tells. */
+static bool consistent(Reading *r) {
+  Options *o = r->o;
+  if (given(o, OPT_EXPLAIN)) o->command = CMD_EXPLAIN, o->subject = o->last[OPT_EXPLAIN];
+  for (int i = 0; i < o->ngiven; i++)
+    if (!belongs(&rows[o->given[i].key], o->command))
+      return wrong(r, "--%s is no option of 'dgc %s'", rows[o->given[i].key].name, commands[o->command].name);
+  if (!o->subject && o->command == CMD_EXPLAIN)
+    return wrong(r, "which diagnostic? for example: dgc explain DG0304");
+  if (!o->subject)
+    return wrong(r, "which file? for example: dgc %s%smodel.dg", r->command ? commands[o->command].name : "",
+                 r->command ? " " : "");
+  Str near = near_command(o->subject);
+  if (!r->command && near.n && access(o->subject, F_OK))
+    return wrong(r, "no command and no file '%s': did you mean '" STRF "'?", o->subject, STRA(near));
+  if (given(o, OPT_LOAD) && given(o, OPT_RESUME))
+    return wrong(r, "--load and --resume are two ways to begin: give one");
+  const char *when = o->last[OPT_COLOR];
+  if (when && strcmp(when, "auto") && strcmp(when, "always") && strcmp(when, "never"))
+    return wrong(r, "--color=%s: auto, always or never", when);
+  o->color =
+      when && strcmp(when, "auto") ? !strcmp(when, "always") : isatty(STDERR_FILENO) && !getenv("NO_COLOR");
+  return true;
+}
+
 int options_read(int argc, char **argv, Options *o) {
   *o = (Options){.command = CMD_CHECK};
   mem_init(&o->mem, 0);
@@ -226,51 +371,21 @@ int options_read(int argc, char **argv, Options *o) {
   if (!RESCUE(&o->mem, &rescue)) return DG_NO_MEMORY;
   o->given = ARENA_ARRAY(&o->arena, Given, (size_t)argc + 1);
   rescue_end(&o->mem, &rescue);
-  struct argp_option table[OPT_COUNT + 4] = {0};
-  for (int i = 0; i < OPT_COUNT; i++)
-    table[i] = (struct argp_option){
-        .name = rows[i].name, .key = rows[i].letter ? rows[i].letter : KEY_FIRST + i, .arg = rows[i].arg};
-  table[OPT_COUNT] =
-      (struct argp_option){.name = "help", .key = KEY_HELP, .arg = "TOPIC", .flags = OPTION_ARG_OPTIONAL};
-  table[OPT_COUNT + 1] = (struct argp_option){.name = "version", .key = KEY_VERSION};
-  table[OPT_COUNT + 2] = (struct argp_option){.name = "man", .key = KEY_MAN, .flags = OPTION_HIDDEN};
-  const struct argp parser = {.options = table, .parser = read_one};
-  Reading r = {.o = o, .status = -1};
-  error_t bad = argp_parse(&parser, argc, argv, ARGP_NO_HELP | ARGP_NO_EXIT, NULL, &r);
-  if (r.status >= 0) return r.status;
-  if (bad) return DG_USAGE;
-  if (given(o, OPT_EXPLAIN)) o->command = CMD_EXPLAIN, o->subject = o->last[OPT_EXPLAIN];
-  for (int i = 0; i < o->ngiven; i++)
-    if (!belongs(&rows[o->given[i].key], o->command)) {
-      fprintf(stderr, "dgc: --%s is no option of 'dgc %s'\ntry 'dgc --help'\n", rows[o->given[i].key].name,
-              commands[o->command].name);
-      return DG_USAGE;
-    }
-  if (!o->subject) {
-    wrong(&r, o->command == CMD_EXPLAIN ? "which diagnostic? %s" : "which file? %s",
-          o->command == CMD_EXPLAIN ? "for example: dgc explain DG0304" : "for example: dgc model.dg");
-    return DG_USAGE;
-  }
-  const char *when = o->last[OPT_COLOR];
-  if (when && strcmp(when, "auto") && strcmp(when, "always") && strcmp(when, "never")) {
-    wrong(&r, "--color=%s: auto, always or never", when);
-    return DG_USAGE;
-  }
-  o->color =
-      when && strcmp(when, "auto") ? !strcmp(when, "always") : isatty(STDERR_FILENO) && !getenv("NO_COLOR");
-  return -1;
+  Reading r = {.o = o, .argv = argv, .argc = argc, .next = 1, .status = -1};
+  if (read_all(&r)) (void)consistent(&r);
+  return r.status;
 }
 
 void options_release(Options *o) { arena_release(&o->arena); }
 
-bool option_number(const Options *o, OptKey k, int64_t least, int64_t *out) {
+bool option_number(const Options *o, OptKey k, int64_t least, int64_t most, int64_t *out) {
   if (!o->last[k]) return true;
   char *end;
   errno = 0;
   long long v = strtoll(o->last[k], &end, 10);
-  if (errno || *end || end == o->last[k] || v < least) {
-    fprintf(stderr, "dgc: --%s=%s: a whole number of at least %lld is needed\n", rows[k].name, o->last[k],
-            (long long)least);
+  if (errno || *end || end == o->last[k] || v < least || v > most) {
+    fprintf(stderr, "dgc: --%s=%s: a whole number from %lld to %lld is needed\n", rows[k].name, o->last[k],
+            (long long)least, (long long)most);
     return false;
   }
   *out = v;

@@ -37,8 +37,8 @@ typedef struct Options {
 int options_read(int argc, char **argv, Options *o);
 void options_release(Options *o);
 static inline bool given(const Options *o, OptKey k) { return o->last[k] != NULL; }
-/* A whole number of at least `least`; false after saying what is wrong. */
-bool option_number(const Options *o, OptKey k, int64_t least, int64_t *out);
+/* A whole number from least to most; false after saying what is wrong. */
+bool option_number(const Options *o, OptKey k, int64_t least, int64_t most, int64_t *out);
 void options_help(FILE *f);
 void options_man(FILE *f);
 

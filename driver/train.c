@@ -23,10 +23,10 @@ static void catch_signals(void) {
 
 /* [SET:]INPUT=FILE[:COLUMNS] */
 static dg_status feed(dg_context *cx, dg_session *s, const char *text) {
-  char set[8] = "train", input[256], path[4096];
+  char set[32] = "train", input[256], path[4096];
   const char *at = text, *colon = strchr(text, ':'), *eq = strchr(text, '=');
   if (colon && eq && colon < eq) {
-    snprintf(set, sizeof set, "%.*s", (int)(colon - text), text);
+    snprintf(set, sizeof set, "%.*s", (int)(colon - text < 30 ? colon - text : 30), text);
     at = colon + 1;
   }
   if (!eq || eq == at || (size_t)(eq - at) >= sizeof input || strlen(eq + 1) >= sizeof path) {
@@ -45,16 +45,9 @@ static dg_status open_session(dg_context *cx, const Options *o, dg_program *p, d
   dg_session_options so;
   dg_session_options_init(&so);
   int64_t threads = 0, seed = 0, level = -1;
-  if (!option_number(o, OPT_THREADS, 1, &threads) || !option_number(o, OPT_SEED, 0, &seed) ||
-      !option_number(o, OPT_LEVEL, 0, &level))
+  if (!option_number(o, OPT_THREADS, 1, 256, &threads) || !option_number(o, OPT_SEED, 0, INT32_MAX, &seed) ||
+      !option_number(o, OPT_LEVEL, 0, 3, &level))
     return DG_USAGE;
-  if (level > 3 || threads > 256 || seed > INT32_MAX) {
-    fprintf(stderr, "dgc: %s is too large\n",
-            level > 3       ? "--opt-level"
-            : threads > 256 ? "--threads"
-                            : "--seed");
-    return DG_USAGE;
-  }
   so.threads = (int)threads, so.seed = (uint32_t)seed, so.level = (int)level;
   so.interpret = given(o, OPT_INTERPRET), so.isa = o->last[OPT_ISA];
   dg_status st = say(cx, dg_session_new(p, &so, out));
@@ -67,8 +60,9 @@ static dg_status open_session(dg_context *cx, const Options *o, dg_program *p, d
 
 typedef struct Show {
   bool quiet, terminal, drawn;
-  int columns;
-  double shown; /* seconds of the epoch when last drawn */
+  double shown;           /* seconds of the epoch when last drawn */
+  int64_t epochs, rounds; /* finished in this run */
+  dg_progress last;
 } Show;
 
 enum { EPOCH_LINES = 100 }; /* with more epochs than that, not each has a line */
@@ -86,29 +80,32 @@ static bool worth_a_line(const Show *w, const dg_progress *g) {
   return false;
 }
 
+/* Of the terminal, which may change; on a pipe a width at which reasons are whole but for the longest. */
+static int columns_out(void) {
+  struct winsize size;
+  return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20
+             ? size.ws_col - 1
+             : 139;
+}
+
 /* On a terminal the bar of an epoch is drawn over, until the epoch's line takes its place. */
 static int show(void *user, const dg_progress *g) {
   Show *w = user;
   char line[1024];
+  if (g->at != DG_AT_END) w->last = *g;
+  w->rounds += g->at == DG_AT_STEP;
+  w->epochs += g->at == DG_AT_EPOCH;
   if (!w->quiet && worth_a_line(w, g)) {
     if (w->drawn) fputs("\r\033[K", stdout);
     w->drawn = g->at == DG_AT_STEP;
     w->shown = g->at == DG_AT_STEP ? g->seconds : 0;
-    if (dg_progress_line(g, w->columns, line, sizeof line)) {
+    if (dg_progress_line(g, columns_out(), line, sizeof line)) {
       fputs(line, stdout);
       if (!w->drawn) fputc('\n', stdout);
     }
     fflush(stdout);
   }
   return interrupted != 0 || ferror(stdout);
-}
-
-/* Of the terminal; on a pipe a width at which reasons are whole but for the longest. */
-static int columns_out(void) {
-  struct winsize size;
-  return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20
-             ? size.ws_col - 1
-             : 139;
 }
 
 enum { SUMMARY_ROWS = 40, REASON_COLUMNS = 30 };
@@ -144,7 +141,28 @@ static void summary(dg_program *p, dg_session *s, const char *step, int columns)
   char line[256];
   if (dg_session_facts(s, step, &f) != DG_OK) return;
   print_report(dg_report(p), f.parameters, columns);
-  if (dg_facts_line(&f, line, sizeof line)) puts(line);
+  if (!dg_facts_line(&f, line, sizeof line)) return;
+  char *half = (int)strlen(line) > columns ? strstr(line, "; ") : NULL;
+  if (half) *half = 0, half += 2;
+  puts(line);
+  if (half) puts(half);
+}
+
+/* What the numbers alone do not say: that it was stopped and how it goes on, or that there was nothing to do.
+ */
+static void ending(const Show *w, dg_status st, const char *save) {
+  const dg_progress *g = &w->last;
+  if (st == DG_NON_FINITE && save && w->epochs)
+    fprintf(stderr, "dgc: %s holds the end of epoch %lld\n", save,
+            (long long)(g->at == DG_AT_EPOCH ? g->epoch : g->epoch - 1));
+  if (st != DG_OK) return;
+  if (interrupted && g->epochs && !w->quiet)
+    printf("stopped in epoch %lld of %lld; %s%s\n", (long long)(g->epoch ? g->epoch : 1),
+           (long long)g->epochs, save ? "go on with --resume " : "nothing is saved without --save",
+           save ? save : "");
+  else if (!w->rounds && !w->quiet)
+    printf("nothing was left to train: --epochs and --steps of the train block count what the checkpoint has "
+           "done\n");
 }
 
 int command_train(dg_context *cx, const Options *o) {
@@ -152,21 +170,23 @@ int command_train(dg_context *cx, const Options *o) {
   dg_session *s = NULL;
   dg_train_options to;
   dg_train_options_init(&to);
-  if (!option_number(o, OPT_EPOCHS, 1, &to.epochs) || !option_number(o, OPT_BATCH, 1, &to.batch) ||
-      !option_number(o, OPT_STEPS, 1, &to.steps))
+  if (!option_number(o, OPT_EPOCHS, 1, INT64_MAX, &to.epochs) ||
+      !option_number(o, OPT_BATCH, 1, INT64_MAX, &to.batch) ||
+      !option_number(o, OPT_STEPS, 1, INT64_MAX, &to.steps))
     return DG_USAGE;
   dg_status st = check_subject(cx, o, &p);
   if (st == DG_OK) st = open_session(cx, o, p, &s);
   if (st == DG_OK) {
     catch_signals();
-    Show w = {.quiet = given(o, OPT_QUIET), .terminal = isatty(STDOUT_FILENO), .columns = columns_out()};
+    Show w = {.quiet = given(o, OPT_QUIET), .terminal = isatty(STDOUT_FILENO)};
     to.step = o->last[OPT_STEP], to.save = o->last[OPT_SAVE], to.progress = show, to.user = &w;
     st = say(cx, dg_train_prepare(s, &to));
-    if (st == DG_OK && !w.quiet) summary(p, s, to.step, w.columns);
+    if (st == DG_OK && !w.quiet) summary(p, s, to.step, columns_out());
     fflush(stdout);
     if (st == DG_OK) st = say(cx, dg_train(s, &to, NULL));
     if (w.drawn) fputc('\n', stdout);
     if (st == DG_OK && to.save && !w.quiet) printf("saved %s\n", to.save);
+    ending(&w, st, to.save);
   }
   dg_session_free(s);
   dg_program_free(p);
@@ -177,7 +197,7 @@ int command_eval(dg_context *cx, const Options *o) {
   dg_program *p;
   dg_session *s = NULL;
   int64_t batch = 0;
-  if (!option_number(o, OPT_BATCH, 1, &batch)) return DG_USAGE;
+  if (!option_number(o, OPT_BATCH, 1, INT64_MAX, &batch)) return DG_USAGE;
   dg_status st = check_subject(cx, o, &p);
   if (st == DG_OK) st = open_session(cx, o, p, &s);
   if (st == DG_OK) st = say(cx, dg_evaluate_set(s, NULL, batch));

@@ -100,8 +100,7 @@ static SrcFile *import_std(Elab *x, Str name, Span at) {
 
 /* The reason alone: the message names the path itself. */
 static const char *file_reason(Elab *x, const FileError *err) {
-  const char *after = strstr(err->what, "': ");
-  return str_copy(x->a, str_z(after ? after + 3 : err->what)).p;
+  return str_copy(x->a, str_z(err->what + err->why)).p;
 }
 
 SrcFile *import_file(Elab *x, const AstStmt *t) {

@@ -9,18 +9,28 @@
  *   for (int i = 0; i < 100; i++) dg_step(s, "fit");  forward, backward, optimizer: one native call
  *   dg_value(s, "mse", &loss);
  *
- * Nothing here prints, exits, or installs handlers. C99; no other header of the project is needed.
+ * Nothing here prints, exits, installs handlers or changes the process: locale, signals, floating-point modes
+ * are as they were when a call returns. C99; no other header of the project is needed.
  *
- * Ownership. What a dg_*_new or dg_check_* gives is released by the matching dg_*_free; NULL may be freed. A
- * session keeps its program alive, a program its context: free them in any order. Text and pointers returned
- * live as long as the object they were asked of, unless said otherwise. Buffers given to dg_bind stay yours
- * and must live until the next dg_bind of that name or dg_session_free. Shapes. Tensors are dense and
- * row-major, outermost extent first. f32 and f64 are IEEE; i32, i64 signed; bool is an int32_t of 0 or 1.
- * Subnormal numbers count as zero. Errors. Every call that can fail returns a dg_status; dg_error gives one
- * line about the last failure of that context. After DG_INTERNAL or DG_NO_MEMORY the object the call was
- * about can only be freed. Threads. A context and everything made from it belong to one thread at a time.
- * Different contexts are independent. A session runs its kernels on its own threads
- * (dg_session_options.threads); results do not depend on their number. */
+ * Ownership. What a dg_*_new or dg_check_* gives is released by the matching dg_*_free, once; NULL may be
+ * freed. A session keeps its program alive, a program its context: free them in any order. Text and pointers
+ * returned live as long as the object they were asked of, unless said otherwise. Strings, option structs and
+ * dg_arrays that you pass are copied; only what dg_array.data points to stays yours and in use: it must live
+ * until the next dg_bind of that name or dg_session_free.
+ *
+ * Arrays are dense and row-major, outermost extent first, of rank 0 (a scalar) to 8, each extent at least 1.
+ * f32 and f64 are IEEE; i32, i64 signed; bool is an int32_t of 0 or 1. Subnormal numbers count as zero. data
+ * lies at a multiple of the element's size, as malloc and C arrays give it.
+ *
+ * Errors. Every call that can fail returns a dg_status; dg_error gives one line about the last failure of
+ * that context. A NULL handle is DG_USAGE, without text. After DG_INTERNAL or DG_NO_MEMORY the object the
+ * call was about can only be freed.
+ *
+ * Threads. A context and everything made from it belong to one thread at a time. Different contexts are
+ * independent. A session runs its kernels on its own threads (dg_session_options.threads); results do not
+ * depend on their number. Your functions are called on the thread that made the call, in its floating-point
+ * environment. An extern may not call the session that calls it; a progress function may, but for dg_train,
+ * dg_load and dg_data. Nothing may be freed from within them. */
 #ifndef DG_DG_H
 #define DG_DG_H
 
@@ -45,7 +55,7 @@ typedef enum {
   DG_REJECTED =
       1,        /* the program was rejected, or what was asked does not fit it: see diagnostics, dg_error */
   DG_USAGE = 2, /* the API or the command line was used wrongly */
-  DG_BAD_DATA = 3, /* a data or checkpoint file is invalid */
+  DG_BAD_DATA = 3, /* a data or checkpoint file is invalid, or a value is none that its input takes */
   DG_IO = 4,       /* the system refused to read or write */
   DG_LIMIT = 5,    /* a named limit was exceeded */
   DG_NO_MEMORY = 6,
@@ -76,27 +86,29 @@ DG_API DG_MUST_USE dg_status dg_define(dg_context *cx, const char *name, const c
 DG_API DG_MUST_USE dg_status dg_warn(dg_context *cx, const char *flag);
 /* A limit of `dgc --help=limits` by name. */
 DG_API DG_MUST_USE dg_status dg_limit(dg_context *cx, const char *name, int64_t value);
-/* Folder beneath which a program may name data files, beside its own folder. */
+/* Folder beneath which a program may name data files, beside its own folder; it must exist. */
 DG_API DG_MUST_USE dg_status dg_data_root(dg_context *cx, const char *folder);
 
 typedef enum { DG_F32, DG_F64, DG_I32, DG_I64, DG_BOOL } dg_dtype;
 typedef struct dg_array {
   dg_dtype dtype;
   int rank;
-  int64_t extent[8];
+  int64_t extent[8]; /* numbers of elements, [0] outermost */
   void *data;
 } dg_array;
-/* A host function for `extern fn NAME`: reads in[0..n-1], fills out->data, returns 0 for success. It must be
- * pure: the same inputs give the same output. Called on the thread that called dg_step; counts for sessions
- * made after dg_register. Nonzero fails the step with DG_REJECTED, which changes nothing then. */
+/* A host function for `extern fn NAME`: reads in[0..n-1], the arguments in order, fills out->data, whose type
+ * and shape are set, and returns 0 for success. It must be pure: the same inputs give the same output. Its
+ * derivative is written in the program (`backward`) and may call another extern. Counts for sessions made
+ * after dg_register. Nonzero fails the step with DG_REJECTED, which changes nothing then. */
 typedef int dg_host_fn(void *user, const dg_array *in, int n, dg_array *out);
 DG_API DG_MUST_USE dg_status dg_register(dg_context *cx, const char *name, dg_host_fn *fn, void *user);
 
 /* ---- program: a text, checked ---- */
 
-/* Both always give a program when they return DG_OK or DG_REJECTED: it carries the diagnostics. Warnings (a
+/* With DG_OK and DG_REJECTED there is a program, which carries the diagnostics; dg_error has the first of
+ * them. With another status *out is NULL or a program of diagnostics alone: free it in any case. Warnings (a
  * parameter that will not learn is one) leave the status DG_OK. `name` is shown in messages; imports are
- * looked up beneath its folder. */
+ * looked up beneath its folder. `text` is UTF-8, `length` bytes, and copied. */
 DG_API DG_MUST_USE dg_status dg_check_file(dg_context *cx, const char *path, dg_program **out);
 DG_API DG_MUST_USE dg_status dg_check_source(dg_context *cx, const char *name, const char *text,
                                              size_t length, dg_program **out);
@@ -150,8 +162,8 @@ typedef struct dg_emit_options {
   int level;               /* of optimisation by LLVM, -1: default */
   const char *isa;
 } dg_emit_options;
-/* Text of a stage: tokens ast fmt graph facts grad step opt kernels plan llvm asm; obj gives bytes; log: only what
- * print_after and time_passes ask for. Stages from opt on need values for all dims (dg_define). */
+/* Text of a stage: tokens ast fmt graph facts grad step opt kernels plan llvm asm; obj gives bytes; log: only
+ * what print_after and time_passes ask for. Stages from opt on need values for all dims (dg_define). */
 DG_API DG_MUST_USE dg_status dg_emit(dg_program *p, const char *stage, const dg_emit_options *options,
                                      const char **text, size_t *length);
 
@@ -174,24 +186,28 @@ DG_API DG_MUST_USE dg_status dg_session_new(dg_program *p, const dg_session_opti
                                             dg_session **out);
 DG_API void dg_session_free(dg_session *s);
 
-/* Binds an input to your buffer, which is read at each step or prediction. Its extents must fit the declared
- * type; symbols take their values from them, and the same symbol must get the same value from all inputs an
- * entry reads. */
+/* Binds an input to your buffer, which is read, never written, at each step or prediction; change its values
+ * in between as you like. Its extents must fit the declared type; symbols take their values from them, and
+ * the same symbol must get the same value from all inputs an entry reads. Another shape may be bound at any
+ * time; code for the last 16 combinations is kept. Values are looked at when they are read: one outside the
+ * declared range (`in 0:10`), a label of cross_entropy outside the classes, a bool other than 0 and 1 is
+ * DG_BAD_DATA. */
 DG_API DG_MUST_USE dg_status dg_bind(dg_session *s, const char *input, const dg_array *array);
-/* One training step of `train NAME`: losses, gradients, updates, and the `after` block when it is due. A failed
- * step changes nothing, with one exception: DG_NON_FINITE comes when the update has been made. */
+/* One training step of `train NAME`: losses, gradients, updates, and the `after` block when it is due. A
+ * failed step changes nothing, with one exception: DG_NON_FINITE comes when the update has been made. */
 DG_API DG_MUST_USE dg_status dg_step(dg_session *s, const char *name);
 /* All outputs (dg_predict) or all losses and metrics (dg_evaluate) for the bound inputs. */
 DG_API DG_MUST_USE dg_status dg_predict(dg_session *s);
 DG_API DG_MUST_USE dg_status dg_evaluate(dg_session *s);
-/* A scalar loss or metric of the last dg_step or dg_evaluate. */
+/* A scalar loss or metric, as the last dg_step or dg_evaluate that computes it left it. */
 DG_API DG_MUST_USE dg_status dg_value(dg_session *s, const char *name, double *out);
 /* An output of the last dg_predict, or a parameter or state by path. `data` belongs to the session and is
  * valid until the next call that runs or loads. */
 DG_API DG_MUST_USE dg_status dg_read(dg_session *s, const char *name, dg_array *out);
 /* Copies array->data into a parameter or state of the same shape. */
 DG_API DG_MUST_USE dg_status dg_write(dg_session *s, const char *path, const dg_array *array);
-/* Parameters, states and counters as safetensors, by atomic replace. */
+/* Parameters, states and counters as safetensors, by atomic replace. The program's and the data's own files
+ * are not overwritten. */
 DG_API DG_MUST_USE dg_status dg_save(dg_session *s, const char *path);
 /* Restores what dg_save wrote: training goes on with the same bits. weights_only: parameters alone. */
 DG_API DG_MUST_USE dg_status dg_load(dg_session *s, const char *path, int weights_only);
@@ -202,16 +218,17 @@ DG_API DG_MUST_USE dg_status dg_load(dg_session *s, const char *path, int weight
  * NULL: all). */
 DG_API DG_MUST_USE dg_status dg_data(dg_session *s, const char *set, const char *input, const char *path,
                                      const char *column);
+typedef enum { DG_AT_START, DG_AT_STEP, DG_AT_EPOCH, DG_AT_END } dg_moment;
 typedef struct dg_progress {
-  enum { DG_AT_START, DG_AT_STEP, DG_AT_EPOCH, DG_AT_END } at;
+  dg_moment at;
   const char *step;      /* name of the train step */
   int64_t epoch, epochs; /* from 1 */
   int64_t batch, batches;
   int64_t rows;       /* of the training data; 0: no data set, each epoch is one step */
   int64_t batch_rows; /* of one batch */
   int64_t left_out;   /* rows of each epoch behind the last full batch */
-  double seconds; /* since the epoch began (STEP, EPOCH) or training began (END) */
-  double loss;    /* running mean of the epoch */
+  double seconds;     /* since the epoch began (STEP, EPOCH) or training began (END) */
+  double loss;        /* running mean of the epoch */
   int values; /* EPOCH: name, value on training data (NaN: not measured) and on test data (NaN: no test data)
                */
   const char *const *value_name;
@@ -239,7 +256,7 @@ DG_API DG_MUST_USE dg_status dg_train_prepare(dg_session *s, const dg_train_opti
  * say. */
 DG_API int dg_progress_line(const dg_progress *g, int width, char *text, size_t capacity);
 /* Losses and metrics over a whole data set ("train" or "test"; NULL: test data where there are some, else
- * training data), exactly, last batch included. */
+ * training data), exactly, last batch included; dg_value gives them. batch 0: as the train block says. */
 DG_API DG_MUST_USE dg_status dg_evaluate_set(dg_session *s, const char *set, int64_t batch);
 /* Outputs for all rows of a set at once: dg_read gives them. */
 DG_API DG_MUST_USE dg_status dg_predict_set(dg_session *s, const char *set);

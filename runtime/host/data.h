@@ -68,12 +68,19 @@ MUST_USE bool data_fits(const DataSource *s, Str input, const int64_t *dim, uint
 /* Have all sources the same number of rows? */
 MUST_USE bool data_same_rows(const DataSource *const *s, size_t n, HostError *err);
 
-/* The declared range of an input (`in 0:10`, `in [0, 1]`). */
+/* The values an input takes, as declared (`in 0:10`, `in [0, 1]`) or as its use demands (class labels). */
 typedef struct DataRange {
   enum { RANGE_NONE, RANGE_INT, RANGE_CLOSED } kind;
+  bool classes;    /* RANGE_INT: not declared, but labels of cross_entropy */
   int64_t lo, hi;  /* RANGE_INT: hi left out */
   double from, to; /* RANGE_CLOSED */
 } DataRange;
+
+/* Are n values in memory of a compiled program within the range? NaN is in none. */
+bool data_in_range(const void *p, DataType t, int64_t n, DataRange r);
+HostShown data_range_text(DataRange r);
+/* The same, with a message that names the input, the first element outside, and its value. */
+MUST_USE bool data_values_check(Str input, const void *p, DataType t, int64_t n, DataRange r, HostError *err);
 
 /* Copies the given rows, converted, to dst (n * row_elements elements of dst_type as in compiled programs).
  * Conversions are exact or refused, except f64 -> f32, which rounds to nearest. Subnormals become zeros of

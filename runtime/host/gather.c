@@ -134,31 +134,6 @@ static bool all_finite(const void *p, DataType t, int64_t n) {
   return good;
 }
 
-static bool in_range(const void *p, DataType t, int64_t i, DataRange r) {
-  double d = 0;
-  int64_t v = 0;
-  switch (t) {
-  case DATA_F32: d = ((const DstF32 *)p)[i]; break;
-  case DATA_F64: d = ((const DstF64 *)p)[i]; break;
-  case DATA_I64: v = ((const DstI64 *)p)[i]; break;
-  case DATA_I32: v = ((const DstI32 *)p)[i]; break;
-  case DATA_BOOL: v = (int64_t)((const Bits32 *)p)[i]; break;
-  case DATA_U8:
-  case DATA_I8:
-  case DATA_TYPE_COUNT: return false;
-  }
-  bool real = t == DATA_F32 || t == DATA_F64;
-  if (r.kind == RANGE_INT)
-    return real ? d >= (double)r.lo && d < (double)r.hi && d == floor(d) : v >= r.lo && v < r.hi;
-  return real ? d >= r.from && d <= r.to : (double)v >= r.from && (double)v <= r.to;
-}
-
-static bool all_in_range(const void *p, DataType t, int64_t n, DataRange r) {
-  for (int64_t i = 0; i < n && r.kind != RANGE_NONE; i++)
-    if (!in_range(p, t, i, r)) return false;
-  return true;
-}
-
 /* Element i of a source row as text. */
 static void value_text(const DataSource *s, const char *row, int64_t i, char z[NUM_TEXT]) {
   const size_t n = NUM_TEXT;
@@ -190,18 +165,11 @@ static bool explain(const Row *r, Convert convert, HostError *err) {
   const char *at = r->from;
   for (int64_t i = 0; i < s->row_elements; i++, at += step) {
     uint64_t room = 0; /* one converted value */
-    char value[NUM_TEXT], range[128] = "";
+    char value[NUM_TEXT];
     bool fits = convert(at, &room, 1);
     bool finite = s->allow_non_finite || all_finite(&room, r->type, 1);
-    if (fits && finite && all_in_range(&room, r->type, 1, r->range)) continue;
+    if (fits && finite && data_in_range(&room, r->type, 1, r->range)) continue;
     value_text(s, r->from, i, value);
-    if (r->range.kind == RANGE_INT)
-      snprintf(range, sizeof range, "the declared range %lld:%lld", (long long)r->range.lo,
-               (long long)r->range.hi);
-    if (r->range.kind == RANGE_CLOSED)
-      snprintf(range, sizeof range, "the declared range [%s, %s]",
-               num_text((char[NUM_TEXT]){0}, 17, r->range.from).p,
-               num_text((char[NUM_TEXT]){0}, 17, r->range.to).p);
     HostShown file = host_show(s->name);
     long long row = (long long)r->index, element = (long long)i;
     if (!fits)
@@ -212,7 +180,7 @@ static bool explain(const Row *r, Convert convert, HostError *err) {
       return host_fail(err, ST_BAD_DATA, "%s: row %lld (counted from 0), element %lld: %s is not finite",
                        file.z, row, element, value);
     return host_fail(err, ST_BAD_DATA, "%s: row %lld (counted from 0), element %lld: %s is outside %s",
-                     file.z, row, element, value, range);
+                     file.z, row, element, value, data_range_text(r->range).z);
   }
   return host_fail(err, ST_INTERNAL, "%s: row %lld was refused for no reason", host_show(s->name).z,
                    (long long)r->index);
@@ -239,7 +207,7 @@ static bool gather_all(const DataSource *s, const int64_t *rows, int64_t n, char
                        (long long)rows[i], (long long)s->dim[0]);
     Row r = {s, s->rows + offset, to, rows[i], t, range};
     if (!convert(r.from, to, s->row_elements) || (watch && !all_finite(to, t, s->row_elements)) ||
-        !all_in_range(to, t, s->row_elements, range))
+        !data_in_range(to, t, s->row_elements, range))
       return explain(&r, convert, err);
   }
   return true;

@@ -28,6 +28,40 @@ silent out
 gives "an option of another command" 2 "$DGC" check --epochs 3 "$good"
 says "--epochs"
 gives "two files" 2 "$DGC" check "$good" "$bad"
+"$DGC" --help >out
+awk 'length > 80' out >err
+name="--help at 80 columns"
+silent err
+
+# slips of the keyboard
+suggests() { # NAME TEXT ARGUMENT...: wrong use, with that text
+  name=$1 text=$2
+  shift 2
+  gives "$name" 2 "$DGC" "$@"
+  says "$text"
+  silent out
+}
+suggests "a command" "no command 'trian': did you mean 'train'?" trian "$good"
+suggests "a command alone" "did you mean 'train'?" tran
+suggests "an option" "no option '--epoks': did you mean '--epochs'?" train "$good" --epoks 3
+suggests "a short option" "no option '-x'" train -x "$good"
+suggests "an option cut too short" "'--st' is short for --stop-after and --ste" --st=3 "$good"
+suggests "an option without its value" "--epochs needs a value: N" train "$good" --epochs
+suggests "a switch with a value" "--quiet takes no value" train "$good" --quiet=yes
+suggests "a group" "did you mean 'unowned'?" -Wunownd "$good"
+suggests "a limit" "did you mean 'nodes'?" --limit node=3 "$good"
+suggests "a limit of nothing" "from 1 to" --limit nodes=0 "$good"
+suggests "a number too large" "from 1 to 256" train "$good" -j 257
+suggests "no number" "--epochs=x: a whole number from 1 to" train "$good" --epochs x
+suggests "two beginnings" "give one" train "$good" --load a --resume b
+suggests "a step" "'fitt': it has fit" train "$good" $fed --step fitt
+suggests "an input" "'z': it has x, y" train "$good" -d z="$seed/x.npy"
+suggests "a set" "no data set 'training'" train "$good" -d training:x="$seed/x.npy"
+gives "an option cut short" 0 "$DGC" --rep=table "$good"
+gives "letters together" 0 "$DGC" train "$linear" --interpret -qj2 --epochs 1
+gives "behind --" 0 "$DGC" check -- "$good"
+gives "no file of that name" 4 "$DGC" nonsense.dg
+says "error: cannot read 'nonsense.dg': no such file"
 
 # warnings
 gives "a warning" 0 "$DGC" "$bad"
@@ -138,6 +172,8 @@ gives "--steps" 0 "$DGC" train "$linear" -q --steps 6 --epochs 3 --save part.saf
 gives "--resume" 0 "$DGC" train "$linear" -q --resume part.safetensors --epochs 3 --save r.safetensors
 cmp -s w.safetensors r.safetensors
 result $? "--resume: the bytes of the whole run"
+gives "nothing left" 0 "$DGC" train "$linear" --resume w.safetensors --epochs 3
+says "nothing was left to train"
 gives "eval" 0 "$DGC" eval "$linear" --load w.safetensors
 lines "^error " out -eq 1
 lines "^worst " out -eq 1
@@ -188,6 +224,7 @@ P
   [ "$got" = "$2" ]
   result $? "$name: exit status $2 (got $got)"
   says "saved int.safetensors"
+  says "go on with --resume int.safetensors"
   silent err
   gives "resumed after $1" 0 "$DGC" eval "$linear" --load int.safetensors
 }

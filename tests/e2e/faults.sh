@@ -92,4 +92,55 @@ says "short.npy"
 gives "missing data" 4 "$DGC" train good.dg --data x=gone.npy --data y=y.npy --save w.safetensors
 [ "$(cat w.safetensors)" = precious ]
 result $? "missing data: no output touched"
+
+# what is read is never written, by whatever name
+cp good.dg keep.dg
+ln -s y.npy soft.npy
+for own in good.dg ./x.npy y.npy soft.npy; do
+  gives "saved over $own" 2 "$DGC" train good.dg --data x=x.npy --data y=y.npy --save "$own"
+  says "is not overwritten"
+done
+cmp -s good.dg keep.dg && cmp -s x.npy "$TOP/examples/seed/x.npy" && cmp -s y.npy "$TOP/examples/seed/y.npy"
+result $? "saved over: all files as they were"
+
+# labels outside the classes, declared or not
+cat >classes.dg <<'M'
+input x: f32[N, 1]
+input label: i32[N]
+param w: f32[1, 3] ~ normal(0, 1)
+loss ce = mean(cross_entropy(x @ w, label))
+train fit { minimize ce; update w using sgd(lr = 0.1) }
+M
+for last in 2 3 -1; do
+  printf 'label\n0\n1\n2\n%s\n' $last >label.csv
+  printf 'x\n1\n2\n3\n4\n' >four.csv
+  wanted=3
+  [ $last = 2 ] && wanted=0
+  for command in train eval; do
+    gives "$command with label $last of 3" $wanted "$DGC" $command classes.dg --interpret -d x=four.csv -d label=label.csv
+    [ $last = 2 ] || says "row 3 (counted from 0), element 0: $last is outside 0..2, the classes of cross_entropy"
+  done
+done
+
+# data the program names: nowhere, or outside of what it may read
+mkdir -p root elsewhere
+cp x.npy elsewhere/
+ln -s ../elsewhere root/away
+dataset() { printf 'input x: f32[N, 1]\nparam w: f32[1, 1] = 1\nloss l = mean((x @ w)^2)\ndataset d { x = npy("%s") }\ntrain fit { minimize l; update w using sgd(lr = 0.1); data = d }\n' "$1" >named.dg; }
+dataset rows.npy
+gives "named data that is nowhere" 4 "$DGC" train named.dg --interpret
+says "'rows.npy'"
+says "--data-root"
+gives "named data that is in no root" 4 "$DGC" train named.dg --interpret --data-root root
+says "beneath '.', 'root'"
+dataset away/x.npy
+gives "a link out of the data root" 1 "$DGC" train named.dg --interpret --data-root root
+says "symbolic link"
+dataset ../x.npy
+gives "named data above" 1 "$DGC" train named.dg --interpret --data-root root
+says "'..'"
+dataset x.npy
+gives "named data in a root" 0 "$DGC" train named.dg --interpret --data-root elsewhere
+gives "no data root" 4 "$DGC" train named.dg --interpret --data-root gone
+says "gone"
 finish
