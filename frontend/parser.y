@@ -17,11 +17,23 @@
 #include "frontend/build.h"
 }
 %code {
-/* All stacks have their final size from the start and live on the C stack: nothing is lost when an action raises. Deeper
- * input than this is reported as too deeply nested; the filter's bracket limit comes first for brackets. */
-#define YYINITDEPTH 8192
+/* The stacks begin on the C stack and move once, to their final size, into the arena: nothing is lost when an action
+ * raises. They begin small because AddressSanitizer marks them anew at every label of the parser. Deeper input than
+ * YYMAXDEPTH is reported as too deeply nested; the filter's bracket limit comes first for brackets. */
+#define YYINITDEPTH 200
 #define YYMAXDEPTH 8192
 #define YYSTACK_ALLOC(n) NULL
+#define yyoverflow(msg, ss, ssn, vs, vsn, ls, lsn, size)                                                          \
+  do {                                                                                                             \
+    if (*(size) >= YYMAXDEPTH) {                                                                                   \
+      build_too_deep(f, yylloc);                                                                                   \
+      YYABORT;                                                                                                     \
+    }                                                                                                              \
+    *(ss) = stack_move(f, *(ss), (size_t)(ssn), sizeof **(ss));                                                    \
+    *(vs) = stack_move(f, *(vs), (size_t)(vsn), sizeof **(vs));                                                    \
+    *(ls) = stack_move(f, *(ls), (size_t)(lsn), sizeof **(ls));                                                    \
+    *(size) = YYMAXDEPTH;                                                                                          \
+  } while (0)
 
 #define YYLLOC_DEFAULT(cur, rhs, n)                                                                                \
   (cur) = (n) ? (Span){YYRHSLOC(rhs, 1).file, YYRHSLOC(rhs, 1).lo, YYRHSLOC(rhs, n).hi}                            \
@@ -29,6 +41,7 @@
 
 static int dgp_lex(DGP_STYPE *value, Span *at, Filter *f);
 static void dgp_error(const Span *at, Filter *f, const char *msg);
+static void *stack_move(Filter *f, const void *old, size_t bytes, size_t one);
 }
 %initial-action { @$ = (Span){f->r->file, 0, 0}; }
 
@@ -458,7 +471,11 @@ static int yyreport_syntax_error(const yypcontext_t *cx, Filter *f) {
   return 0;
 }
 
-/* Only the stack's end comes here. */
+static void *stack_move(Filter *f, const void *old, size_t bytes, size_t one) {
+  return memcpy(arena_array(ARENA, YYMAXDEPTH, one, 16), old, bytes);
+}
+
+/* Only the end of the stack for looking ahead comes here. */
 static void dgp_error(const Span *at, Filter *f, const char *msg) {
   (void)msg;
   build_too_deep(f, *at);
