@@ -9,14 +9,35 @@ static const Builtin table[] = {
 #undef BUILTIN
 };
 
+/* Element by element, one or two operands of the result's type: the op table's row is all such a function
+ * needs. */
+static const Builtin of_op[OP_COUNT] = {
+#define SCALAR(id, name, sig, flags, cls, value, d0, d1, d2, lo, hi, doc)                                    \
+  [OP_##id] = {name, bi_elementwise, OP_##id, sizeof(sig) == 3 ? "x" : "a b", doc},
+#define STRUCT(id, name, arity, attrs, cls, cost, doc)
+#include "ir/ops.def"
+#undef SCALAR
+#undef STRUCT
+};
+
+static bool is_function(Op op) {
+  const OpInfo *o = &op_info[op];
+  if (!o->scalar || o->arity > 2 || (o->flags & OPF_OPERATOR)) return false;
+  if (o->sig[0] != 'F' && o->sig[0] != 'T') return false;
+  return o->sig[1] == o->sig[0] && o->sig[o->arity] == o->sig[0];
+}
+
 const Builtin *builtin_find(Str name) {
   for (size_t i = 0; i < sizeof table / sizeof *table; i++)
     if (str_eq(str_z(table[i].name), name)) return &table[i];
-  return NULL;
+  Op op;
+  return op_find(name, &op) && is_function(op) ? &of_op[op] : NULL;
 }
 
 void builtin_names(void (*see)(void *cx, Str name), void *cx) {
   for (size_t i = 0; i < sizeof table / sizeof *table; i++) see(cx, str_z(table[i].name));
+  for (int op = 0; op < OP_COUNT; op++)
+    if (is_function((Op)op)) see(cx, str_z(of_op[op].name));
 }
 
 bool arg_given(Operand o) { return o.at.file != 0; }
@@ -124,53 +145,34 @@ bool axes_of(Elab *x, Operand o, uint32_t rank, uint32_t *mask) {
 
 /* ---- element by element ---- */
 
-static bool static_unary(Op op, double v, double *r) {
-  if (op == OP_ABS) return *r = fabs(v), true;
-  if (op == OP_SQRT) return *r = sqrt(v), true;
-  if (op == OP_RSQRT) return *r = 1 / sqrt(v), true;
-  if (op == OP_SQUARE) return *r = v * v, true;
-  if (op == OP_EXP) return *r = exp(v), true;
-  if (op == OP_EXPM1) return *r = expm1(v), true;
-  if (op == OP_LOG) return *r = log(v), true;
-  if (op == OP_LOG1P) return *r = log1p(v), true;
-  if (op == OP_SIN) return *r = sin(v), true;
-  if (op == OP_COS) return *r = cos(v), true;
-  if (op == OP_TANH) return *r = tanh(v), true;
-  if (op == OP_SIGMOID) return *r = 1 / (1 + exp(-v)), true;
-  if (op == OP_SOFTPLUS) return *r = fmax(v, 0) + log1p(exp(-fabs(v))), true;
-  if (op == OP_ERF) return *r = erf(v), true;
-  if (op == OP_RELU) return *r = v > 0 ? v : 0, true;
-  if (op == OP_SIGN) return *r = v > 0 ? 1 : v < 0 ? -1 : v, true;
-  if (op == OP_FLOOR) return *r = floor(v), true;
-  if (op == OP_CEIL) return *r = ceil(v), true;
-  if (op == OP_ROUND) return *r = rint(v), true;
-  return false;
-}
-
-Value bi_unary(Elab *x, const Builtin *b, ArgVec *args, Span at) {
-  Operand o[MAX_BUILTIN_ARGS];
-  double r;
-  if (!builtin_args(x, b, args, at, o)) return val_poison();
-  Value v = o[0].v;
-  if ((v.kind == VAL_INT || v.kind == VAL_REAL) && static_unary(b->op, static_real(v), &r)) {
-    bool whole =
-        v.kind == VAL_INT && (b->op == OP_ABS || b->op == OP_SQUARE || b->op == OP_SIGN) && fabs(r) < 9e15;
-    return whole ? val_int((int64_t)r) : val_real(r);
-  }
-  return arith1(x, b->op, b->name, at, o[0]);
-}
-
 static bool numeric(Value v) { return v.kind == VAL_INT || v.kind == VAL_REAL; }
 
-Value bi_binary(Elab *x, const Builtin *b, ArgVec *args, Span at) {
+static ScalarValue run_row(Elab *x, Op op, DType t, const Operand *o, uint32_t n) {
+  DType type[2] = {t, t};
+  ScalarValue in[2], out = {.w = 0};
+  for (uint32_t i = 0; i < n; i++)
+    in[i] = t == DT_I64 ? (ScalarValue){.l = o[i].v.i} : (ScalarValue){.d = static_real(o[i].v)};
+  uint32_t saved = fp_enter();
+  scalar_eval(op_program(&x->programs, op, type, n, t), in, &out);
+  fp_leave(saved);
+  return out;
+}
+
+/* What is known when compiling is the number the op would give: its row, evaluated in f64, or in i64 for
+ * whole numbers and a row that takes any type (T), as long as the result is one. */
+static Value static_row(Elab *x, Op op, const Operand *o, uint32_t n) {
+  bool whole = op_info[op].sig[0] == 'T';
+  for (uint32_t i = 0; i < n; i++) whole = whole && o[i].v.kind == VAL_INT;
+  double r = run_row(x, op, DT_F64, o, n).d;
+  return whole && fabs(r) < 9.2e18 ? val_int(run_row(x, op, DT_I64, o, n).l) : val_real(r);
+}
+
+Value bi_elementwise(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   Operand o[MAX_BUILTIN_ARGS];
   if (!builtin_args(x, b, args, at, o)) return val_poison();
-  if (numeric(o[0].v) && numeric(o[1].v)) {
-    Value less = static_binary(x, BINARY_LT, o[0].v, o[1].v, at);
-    Value r = less.boolean == (b->op == OP_MINIMUM) ? o[0].v : o[1].v;
-    return o[0].v.kind == o[1].v.kind ? r : val_real(static_real(r));
-  }
-  return arith(x, b->op, b->name, at, o[0], o[1]);
+  uint32_t n = (uint32_t)op_info[b->op].arity;
+  if (numeric(o[0].v) && (n == 1 || numeric(o[1].v))) return static_row(x, b->op, o, n);
+  return n == 1 ? arith1(x, b->op, b->name, at, o[0]) : arith(x, b->op, b->name, at, o[0], o[1]);
 }
 
 Value bi_div(Elab *x, const Builtin *b, ArgVec *args, Span at) {

@@ -170,6 +170,7 @@ bool frontend_program(uint32_t file, ElabOptions *o, Diags *d, Program *p, AstFi
               .opt = o};
   Frame top = {.want_dtype = -1};
   x->frame = &top;
+  op_programs_init(&x->programs, x->a);
   map_init(&x->pending_by_leaf, x->a);
   map_init(&x->leaf_by_path, x->a);
   map_init(&x->endless, x->a);

@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "frontend/frontend.h"
 #include "ir/build.h"
+#include "ir/op_program.h"
 
 typedef struct Scope Scope;
 typedef struct Instance Instance;
@@ -218,6 +219,7 @@ struct Elab {
   VEC(Said) said;
   Map used; /* units that were expanded, by the place of their first word */
   Map pending_by_leaf, leaf_by_path, instance_by_path;
+  OpPrograms programs;  /* of op rows, for numbers known when compiling */
   LeafId clock[3];      /* step, epoch, seed; UINT32_MAX: not made */
   VEC(Binding *) chain; /* declarations being evaluated */
   VEC(Instance *) instance;
@@ -385,7 +387,7 @@ bool arg_given(Operand o);
 bool axes_of(Elab *x, Operand o, uint32_t rank, uint32_t *mask);
 bool axis_of(Elab *x, Operand o, uint32_t rank, int *axis);
 bool dims_of(Elab *x, Operand o, DimId *dim, uint8_t *rank, int *hole);
-BuiltinFn bi_unary, bi_binary, bi_fma, bi_clip, bi_where, bi_stop, bi_reduce, bi_anyall, bi_variance, bi_norm,
+BuiltinFn bi_elementwise, bi_fma, bi_clip, bi_where, bi_stop, bi_reduce, bi_anyall, bi_variance, bi_norm,
     bi_arg, bi_row, bi_cross_entropy, bi_reshape, bi_flatten, bi_permute, bi_broadcast_to, bi_concat,
     bi_stack, bi_split, bi_pad, bi_flip, bi_range, bi_one_hot, bi_conv2d, bi_pool, bi_uniform, bi_normal,
     bi_size, bi_len, bi_shape, bi_rank, bi_fill, bi_append, bi_reverse, bi_grad, bi_not_built, bi_div;

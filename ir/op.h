@@ -24,24 +24,25 @@ typedef enum {
 
 enum {
   OPF_COMMUTATIVE = 1,
-  OPF_LEAF = 2,     /* no inputs, value comes from outside or is a literal */
-  OPF_NO_MERGE = 4, /* two occurrences are two values (stop, custom, extern, grad) */
-  OPF_ALIAS = 8,    /* the result may be the first input's memory (reshape, erased ops) */
-  OPF_REDUCES = 16, /* carries an order attribute */
+  OPF_LEAF = 2,      /* no inputs, value comes from outside or is a literal */
+  OPF_NO_MERGE = 4,  /* two occurrences are two values (stop, custom, extern, grad) */
+  OPF_ALIAS = 8,     /* the result may be the first input's memory (reshape, erased ops) */
+  OPF_REDUCES = 16,  /* carries an order attribute */
+  OPF_OPERATOR = 32, /* the language writes it with an operator, so its name is no function there */
 };
 
 typedef struct OpInfo {
   const char *name;
-  bool scalar;       /* elementwise: all operands have the result's shape */
-  int8_t arity;      /* -1: any number */
-  uint8_t nattr;     /* attributes as int64_t each */
+  bool scalar;   /* elementwise: all operands have the result's shape */
+  int8_t arity;  /* -1: any number */
+  uint8_t nattr; /* attributes as int64_t each */
   uint8_t flags;
-  const char *sig;   /* scalar: operand letters then result letter; see ops.def */
-  const char *attrs; /* structural: "axis:i start:d"; see ops.def */
-  const char *cls;   /* one GradClass letter per input; the last one repeats */
+  const char *sig;             /* scalar: operand letters then result letter; see ops.def */
+  const char *attrs;           /* structural: "axis:i start:d"; see ops.def */
+  const char *cls;             /* one GradClass letter per input; the last one repeats */
   const char *value, *grad[3]; /* scalar: infix programs over x y z (inputs), r (result), g (cotangent) */
-  double lo, hi;     /* scalar: test domain of the float inputs */
-  const char *cost;  /* structural: cost class */
+  double lo, hi;               /* scalar: test domain of the float inputs */
+  const char *cost;            /* structural: cost class */
   const char *doc;
 } OpInfo;
 

@@ -2,6 +2,7 @@
  * tests (tests/golden/err/names, tests/golden/err/train). */
 #include "base/file.h"
 #include "elab_kit.h"
+#include "frontend/elab.h"
 
 typedef struct Case {
   const char *expr, *value;
@@ -41,6 +42,31 @@ START_TEST(arithmetic) {
          {"maximum(v, 2)", "f32[3] 2 2 3"}, {"minimum(3, 2)", "i32 2"}, {"exp(0)", "f32 1"},
          {"clip(v, 1.5, 2.5)", "f32[3] 1.5 2 2.5"}, {"where(c, v, 0)", "f32[3] 0 2 0"},
          {"where(v > 1, 1, 2)", "i32[3] 2 1 1"}, {"fma(v, v, 1)", "f32[3] 2 5 10"});
+}
+END_TEST
+
+START_TEST(functions_of_one_number) { /* what is known when compiling is what the op gives */
+  static const char *const at[] = {"0.3", "2.5", "-1.75"};
+  uint32_t seen = 0;
+  for (int op = 0; op < OP_LEAF; op++)
+    for (int i = 0; i < 3; i++) {
+      const char *name = op_info[op].name;
+      bool negative = strcmp(name, "sqrt") && strcmp(name, "rsqrt") && strncmp(name, "log", 3);
+      if (!builtin_find(str_z(name)) || op_info[op].arity != 1 || (i == 2 && !negative)) continue;
+      Elk k;
+      elk_init(&k);
+      elk_run(&k,
+              str_fmt(&k.arena, "let d: f64 = %s\noutput y = %s(%s) == %s(d)\n", at[i], name, at[i], name).p);
+      Str got = k.ok ? elk_value(&k) : elk_messages(&k);
+      ck_assert_msg(str_eq(got, STR("bool 1")), "%s(%s): '%.*s'", name, at[i], (int)got.n, got.p);
+      elk_free(&k);
+      seen++;
+    }
+  ck_assert_uint_ge(seen, 50);
+  ck_assert(!builtin_find(STR("neg")) && !builtin_find(STR("unit")) && !builtin_find(STR("cast")) &&
+            !builtin_find(STR("add")) && !builtin_find(STR("pow")) && !builtin_find(STR("eq")));
+  VALUES({"abs(-3)", "i32 3"}, {"square(4)", "i32 16"}, {"sign(-2)", "i32 -1"}, {"floor(2)", "f32 2"},
+         {"maximum(-3, 2)", "i32 2"}, {"maximum(-3, 2.5)", "f32 2.5"}, {"square(4000000000)", "f32 1.6e+19"});
 }
 END_TEST
 
@@ -359,6 +385,7 @@ START_TEST(sites) { /* a node of a library body knows the user's call */
 }
 END_TEST
 
-UNIT_MAIN(UNIT("values", arithmetic, products, indexing, reductions, movement, functions, random_numbers),
+UNIT_MAIN(UNIT("values", arithmetic, functions_of_one_number, products, indexing, reductions, movement,
+               functions, random_numbers),
           UNIT("programs", instances, entries, threaded_states, defines, sites, library),
           UNIT("limits", limits, huge_tensors, long_chains))
