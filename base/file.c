@@ -297,6 +297,7 @@ bool path_beneath(Arena *a, Str root, Str rel, Str *out, FileError *err) {
     return false;
   }
   Str in = str_z(real), under = str_z(real_root);
+  if (str_eq(in, under)) return fail(err, ST_IO, "use", rel, "it is a folder, not a file");
   bool beneath = str_starts(in, under) && (under.n == 1 || in.p[under.n] == '/');
   if (!beneath) return fail(err, ST_REJECTED, "use", rel, "a symbolic link leads out of its folder");
   *out = joined;

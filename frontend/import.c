@@ -103,14 +103,45 @@ static const char *file_reason(Elab *x, const FileError *err) {
   return str_copy(x->a, str_z(err->what + err->why)).p;
 }
 
+/* `./b.dg` and `lib//b.dg` are `b.dg` and `lib/b.dg`: one file has one name. */
+static Str one_spelling(Elab *x, Str path) {
+  Sb b;
+  sb_init(&b, x->a);
+  for (size_t i = 0; i < path.n;) {
+    const char *slash = memchr(path.p + i, '/', path.n - i);
+    size_t end = slash ? (size_t)(slash - path.p) : path.n;
+    Str part = {path.p + i, end - i};
+    if (part.n && !str_eq(part, STR("."))) {
+      if (b.n) sb_char(&b, '/');
+      sb_add(&b, part);
+    }
+    i = end + 1;
+  }
+  return path.n && path.p[0] != '/' && b.n ? sb_str(&b) : path;
+}
+
+/* An import inside lib/a.dg that means its neighbour: paths are the program's, not the importing file's. */
+static void beside_importer(Elab *x, Diag *g, const AstStmt *t) {
+  Str from = x->src->file.at[t->at.file].name, path;
+  FileError err;
+  if (t->at.file == x->main->file) return;
+  while (from.n && from.p[from.n - 1] != '/') from.n--;
+  Str near = str_fmt(x->a, STRF STRF, STRA(from), STRA(t->import.path));
+  if (!from.n || !path_beneath(x->a, x->opt->folder, near, &path, &err)) return;
+  diag_help(g, "a path begins at the program's folder, in every file");
+  diag_edit(g, t->import.path_at, str_fmt(x->a, "\"" STRF "\"", STRA(near)));
+}
+
 SrcFile *import_file(Elab *x, const AstStmt *t) {
   if (!t->import.path_at.file) return import_std(x, sym_str(x, t->import.name.name), t->import.name.at);
   Span at = t->import.path_at;
-  Str path, text;
+  Str name = one_spelling(x, t->import.path), path, text;
   FileError err;
   bool done;
-  if (!path_beneath(x->a, x->opt->folder, t->import.path, &path, &err)) {
-    diag_status(TELL(x, cannot_read, at, t->import.path, file_reason(x, &err)), err.status);
+  if (!path_beneath(x->a, x->opt->folder, name, &path, &err)) {
+    Diag *g = TELL(x, cannot_read, at, t->import.path, file_reason(x, &err));
+    diag_status(g, err.status);
+    beside_importer(x, g, t);
     return NULL;
   }
   SrcFile *f = loaded(x, path, at, &done);
@@ -119,7 +150,7 @@ SrcFile *import_file(Elab *x, const AstStmt *t) {
     diag_status(TELL(x, cannot_read, at, t->import.path, file_reason(x, &err)), err.status);
     return NULL;
   }
-  f = parse(x, path, t->import.path, text, false, at);
+  f = parse(x, path, name, text, false, at);
   if (f) open_scope(x, f);
   return f;
 }

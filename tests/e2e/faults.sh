@@ -44,6 +44,15 @@ says "missing.dg"
 printf 'import m = "gone.dg"\ninput x: f32[N]\noutput y = x\n' >import.dg
 gives "missing import" 1 "$DGC" check import.dg
 says "import.dg:1:"
+mkdir -p lib
+printf 'import b = "near.dg"\nfn f(x: f32) -> f32 = b.g(x)\n' >lib/a.dg
+printf 'fn g(x: f32) -> f32 = x\n' >lib/near.dg
+printf 'import a = "./lib//a.dg"\nimport again = "lib/a.dg"\noutput y = a.f(1)\n' >neighbour.dg
+gives "import of a neighbour" 1 "$DGC" check neighbour.dg
+says "lib/a.dg:1:"
+says 'import b = "lib/near.dg"'
+sed -i 's|"near.dg"|"lib/near.dg"|' lib/a.dg
+gives "import from the program's folder" 0 "$DGC" check neighbour.dg
 printf 'import m = "../gone.dg"\ninput x: f32[N]\noutput y = x\n' >outside.dg
 gives "import outside" 1 "$DGC" check outside.dg
 says "'..'"
