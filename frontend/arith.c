@@ -116,6 +116,11 @@ static bool common_shape(Elab *x, const char *name, Span at, const Operand *o, c
   return true;
 }
 
+static void list_operand(Elab *x, Operand o) {
+  diag_help(TELL(x, wrong_kind, o.at, val_text(x, o.v), "a tensor"),
+            "a list becomes a tensor where a type is declared: let t: f32[%u] = ..", o.v.list.n);
+}
+
 /* `exact`: all operands are numbers of the text, `step` and `epoch`: they are computed in f64 until a tensor
  * gives them its dtype, so that a rate or a bias correction is as exact as the parameter it is for. */
 static bool common_dtype(Elab *x, const char *name, Span at, const Operand *o, uint32_t n, bool force_float,
@@ -165,8 +170,7 @@ bool operands_meet(Elab *x, const char *name, Span at, Operand *o, uint32_t n, u
   bool weak = true;
   for (uint32_t i = 0; i < n; i++) {
     if (!val_ok(o[i].v)) return false;
-    if (o[i].v.kind == VAL_LIST)
-      return wrong_kind(x, o[i].at, o[i].v, "a tensor; give the list a type in a 'let'"), false;
+    if (o[i].v.kind == VAL_LIST) return list_operand(x, o[i]), false;
     weak = weak && (is_weak(o[i].v) || is_static(o[i].v));
   }
   if (!common_dtype(x, name, at, o + first, n - first, force_float, weak, &dt)) return false;
@@ -249,7 +253,7 @@ Value arith3(Elab *x, Op op, const char *name, Span at, Operand a, Operand b, Op
 
 /* Constant integer powers are fixed products: x^2 is square(x), x^3 is x^2 * x, x^5 is (x^2)^2 * x. */
 Value power(Elab *x, Span at, Operand a, Operand b) {
-  if (b.v.kind == VAL_REAL && b.v.real == (double)(int64_t)b.v.real && b.v.real >= -64 && b.v.real <= 64)
+  if (b.v.kind == VAL_REAL && b.v.real >= -64 && b.v.real <= 64 && b.v.real == (double)(int64_t)b.v.real)
     b.v = val_int((int64_t)b.v.real); /* x^2.0 is x^2 */
   if (val_tensor(a.v) && b.v.kind == VAL_INT && b.v.i >= -64 && b.v.i <= 64 &&
       !(is_weak(a.v) && !dtype_is_float((DType)val_type(x, a.v).dtype))) {

@@ -1,5 +1,6 @@
 /* Calls: arguments by position and keyword, functions, lambdas, host functions, and rules of differentiation
  * written by `backward`. Every call expands the body in place; frames remember where it was written. */
+#include "base/num.h"
 #include "frontend/elab.h"
 
 void frame_push(Elab *x, Frame *f, Frame *caller) {
@@ -345,7 +346,15 @@ static Value cast(Elab *x, const AstExpr *e, ArgVec *args) {
     return val_poison();
   }
   Arg *a = &args->at[0];
-  if (a->v.kind == VAL_REAL && dtype_is_int(to)) a->v = val_int((int64_t)a->v.real);
+  if (a->v.kind == VAL_REAL && dtype_is_int(to)) { /* what an integer holds, val_to_node checks */
+    if (!(a->v.real < 0x1p63 && a->v.real >= -0x1p63)) {
+      TELL(
+          x, static_arith, a->at,
+          str_fmt(x->a, "%s does not fit %s", num_text((char[NUM_TEXT]){0}, 6, a->v.real).p, dtype_name(to)));
+      return val_poison();
+    }
+    a->v = val_int((int64_t)a->v.real);
+  }
   if (a->v.kind == VAL_BOOL && to != DT_BOOL) a->v = val_int(a->v.boolean);
   if (!val_tensor(a->v)) return val_node(val_to_node(x, a->v, a->at, (int)to));
   NodeId n = val_to_node(x, a->v, a->at, (int)to);

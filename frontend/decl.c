@@ -172,11 +172,11 @@ NodeId leaf_initial(Elab *x, LeafId l) {
   d->asked = x->initial;
   x->initial = l;
   Type want = leaf->type;
-  Span at = leaf->at;
+  Span at = d->copied && d->init_at.file ? d->init_at : leaf->at;
   NodeId n = NO_NODE;
   if (d->copied)
     n = val_coerce(x, d->copy.kind == VAL_LEAF ? val_node(leaf_initial(x, d->copy.leaf)) : d->copy, want, at,
-                   "the initial value");
+                   str_fmt(x->a, "the initial value of '" STRF "'", STRA(sym_str(x, leaf->path))).p);
   else if (d->value || d->init) {
     Frame f = {0};
     Str path = sym_str(x, leaf->path);

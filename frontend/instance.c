@@ -114,6 +114,7 @@ Value tree_binary(Elab *x, AstBinary op, Span at, Operand a, Operand b) {
   Tree *tb = b.v.kind == VAL_INSTANCE ? instance_tree(x, b.v.inst) : b.v.kind == VAL_TREE ? b.v.tree : NULL;
   Tree *of = ta ? ta : tb;
   if (ta && tb && ta->n != tb->n) return wrong_kind(x, b.at, b.v, "an instance with the same parameters");
+  uint32_t errors = x->d->errors;
   Tree *r = ARENA_NEW(x->a, Tree);
   *r = (Tree){of->n, of->suffix, ARENA_ARRAY(x->a, Value, of->n + 1)};
   for (uint32_t i = 0; i < of->n; i++) {
@@ -121,6 +122,9 @@ Value tree_binary(Elab *x, AstBinary op, Span at, Operand a, Operand b) {
       return wrong_kind(x, b.at, b.v, "an instance with the same parameters");
     r->value[i] = binary_value(x, op, at, (Operand){ta ? ta->value[i] : a.v, a.at},
                                (Operand){tb ? tb->value[i] : b.v, b.at});
+    if (x->d->errors > errors && x->d->all.n)
+      diag_note(x->d->all.at[x->d->all.n - 1], (Span){0}, "of all values of the instance this is '" STRF "'",
+                STRA(of->suffix[i]));
     if (!val_ok(r->value[i])) return val_poison();
   }
   return (Value){.kind = VAL_TREE, .tree = r};

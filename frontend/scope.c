@@ -224,6 +224,7 @@ static Value evaluate_let(Elab *x, Scope *s, const AstStmt *t) {
       return val_poison();
     }
     x->leaf.at[to->value[i].leaf.i].copied = true;
+    x->leaf.at[to->value[i].leaf.i].init_at = from;
     x->leaf.at[to->value[i].leaf.i].copy = of->value[k];
   }
   return v;

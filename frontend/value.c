@@ -197,7 +197,9 @@ static NodeId dim_to_node(Elab *x, DimId d, DType t, Span at) {
 
 static bool number_fits(Elab *x, Value v, DType t, Span at) {
   if (v.kind == VAL_REAL && !dtype_is_float(t)) {
-    TELL(x, dtype_mismatch, at, STR("="), STR("a real number"), str_z(dtype_name(t)));
+    Str number = val_text(x, v);
+    diag_help(TELL(x, wrong_kind, at, number, dtype_name(t)),
+              "a real number becomes no integer by itself: convert one side with i32(..) or f32(..)");
     return false;
   }
   if ((v.kind == VAL_BOOL) != (t == DT_BOOL)) {
