@@ -11,7 +11,8 @@ int dg_facts_line(const dg_facts *f, char *text, size_t capacity) {
   if (f->kernels)
     snprintf(text, capacity, "a step: %s of memory, %s in %lld kernels; compiled in %s for %s, %d thread%s",
              human_bytes((double)f->arena_bytes).z, human_flops(f->flops).z, (long long)f->kernels,
-             human_seconds(f->compile_ms * 1e-3).z, f->isa, f->threads, f->threads == 1 ? "" : "s");
+             human_seconds(f->compile_ms * 1e-3).z, f->isa ? f->isa : "", f->threads,
+             f->threads == 1 ? "" : "s");
   else
     snprintf(text, capacity, "run by the reference interpreter");
   return 1;

@@ -109,12 +109,17 @@ static dg_status load_in(void *arg) {
   if (st != DG_OK) return st;
   ArenaMark mark = arena_mark(&s->arena);
   CkVec v = tensors(s, c->weights != 0);
-  CkMeta meta;
+  CkMeta meta = {0};
   HostError err;
   CkLoad how = {.max_bytes = s->p->cx->limits.data_bytes, .allow_extra = c->weights != 0};
   bool ok = checkpoint_load(&s->arena, str_z(c->path), v.at, v.n, how, &meta, &err);
   if (ok && !c->weights && meta.ours) s->opt.seed = meta.seed;
   arena_rewind(&s->arena, mark);
+  if (!ok && !c->weights && err.status == ST_MISMATCH && !meta.ours)
+    return api_fail(s->p->cx, err.status,
+                    "%s was not saved by dgc and has no place in a training to resume at: load its weights "
+                    "alone (--load)",
+                    c->path);
   return ok ? DG_OK : api_fail(s->p->cx, err.status, "%s", err.what);
 }
 

@@ -167,7 +167,8 @@ static dg_status new_in(void *arg) {
   dg_context *cx = s->p->cx;
   if (s->opt.level < -1 || s->opt.level > 3) return api_fail(cx, ST_USAGE, "level: 0 to 3, or -1");
   if (s->opt.isa) s->opt.isa = str_copy(&s->arena, str_z(s->opt.isa)).p;
-  if (s->opt.threads <= 0) s->opt.threads = core_count();
+  if (s->opt.threads < 0) return api_fail(cx, ST_USAGE, "threads: %d is below 0", s->opt.threads);
+  if (s->opt.threads == 0) s->opt.threads = core_count();
   if (!s->opt.interpret) {
     if (!pool_bytes((uint32_t)s->opt.threads, &s->pool_size))
       return api_fail(cx, ST_USAGE, "threads: 1 to %d", POOL_MAX_THREADS);

@@ -413,6 +413,7 @@ static dg_status facts_in(void *arg) {
 dg_status dg_session_facts(dg_session *s, const char *entry, dg_facts *out) {
   if (!s) return DG_USAGE;
   if (!out) return api_fail(s->p->cx, ST_USAGE, "dg_session_facts: a place for the facts is needed");
+  *out = (dg_facts){.isa = ""};
   FactsCall c = {s, entry, out};
   return session_guard(s, facts_in, &c);
 }

@@ -35,7 +35,7 @@ static dg_status feed(dg_context *cx, dg_session *s, const char *text) {
   }
   snprintf(input, sizeof input, "%.*s", (int)(eq - at), at);
   snprintf(path, sizeof path, "%s", eq + 1);
-  char *columns = strrchr(path, ':');
+  char *columns = access(path, F_OK) ? strrchr(path, ':') : NULL; /* a name may have a colon of its own */
   if (columns) *columns++ = 0;
   return say(cx, dg_data(s, set, input, path, columns));
 }
@@ -155,6 +155,8 @@ static void ending(const Show *w, dg_status st, const char *save) {
   if (st == DG_NON_FINITE && save && w->epochs)
     fprintf(stderr, "dgc: %s holds the end of epoch %lld\n", save,
             (long long)(g->at == DG_AT_EPOCH ? g->epoch : g->epoch - 1));
+  if (st == DG_NON_FINITE)
+    fputs("dgc: a smaller learning rate or 'clip_norm = 1' may keep the numbers finite\n", stderr);
   if (st != DG_OK) return;
   if (interrupted && g->epochs && !w->quiet)
     printf("stopped in epoch %lld of %lld; %s%s\n", (long long)(g->epoch ? g->epoch : 1),

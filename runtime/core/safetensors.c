@@ -388,8 +388,8 @@ SafeResult safe_parse(const void *bytes, size_t n, SafeMemory memory, SafeFile *
   uint64_t header = 0;
   for (int i = 7; i >= 0; i--) header = header << 8 | file[i];
   if (header > SAFE_MAX_HEADER)
-    return fail_at(&start, file, "header of %" PRIu64 " bytes, at most %u are accepted", header,
-                   SAFE_MAX_HEADER),
+    return fail_at(&start, file, "no safetensors file: header of %" PRIu64 " bytes, at most %u are accepted",
+                   header, SAFE_MAX_HEADER),
            start.result;
   if (header > n - 8)
     return fail_at(&start, file, "header of %" PRIu64 " bytes, the file has %zu after its length", header,

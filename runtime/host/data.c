@@ -80,7 +80,10 @@ static bool open_with(Arena *a, Arena *packed, Str path, const DataOpen *how, Da
   Str bytes;
   if (!unpacked(a, packed, path, how, &bytes, err)) return false;
   *out = (DataSource){.name = str_copy(a, path), .allow_non_finite = how->allow_non_finite};
-  switch (how->format == DATA_BY_NAME ? format_of(path, bytes) : how->format) {
+  DataFormat format = how->format == DATA_BY_NAME ? format_of(path, bytes) : how->format;
+  if (how->columns && format != DATA_CSV)
+    return host_fail(err, ST_USAGE, "%s: columns can be chosen of csv files alone", host_show(path).z);
+  switch (format) {
   case DATA_IDX: return read_idx(out->name, bytes, out, err);
   case DATA_NPY: return read_npy(out->name, bytes, out, err);
   case DATA_CSV: return read_csv(a, out->name, bytes, how, out, err);

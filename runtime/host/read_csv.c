@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <locale.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 typedef VEC(uint32_t) Columns;
@@ -224,21 +225,38 @@ static bool index_of(Str s, uint32_t *out) {
   return true;
 }
 
+/* "it has a, b, c" or why there are no names. */
+static HostShown header_text(const Csv *c) {
+  HostShown s = {"its first line has numbers, so it has no names: columns are 0, 1, ..."};
+  size_t n = 0;
+  for (uint32_t i = 0; i < c->head.n && n + 64 < sizeof s.z; i++)
+    n += (size_t)snprintf(s.z + n, sizeof s.z - n, "%s%.60s", i ? ", " : "it has ",
+                          host_show(c->head.at[i]).z);
+  return s;
+}
+
 /* One selector: a name of the header, an index, or a range of indices. */
 static bool select_columns(Csv *c, Str want) {
   uint32_t lo, hi = 0;
-  for (uint32_t i = 0; i < c->head.n; i++)
-    if (str_eq(c->head.at[i], want)) {
-      VEC_PUSH(c->arena, &c->wanted, i);
-      return true;
-    }
+  for (uint32_t i = 0; i < c->head.n; i++) {
+    if (!str_eq(c->head.at[i], want)) continue;
+    for (uint32_t k = i + 1; k < c->head.n; k++)
+      if (str_eq(c->head.at[k], want))
+        return host_fail(c->err, ST_BAD_DATA, "%s: columns %u and %u (counted from 0) are both named '%s'",
+                         host_show(c->name).z, i, k, host_show(want).z);
+    VEC_PUSH(c->arena, &c->wanted, i);
+    return true;
+  }
   const char *colon = want.n ? memchr(want.p, ':', want.n) : NULL;
   Str left = colon ? (Str){want.p, (size_t)(colon - want.p)} : want;
   if (!index_of(left, &lo) || (colon && !index_of((Str){colon + 1, want.n - left.n - 1}, &hi))) {
     Str near = diag_nearest(want, c->head.at, c->head.n);
     HostShown found = host_show(want), hint = host_show(near);
-    return host_fail(c->err, ST_BAD_DATA, "%s: no column is named '%s'%s%s%s", host_show(c->name).z, found.z,
-                     near.n ? "; did you mean '" : "", hint.z, near.n ? "'?" : "");
+    if (near.n)
+      return host_fail(c->err, ST_BAD_DATA, "%s: no column is named '%s'; did you mean '%s'?",
+                       host_show(c->name).z, found.z, hint.z);
+    return host_fail(c->err, ST_BAD_DATA, "%s: no column is named '%s': %s", host_show(c->name).z, found.z,
+                     header_text(c).z);
   }
   if (!colon) hi = lo + 1;
   if (lo >= hi || hi > c->columns)

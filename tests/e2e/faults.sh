@@ -112,6 +112,42 @@ done
 cmp -s good.dg keep.dg && cmp -s x.npy "$TOP/examples/seed/x.npy" && cmp -s y.npy "$TOP/examples/seed/y.npy"
 result $? "saved over: all files as they were"
 
+# columns
+printf 'a,b,a\n1,2,3\n' >twice.csv
+printf '1,2\n3,4\n' >nameless.csv
+gives "a column of no name" 3 "$DGC" train good.dg --interpret -d x=twice.csv:zzz -d y=y.npy
+says "no column is named 'zzz': it has a, b, a"
+gives "a column of two" 3 "$DGC" train good.dg --interpret -d x=twice.csv:a -d y=y.npy
+says "both named 'a'"
+gives "a name without names" 3 "$DGC" train good.dg --interpret -d x=nameless.csv:a -d y=y.npy
+says "columns are 0, 1"
+gives "columns of what has none" 2 "$DGC" train good.dg --interpret -d x=x.npy:a -d y=y.npy
+says "csv files alone"
+cp x.npy x:1.npy
+gives "a colon in a name" 0 "$DGC" train good.dg -q --interpret -d x=x:1.npy -d y=y.npy
+
+# checkpoints of others, and numbers that leave the range
+"$DGC" train good.dg -q --interpret --data x=x.npy --data y=y.npy --save mine.st
+python3 - <<'P'
+import json, struct
+b = open("mine.st", "rb").read()
+n = struct.unpack("<Q", b[:8])[0]
+w = json.loads(b[8:8 + n])["w"]
+lo, hi = w["data_offsets"]
+h = json.dumps({"w": {"dtype": "F32", "shape": w["shape"], "data_offsets": [0, hi - lo]}}).encode()
+h += b" " * (-len(h) % 8)
+open("other.st", "wb").write(struct.pack("<Q", len(h)) + h + b[8 + n + lo:8 + n + hi])
+P
+gives "another's weights" 0 "$DGC" eval good.dg --interpret --data x=x.npy --data y=y.npy --load other.st
+gives "another's weights resumed" 9 "$DGC" train good.dg --interpret --data x=x.npy --data y=y.npy --resume other.st
+says "--load"
+sed 's/0\.1/1e20/; s/^}/  epochs = 9\n}/' good.dg >wild.dg
+gives "numbers out of range" 7 "$DGC" train wild.dg --interpret --data x=x.npy --data y=y.npy --save wild.st
+says "the loss 'mse' is"
+says "wild.st holds the end of epoch 1"
+says "clip_norm"
+gives "the last good checkpoint" 0 "$DGC" eval good.dg --interpret --data x=x.npy --data y=y.npy --load wild.st
+
 # labels outside the classes, declared or not
 cat >classes.dg <<'M'
 input x: f32[N, 1]

@@ -88,6 +88,12 @@ START_TEST(arrays) {
   fails(DG_REJECTED, "no dg_dtype", dg_write(s, "w", &a));
   a = (dg_array){DG_F32, INT32_MAX, {3, 2}, c.x};
   fails(DG_REJECTED, "'w' is", dg_write(s, "w", &a));
+  dg_session_options o;
+  dg_session *none;
+  dg_session_options_init(&o);
+  o.threads = -1;
+  fails(DG_USAGE, "threads", dg_session_new(p, &o, &none));
+  ck_assert_ptr_null(none);
   fails(DG_USAGE, "'fitt': it has fit", dg_step(s, "fitt"));
   fails(DG_USAGE, "it has x, label, keep, level", dg_bind(s, "X", &a));
   dg_session_free(s);
