@@ -1,5 +1,6 @@
 #include "passes/bounds.h"
 
+#include <float.h>
 #include <math.h>
 
 /* A run ends long before its counter does; so step + 1 is no overflow. */
@@ -14,6 +15,9 @@ void bounds_begin(Bounds *b, Rewrite *w) { *b = (Bounds){.w = w}; }
 static Bound fit(Bound r, DType t) {
   if (isnan(r.lo) || isnan(r.hi) || r.lo > r.hi) return UNKNOWN;
   r = (Bound){r.lo + 0.0, r.hi + 0.0}; /* one zero */
+  double least = t == DT_F64 ? DBL_MIN : FLT_MIN;
+  if (r.lo > 0 && r.lo < least) r.lo = 0; /* flushed */
+  if (r.hi < 0 && r.hi > -least) r.hi = 0;
   switch (t) {
   case DT_F32:
     if (isfinite(r.lo) && (double)(float)r.lo != r.lo) r.lo = (double)nextafterf((float)r.lo, -INFINITY);
