@@ -249,7 +249,8 @@ static bool pair(Elab *x, Operand o, const char *what, int64_t dflt, int64_t lea
   *p = *q = dflt;
   if (!arg_given(o)) return true;
   if (o.v.kind == VAL_LIST && o.v.list.n == 2) {
-    if (!val_static_int(x, o.v.list.at[0], o.at, what, p) || !val_static_int(x, o.v.list.at[1], o.at, what, q))
+    if (!val_static_int(x, o.v.list.at[0], o.at, what, p) ||
+        !val_static_int(x, o.v.list.at[1], o.at, what, q))
       return false;
   } else {
     if (!val_static_int(x, o.v, o.at, what, p)) return false;
@@ -292,11 +293,22 @@ Value bi_pool(Elab *x, const Builtin *b, ArgVec *args, Span at) {
 
 /* ---- shapes and lists as values ---- */
 
+/* Remembers the question: a parameter of which only the shape is used gets no gradient. */
+static void shape_asked(Elab *x, Value v, Span at) {
+  if (x->entry == ENTRY_INIT && v.kind == VAL_LEAF && x->initial.i != UINT32_MAX)
+    VEC_PUSH(x->p->arena, &x->p->initial_read, (InitialRead){v.leaf, x->initial});
+  if (!x->g || x->entry == ENTRY_INIT) return;
+  ShapeUse u = {.node = v.kind == VAL_TENSOR ? v.node : NO_NODE, .at = told_at(x, at)};
+  u.leaf = v.kind == VAL_LEAF ? v.leaf : (LeafId){UINT32_MAX};
+  VEC_PUSH(x->g->arena, &x->g->shape_use, u);
+}
+
 Value bi_size(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   Operand o[MAX_BUILTIN_ARGS];
   if (!builtin_args(x, b, args, at, o)) return val_poison();
   if (!val_tensor(o[0].v))
     return val_number(o[0].v) ? val_int(1) : wrong_kind(x, o[0].at, o[0].v, "a tensor");
+  shape_asked(x, o[0].v, at);
   Type t = val_type(x, o[0].v);
   return val_dim(x, type_count(x->dims, &t));
 }
@@ -305,7 +317,10 @@ Value bi_len(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   Operand o[MAX_BUILTIN_ARGS];
   if (!builtin_args(x, b, args, at, o)) return val_poison();
   if (o[0].v.kind == VAL_LIST || o[0].v.kind == VAL_TUPLE) return val_int(o[0].v.list.n);
-  if (val_tensor(o[0].v) && val_type(x, o[0].v).rank) return val_dim(x, val_type(x, o[0].v).dim[0]);
+  if (val_tensor(o[0].v) && val_type(x, o[0].v).rank) {
+    shape_asked(x, o[0].v, at);
+    return val_dim(x, val_type(x, o[0].v).dim[0]);
+  }
   return wrong_kind(x, o[0].at, o[0].v, "a list, or a tensor with axes");
 }
 
@@ -315,6 +330,7 @@ Value bi_shape(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   if (!builtin_args(x, b, args, at, o)) return val_poison();
   if (!val_tensor(o[0].v))
     return val_number(o[0].v) ? val_list(x, VAL_LIST, dim, 0) : wrong_kind(x, o[0].at, o[0].v, "a tensor");
+  shape_asked(x, o[0].v, at);
   Type t = val_type(x, o[0].v);
   for (int i = 0; i < t.rank; i++) dim[i] = val_dim(x, t.dim[i]);
   return val_list(x, VAL_LIST, dim, t.rank);
@@ -325,6 +341,7 @@ Value bi_rank(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   if (!builtin_args(x, b, args, at, o)) return val_poison();
   if (!val_tensor(o[0].v))
     return val_number(o[0].v) ? val_int(0) : wrong_kind(x, o[0].at, o[0].v, "a tensor");
+  shape_asked(x, o[0].v, at);
   return val_int(val_type(x, o[0].v).rank);
 }
 

@@ -151,6 +151,7 @@ Value declare_leaf(Elab *x, Scope *s, const AstStmt *t) {
 NodeId leaf_initial(Elab *x, LeafId l) {
   LeafDecl *d = &x->leaf.at[l.i];
   const Leaf *leaf = program_leaf_at(x->p, l);
+  if (x->initial.i != UINT32_MAX) VEC_PUSH(x->p->arena, &x->p->initial_read, (InitialRead){l, x->initial});
   if (node_ok(d->node) || x->stopped || d->cyclic) return d->node;
   if (d->busy) {
     VEC(LeafId) chain = {0};

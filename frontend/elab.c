@@ -161,6 +161,7 @@ bool frontend_program(uint32_t file, ElabOptions *o, Diags *d, Program *p, AstFi
   if (!parsed && d->status != ST_OK && d->status != ST_REJECTED) return false;
   Elab *x = ARENA_NEW(p->arena, Elab);
   *x = (Elab){.a = p->arena,
+              .initial = {UINT32_MAX},
               .d = d,
               .limits = p->limits,
               .src = p->sources,

@@ -226,7 +226,7 @@ struct Elab {
   int64_t expanded;
   uint32_t depth, calls, nparams, ncustom, prepares;
   Sym step_name;             /* of the step whose optimizer is expanded */
-  LeafId opt_param, initial; /* initial: whose initial value is being made */
+  LeafId opt_param, initial; /* initial: whose initial value is being made; UINT32_MAX: none */
   bool stopped;              /* a limit was passed: everything is poison from here */
 };
 

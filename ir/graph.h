@@ -53,6 +53,13 @@ typedef struct Table {
   const uint64_t *word;
 } Table;
 
+/* Only the shape of a value was asked for: shape(x), len(x), size(x), rank(x). No node reads it. */
+typedef struct ShapeUse {
+  NodeId node; /* or NO_NODE: */
+  LeafId leaf; /* an input, parameter or state by its name */
+  Span at;     /* the question, in the user's files */
+} ShapeUse;
+
 typedef struct Graph {
   Arena *arena;
   struct Program *program; /* leaves, names, dims */
@@ -64,6 +71,7 @@ typedef struct Graph {
   VEC(Site) site; /* [0] is "no place" */
   VEC(Root) root;
   VEC(Table) table;
+  VEC(ShapeUse) shape_use;
   Map cons; /* used when share */
 } Graph;
 

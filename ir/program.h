@@ -68,6 +68,11 @@ typedef struct Group {
   VEC(GroupSetting) setting;
 } Group;
 
+/* The initial value of `by` is made of that of `of`. */
+typedef struct InitialRead {
+  LeafId of, by;
+} InitialRead;
+
 /* A `const` of the main file that is a number: for messages that say where a value came from. */
 typedef struct Constant {
   Sym name;
@@ -147,6 +152,7 @@ typedef struct Program {
   VEC(Dataset) dataset;
   VEC(DimAssert) asserts;
   VEC(Constant) constant;
+  VEC(InitialRead) initial_read;
   VEC(Sym) symbol; /* free dim symbols of the file, in order of appearance */
 } Program;
 

@@ -24,6 +24,14 @@ static void add_view(Diagnose *x, const TrainStep *step, const Graph *g, NodeId 
   VEC_PUSH(x->arena, &x->view, v);
 }
 
+static void initial_reads(Diagnose *x) {
+  const Program *p = x->p;
+  x->starts = ARENA_ARRAY(x->arena, LeafId, p->leaf.n);
+  for (uint32_t i = 0; i < p->leaf.n; i++) x->starts[i].i = UINT32_MAX;
+  for (uint32_t i = p->initial_read.n; i-- > 0;)
+    x->starts[p->initial_read.at[i].of.i] = p->initial_read.at[i].by;
+}
+
 /* Leaves that an `after` block assigns. */
 static void assigned(Diagnose *x) {
   const Program *p = x->p;
@@ -60,13 +68,22 @@ static bool only_assigned(const Diagnose *x, LeafId id) {
   return x->assigned[id.i];
 }
 
+/* Nobody reads the value; perhaps its shape. */
+static Headline not_read(Diagnose *x, Finding *f) {
+  uint32_t sinks = flow_sinks(x, f->param);
+  if (!sinks) return HEAD_UNUSED;
+  f->key = (uint64_t)sinks << 20 | f->view;
+  return flow_only_shape(x, sinks) ? HEAD_SHAPE : HEAD_UNREACHABLE;
+}
+
 /* Over the views that own it (all views when none does): the view with the weakest verdict speaks for the
  * parameter. */
 static Finding headline(Diagnose *x, LeafId id) {
   const Leaf *leaf = program_leaf_at(x->p, id);
   Finding f = {.param = id, .head = HEAD_HEALTHY};
   if (leaf->frozen) {
-    f.head = flow_sinks(x, id) ? HEAD_SILENT : HEAD_FROZEN_UNUSED;
+    bool used = flow_sinks(x, id) || x->starts[id.i].i != UINT32_MAX;
+    f.head = used ? HEAD_SILENT : HEAD_FROZEN_UNUSED;
     return f;
   }
   bool steps = x->p->train.n > 0;
@@ -97,14 +114,9 @@ static Finding headline(Diagnose *x, LeafId id) {
   }
   const View *view = &x->view.at[f.view];
   const Verdict *v = &view->param[id.i];
-  Flow flow = v->flow;
-  if (flow <= FLOW_UNREACHABLE) flow = flow_sinks(x, id) ? FLOW_UNREACHABLE : FLOW_UNUSED;
-  switch (flow) {
-  case FLOW_UNUSED: f.head = HEAD_UNUSED; return f;
-  case FLOW_UNREACHABLE:
-    f.head = HEAD_UNREACHABLE;
-    f.key = (uint64_t)flow_sinks(x, id) << 20 | f.view;
-    return f;
+  switch (v->flow) {
+  case FLOW_UNUSED:
+  case FLOW_UNREACHABLE: f.head = not_read(x, &f); return f;
   case FLOW_CUT:
     f.head = HEAD_CUT;
     f.key = cut_places(x, view, v->cause) ^ f.view;
@@ -152,6 +164,7 @@ void diagnose_run(Diagnose *x) {
   const Program *p = x->p;
   sets_init(&x->sets, x->arena);
   assigned(x);
+  initial_reads(x);
   for (uint32_t i = 0; i < p->train.n; i++) {
     const TrainStep *t = &p->train.at[i];
     const Graph *g = t->entry < p->entry.n ? p->entry.at[t->entry].graph : NULL;

@@ -47,6 +47,7 @@ typedef enum {
   HEAD_UNUSED,
   HEAD_UNREACHABLE,
   HEAD_CUT,
+  HEAD_SHAPE, /* cut: nothing but its shape is used */
   HEAD_IDLE,
   HEAD_DRIFTS,
   HEAD_UNOWNED,
@@ -67,9 +68,11 @@ typedef struct Diagnose {
   Diags *d;
   Sets sets;
   VEC(View) view;
-  bool *assigned;     /* by LeafId: by an `after` block */
-  uint32_t *sinks;    /* by LeafId: where its value ends up, made when first asked for */
-  VEC(Finding) found; /* every parameter, in order of declaration */
+  bool *assigned;      /* by LeafId: by an `after` block */
+  VEC(Span) shape_use; /* places where only a shape is asked for, as sinks name them */
+  LeafId *starts;      /* by LeafId: a parameter or state whose initial value reads this one's; UINT32_MAX */
+  uint32_t *sinks;     /* by LeafId: where its value ends up, made when first asked for */
+  VEC(Finding) found;  /* every parameter, in order of declaration */
 } Diagnose;
 
 /* diagnose.c: verdicts and headlines. */
@@ -95,6 +98,8 @@ Str flow_op_text(const Program *p, const Graph *g, NodeId n); /* how a user writ
 /* Named places where a parameter's value ends up, its own update and state left out; 0: nobody uses it. */
 uint32_t flow_sinks(Diagnose *x, LeafId param);
 Str flow_sinks_text(Diagnose *x, uint32_t set);
-Str flow_sinks_loss(const Diagnose *x, uint32_t set); /* a loss among them, or empty */
+bool flow_only_shape(const Diagnose *x, uint32_t set);             /* nothing but the shape is used */
+Span flow_shape_place(const Diagnose *x, uint32_t set, uint8_t i); /* then: where; file 0 behind the last */
+Str flow_sinks_loss(const Diagnose *x, uint32_t set);              /* a loss among them, or empty */
 
 #endif

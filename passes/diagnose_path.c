@@ -166,12 +166,25 @@ Str flow_path_text(const Diagnose *x, const View *v, LeafId param) {
 
 /* ---- where a value ends up that a loss does not read */
 
-enum { SINK_OUTPUT = 1, SINK_METRIC, SINK_LOSS, SINK_STATE, SINK_NOTHING, SINK_VALUE };
+enum { SINK_OUTPUT = 1, SINK_METRIC, SINK_LOSS, SINK_STATE, SINK_NOTHING, SINK_VALUE, SINK_SHAPE };
 
-static uint64_t sink_name(const Program *p, const Graph *g, uint64_t member, LeafId param) {
+/* Places are told apart by their text: train steps and eval ask the same question. */
+static uint32_t shape_place(Diagnose *x, Span at) {
+  for (uint32_t i = 0; i < x->shape_use.n; i++) {
+    const Span *s = &x->shape_use.at[i];
+    if (s->file == at.file && s->lo == at.lo && s->hi == at.hi) return i;
+  }
+  VEC_PUSH(x->arena, &x->shape_use, at);
+  return x->shape_use.n - 1;
+}
+
+/* `shape`: by node, from 1, the place where nothing but its shape is asked for. */
+static uint64_t sink_name(const Program *p, const Graph *g, uint64_t member, LeafId param,
+                          const uint32_t *shape) {
   if (member & SINK_NODE) {
     NodeId end = {(uint32_t)(member & ~SINK_NODE)};
     Str library;
+    if (shape[end.i]) return (uint64_t)SINK_SHAPE << 32 | (shape[end.i] - 1);
     if (node_op(g, end) == OP_LEAF || node_op(g, end) == OP_GRAD) return 0;
     Sym what = user_site(p, g, end, &library).what;
     return what.i ? (uint64_t)SINK_VALUE << 32 | what.i : 0;
@@ -197,13 +210,24 @@ uint32_t flow_sinks(Diagnose *x, LeafId param) {
     const Graph *g = p->entry.at[e].graph;
     if (!g || p->entry.at[e].kind == ENTRY_INIT) continue;
     uint32_t *sink = reach_sinks(g, &x->sets, x->arena);
+    uint32_t *shape = ARENA_ARRAY(x->arena, uint32_t, g->node.n + 1);
+    for (uint32_t i = 0; i < g->shape_use.n; i++) {
+      const ShapeUse *u = &g->shape_use.at[i];
+      bool leaf = !node_ok(u->node) || node_op(g, u->node) == OP_LEAF;
+      uint32_t at = shape_place(x, u->at), of = u->leaf.i;
+      if (node_ok(u->node) && leaf) of = (uint32_t)graph_attr(g, u->node)[0];
+      if (leaf)
+        x->sinks[of] = sets_add(&x->sets, x->sinks[of], (uint64_t)SINK_SHAPE << 32 | at);
+      else if (!shape[u->node.i])
+        shape[u->node.i] = at + 1;
+    }
     for (uint32_t i = 0; i < g->node.n; i++) {
       if (g->node.at[i].op != OP_LEAF) continue;
       LeafId leaf = {(uint32_t)graph_attr(g, (NodeId){i})[0]};
       Set s = x->sets.set.at[sink[i]];
       uint32_t *all = &x->sinks[leaf.i];
       for (uint8_t k = 0; k < s.n; k++) {
-        uint64_t m = sink_name(p, g, s.at[k], leaf);
+        uint64_t m = sink_name(p, g, s.at[k], leaf, shape);
         if (m) *all = sets_add(&x->sets, *all, m);
       }
       if (s.more && !*all) *all = sets_add(&x->sets, 0, (uint64_t)SINK_NOTHING << 32);
@@ -216,6 +240,18 @@ static bool has_sink(const Set *s, uint32_t kind) {
   for (uint8_t i = 0; i < s->n; i++)
     if (s->at[i] >> 32 == kind) return true;
   return false;
+}
+
+bool flow_only_shape(const Diagnose *x, uint32_t set) {
+  const Set *s = &x->sets.set.at[set];
+  for (uint8_t i = 0; i < s->n; i++)
+    if (s->at[i] >> 32 != SINK_SHAPE) return false;
+  return s->n > 0 && !s->more;
+}
+
+Span flow_shape_place(const Diagnose *x, uint32_t set, uint8_t i) {
+  const Set *s = &x->sets.set.at[set];
+  return i < s->n ? x->shape_use.at[(uint32_t)s->at[i]] : (Span){0};
 }
 
 Str flow_sinks_loss(const Diagnose *x, uint32_t set) {

@@ -20,7 +20,8 @@ static DiagGroup group_of(Headline h) {
   case HEAD_OWNED_TWICE: return DGRP_owned_twice;
   case HEAD_UNUSED: return DGRP_unused;
   case HEAD_UNREACHABLE: return DGRP_unreachable;
-  case HEAD_CUT: return DGRP_cut;
+  case HEAD_CUT:
+  case HEAD_SHAPE: return DGRP_cut;
   case HEAD_IDLE: return DGRP_idle;
   case HEAD_DRIFTS: return DGRP_moves;
   case HEAD_UNOWNED: return DGRP_unowned;
@@ -315,6 +316,20 @@ static void note_drift(const Say *s, const View *v, Diag *g) {
               STRA(path));
 }
 
+/* ", and no step lists it", and the initial values that read it all the same. */
+static Str unused_text(const Say *s) {
+  const Diagnose *x = s->x;
+  bool all = true;
+  for (uint32_t i = 0; i < s->who.n; i++) all &= x->starts[s->who.at[i].i].i != UINT32_MAX;
+  if (!all) return str_z(unlisted_text(s));
+  Str by = names_str(x->p->names, program_leaf_at(x->p, x->starts[s->first->param.i])->path);
+  Str text = s->who.n == 1
+                 ? str_fmt(x->arena, " but the initial value of '" STRF "'%s", STRA(by), unlisted_text(s))
+                 : str_fmt(x->arena, " but initial values, that of '" STRF "' for one%s", STRA(by),
+                           unlisted_text(s));
+  return text;
+}
+
 /* A step that minimizes something all of them could learn from, and does not list them. */
 static bool label_other_step(const Say *s, const View *v, Diag *g) {
   const Diagnose *x = s->x;
@@ -340,15 +355,22 @@ static void say_dead(const Say *s) {
   const View *v = x->view.n ? &x->view.at[f->view] : NULL;
   Span at = say_place(x->p, leaf_of(s, 0));
   Str who = say_who(s);
+  const char *it = one ? "it" : "them", *gets = one ? "gets" : "get";
   if (f->head == HEAD_UNUSED || !v) {
-    Diag *g = diag_unused(x->d, at, who, one ? "is" : "are", one ? "it" : "them", unlisted_text(s));
-    diag_help(g, one ? "use it or remove it" : "use them or remove them");
+    Str list = str_copy(x->arena, unused_text(s)); /* ends in a NUL */
+    Diag *g = diag_unused(x->d, at, who, one ? "is" : "are", it, list.p);
+    uint32_t none;
+    if (x->starts[f->param.i].i == UINT32_MAX)
+      diag_help(g, "use %s or remove %s", it, it);
+    else
+      diag_help(g, "use %s, or declare %s 'frozen': a value to start from", it, it);
+    if (x->starts[f->param.i].i != UINT32_MAX && unlisted(s, &none) == s->who.n)
+      (void)edit_frozen(x, g, &s->who);
     say_others(s, g);
     note_unlisted(s, g);
     if (v) note_drift(s, v, g);
     return;
   }
-  const char *gets = one ? "gets" : "get";
   if (f->head == HEAD_UNREACHABLE) {
     Diag *g = diag_unreachable(x->d, at, who, gets, loss_text(s, v), unlisted_text(s));
     Str sinks = flow_sinks_text(x, flow_sinks(x, f->param));
@@ -357,7 +379,6 @@ static void say_dead(const Say *s) {
       diag_label(g, v->step->minimize_at, "what step '" STRF "' minimizes does not read %s",
                  STRA(names_str(x->p->names, v->step->name)), one ? "it" : "them");
     Str loss = flow_sinks_loss(x, flow_sinks(x, f->param));
-    const char *it = one ? "it" : "them";
     if (label_other_step(s, v, g))
       diag_help(g, "list %s in that step, or let this loss use %s", it, it);
     else if (loss.n && v->step && str_eq(loss, names_str(x->p->names, v->step->loss_name)))
@@ -375,6 +396,17 @@ static void say_dead(const Say *s) {
     return;
   }
   Diag *g = diag_cut(x->d, at, who, gets, loss_text(s, v), unlisted_text(s));
+  if (f->head == HEAD_SHAPE) {
+    uint32_t sinks = flow_sinks(x, f->param);
+    diag_under(g, "the value goes nowhere: only a shape is used");
+    for (uint8_t i = 0; flow_shape_place(x, sinks, i).file; i++)
+      diag_label(g, flow_shape_place(x, sinks, i), "only the shape is asked for here");
+    diag_help(g, "use the value as well, or remove %s", it);
+    say_others(s, g);
+    note_unlisted(s, g);
+    note_drift(s, v, g);
+    return;
+  }
   Str path = flow_path_text(x, v, f->param);
   diag_under(g, STRF, STRA(path));
   label_cuts(s, v, g);
@@ -472,7 +504,8 @@ static void say(const Say *s) {
   case HEAD_OWNED_TWICE: say_owned_twice(s); return;
   case HEAD_UNUSED:
   case HEAD_UNREACHABLE:
-  case HEAD_CUT: say_dead(s); return;
+  case HEAD_CUT:
+  case HEAD_SHAPE: say_dead(s); return;
   case HEAD_IDLE:
   case HEAD_DRIFTS: say_rule(s); return;
   case HEAD_UNOWNED: say_unowned(s); return;

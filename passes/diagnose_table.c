@@ -28,7 +28,8 @@ static const char *head_word(Headline h) {
   case HEAD_OWNED_TWICE: return "owned twice";
   case HEAD_UNUSED: return "unused";
   case HEAD_UNREACHABLE: return "unreachable";
-  case HEAD_CUT: return "cut";
+  case HEAD_CUT:
+  case HEAD_SHAPE: return "cut";
   case HEAD_IDLE: return "idle";
   case HEAD_DRIFTS: return "moves without gradient";
   case HEAD_UNOWNED: return "unowned";
@@ -44,6 +45,7 @@ static const char *proof_word(Headline h) {
   case HEAD_UNUSED:
   case HEAD_UNREACHABLE:
   case HEAD_CUT:
+  case HEAD_SHAPE:
   case HEAD_UNOWNED:
   case HEAD_FROZEN_UNUSED: return "structural";
   case HEAD_IDLE:
@@ -62,6 +64,7 @@ static Str reason(Diagnose *x, const Finding *f) {
   case HEAD_UNOWNED:
   case HEAD_HEALTHY: return flow_path_text(x, v, f->param);
   case HEAD_UNREACHABLE: return flow_sinks_text(x, flow_sinks(x, f->param));
+  case HEAD_SHAPE: return STR("only its shape is used");
   case HEAD_SILENT:
   case HEAD_OWNED_TWICE:
   case HEAD_UNUSED:
