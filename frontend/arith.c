@@ -227,7 +227,7 @@ static Value scalar_op(Elab *x, Op op, const char *name, Span at, Operand *o, ui
                            : c == 'b' ? "bool"
                                       : "numbers",
                            dtype_name(dt)));
-    if (c == 'F' && op == OP_DIV && dtype_is_int(dt))
+    if (c == 'F' && *name == '/' && dtype_is_int(dt))
       diag_help(g, "div(a, b) divides integers and rounds down; f32(a) / f32(b) divides as real numbers");
     else if (c == 'F')
       diag_help(g, "convert it: f32(..)");

@@ -138,6 +138,10 @@ bool axes_of(Elab *x, Operand o, uint32_t rank, uint32_t *mask) {
   *mask = 0;
   for (uint32_t i = 0; i < o.v.list.n; i++) {
     if (!axis_of(x, (Operand){o.v.list.at[i], o.at}, rank, &axis)) return false;
+    if (*mask >> axis & 1) {
+      TELL(x, static_arith, o.at, str_fmt(x->a, "axis %d stands twice in the list", axis));
+      return false;
+    }
     *mask |= 1u << axis;
   }
   return true;

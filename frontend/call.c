@@ -364,6 +364,35 @@ static Value cast(Elab *x, const AstExpr *e, ArgVec *args) {
   return (Value){.kind = VAL_TENSOR, .node = n, .ones = a->v.kind == VAL_TENSOR ? a->v.ones : 0};
 }
 
+/* An expression as the second argument of grad is a new value, which nothing before it reads: its derivative
+ * would be 0 in silence. */
+static bool differentiates_by_name(Elab *x, Scope *s, const AstExpr *e) {
+  const AstExpr *by = NULL;
+  for (uint32_t i = 0; i < e->call.args.n; i++) {
+    const AstArg *a = &e->call.args.at[i];
+    if (ast_ident_written(a->name) ? str_eq(sym_str(x, a->name.name), STR("x")) : i == 1) by = a->value;
+  }
+  Scope *in;
+  const AstExpr *base = by;
+  while (base && base->kind == EXPR_INDEX) base = base->index.base;
+  bool made = base && (base->kind == EXPR_BINARY || base->kind == EXPR_UNARY ||
+                       base->kind == EXPR_TRANSPOSE || base->kind == EXPR_CALL);
+  if (base != by && base->kind == EXPR_NAME) { /* an item of a list has a name; a part of a tensor is new */
+    Binding *b = scope_find(x, s, base->name, &in);
+    made = b && val_tensor(b->value);
+  }
+  if (!made) return true;
+  diag_help(TELL(x, wrong_kind, by->at, STR("a new value"), "the name of a real tensor to differentiate by"),
+            "nothing reads a value that is made here: name it by 'let', use the name in the first argument "
+            "and here");
+  return false;
+}
+
+static bool callable(Value v) {
+  return v.kind == VAL_FN || v.kind == VAL_BUILTIN || v.kind == VAL_INSTANCE || v.kind == VAL_MODULE ||
+         v.kind == VAL_OPTIMIZER || v.kind == VAL_TREE;
+}
+
 Value eval_call(Elab *x, Scope *s, const AstExpr *e) {
   ArgVec args = {0};
   if (e->call.callee->kind == EXPR_DTYPE)
@@ -373,7 +402,15 @@ Value eval_call(Elab *x, Scope *s, const AstExpr *e) {
   Value callee = eval(x, s, e->call.callee);
   x->frame->making = making;
   bool good = eval_args(x, s, &e->call.args, &args);
-  if (!val_ok(callee) || !good) return val_poison();
+  if (!val_ok(callee)) return callee;
+  if (!callable(callee)) {
+    Diag *g = TELL(x, wrong_kind, e->call.callee->at, val_text(x, callee), "a function");
+    if (val_tensor(callee) || val_number(callee)) diag_help(g, "a product is written a * b");
+    return val_poison();
+  }
+  if (!good) return val_poison();
+  if (callee.kind == VAL_BUILTIN && callee.builtin->call == bi_grad && !differentiates_by_name(x, s, e))
+    return val_poison();
   return call_value(x, callee, &args, e->at);
 }
 

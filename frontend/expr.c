@@ -81,6 +81,9 @@ bool walk_sources(Elab *x, Scope *s, const AstFor *w, Value *lists, uint32_t *tu
       if (lists[i].kind != VAL_LIST) {
         if (val_tensor(lists[i]))
           not_built(x, e->at, "walking a tensor's leading axis");
+        else if (val_number(lists[i]))
+          diag_help(TELL(x, wrong_kind, e->at, val_text(x, lists[i]), "a list or a range"),
+                    "a range is written 0:" STRF, STRA(span_text(x, e->at)));
         else
           wrong_kind(x, e->at, lists[i], "a list or a range");
         return false;

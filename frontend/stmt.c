@@ -148,6 +148,11 @@ static void check_fact(Elab *x, Scope *s, const AstStmt *t, const AstExpr *e) {
     return;
   }
   bool yes;
+  if (val_tensor(v)) {
+    diag_help(TELL(x, not_static, e->at, "an assertion", val_text(x, v)),
+              "assertions are about dims, consts and what is made of them");
+    return;
+  }
   if (!val_static_bool(x, v, e->at, "an assertion", &yes) || yes) return;
   TELL(x, assert_failed, e->at, t->check.has_why ? str_fmt(x->a, ": " STRF, STRA(t->check.why)) : STR(""));
 }
@@ -177,7 +182,8 @@ static bool exec_for(Elab *x, Scope *s, const AstStmt *t, Value *ret) {
 }
 
 bool exec_block(Elab *x, Scope *s, const AstBlock *b, Value *ret) {
-  const char *place = s->kind == SCOPE_TRAIN       ? "in a train step"
+  const char *place = s->kind == SCOPE_TRAIN
+                          ? x->entry == ENTRY_AFTER ? "in an 'after' block" : "in a train step"
                       : s->kind == SCOPE_OPTIMIZER ? "in an optimizer"
                                                    : "in a function";
   for (uint32_t i = 0; i < b->stmts.n && !x->stopped; i++) {

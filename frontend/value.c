@@ -75,7 +75,7 @@ Str val_text(Elab *x, Value v) {
   case VAL_DATASET: return STR("a data set");
   case VAL_KIND_COUNT: break;
   }
-  return STR("a value");
+  return STR("a comparison of dims that are bound later");
 }
 
 /* ---- places ---- */
