@@ -1,9 +1,40 @@
 #!/bin/sh
-# The C host of examples/host: compiled as strict C99 against libdgc, and run. (Under valgrind: host-valgrind.)
+# The library as another project meets it: installed, found by pkg-config, its header in C and C++, the example compiled against
+# it and run. (Under valgrind: host-valgrind.)
 . "$(dirname "$0")/lib.sh"
-fit=$(dirname "$DGC")/examples/host/fit
+build=$(dirname "$DGC")
+fit=$build/examples/host/fit
 
 gives "fit" 0 "$fit"
 says "DG0301"
 says "spare"
+
+cat >header.c <<'E'
+#include <dg/dg.h>
+static int at_end(void *user, const dg_progress *g) {
+  (void)user;
+  return g->at == DG_AT_END; /* the names are the same in both languages */
+}
+int main(void) {
+  dg_train_options o;
+  dg_array a = {DG_F32, 2, {3, 4}, 0};
+  dg_train_options_init(&o);
+  o.progress = at_end;
+  return o.size == sizeof o && a.extent[1] == 4 ? 0 : 1;
+}
+E
+cp header.c header.cc
+warnings="-pedantic -Wall -Wextra -Wconversion -Werror -fsyntax-only -I$TOP/include"
+for std in c99 c11 c17; do gives "the header as $std" 0 cc -std=$std $warnings -Wstrict-prototypes header.c; done
+for std in c++11 c++17; do gives "the header as $std" 0 c++ -std=$std $warnings header.cc; done
+
+gives "installing" 0 env DESTDIR="$HERE/root" meson install -C "$build" --no-rebuild --quiet
+pc=$(dirname "$(find root -name dgc.pc)")
+export PKG_CONFIG_PATH="$HERE/$pc" PKG_CONFIG_SYSROOT_DIR="$HERE/root" PKG_CONFIG_LIBDIR="$HERE/$pc"
+gives "pkg-config" 0 pkg-config --cflags --libs dgc
+gives "a host of the installed library" 0 cc -std=c99 -pedantic -Wall -Wextra -Werror -o fit "$TOP/examples/host/fit.c" $(cat out) -lm
+gives "the host runs" 0 env LD_LIBRARY_PATH="$HERE/$pc/.." ./fit
+says "line(0) = -1.00, line(2) = 5.00"
+[ -x "$(find root -name dgc -type f)" ] && [ -n "$(find root -name dgc.1)" ]
+result $? "the command and its page are installed"
 finish

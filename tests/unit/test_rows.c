@@ -154,6 +154,72 @@ START_TEST(ranges) {
 }
 END_TEST
 
+/* Every bound against every value, of every type, with the definition beside it. */
+START_TEST(range_bounds) {
+  static const double edge[] = {-INFINITY,
+                                -1e300,
+                                -0x1p63,
+                                -2147483649.0,
+                                -2147483648.0,
+                                -16777217,
+                                -1.5,
+                                -1,
+                                -0.1,
+                                -1e-45,
+                                0,
+                                1e-45,
+                                0.1,
+                                0.5,
+                                1,
+                                1.5,
+                                2,
+                                16777217,
+                                2147483647.0,
+                                2147483648.0,
+                                0x1p53,
+                                1e300,
+                                INFINITY,
+                                NAN};
+  enum { N = sizeof edge / sizeof *edge };
+  for (int i = 0; i < N * N; i++) {
+    double lo = edge[i / N], hi = edge[i % N];
+    if (!isfinite(lo) || !isfinite(hi)) continue;
+    bool whole = lo == floor(lo) && hi == floor(hi) && fabs(lo) < 0x1p60 && fabs(hi) < 0x1p60;
+    for (int kind = 0; kind < 1 + whole; kind++) {
+      DataRange r = kind ? (DataRange){.kind = RANGE_INT, .lo = (int64_t)lo, .hi = (int64_t)hi}
+                         : (DataRange){.kind = RANGE_CLOSED, .from = lo, .to = hi};
+      for (int k = 0; k < N; k++) {
+        double d = edge[k];
+        float f = (float)d;
+        bool inside = kind ? d >= lo && d < hi && d == floor(d) : d >= lo && d <= hi;
+        bool narrow =
+            kind ? (double)f >= lo && (double)f < hi && f == floorf(f) : (double)f >= lo && (double)f <= hi;
+        ck_assert_msg(data_in_range(&d, DATA_F64, 1, r) == inside, "%g in %g..%g %d", d, lo, hi, kind);
+        ck_assert_msg(data_in_range(&f, DATA_F32, 1, r) == narrow, "%gf in %g..%g %d", (double)f, lo, hi,
+                      kind);
+        if (d != floor(d) || fabs(d) > 0x1p60) continue;
+        int64_t l = (int64_t)d;
+        int32_t w = (int32_t)l;
+        ck_assert_msg(data_in_range(&l, DATA_I64, 1, r) == inside, "%gl in %g..%g %d", d, lo, hi, kind);
+        if (w == l)
+          ck_assert_msg(data_in_range(&w, DATA_I32, 1, r) == inside, "%gi in %g..%g %d", d, lo, hi, kind);
+      }
+    }
+  }
+  /* one among many */
+  float many[101] = {0};
+  DataRange unit = {.kind = RANGE_CLOSED, .from = 0, .to = 1};
+  for (int i = 0; i < 101; i++) {
+    ck_assert(data_in_range(many, DATA_F32, 101, unit));
+    many[i] = -0.001f;
+    ck_assert(!data_in_range(many, DATA_F32, 101, unit));
+    ck_assert(!data_values_check(STR("x"), many, DATA_F32, 101, unit, &err));
+    ck_assert_ptr_nonnull(strstr(err.what, "is -0.00100000005, outside"));
+    many[i] = 1;
+  }
+}
+END_TEST
+
 START_TEST(fits_and_rows) {
   uint8_t p[8] = {0};
   DataSource a = source(DATA_U8, p, 2, 4), b = source(DATA_U8, p, 8, 1);
@@ -225,5 +291,5 @@ START_TEST(shuffle) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("convert", subnormals_become_zeros, exact_or_refused, ranges, fits_and_rows),
+UNIT_MAIN(UNIT("convert", subnormals_become_zeros, exact_or_refused, ranges, range_bounds, fits_and_rows),
           UNIT("batches", order, shuffle))
