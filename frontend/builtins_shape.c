@@ -126,15 +126,19 @@ Value bi_stack(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   uint32_t n;
   int axis = 0;
   if (!builtin_args(x, b, args, at, o) || !tensors_of(x, o[0], &in, &n)) return val_poison();
-  uint32_t rank = node_type(x, in[0]).rank;
+  Type first = node_type(x, in[0]);
+  uint32_t rank = first.rank;
   if (rank + 1 > MAX_RANK || rank + 1 > x->limits->rank)
     return limit_passed(x, at, "the tensor's axes", "rank", x->limits->rank);
   if (arg_given(o[1]) && !axis_of(x, o[1], rank + 1, &axis)) return val_poison();
   Builder bu = builder_at(x, at);
   for (uint32_t i = 0; i < n; i++) {
     Type t = node_type(x, in[i]), to = {.dtype = t.dtype, .rank = (uint8_t)(t.rank + 1)};
-    if (t.rank != rank)
-      return TELL(x, bad_operand, at, b->name, STR("the tensors have different ranks")), val_poison();
+    if (!type_eq(&t, &first))
+      return TELL(x, bad_operand, at, b->name,
+                  str_fmt(x->a, "stacks equal shapes, not " STRF " and " STRF, STRA(type_text(x, first)),
+                          STRA(type_text(x, t)))),
+             val_poison();
     for (int k = 0, from = 0; k < to.rank; k++) to.dim[k] = k == axis ? dim_const(x->dims, 1) : t.dim[from++];
     in[i] = build_reshape(&bu, in[i], to);
   }

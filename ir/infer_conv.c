@@ -44,7 +44,10 @@ static bool conv_type(const Infer *f, const Type *x, const Type *w, Type *y) {
   if (o % a[6])
     return infer_fail(f, "%lld channels do not divide into %lld groups", (long long)o, (long long)a[6]);
   if (!infer_dim_eq(x->dim[1], dim_mul(f->dims, w->dim[1], dim_const(f->dims, a[6]))))
-    return infer_types(f, "channels differ:", x, w);
+    return infer_types(f,
+                       a[6] == 1 ? "the channels, axis 1 of both, differ:"
+                                 : "the channels of x are not those of w, axis 1 of both, times the groups:",
+                       x, w);
   *y = *x;
   y->dim[1] = w->dim[0];
   y->dim[2] = window_count(f, x->dim[2], a[2], a[4], kh, a[0]);

@@ -1,6 +1,8 @@
 /* Types of ops that move elements. */
 #include "ir/infer_internal.h"
 
+#include <stdio.h>
+
 static bool infer_broadcast(const Infer *f) {
   const Type *x = f->in[0], *to = f->given;
   if (!infer_given(f)) return false;
@@ -79,8 +81,13 @@ static bool infer_concat(const Infer *f) {
   for (uint32_t i = 1; i < f->nin; i++) {
     const Type *x = f->in[i];
     bool ok = x->dtype == f->out->dtype && x->rank == f->out->rank;
-    for (uint8_t d = 0; ok && d < x->rank; d++) ok = d == axis || infer_dim_eq(x->dim[d], f->out->dim[d]);
     if (!ok) return infer_types(f, "does not join", f->in[0], x);
+    for (uint8_t d = 0; d < x->rank; d++) {
+      char why[64];
+      if (d == axis || infer_dim_eq(x->dim[d], f->out->dim[d])) continue;
+      snprintf(why, sizeof why, "joins along axis %d, and axis %d differs:", axis, d);
+      return infer_types(f, why, f->in[0], x);
+    }
     f->out->dim[axis] = dim_add(f->dims, f->out->dim[axis], x->dim[axis]);
   }
   return true;
