@@ -119,7 +119,9 @@ END_TEST
 START_TEST(functions) {
   VALUES({"twice(v)", "f32[3] 2 4 6"}, {"twice(k)", "i32[2] 0 2"}, {"twice(3)", "i32 6"},
          {"both(x, v)[0]", "f32[2] 14 32"}, {"both(x, v)[1]", "i32 6"}, {"early(v[0], 4)", "f32 7"},
-         {"(fn (a) = a + 1)(v)", "f32[3] 2 3 4"}, {"if three > 2 { v } else { x }", "f32[3] 1 2 3"},
+         {"(fn (a) = a + 1)(v)", "f32[3] 2 3 4"}, {"if \"a\" == \"a\" { 1 } else { 2 }", "i32 1"},
+         {"if \"a\" != \"b\" { 1 } else { 2 }", "i32 1"}, {"if true != true { 1 } else { 2 }", "i32 2"},
+         {"if three > 2 { v } else { x }", "f32[3] 1 2 3"},
          {"sum(stack([twice(a) for a in [v, v]]))", "f32 24"}, {"mse(v, 0)", "f32 4.667"},
          {"huber(v - 2)", "f32[3] 0.5 0 0.5"}, {"relu(v - 2)", "f32[3] 0 0 1"},
          {"leaky_relu(v - 2, 0.5)", "f32[3] -0.5 0 1"}, {"dropout(v, 0.5)", "f32[3] 1 2 3"},

@@ -281,6 +281,8 @@ START_TEST(verifier_refuses) {
           "different shapes");
   refused("graph g\n%0: f32 = const 1\n%1: f32 = add %0\n", "1 operands");
   refused("graph g\n%0: f32[6] = const 1\n%1: f32[2, 2] = reshape %0\n", "not the same elements");
+  refused("graph g\n%0: f32[2] = const 1\n%1: f32[3] = broadcast %0\n", "does not stretch");
+  refused("graph g\n%0: f32[2] = const 1\n%1: f64[3, 2] = broadcast %0\n", "does not stretch");
   refused("graph g\n%0: f32[2, 3] = const 1\n%1: f32[2, 3] = transpose %0 {perm=[0, 0]}\n", "permutation");
   refused("graph g\n%0: f32[2, 3] = const 1\n%1: f32[3] = sum %0 {axes=[0] order=0}\n", "must be f32[1, 3]");
   refused("graph g\n%0: f32[2, 3] = const 1\n%1: f32[1, 3] = sum %0 {axes=[0] order=1}\n", "attribute 1");

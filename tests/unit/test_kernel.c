@@ -123,7 +123,7 @@ START_TEST(fold_index_clip_coord) {
   sb_init(&why, &arena);
   bool ok = kernel_parse(&arena,
                          STR("kernel k\n"
-                             "  in E: f32[40]\n  in ix: i32[3]\n  out S: f32[3]\n  out G: i32[48]\n"
+                             "  in ix: i32[3]\n  in E: f32[40]\n  out S: f32[3]\n  out G: i32[48]\n"
                              "  tile e: f32[1x16]\n  tile s: f32[1x1]\n  tile g: i32[1x16]\n"
                              "  par i0 < 3 {\n"
                              "    e = map {| ret 0s}\n"
@@ -143,7 +143,7 @@ START_TEST(fold_index_clip_coord) {
   float E[40], S[3];
   int32_t ix[3] = {3, 0, 7}, G[48]; /* 7 is out of range: everything is the pad */
   for (int i = 0; i < 40; i++) E[i] = (float)i;
-  kernel_eval(k, (void *[]){E, ix, S, G}, 0, 3, &arena);
+  kernel_eval(k, (void *[]){ix, E, S, G}, 0, 3, &arena);
   ck_assert_float_eq(S[0], 345 + 3);
   ck_assert_float_eq(S[1], 2 * (45 + 3));
   ck_assert_float_eq(S[2], 3 * 8);

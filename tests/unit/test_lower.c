@@ -413,6 +413,29 @@ START_TEST(checks) {
 }
 END_TEST
 
+/* tanh(x @ w + b) * tanh(b) and its sum: the product takes what follows it; without fusion each node is
+ * alone. */
+START_TEST(fuses) {
+  uint32_t launches[2];
+  for (int fuse = 0; fuse < 2; fuse++) {
+    kit_begin(&kit, 5);
+    NodeId x = build_leaf(&kit.b, kit_leaf_id(&kit, KIT_TYPE(&kit, DT_F32, 32, 48))),
+           w = build_leaf(&kit.b, kit_leaf_id(&kit, KIT_TYPE(&kit, DT_F32, 48, 32))),
+           b = build_leaf(&kit.b, kit_leaf_id(&kit, KIT_TYPE(&kit, DT_F32, 32, 32)));
+    NodeId h = build_scalar(&kit.b, OP_ADD, build_contract(&kit.b, x, w, false, false), b, NO_NODE);
+    h = build_scalar(&kit.b, OP_TANH, h, NO_NODE, NO_NODE);
+    h = build_scalar(&kit.b, OP_MUL, h, build_scalar(&kit.b, OP_TANH, b, NO_NODE, NO_NODE), NO_NODE);
+    kit_root(&kit, h);
+    LowerOptions o;
+    lower_options_init(&o, 64);
+    o.fuse = fuse;
+    launches[fuse] = kit_lower(&kit, &o)->launch.n;
+  }
+  ck_assert_uint_eq(launches[1], 1);
+  ck_assert_uint_ge(launches[0], 4);
+}
+END_TEST
+
 START_TEST(empty) {
   LowerOptions o;
   Sb why;
@@ -441,4 +464,4 @@ UNIT_MAIN(UNIT("rows", scalar_rows, casts, reductions, padded_reductions, long_r
                rows),
           UNIT("products", products, epilogues, long_products), UNIT("moves", moves, padded_sums, constants),
           UNIT("windows", convolutions, pools),
-          UNIT("steps", assignments, random_graphs, host_functions, checks, empty))
+          UNIT("steps", assignments, random_graphs, host_functions, checks, fuses, empty))

@@ -398,8 +398,11 @@ START_TEST(verifier_refuses) {
   p.ins = &late, p.nins = 1;
   ck_assert(!scalar_verify(&p, &why)); /* reads itself */
   late.arg[0] = (ScalarRef){0, 1};
-  late.type = DT_F64;
-  ck_assert(!scalar_verify(&p, &why)); /* type */
+  ck_assert(scalar_verify(&p, &why));
+  ScalarIns two[2] = {late, late};
+  two[1].type = DT_F64;
+  p.ins = two, p.nins = 2;
+  ck_assert(!scalar_verify(&p, &why)); /* types, of each instruction */
 }
 END_TEST
 
