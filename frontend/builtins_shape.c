@@ -37,7 +37,7 @@ Value bi_reshape(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   Type from = node_type(x, n), to = {.dtype = from.dtype};
   if (!dims_of(x, o[1], to.dim, &to.rank, &hole)) return val_poison();
   DimId all = type_count(x->dims, &from), now = type_count(x->dims, &to);
-  if (!all.i || !now.i) return val_poison();
+  if (!dim_made(x, at, all) || !dim_made(x, at, now)) return val_poison();
   bool good = hole < 0 ? dim_eq(all, now) : dim_div_exact(x->dims, all, now, &to.dim[hole]);
   if (!good) {
     TELL(x, bad_operand, at, b->name,
@@ -63,7 +63,7 @@ Value bi_flatten(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   t.rank = (uint8_t)(from + 1);
   t.dim[from] = type_count(x->dims, &rest);
   Builder bu = builder_at(x, at);
-  return val_node(build_reshape(&bu, n, t));
+  return dim_made(x, at, t.dim[from]) ? val_node(build_reshape(&bu, n, t)) : val_poison();
 }
 
 Value bi_permute(Elab *x, const Builtin *b, ArgVec *args, Span at) {
@@ -314,7 +314,8 @@ Value bi_size(Elab *x, const Builtin *b, ArgVec *args, Span at) {
     return val_number(o[0].v) ? val_int(1) : wrong_kind(x, o[0].at, o[0].v, "a tensor");
   shape_asked(x, o[0].v, at);
   Type t = val_type(x, o[0].v);
-  return val_dim(x, type_count(x->dims, &t));
+  DimId n = type_count(x->dims, &t);
+  return dim_made(x, at, n) ? val_dim(x, n) : val_poison();
 }
 
 Value bi_len(Elab *x, const Builtin *b, ArgVec *args, Span at) {

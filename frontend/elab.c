@@ -30,8 +30,11 @@ void named_root(Elab *x, Binding *b, RootKind kind) {
   const AstStmt *t = b->decl;
   binding_prepare(x, b);
   Value v = binding_value(x, x->main->scope, b);
-  if (!val_ok(v)) return;
   Span at = t->bind.value ? t->bind.value->at : b->at;
+  if (!val_ok(v)) {
+    if (!x->d->errors) BUG(x->a->mem, "a value was given up and nobody said why");
+    return;
+  }
   Frame f = {0};
   frame_push(x, &f, NULL);
   f.what = b->name;

@@ -224,6 +224,7 @@ struct Elab {
   VEC(Binding *) chain; /* declarations being evaluated */
   VEC(Instance *) instance;
   int64_t expanded;
+  uint64_t compared; /* names, for suggestions */
   uint32_t depth, calls, nparams, ncustom, prepares;
   Sym step_name;             /* of the step whose optimizer is expanded */
   LeafId opt_param, initial; /* initial: whose initial value is being made; UINT32_MAX: none */
@@ -279,6 +280,7 @@ Builder builder_at(Elab *x, Span at);
 /* Asks the op's own rule first; its refusal is reported in the name of `what`. */
 NodeId emit(Elab *x, Span at, const char *what, Op op, const NodeId *in, uint32_t nin, const int64_t *attr,
             const Type *given);
+bool dim_made(Elab *x, Span at, DimId d);
 bool type_small(Elab *x, Span at, const Type *t); /* rank and bytes within the limits */
 
 /* ---- scope.c ---- */

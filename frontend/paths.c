@@ -73,14 +73,21 @@ static bool part_fits(const Part *p, const Component *c) {
   return true;
 }
 
-/* 0: no; 1: above it or by a wildcard; 2: its own name. */
-static int match(const Part *p, uint32_t np, const Component *c, uint32_t nc, bool starred) {
-  if (np == 0) return nc == 0 && !starred ? 2 : 1;
-  if (nc == 0) return 0;
-  if (!p->star) return part_fits(p, c) ? match(p + 1, np - 1, c + 1, nc - 1, starred || p->n < c->n) : 0;
-  for (uint32_t k = 1; k <= nc; k++)
-    if (match(p + 1, np - 1, c + k, nc - k, true)) return 1;
-  return 0;
+/* 0: no; 1: above it or by a wildcard; 2: its own name. Goes through the parts with the set of components
+ * that may come next, so many wildcards cost no more than few. */
+static int match(const Part *p, uint32_t np, const Component *c, uint32_t nc) {
+  bool at[65] = {true}, exact = true;
+  for (uint32_t i = 0; i < np; i++) {
+    bool next[65] = {false}, any = false;
+    for (uint32_t q = 0; q < nc; q++) {
+      if (p[i].star ? !(at[q] || next[q]) : !at[q] || !part_fits(&p[i], &c[q])) continue;
+      next[q + 1] = any = true;
+      exact = exact && !p[i].star && p[i].n == c[q].n;
+    }
+    if (!any) return 0;
+    memcpy(at, next, sizeof at);
+  }
+  return exact && at[nc] ? 2 : 1;
 }
 
 Str span_text(const Elab *x, Span at) {
@@ -115,6 +122,16 @@ bool path_leaves(Elab *x, Scope *s, const AstPath *p, bool *exact, uint8_t *take
   bool any = false;
   *exact = false;
   if (p->parts.n > 64) return false;
+  const AstPathPart *first = &p->parts.at[0];
+  if (p->parts.n == 1 && !first->star && !first->index.n) { /* a parameter's own name: no other path fits */
+    bool known;
+    uint32_t k;
+    Sym name = names_find(x->n, alias_of(x, s, first->name.name), &known);
+    if (known && map_get(&x->leaf_by_path, name.i, &k) && x->p->leaf.at[k].kind <= LEAF_STATE) {
+      taken[k] = 2;
+      return *exact = true;
+    }
+  }
   for (uint32_t i = 0; i < p->parts.n; i++) {
     if (i == 0 && !p->parts.at[0].star) {
       Components alias;
@@ -138,11 +155,16 @@ bool path_leaves(Elab *x, Scope *s, const AstPath *p, bool *exact, uint8_t *take
     }
     if (!part_of(x, s, &p->parts.at[i], &part[np++])) return false;
   }
+  x->expanded += x->p->leaf.n / 4; /* many such paths and many parameters: a product that needs a limit */
+  if (x->expanded > x->limits->expansion && !x->stopped) {
+    limit_passed(x, p->at, "the paths of update lists", "expansion", x->limits->expansion);
+    return true;
+  }
   for (uint32_t k = 0; k < x->p->leaf.n; k++) {
     const Leaf *f = &x->p->leaf.at[k];
     Components c;
     if (f->kind > LEAF_STATE || f->of.i != UINT32_MAX || !split_path(sym_str(x, f->path), &c)) continue;
-    int m = match(part, np, c.at, c.n, false);
+    int m = match(part, np, c.at, c.n);
     if (!m) continue;
     taken[k] = (uint8_t)m;
     any = true;

@@ -188,6 +188,8 @@ static void unknown_path(Elab *x, Scope *s, const AstPath *p) {
   } else
     for (uint32_t i = 0; i < x->instance.n; i++)
       if (x->instance.at[i]->hurt) return;
+  Diag *g = TELL(x, unknown_path, p->at, path_text(x, p));
+  if (x->d->unkept) return; /* nobody sees it */
   VEC(Str) names = {0};
   for (int inner = 0; inner < 2; inner++) { /* what is at file level first */
     for (uint32_t i = 0; i < x->instance.n; i++) {
@@ -203,7 +205,6 @@ static void unknown_path(Elab *x, Scope *s, const AstPath *p) {
         VEC_PUSH(x->a, &names, path);
     }
   }
-  Diag *g = TELL(x, unknown_path, p->at, path_text(x, p));
   Str text = path_text(x, p);
   Span at = p->at;
   if (str_ends(text, STR(".*"))) text.n -= 2, at.hi -= 2; /* `net.fc3.*` is near to net.fc1 */
@@ -214,18 +215,19 @@ static void unknown_path(Elab *x, Scope *s, const AstPath *p) {
 static void own_group(Elab *x, Step *st, uint32_t group) {
   const AstStmt *t = st->update.at[group].stmt;
   uint32_t n = x->p->leaf.n;
+  uint8_t *taken = ARENA_ARRAY(x->a, uint8_t, n + 1);
   uint32_t *except = ARENA_ARRAY(x->a, uint32_t, n + 1); /* the excepting path, from 1 */
   bool exact;
-  for (uint32_t i = 0; i < t->update.except.n; i++) {
-    uint8_t *taken = ARENA_ARRAY(x->a, uint8_t, n + 1);
+  for (uint32_t i = 0; i < t->update.except.n && !x->stopped; i++) {
+    memset(taken, 0, n);
     if (!path_leaves(x, st->scope, &t->update.except.at[i], &exact, taken))
       unknown_path(x, st->scope, &t->update.except.at[i]);
     for (uint32_t k = 0; k < n; k++)
       if (taken[k]) except[k] = i + 1;
   }
-  for (uint32_t i = 0; i < t->update.paths.n; i++) {
+  for (uint32_t i = 0; i < t->update.paths.n && !x->stopped; i++) {
     const AstPath *p = &t->update.paths.at[i];
-    uint8_t *taken = ARENA_ARRAY(x->a, uint8_t, n + 1);
+    memset(taken, 0, n);
     if (!path_leaves(x, st->scope, p, &exact, taken)) {
       unknown_path(x, st->scope, p);
       continue;

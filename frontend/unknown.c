@@ -2,7 +2,10 @@
 #include "base/embed.h"
 #include "frontend/elab.h"
 
-enum { PLACES_SHOWN = 4, NAMES_SHOWN = 8 };
+enum { PLACES_SHOWN = 4, NAMES_SHOWN = 8, COMPARED_MAX = 1 << 20 };
+
+/* Names are compared with others until that much was compared in all; later mistakes get no suggestion. */
+static bool may_compare(Elab *x, uint64_t n) { return (x->compared += n) <= COMPARED_MAX; }
 
 typedef struct NameList {
   Elab *x;
@@ -15,6 +18,9 @@ static void name_seen(void *cx, Str name) {
 
 Str nearest_name(Elab *x, Scope *s, Sym name) {
   NameList l = {.x = x};
+  uint64_t n = 0;
+  for (const Scope *k = s; k; k = k->outer) n += k->binding.n;
+  if (!may_compare(x, n)) return STR("");
   for (; s; s = s->outer)
     for (uint32_t i = 0; i < s->binding.n; i++)
       if (s->binding.at[i]->name.i && sym_str(x, s->binding.at[i]->name).p[0] != '(')
@@ -27,7 +33,7 @@ Str nearest_name(Elab *x, Scope *s, Sym name) {
 
 /* "did you mean"; or, when no name is near and `have` says whose they are, what there is. */
 void suggest(Elab *x, Diag *g, Span at, Str got, const Str *names, size_t n, const char *have) {
-  Str near = diag_nearest(got, names, n);
+  Str near = may_compare(x, n) ? diag_nearest(got, names, n) : STR("");
   if (near.n) {
     diag_help(g, "did you mean '" STRF "'?", STRA(near));
     diag_edit(g, at, near);

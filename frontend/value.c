@@ -133,6 +133,13 @@ Builder builder_at(Elab *x, Span at) {
   return (Builder){.g = x->g, .site = site_here(x, at), .primal = NO_NODE};
 }
 
+/* No dim is what an earlier error leaves, or a sum or product that became too large: that is said here. */
+bool dim_made(Elab *x, Span at, DimId d) {
+  if (!d.i && !x->d->errors)
+    TELL(x, static_arith, at, STR("the extent of an axis is too large a number or formula"));
+  return d.i != 0;
+}
+
 bool type_small(Elab *x, Span at, const Type *t) {
   if (t->rank > x->limits->rank) {
     limit_passed(x, at, "the tensor's axes", "rank", x->limits->rank);
@@ -141,7 +148,7 @@ bool type_small(Elab *x, Span at, const Type *t) {
   int64_t bytes = (int64_t)dtype_bytes((DType)t->dtype);
   for (int i = 0; i < t->rank; i++) {
     int64_t v;
-    if (!dim_is_const(x->dims, t->dim[i], &v)) continue;
+    if (!dim_made(x, at, t->dim[i]) || !dim_is_const(x->dims, t->dim[i], &v)) continue;
     if (v < 1) {
       TELL(x, declaration, at,
            str_fmt(x->a, "an axis has at least one element, and this one has %lld", (long long)v));

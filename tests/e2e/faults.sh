@@ -83,6 +83,19 @@ printf 'input x: f32[1,1,1,1,1,1,1,1,1]\noutput y = x\n' >rank.dg
 gives "rank 9" 5 "$DGC" check rank.dg
 says "rank"
 
+# Large and wrong: the work for suggestions and lists of paths is bounded.
+python3 - <<'P'
+n = 8000
+with open('unknown.dg', 'w') as f:
+    for i in range(n): print(f'input aaaaaaaaaaaaaaaaaaaa{i}: f32\noutput y{i} = aaaaaaaaaaaaaaaaaaaax{i}', file=f)
+with open('paths.dg', 'w') as f:
+    for i in range(n): print(f'param p{i}: f32 = 0', file=f)
+    print('loss l = p0\ntrain t {\n  minimize l\n  update', ', '.join(f'p{i}.a' for i in range(n)), 'using sgd(lr = 0.1)\n}', file=f)
+P
+gives "8000 unknown names" 1 timeout 30 "$DGC" check unknown.dg
+says "7900 more not shown"
+gives "8000 unknown paths" 1 timeout 30 "$DGC" check paths.dg
+
 gives "no such flag" 2 "$DGC" check --no-such-flag empty.dg
 gives "no file" 2 "$DGC" check
 gives "no such group" 2 "$DGC" check -Wnonsense empty.dg
