@@ -62,6 +62,8 @@ const char *api_z(Arena *a, Str s); /* NUL-terminated copy */
 /* ---- program.c ---- */
 /* Entry by the name users see: a train step, "eval", "predict", "init"; NULL when absent. */
 const Entry *program_entry(const dg_program *p, Str name);
+/* Refuses a graph in which a dim has no value, and names it. */
+dg_status dims_valued(dg_program *p, const Graph *g, Arena *a, const DimBinding *bind, size_t n);
 const Entry *program_step(const dg_program *p, Str name); /* train steps alone */
 
 #endif

@@ -88,6 +88,8 @@ static dg_status emit_stage(EmitCall *c) {
     graph_print(g, &c->out);
     return DG_OK;
   }
+  dg_status valued = dims_valued(p, g, &p->arena, p->bound.at, p->bound.n);
+  if (valued != DG_OK) return valued;
   ExecOptions xo = {.level = c->o->level, .isa = c->o->isa};
   char stage[16] = "";
   if (c->stage.n < sizeof stage) memcpy(stage, c->stage.p, c->stage.n);

@@ -308,18 +308,16 @@ static void bind_axes(const dg_session *s, uint32_t input, Arena *a, DimBindings
   }
 }
 
-/* Refuses a graph in which a dim has no value. */
-static dg_status all_valued(dg_session *s, const Entry *e, const DimBinding *bind, uint32_t n) {
-  const Program *p = &s->p->prog;
-  for (uint32_t i = 0; i < e->graph->node.n; i++) {
-    const Type *t = &e->graph->node.at[i].type;
+dg_status dims_valued(dg_program *p, const Graph *g, Arena *a, const DimBinding *bind, size_t n) {
+  for (uint32_t i = 0; i < g->node.n; i++) {
+    const Type *t = &g->node.at[i].type;
     for (int k = 0; k < t->rank; k++) {
       int64_t value;
-      if (dim_eval(p->dims, t->dim[k], bind, n, &value)) continue;
+      if (dim_eval(p->prog.dims, t->dim[k], bind, n, &value)) continue;
       Sb text;
-      sb_init(&text, &s->arena);
-      dim_print(p->dims, t->dim[k], &text);
-      return api_fail(s->p->cx, ST_REJECTED,
+      sb_init(&text, a);
+      dim_print(p->prog.dims, t->dim[k], &text);
+      return api_fail(p->cx, ST_REJECTED,
                       "the dim '" STRF "' has no value: bind it (-D NAME=VALUE, or an input that has it)",
                       STRA(sb_str(&text)));
     }
@@ -412,7 +410,7 @@ dg_status session_variant(dg_session *s, const Entry *e, Variant **out) {
       *out = &s->variant[i];
       return DG_OK;
     }
-  ok = all_valued(s, e, bind, n);
+  ok = dims_valued(s->p, e->graph, &s->arena, bind, n);
   if (ok != DG_OK) {
     arena_rewind(&s->arena, mark);
     return ok;

@@ -2,6 +2,7 @@
 #include "driver/commands.h"
 
 #include <string.h>
+#include <unistd.h>
 
 dg_status say(dg_context *cx, dg_status st) {
   if (st != DG_OK) {
@@ -94,8 +95,13 @@ static dg_status print_stage(dg_context *cx, const Options *o, dg_program *p, co
                        .time_passes = given(o, OPT_TIME_PASSES),
                        .level = -1};
   dg_status st = say(cx, dg_emit(p, stage, &e, &text, &n));
-  if (st == DG_OK) fwrite(text, 1, n, stdout);
-  return st;
+  if (st != DG_OK) return st;
+  if (!strcmp(stage, "obj") && isatty(STDOUT_FILENO)) {
+    fputs("dgc: --emit=obj gives bytes: send them to a file\n", stderr);
+    return DG_USAGE;
+  }
+  fwrite(text, 1, n, stdout);
+  return DG_OK;
 }
 
 int command_check(dg_context *cx, const Options *o) {

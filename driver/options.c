@@ -47,7 +47,7 @@ static const struct {
     {DG_NON_FINITE, "training met a NaN or an infinity"},
     {DG_MISMATCH, "a checkpoint of another program"},
     {DG_INTERNAL, "a defect of dgc"},
-    {130, "interrupted by Ctrl-C, after saving (143: by SIGTERM)"},
+    {130, "stopped by Ctrl-C, after saving (143: SIGTERM, 129: SIGHUP)"},
 };
 
 static const struct {
@@ -100,21 +100,27 @@ static void help_row(FILE *f, const struct Row *r) {
   help_columns(f, left, 31, r->help);
 }
 
+/* Options by the commands that take them. */
+static const struct {
+  const char *title, *set;
+} part[] = {{"all commands", "*"},    {"check", "c"}, {"train, eval and predict", "tep"},
+            {"train and eval", "te"}, {"train", "t"}, {"predict", "p"}};
+
+static bool in_part(int i, size_t p) {
+  return !strcmp(rows[i].commands[0] == 'c' ? "c" : rows[i].commands,
+                 part[p].set); /* cx: of check and explain */
+}
+
 void options_help(FILE *f) {
   fputs("usage: dgc [COMMAND] [OPTION]... MODEL.dg\n\n"
         "Proves which parameters of a model will not train, and trains it as native code.\n\ncommands:\n",
         f);
   for (int c = 0; c < CMD_COUNT; c++)
     fprintf(f, "  %-8s %-10s %s\n", commands[c].name, commands[c].args, commands[c].help);
-  static const struct {
-    const char *title, *set;
-  } part[] = {{"all commands", "*"},    {"check", "c"}, {"train, eval and predict", "tep"},
-              {"train and eval", "te"}, {"train", "t"}, {"predict", "p"}};
   for (size_t p = 0; p < sizeof part / sizeof *part; p++) {
     fprintf(f, "\noptions of %s:\n", part[p].title);
     for (int i = 0; i < OPT_COUNT; i++) {
-      const char *set = rows[i].commands[0] == 'c' ? "c" : rows[i].commands; /* cx: of check and explain */
-      if (!strcmp(set, part[p].set)) help_row(f, &rows[i]);
+      if (in_part(i, p)) help_row(f, &rows[i]);
     }
   }
   fputc('\n', f);
@@ -134,9 +140,35 @@ static void man_text(FILE *f, const char *s) {
   }
 }
 
+static void man_item(FILE *f, const char *name, const char *help) {
+  fputs(".TP\n.B ", f);
+  man_text(f, name);
+  fputc('\n', f);
+  man_text(f, help);
+  fputc('\n', f);
+}
+
+static void man_row(FILE *f, int letter, const char *name, const char *arg, const char *help) {
+  char left[80];
+  int n = letter ? snprintf(left, sizeof left, "-%c, ", letter) : 0;
+  snprintf(left + n, sizeof left - (size_t)n, arg ? "--%s=%s" : "--%s", name, arg);
+  man_item(f, left, help);
+}
+
+static const struct {
+  const char *name, *help;
+} groups[] = {
+#define GROUP(id, name, parent, sev, help) {name, help},
+#define DIAG(code, fn, group, params, args, fmt)
+#include "base/diag.def"
+#undef GROUP
+#undef DIAG
+};
+
 void options_man(FILE *f) {
   fprintf(f,
-          ".TH DGC 1 \"\" \"dgc %s\"\n.SH NAME\ndgc \\- static compiler for differentiable programs\n.SH "
+          ".TH DGC 1 \"\" \"dgc %s\"\n.nh\n.ad l\n.SH NAME\ndgc \\- static compiler for differentiable "
+          "programs\n.SH "
           "SYNOPSIS\n"
           ".B dgc\n[COMMAND] [OPTION]... MODEL.dg\n.SH DESCRIPTION\n"
           "Proves which trainable parameters of a model will not learn, says why and where, and trains it as "
@@ -146,16 +178,17 @@ void options_man(FILE *f) {
   for (int c = 0; c < CMD_COUNT; c++)
     fprintf(f, ".TP\n.B %s %s\n%s\n", commands[c].name, commands[c].args, commands[c].help);
   fputs(".SH OPTIONS\n", f);
-  for (int i = 0; i < OPT_COUNT; i++) {
-    fputs(".TP\n.B ", f);
-    if (rows[i].letter) fprintf(f, "\\-%c, ", rows[i].letter);
-    fputs("\\-\\-", f);
-    man_text(f, rows[i].name);
-    if (rows[i].arg) fprintf(f, "=%s", rows[i].arg);
-    fputc('\n', f);
-    man_text(f, rows[i].help);
-    fputc('\n', f);
+  for (size_t p = 0; p < sizeof part / sizeof *part; p++) {
+    fprintf(f, ".SS Of %s\n", part[p].title);
+    for (int i = 0; i < OPT_COUNT; i++)
+      if (in_part(i, p)) man_row(f, rows[i].letter, rows[i].name, rows[i].arg, rows[i].help);
   }
+  fputs(".SS About dgc\n", f);
+  man_row(f, 'h', "help[=limits|warnings]", NULL, "a summary; the named limits; the groups of -W");
+  man_row(f, 0, "version", NULL, "the versions of dgc and of its code generator");
+  man_row(f, 0, "man", NULL, "this page, for man(1)");
+  fputs(".SH WARNINGS\nGroups for -W, -Wno- and -Werror=. Plain -Werror takes all but hints.\n", f);
+  for (size_t i = 1; i < sizeof groups / sizeof *groups; i++) man_item(f, groups[i].name, groups[i].help);
   fputs(".SH EXIT STATUS\n", f);
   for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++)
     fprintf(f, ".TP\n.B %d\n%s\n", statuses[i].status, statuses[i].text);
@@ -163,6 +196,14 @@ void options_man(FILE *f) {
   for (int i = 0; i < LIMIT_COUNT; i++)
     fprintf(f, ".TP\n.B %s\n%s (%s)\n", limit_rows[i].name, limit_rows[i].help,
             limit_text(limit_rows[i].value, (char[32]){0}));
+  fputs(".SH EXAMPLES\n", f);
+  man_item(f, "dgc model.dg", "says which parameters of the model will not train, and why");
+  man_item(f, "dgc train model.dg -d x=x.npy -d y=y.csv:price --epochs=10 -o w.safetensors",
+           "trains it on two files and saves it after each epoch");
+  man_item(f, "dgc train model.dg -d x=x.npy -d y=y.csv:price --epochs=20 --resume=w.safetensors",
+           "goes on for ten epochs more");
+  man_item(f, "dgc predict model.dg -i x=new.npy --load=w.safetensors",
+           "prints the outputs, a line for each row");
 }
 
 static void help_limits(FILE *f) {
@@ -178,20 +219,11 @@ static void help_limits(FILE *f) {
 }
 
 static void help_warnings(FILE *f) {
-  static const struct {
-    const char *name, *help;
-  } group[] = {
-#define GROUP(id, name, parent, sev, help) {name, help},
-#define DIAG(code, fn, group, params, args, fmt)
-#include "base/diag.def"
-#undef GROUP
-#undef DIAG
-  };
   fputs("warning groups (-WGROUP, -Wno-GROUP, -Werror=GROUP; -Werror: all but hints):\n", f);
-  for (size_t i = 1; i < sizeof group / sizeof *group; i++) {
+  for (size_t i = 1; i < sizeof groups / sizeof *groups; i++) {
     char left[40];
-    snprintf(left, sizeof left, "  %-24s", group[i].name);
-    help_columns(f, left, 27, group[i].help);
+    snprintf(left, sizeof left, "  %-24s", groups[i].name);
+    help_columns(f, left, 27, groups[i].help);
   }
 }
 

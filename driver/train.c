@@ -14,11 +14,13 @@ static void on_signal(int sig) {
   interrupted = sig;
 }
 
+/* What whoever started us has set to be ignored (nohup, a background job) stays so. */
 static void catch_signals(void) {
-  struct sigaction a = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-  sigemptyset(&a.sa_mask);
-  sigaction(SIGINT, &a, NULL);
-  sigaction(SIGTERM, &a, NULL);
+  static const int stops[] = {SIGINT, SIGTERM, SIGHUP};
+  struct sigaction ours = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, old;
+  sigemptyset(&ours.sa_mask);
+  for (size_t i = 0; i < sizeof stops / sizeof *stops; i++)
+    if (sigaction(stops[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN) sigaction(stops[i], &ours, NULL);
 }
 
 /* [SET:]INPUT=FILE[:COLUMNS] */

@@ -101,6 +101,7 @@ done
 gives "--emit=nonsense" 2 "$DGC" --emit=nonsense "$good"
 silent out
 gives "--emit of a plan without N" 1 "$DGC" --emit=plan "$good"
+says "the dim 'N' has no value: bind it (-D NAME=VALUE"
 gives "--entry" 0 "$DGC" --emit=graph --entry=predict "$good"
 gives "--entry=nothing" 2 "$DGC" --emit=graph --entry=nothing "$good"
 gives "--time-passes" 0 "$DGC" --time-passes -D N=4 "$good"
@@ -203,18 +204,24 @@ if [ -e /dev/full ]; then
 fi
 
 # Ctrl-C: the step is finished, weights are saved, and the run can be resumed
-interrupts() { # SIGNAL STATUS
+interrupts() { # SIGNAL STATUS [IGNORED]: a signal that is ignored from the start stays so
   rm -f int.safetensors
-  name="interrupted by $1"
-  python3 - "$1" "$DGC" "$linear" >out 2>err <<'P'
+  name="interrupted by $1${3:+ while $3 is ignored}"
+  python3 - "$1" "$DGC" "$linear" ${3:-} >out 2>err <<'P'
 import os, signal, subprocess, sys
 sig = getattr(signal, "SIG" + sys.argv[1])
+ignored = [getattr(signal, "SIG" + s) for s in sys.argv[4:]]
+def start():
+    for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(s, signal.SIG_IGN if s in ignored else signal.SIG_DFL)
 p = subprocess.Popen([sys.argv[2], "train", sys.argv[3], "--epochs", "100000000", "--save", "int.safetensors"],
-                     stdout=subprocess.PIPE, text=True, restore_signals=True)
+                     stdout=subprocess.PIPE, text=True, preexec_fn=start)
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 for line in p.stdout:
     if line.startswith("epoch"):
         break
+for s in ignored:
+    p.send_signal(s)
 p.send_signal(sig)
 rest = p.stdout.read()
 print(rest)
@@ -230,4 +237,6 @@ P
 }
 interrupts INT 130
 interrupts TERM 143
+interrupts HUP 129
+interrupts TERM 143 HUP
 finish
