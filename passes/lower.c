@@ -65,6 +65,16 @@ static bool extents(LowerCx *lo) {
   return true;
 }
 
+static void leaf_counts(LowerCx *lo) {
+  const Graph *g = lo->g;
+  for (uint32_t i = 0; i < g->program->leaf.n; i++) lo->leaf_count[i] = 1;
+  for (uint32_t i = 0; i < g->node.n; i++)
+    if (g->node.at[i].op == OP_LEAF) lo->leaf_count[graph_attr(g, (NodeId){i})[0]] = lo->count[i];
+  for (uint32_t i = 0; i < g->root.n; i++)
+    if (g->root.at[i].kind == ROOT_ASSIGN)
+      lo->leaf_count[g->root.at[i].leaf.i] = lo->count[g->root.at[i].node.i];
+}
+
 static void fill(uint32_t *p, uint32_t n, uint32_t v) {
   for (uint32_t i = 0; i < n; i++) p[i] = v;
 }
@@ -91,11 +101,13 @@ Plan *lower_graph(Arena *a, const Graph *g, const LowerOptions *o, Sb *why) {
   lo->in_place = ARENA_ARRAY(a, LeafId, n);
   lo->leaf_buffer = ARENA_ARRAY(a, uint32_t, leaves);
   fill(lo->buffer, n, PLAN_NONE);
+  lo->leaf_count = ARENA_ARRAY(a, int64_t, leaves);
   fill(lo->leaf_buffer, leaves, PLAN_NONE);
   for (uint32_t i = 0; i < n; i++) lo->in_place[i].i = PLAN_NONE;
   map_init(&lo->kernels, a);
   op_programs_init(&lo->programs, a);
   if (!extents(lo)) return NULL;
+  leaf_counts(lo);
   lower_roles(lo);
   lower_fuse(lo);
   lower_schedule(lo);

@@ -63,6 +63,7 @@ typedef struct LowerCx {
   uint32_t *group;          /* by node; PLAN_NONE */
   uint32_t *buffer;         /* by node: its plan buffer, PLAN_NONE until needed */
   uint32_t *leaf_buffer;    /* by leaf */
+  int64_t *leaf_count;      /* by leaf: elements, by the extents bound in this graph */
   LeafId *in_place;         /* by node: the leaf it is written to; .i == PLAN_NONE: none */
   VEC(LowerGroup) groups;
   VEC(uint32_t) order; /* groups in the order of lowering */

@@ -34,15 +34,8 @@ static void table_fill(DType t, const Table *src, void *out) {
 
 uint32_t plan_buffer_leaf(LowerCx *lo, LeafId l) {
   if (lo->leaf_buffer[l.i] == PLAN_NONE) {
-    const Program *p = lo->g->program;
-    const Type *t = &program_leaf_at(p, l)->type;
-    int64_t n = 1;
-    for (uint32_t i = 0; i < lo->g->node.n; i++) /* extents as bound in this graph */
-      if (lo->g->node.at[i].op == OP_LEAF && graph_attr(lo->g, (NodeId){i})[0] == (int64_t)l.i)
-        n = lo->count[i];
-    for (uint32_t i = 0; i < lo->g->root.n; i++)
-      if (lo->g->root.at[i].kind == ROOT_ASSIGN && leaf_eq(lo->g->root.at[i].leaf, l))
-        n = lo->count[lo->g->root.at[i].node.i];
+    const Type *t = &program_leaf_at(lo->g->program, l)->type;
+    int64_t n = lo->leaf_count[l.i];
     lo->leaf_buffer[l.i] = buffer_add(
         lo, (PlanBuffer){.place = PLACE_LEAF, .dtype = t->dtype, .leaf = l, .n = n, .node = NO_NODE});
   }

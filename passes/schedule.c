@@ -50,36 +50,55 @@ static void order_groups(LowerCx *lo, const Deps *d, const bool *late) {
   if (lo->order.n != n) BUG(lo->arena->mem, "lower: groups wait for each other");
 }
 
-typedef struct Reads {
+/* Who reads each leaf: one list for all, so that asking per assignment stays linear in the program. */
+typedef struct LeafRead {
+  uint32_t user; /* node */
+  uint32_t next; /* read of the same leaf; PLAN_NONE */
+  bool direct;   /* at the same element */
+} LeafRead;
+typedef struct Leaves {
   LowerCx *lo;
-  LeafId leaf;
-  bool any, hard;
-} Reads;
+  NodeId user;
+  uint32_t *first; /* by leaf */
+  uint8_t *roots;  /* by leaf: 1 a root's value, 2 assigned once, 4 more than once */
+  VEC(LeafRead) read;
+} Leaves;
 
 static void see_leaf(void *cx, NodeId base, bool direct) {
-  Reads *r = cx;
-  if (node_op(r->lo->g, base) != OP_LEAF || graph_attr(r->lo->g, base)[0] != (int64_t)r->leaf.i) return;
-  r->any = true;
-  r->hard |= !direct;
+  Leaves *l = cx;
+  if (node_op(l->lo->g, base) != OP_LEAF) return;
+  uint32_t *first = &l->first[graph_attr(l->lo->g, base)[0]];
+  VEC_PUSH(l->lo->arena, &l->read, ((LeafRead){l->user.i, *first, direct}));
+  *first = l->read.n - 1;
 }
 
-static bool may_overwrite(LowerCx *lo, const Root *r, NodeId v, const uint32_t *position) {
+static void leaves_read(Leaves *l) {
+  LowerCx *lo = l->lo;
   const Graph *g = lo->g;
+  uint32_t n = g->program->leaf.n;
+  l->first = ARENA_ARRAY(lo->arena, uint32_t, n + 1);
+  l->roots = ARENA_ARRAY(lo->arena, uint8_t, n + 1);
+  for (uint32_t i = 0; i < n; i++) l->first[i] = PLAN_NONE;
+  for (uint32_t i = 0; i < g->node.n; i++) {
+    l->user = (NodeId){i};
+    if (lo->role[i] >= ROLE_ELEM) lower_reads(lo, l->user, see_leaf, l);
+  }
+  for (uint32_t i = 0; i < g->root.n; i++) {
+    const Root *r = &g->root.at[i];
+    NodeId v = lower_strip(lo, r->node);
+    if (node_op(g, v) == OP_LEAF) l->roots[graph_attr(g, v)[0]] |= 1;
+    if (r->kind == ROOT_ASSIGN) l->roots[r->leaf.i] |= l->roots[r->leaf.i] & 2 ? 4 : 2;
+  }
+}
+
+static bool may_overwrite(LowerCx *lo, const Leaves *l, const Root *r, NodeId v, const uint32_t *position) {
   if (lo->role[v.i] != ROLE_ELEM && lo->role[v.i] != ROLE_TILE) return false;
   if (lo->in_place[v.i].i != PLAN_NONE) return false;
-  for (uint32_t i = 0; i < g->root.n; i++) {
-    const Root *o = &g->root.at[i];
-    NodeId n = lower_strip(lo, o->node);
-    if (node_op(g, n) == OP_LEAF && graph_attr(g, n)[0] == (int64_t)r->leaf.i) return false;
-    if (o != r && o->kind == ROOT_ASSIGN && leaf_eq(o->leaf, r->leaf)) return false;
-  }
+  if (l->roots[r->leaf.i] != 2) return false;
   uint32_t own = position[lo->group[v.i]];
-  for (uint32_t i = 0; i < g->node.n; i++) {
-    if (lo->role[i] < ROLE_ELEM) continue;
-    Reads see = {.lo = lo, .leaf = r->leaf};
-    lower_reads(lo, (NodeId){i}, see_leaf, &see);
-    uint32_t at = position[lo->group[i]];
-    if (see.any && (at > own || (at == own && see.hard))) return false;
+  for (uint32_t i = l->first[r->leaf.i]; i != PLAN_NONE; i = l->read.at[i].next) {
+    uint32_t at = position[lo->group[l->read.at[i].user]];
+    if (at > own || (at == own && !l->read.at[i].direct)) return false;
   }
   return true;
 }
@@ -108,10 +127,12 @@ void lower_schedule(LowerCx *lo) {
   if (!lo->opt.in_place || checks) return;
   uint32_t *position = ARENA_ARRAY(lo->arena, uint32_t, lo->groups.n + 1);
   for (uint32_t i = 0; i < lo->order.n; i++) position[lo->order.at[i]] = i;
+  Leaves l = {.lo = lo};
+  leaves_read(&l);
   for (uint32_t i = 0; i < g->root.n; i++) {
     const Root *r = &g->root.at[i];
     if (r->kind != ROOT_ASSIGN) continue;
     NodeId v = lower_strip(lo, r->node);
-    if (may_overwrite(lo, r, v, position)) lo->in_place[v.i] = r->leaf;
+    if (may_overwrite(lo, &l, r, v, position)) lo->in_place[v.i] = r->leaf;
   }
 }
