@@ -124,15 +124,8 @@ static void each_entry(Elab *x) {
                    STRA(sym_str(x, x->p->leaf.at[i].path))));
 }
 
-static bool has_word(Str line, Str word) {
-  for (size_t i = 0; word.n && i + word.n <= line.n; i++)
-    if (memcmp(line.p + i, word.p, word.n) == 0) return true;
-  return false;
-}
-
 /* A line with a syntax error says nothing reliable about names and types: what the elaborator found there is
- * dropped, and unknown names that stand in such a line; behind a missing brace everything stands in the wrong
- * place. */
+ * dropped; behind a missing brace everything stands in the wrong place. */
 static void drop_beside_syntax(Elab *x, uint32_t first) {
   Diags *d = x->d;
   uint32_t kept = first;
@@ -142,10 +135,7 @@ static void drop_beside_syntax(Elab *x, uint32_t first) {
     uint32_t line = sources_at(x->src, g->at.file, g->at.lo).line;
     for (uint32_t k = 0; k < first && !beside; k++) {
       Span s = d->all.at[k]->at;
-      uint32_t bad = sources_at(x->src, s.file, s.lo).line;
-      beside =
-          (s.file == g->at.file && bad == line) ||
-          (g->kind == DIAG_unknown_name && has_word(sources_line(x->src, s.file, bad), span_text(x, g->at)));
+      beside = s.file == g->at.file && sources_at(x->src, s.file, s.lo).line == line;
     }
     if (beside && diag_severity(d, g) == SEV_ERROR)
       d->errors--;
