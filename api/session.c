@@ -90,6 +90,7 @@ static dg_status make_leaves(dg_session *s) {
   s->leaf_bytes = ARENA_ARRAY(&s->arena, size_t, n);
   s->leaf_tensor = ARENA_ARRAY(&s->arena, Tensor, n);
   s->bound = ARENA_ARRAY(&s->arena, Bound, n);
+  s->own = ARENA_ARRAY(&s->arena, Bound, n);
   s->counter = ARENA_ARRAY(&s->arena, int32_t, p->train.n + 1);
   s->range = ARENA_ARRAY(&s->arena, DataRange, n);
   for (uint32_t i = 0; i < n; i++)
@@ -287,9 +288,17 @@ dg_status dg_bind(dg_session *s, const char *input, const dg_array *a) {
     if (!size_mul(t.count, (size_t)a->extent[i], &t.count)) return too_large(s, l);
   }
   if (!bytes_fit(s, &t)) return too_large(s, l);
-  s->bound[id.i] = (Bound){.has = true, .t = t};
+  s->bound[id.i] = s->own[id.i] = (Bound){.has = true, .t = t};
   s->leaf[id.i] = a->data;
   return DG_OK;
+}
+
+void session_unfeed(dg_session *s) {
+  for (uint32_t i = 0; i < s->p->prog.leaf.n; i++) {
+    if (!s->bound[i].fed) continue;
+    s->bound[i] = s->own[i];
+    s->leaf[i] = s->own[i].t.data;
+  }
 }
 
 /* ---- variants ---- */

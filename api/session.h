@@ -49,7 +49,8 @@ struct dg_session {
   void **leaf;         /* by LeafId: storage of parameters, states and counters; inputs: bound buffers */
   size_t *leaf_bytes;  /* 0 for inputs */
   Tensor *leaf_tensor; /* parameters and states: their constant shapes */
-  Bound *bound;        /* by LeafId */
+  Bound *bound;        /* by LeafId: what the next run reads */
+  Bound *own;          /* by LeafId: what the host bound, which comes back after a pass over a data set */
   DataRange *range;    /* by LeafId: the values an input takes */
   int32_t *counter;    /* by train step: steps done */
   int32_t epoch;       /* epochs done */
@@ -78,6 +79,8 @@ dg_status session_alive(dg_session *s); /* DG_OK, or the reason is recorded */
 dg_status session_variant(dg_session *s, const Entry *e, Variant **out);
 /* Runs an entry on the inputs bound now and records its scalars. */
 dg_status session_run(dg_session *s, const Entry *e, Variant **ran);
+/* Inputs that a pass over a data set fed are the host's again. */
+void session_unfeed(dg_session *s);
 dg_status session_no_step(dg_session *s, const char *name);
 dg_status session_no_input(dg_session *s, const char *name); /* the failure, with the names there are */
 /* A train step: runs it, counts it, checks its loss, then its `after` block. */

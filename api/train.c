@@ -116,6 +116,17 @@ static dg_status open_set(dg_session *s, const char *name, SetKind *kind) {
   return program_sets(s, SET_TRAIN);
 }
 
+/* A set that is asked for by name has files, unless nothing is read. */
+static dg_status set_has_data(dg_session *s, SetKind kind, const Entry *e) {
+  if (!e || s->set[kind].feed.n) return DG_OK;
+  for (uint32_t i = 0; i < s->p->prog.leaf.n; i++)
+    if (s->p->prog.leaf.at[i].kind == LEAF_INPUT && entry_reads(e, (LeafId){i}))
+      return api_fail(s->p->cx, ST_USAGE,
+                      "the set '%s' has no data: name a dataset in the program, or give files",
+                      kind == SET_TEST ? "test" : "train");
+  return DG_OK;
+}
+
 static dg_status evaluate_in(void *arg) {
   TrainCall *c = arg;
   dg_session *s = c->s;
@@ -125,6 +136,7 @@ static dg_status evaluate_in(void *arg) {
   int64_t batch = c->batch;
   for (uint32_t i = 0; batch <= 0 && i < s->p->prog.train.n; i++)
     batch = whole(setting(&s->p->prog, &s->p->prog.train.at[i], STR("batch")), 0);
+  if (c->set && (got = set_has_data(s, kind, program_entry(s->p, STR("eval")))) != DG_OK) return got;
   Means m = {.arena = &s->arena};
   dg_status st = evaluate(s, kind, batch, &m);
   for (uint32_t i = 0; st == DG_OK && i < m.all.n; i++)
@@ -138,7 +150,9 @@ dg_status dg_evaluate_set(dg_session *s, const char *set, int64_t batch) {
     return api_fail(s->p->cx, ST_USAGE, "no data set '%.40s': train or test", set);
   if (batch < 0) return api_fail(s->p->cx, ST_USAGE, "dg_evaluate_set: batch is below 0");
   TrainCall c = {.s = s, .set = set, .batch = batch};
-  return session_guard(s, evaluate_in, &c);
+  dg_status st = session_guard(s, evaluate_in, &c);
+  session_unfeed(s);
+  return st;
 }
 
 /* ---- training ---- */
@@ -350,7 +364,9 @@ static dg_status with_options(dg_session *s, const dg_train_options *options, in
 }
 
 dg_status dg_train(dg_session *s, const dg_train_options *options, int *stopped) {
-  return with_options(s, options, stopped, train_in);
+  dg_status st = with_options(s, options, stopped, train_in);
+  if (s && !s->training) session_unfeed(s); /* called from within it has done nothing */
+  return st;
 }
 
 dg_status dg_train_prepare(dg_session *s, const dg_train_options *options) {
@@ -377,7 +393,9 @@ dg_status dg_predict_set(dg_session *s, const char *set) {
   if (!set || (strcmp(set, "train") && strcmp(set, "test")))
     return api_fail(s->p->cx, ST_USAGE, "no data set '%.40s': train or test", set ? set : "");
   TrainCall c = {.s = s, .set = set};
-  return session_guard(s, predict_set_in, &c);
+  dg_status st = session_guard(s, predict_set_in, &c);
+  session_unfeed(s);
+  return st;
 }
 
 typedef struct FactsCall {
@@ -385,6 +403,14 @@ typedef struct FactsCall {
   const char *entry;
   dg_facts *out;
 } FactsCall;
+
+/* The variant of an entry that ran last; NULL when none is there. */
+static Variant *latest(dg_session *s, const Entry *e) {
+  Variant *v = NULL;
+  for (uint32_t i = 0; i < s->nvariant; i++)
+    if (s->variant[i].entry == e && (!v || s->variant[i].used > v->used)) v = &s->variant[i];
+  return v;
+}
 
 static dg_status facts_in(void *arg) {
   FactsCall *c = arg;
@@ -396,7 +422,7 @@ static dg_status facts_in(void *arg) {
   if (!e) return api_fail(s->p->cx, ST_USAGE, "no entry point '%.60s'", c->entry ? c->entry : "");
   Variant *v;
   dg_status st = session_variant(s, e, &v);
-  if (st != DG_OK) return st;
+  if (st != DG_OK && !(v = latest(s, e))) return st;
   const RunnerFacts *f = &v->runner->facts;
   *c->out = (dg_facts){.arena_bytes = f->arena_bytes,
                        .kernels = f->kernels,

@@ -247,7 +247,8 @@ typedef struct dg_train_options {
   void *user;
 } dg_train_options;
 DG_API void dg_train_options_init(dg_train_options *o);
-/* DG_OK also when the callback stopped it: *stopped says so (may be NULL). */
+/* Inputs without data are read as bound; those with data are yours again when it returns.
+ * DG_OK also when the callback stopped it: *stopped says so (may be NULL). */
 DG_API DG_MUST_USE dg_status dg_train(dg_session *s, const dg_train_options *options, int *stopped);
 /* Opens the data and compiles what dg_train will run, so that dg_session_facts can tell of it first.
  * Optional. */

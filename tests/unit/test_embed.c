@@ -264,6 +264,56 @@ END_TEST
 
 /* ---- files ---- */
 
+static int last_rows(void *user, const dg_progress *g) {
+  (void)user;
+  return g->at == DG_AT_STEP && g->batch == 1;
+}
+
+/* Buffers bound by the host are read again when a pass over files is over, whatever ended it. */
+START_TEST(own_buffers_come_back) {
+  dg_context *cx = context();
+  dg_program *p = program(cx, line_text);
+  dg_session *s = session(cx, p, 1, 1);
+  double v;
+  dg_array a;
+  dg_train_options o;
+  dg_facts f;
+  dg_train_options_init(&o);
+  ok(dg_data(s, "train", "x", "examples/seed/x.npy", NULL));
+  ok(dg_data(s, "train", "y", "examples/seed/y.npy", NULL));
+  fails(DG_USAGE, "the set 'test' has no data", dg_evaluate_set(s, "test", 0));
+  o.batch = 16, o.progress = last_rows;
+  ok(dg_train(s, &o, NULL));
+  ok(dg_session_facts(s, "fit", &f)); /* of what ran */
+  fails(DG_USAGE, "'x' is not bound", dg_predict(s));
+  bind_line(cx, s, 5);
+  ok(dg_predict(s));
+  ok(dg_read(s, "line", &a));
+  ck_assert_int_eq(a.extent[0], 5);
+  ok(dg_evaluate(s));
+  ok(dg_value(s, "mse", &v));
+  double mse = v;
+  ok(dg_evaluate_set(s, "train", 0));
+  ok(dg_value(s, "mse", &v));
+  ck_assert_double_ne(v, mse);
+  ok(dg_evaluate(s));
+  ok(dg_value(s, "mse", &v));
+  ck_assert_double_eq(v, mse);
+  ok(dg_predict_set(s, "train"));
+  ok(dg_read(s, "line", &a));
+  ck_assert_int_eq(a.extent[0], 64);
+  ok(dg_train_prepare(s, &o));
+  ok(dg_session_facts(s, "fit", &f));
+  ok(dg_train(s, &o, NULL));
+  ok(dg_predict(s));
+  ok(dg_read(s, "line", &a));
+  ck_assert_int_eq(a.extent[0], 5);
+  dg_session_free(s);
+  dg_program_free(p);
+  dg_context_free(cx);
+}
+END_TEST
+
 static void put(const char *path, const char *text) {
   FILE *f = fopen(path, "w");
   ck_assert_msg(f != NULL, "%s", path);
@@ -321,4 +371,5 @@ START_TEST(own_files_are_kept) {
 END_TEST
 
 UNIT_MAIN(UNIT("values", values_bound, arrays, first_error), UNIT("within", calls_from_within),
-          UNIT("process", floating_point_modes, handlers_and_locale), UNIT("files", own_files_are_kept))
+          UNIT("process", floating_point_modes, handlers_and_locale),
+          UNIT("files", own_buffers_come_back, own_files_are_kept))
