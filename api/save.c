@@ -2,6 +2,7 @@
  * for bit. */
 #include "api/session.h"
 #include "base/hash.h"
+#include "ir/scalar.h"
 #include "runtime/host/checkpoint.h"
 
 /* net.blocks[3].w is net.blocks.3.w in files. */
@@ -114,6 +115,8 @@ static dg_status load_in(void *arg) {
   CkLoad how = {.max_bytes = s->p->cx->limits.data_bytes, .allow_extra = c->weights != 0};
   bool ok = checkpoint_load(&s->arena, str_z(c->path), v.at, v.n, how, &meta, &err);
   if (ok && !c->weights && meta.ours) s->opt.seed = meta.seed;
+  for (uint32_t i = 0; ok && i < s->p->prog.leaf.n; i++) /* anybody may have written the file */
+    if (s->leaf_bytes[i]) fp_flush(s->leaf_tensor[i].dtype, s->leaf_tensor[i].data, s->leaf_tensor[i].count);
   arena_rewind(&s->arena, mark);
   if (!ok && !c->weights && err.status == ST_MISMATCH && !meta.ours)
     return api_fail(s->p->cx, err.status,

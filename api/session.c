@@ -2,6 +2,7 @@
 #include "api/session.h"
 
 #include "base/size.h"
+#include "ir/scalar.h"
 #include "passes/passes.h"
 
 #include <math.h>
@@ -37,6 +38,7 @@ static bool call_host(void *user, const Tensor *in, uint32_t nin, Tensor *out) {
   uint32_t ours = api_host_enter(k->s->p->cx);
   int failed = k->reg.fn(k->reg.user, a, (int)nin, &o);
   api_host_leave(ours);
+  fp_flush(out->dtype, out->data, out->count);
   return failed == 0;
 }
 
@@ -288,7 +290,8 @@ dg_status dg_bind(dg_session *s, const char *input, const dg_array *a) {
     if (!size_mul(t.count, (size_t)a->extent[i], &t.count)) return too_large(s, l);
   }
   if (!bytes_fit(s, &t)) return too_large(s, l);
-  s->bound[id.i] = s->own[id.i] = (Bound){.has = true, .t = t};
+  Bound *own = &s->own[id.i];
+  s->bound[id.i] = *own = (Bound){.has = true, .t = t, .copy = own->copy, .room = own->room};
   s->leaf[id.i] = a->data;
   return DG_OK;
 }
@@ -473,6 +476,23 @@ void session_scalar_put(dg_session *s, Sym name, double v) {
   VEC_PUSH(&s->arena, &s->scalar, (Scalar1){name, v});
 }
 
+/* The host's buffers are read in place, but no subnormal number may enter (docs/numbers.md): one that holds any is read
+ * from a flushed copy, which lives on because an output may be the input itself. */
+static void clean_inputs(dg_session *s, const Runner *r) {
+  for (uint32_t i = 0; i < s->p->prog.leaf.n; i++) {
+    Bound *b = &s->own[i];
+    size_t bytes;
+    if (!b->has || s->bound[i].fed || !r->reads[i]) continue;
+    s->leaf[i] = b->t.data;
+    if (fp_clean(b->t.dtype, b->t.data, b->t.count)) continue;
+    if (!size_mul(b->t.count, dtype_bytes(b->t.dtype), &bytes))
+      BUG(s->arena.mem, "a bound buffer without a size"); /* dg_bind has looked */
+    if (bytes > b->room) b->copy = arena_alloc(&s->arena, b->room = bytes, 64);
+    s->leaf[i] = memcpy(b->copy, b->t.data, bytes);
+    fp_flush(b->t.dtype, b->copy, b->t.count);
+  }
+}
+
 dg_status session_run(dg_session *s, const Entry *e, Variant **ran) {
   Variant *v;
   dg_status ok = session_variant(s, e, &v);
@@ -480,6 +500,7 @@ dg_status session_run(dg_session *s, const Entry *e, Variant **ran) {
   if (ok != DG_OK) return ok;
   set_counters(s, e);
   Sb why;
+  clean_inputs(s, v->runner);
   ArenaMark mark = arena_mark(&s->arena);
   sb_init(&why, &s->arena);
   s->running = true;

@@ -20,6 +20,8 @@ typedef struct Variant {
 typedef struct Bound { /* an input as the host or the data set bound it */
   bool has, fed;       /* fed: by a pass over a data set */
   Tensor t;            /* data is the host's */
+  void *copy;          /* flushed, of a buffer that holds subnormals */
+  size_t room;         /* bytes of it */
 } Bound;
 
 typedef struct Scalar1 { /* last value of a loss or metric */

@@ -138,5 +138,6 @@ void fp_leave(uint32_t saved);
 /* Data entering a program: subnormals become zero of their sign and NaNs the canonical one, by integer bits.
  * n elements in place. */
 void fp_flush(DType t, void *data, size_t n);
+bool fp_clean(DType t, const void *data, size_t n); /* fp_flush would change nothing */
 
 #endif

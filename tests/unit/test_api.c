@@ -285,6 +285,70 @@ START_TEST(sessions) {
 }
 END_TEST
 
+static int tiny_host(void *user, const dg_array *in, int n, dg_array *out) {
+  (void)user, (void)in, (void)n;
+  for (int i = 0; i < 40; i++) ((float *)out->data)[i] = 1e-40f;
+  return 0;
+}
+/* By whatever door a subnormal number comes in, it is a zero: for the interpreter and for native code, whose
+ * maximum and moves would treat it differently. */
+START_TEST(no_subnormal_enters) {
+  static const char text[] = "extern fn tiny(a: f32[U]) -> f32[U]\n"
+                             "input x: f32[N]\nparam w: f32[40] = 0\n"
+                             "output whole = x\noutput above = maximum(x, 0)\noutput less = relu(-x)\n"
+                             "output own = maximum(w, -1)\noutput made = tiny(x)\n"
+                             "loss l = sum(w)\ntrain fit { minimize l; update w using sgd() }\n";
+  static const char *const name[] = {"whole", "above", "less", "own", "made"};
+  for (int interpret = 0; interpret < 2; interpret++) {
+    dg_context *cx = context();
+    ok(dg_register(cx, "tiny", tiny_host, NULL));
+    dg_session *s = session(cx, program(cx, text), interpret, 1);
+    float x[40], keep[40];
+    for (int i = 0; i < 40; i++) keep[i] = x[i] = i % 2 ? 1e-40f : -1e-41f;
+    dg_array a = {DG_F32, 1, {40}, x};
+    ok(dg_bind(s, "x", &a));
+    ok(dg_write(s, "w", &a));
+    for (int load = 0; load < 2; load++) {
+      ok(dg_predict(s));
+      for (int k = 0; k < 5; k++) {
+        dg_array y;
+        ok(dg_read(s, name[k], &y));
+        for (int i = 0; i < 40; i++) {
+          uint32_t bits;
+          memcpy(&bits, (const char *)y.data + i * 4, 4);
+          ck_assert_msg((bits & 0x7fffffffu) == 0, "%s[%d] is %08x", name[k], i, bits);
+        }
+      }
+      ck_assert(memcmp(x, keep, sizeof x) == 0); /* the host's buffer is left alone */
+      if (load) break;
+      char path[] = "/tmp/dgc-subnormal-XXXXXX";
+      int fd = mkstemp(path);
+      ck_assert_int_ge(fd, 0);
+      ok(dg_save(s, path));
+      size_t n;
+      char *file = slurp(path, &n);
+      uint64_t head;
+      memcpy(&head, file, 8);
+      for (size_t i = 8 + head; i + 4 <= n; i += 4)
+        memcpy(file + i, &keep[1], 4); /* the counters hold it too */
+      ck_assert(pwrite(fd, file, n, 0) == (ssize_t)n);
+      close(fd);
+      free(file);
+      ok(dg_load(s, path, 1));
+      unlink(path);
+    }
+    x[3] = 2;
+    keep[3] = 2;
+    ok(dg_predict(s)); /* the copy follows the buffer */
+    dg_array y;
+    ok(dg_read(s, "above", &y));
+    ck_assert(((float *)y.data)[3] == 2 && ((float *)y.data)[2] == 0);
+    dg_session_free(s);
+    dg_context_free(cx);
+  }
+}
+END_TEST
+
 START_TEST(free_in_any_order) {
   for (int order = 0; order < 6; order++) {
     dg_context *cx = context();
@@ -687,7 +751,7 @@ START_TEST(contexts_in_threads) {
 END_TEST
 
 UNIT_MAIN(UNIT("misuse", no_context, settings, programs, emits, emits_in_any_locale, sessions,
-               free_in_any_order),
+               no_subnormal_enters, free_in_any_order),
           UNIT("diagnostics", edits_mend, rejected, defines),
           UNIT("limits", limits_of_texts, limit_of_files, limit_of_errors, limit_of_bound_tensors,
                limit_of_arena, limit_of_data),
