@@ -2,6 +2,8 @@
  * writes and arena reuse change none of them. */
 #include "lower_random.h"
 
+#include <time.h>
+
 static Kit kit;
 static const int64_t sizes[] = {1, 2, 3, 7, 16, 17, 31, 33, 48, 49, 100};
 static int64_t size_of(int i) { return sizes[(size_t)i % (sizeof sizes / sizeof *sizes)]; }
@@ -331,6 +333,39 @@ START_TEST(pools) {
 }
 END_TEST
 
+/* Processor time of lowering n parameters with an update each; the least of three. */
+static double lowering_time(int n) {
+  double best = 1e9;
+  for (int turn = 0; turn < 3; turn++) {
+    kit_begin(&kit, (uint64_t)turn);
+    Type t = KIT_TYPE(&kit, DT_F32, 7, 5);
+    for (int i = 0; i < n; i++) {
+      LeafId l =
+          program_leaf(&kit.program, (Leaf){.kind = LEAF_PARAM,
+                                            .path = names_add(&kit.names, str_fmt(&kit.arena, "p%d", i)),
+                                            .type = t});
+      NodeId w = build_leaf(&kit.b, l);
+      for (int k = 0; k < 12; k++) w = build_scalar(&kit.b, OP_ADD, build_leaf(&kit.b, l), w, NO_NODE);
+      graph_root(kit.b.g, ROOT_ASSIGN, (Sym){0}, l, w, (Span){0});
+    }
+    LowerOptions o;
+    Sb why;
+    lower_options_init(&o, 64);
+    sb_init(&why, &kit.arena);
+    clock_t from = clock();
+    ck_assert(lower_graph(&kit.arena, kit.b.g, &o, &why) != NULL);
+    double took = (double)(clock() - from) / CLOCKS_PER_SEC;
+    if (took < best) best = took;
+  }
+  return best;
+}
+
+START_TEST(deep_programs) { /* eight times the program may take eight times as long, not sixty-four */
+  double few = lowering_time(250), many = lowering_time(2000);
+  ck_assert_msg(many < 16 * few + 0.02, "250 updates: %g s, 2000: %g s", few, many);
+}
+END_TEST
+
 /* An optimizer's update over a gradient that is a product, in place where allowed; a swap; a chain of leaves.
  */
 START_TEST(assignments) {
@@ -464,4 +499,4 @@ UNIT_MAIN(UNIT("rows", scalar_rows, casts, reductions, padded_reductions, long_r
                rows),
           UNIT("products", products, epilogues, long_products), UNIT("moves", moves, padded_sums, constants),
           UNIT("windows", convolutions, pools),
-          UNIT("steps", assignments, random_graphs, host_functions, checks, fuses, empty))
+          UNIT("steps", assignments, deep_programs, random_graphs, host_functions, checks, fuses, empty))
