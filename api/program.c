@@ -42,6 +42,15 @@ static dg_status first_error(const dg_program *p) {
 }
 
 /* text -> tree -> program -> diagnosis: each a call that takes one value and gives a new one. */
+/* Nothing is wrong but what update lists say: then the program is complete, and what its parameters do can be
+ * said as well. */
+static bool lists_only(const Diags *d) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < d->all.n; i++)
+    n += d->all.at[i]->kind == DIAG_frozen_listed || d->all.at[i]->kind == DIAG_listed_twice;
+  return n && !d->unkept && d->errors == n;
+}
+
 static dg_status check_in(void *arg) {
   CheckCall *c = arg;
   dg_program *p = c->p;
@@ -69,7 +78,7 @@ static dg_status check_in(void *arg) {
     VEC_PUSH(&p->arena, &opt.define, (ElabDefine){cx->define.at[i].name, cx->define.at[i].value});
   bool ok = frontend_program(file, &opt, &p->diags, &p->prog, &p->ast);
   for (uint32_t i = 0; i < opt.bound.n; i++) VEC_PUSH(&p->arena, &p->bound, opt.bound.at[i]);
-  if (ok) diagnose(&p->prog, p->bound.at, p->bound.n, &p->diags);
+  if (ok || lists_only(&p->diags)) diagnose(&p->prog, p->bound.at, p->bound.n, &p->diags);
   diags_finish(&p->diags);
   c->complete = true;
   p->sound = ok && p->diags.status == ST_OK;

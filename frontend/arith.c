@@ -13,6 +13,27 @@ static bool one(const Elab *x, DimId d) {
   return dim_is_const(x->dims, d, &v) && v == 1;
 }
 
+/* A name, a call, an index: brackets behind it belong to all of it. */
+static bool takes_brackets(Str e) {
+  int depth = 0;
+  for (size_t i = 0; i < e.n; i++) {
+    char c = e.p[i];
+    bool word =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
+    if (c == ')' || c == ']') depth--;
+    if (!depth && !word && !strchr("()[]'", c)) return false;
+    if (c == '(' || c == '[') depth++;
+  }
+  return e.n > 0;
+}
+
+/* With ones behind it, does the narrow operand fit the wide one? */
+static bool lines_up(Elab *x, const Type *tl, const Type *th) {
+  for (int i = 0; i < tl->rank; i++)
+    if (!one(x, tl->dim[i]) && !one(x, th->dim[i]) && !dim_eq(tl->dim[i], th->dim[i])) return false;
+  return true;
+}
+
 /* `y[:, _]`: written behind an operand so that its axes line up with the other's leading ones. */
 static void stretch_help(Elab *x, Diag *g, Operand low, Type tl, Type th) {
   Sb lead, trail;
@@ -30,16 +51,23 @@ static void stretch_help(Elab *x, Diag *g, Operand low, Type tl, Type th) {
     diag_help(g, "write the stretched axes of both with '_' (x[:, _]) or keep = true if every pair is meant");
     return;
   }
-  Str text = span_text(x, low.at);
-  bool plain = text.n <= 24;
+  Str whole = span_text(x, low.at), text = whole;
+  bool plain = text.n <= 24, ends = takes_brackets(whole), up = lines_up(x, &tl, &th);
   for (size_t i = 0; i < text.n; i++)
     plain = plain && (text.p[i] == '_' || text.p[i] == '.' || (text.p[i] | 32) >= 'a'
                           ? (text.p[i] | 32) <= 'z' || text.p[i] == '_'
                           : text.p[i] >= '0' && text.p[i] <= '9');
   if (!plain) text = STR("(..)");
-  diag_help(g, "write " STRF STRF " to line the axes up, or " STRF STRF " if every pair is meant", STRA(text),
-            STRA(sb_str(&trail)), STRA(text), STRA(sb_str(&lead)));
-  diag_edit(g, (Span){low.at.file, low.at.hi, low.at.hi}, sb_str(&trail));
+  if (up)
+    diag_help(g, "write " STRF STRF " to line the axes up, or " STRF STRF " if every pair is meant",
+              STRA(text), STRA(sb_str(&trail)), STRA(text), STRA(sb_str(&lead)));
+  else
+    diag_help(g, "write " STRF STRF " if every pair is meant", STRA(text), STRA(sb_str(&lead)));
+  Str axes = up ? sb_str(&trail) : sb_str(&lead);
+  if (ends)
+    diag_edit(g, (Span){low.at.file, low.at.hi, low.at.hi}, axes);
+  else
+    diag_edit(g, low.at, str_fmt(x->a, "(" STRF ")" STRF, STRA(whole), STRA(axes)));
 }
 
 typedef struct Shape {
@@ -98,7 +126,7 @@ static bool common_shape(Elab *x, const char *name, Span at, const Operand *o, c
     Type tp = t[who[0]], tq = t[who[1]];
     Diag *g = TELL(x, two_sided, at, str_z(name), operand_text(x, p), operand_text(x, q));
     diag_under(g, "the result would be " STRF,
-               STRA(type_text(x, (Type){.dtype = tp.dtype,
+               STRA(type_text(x, (Type){.dtype = t[n - 1].dtype,
                                         .rank = r.t.rank,
                                         .dim = {r.t.dim[0], r.t.dim[1], r.t.dim[2], r.t.dim[3], r.t.dim[4],
                                                 r.t.dim[5], r.t.dim[6], r.t.dim[7]}})));

@@ -211,6 +211,70 @@ static void unknown_path(Elab *x, Scope *s, const AstPath *p) {
   suggest(x, g, at, text, names.at, names.n, "parameters and instances:");
 }
 
+static bool has_star(const AstPath *p) {
+  for (uint32_t i = 0; i < p->parts.n; i++)
+    if (p->parts.at[i].star) return true;
+  return false;
+}
+
+/* The list without its path i. */
+static void edit_out(Diag *g, const AstPathVec *paths, uint32_t i) {
+  Span at = paths->at[i].at;
+  if (i)
+    diag_edit(g, (Span){at.file, paths->at[i - 1].at.hi, at.hi}, STR(""));
+  else if (paths->n > 1)
+    diag_edit(g, (Span){at.file, at.lo, paths->at[1].at.lo}, STR(""));
+}
+
+/* `except PATH` behind a group's list. */
+static void edit_except(Elab *x, Diag *g, const AstStmt *t, Str path) {
+  bool more = t->update.except.n > 0;
+  const AstPathVec *last = more ? &t->update.except : &t->update.paths;
+  Span at = last->at[last->n - 1].at;
+  diag_edit(g, (Span){at.file, at.hi, at.hi}, str_fmt(x->a, "%s" STRF, more ? ", " : " except ", STRA(path)));
+}
+
+/* `update net, net`: two paths of one list may overlap, but the same text twice is a slip. */
+static void same_path(Elab *x, const Step *st, const AstPathVec *paths, uint32_t i, const uint8_t *taken) {
+  for (uint32_t k = 0; k < i; k++) {
+    if (has_star(&paths->at[i]) || !str_eq(path_text(x, &paths->at[k]), path_text(x, &paths->at[i])))
+      continue;
+    Diag *g = TELL(x, listed_twice, paths->at[i].at, path_text(x, &paths->at[i]), sym_str(x, st->ts.name));
+    diag_label(g, paths->at[k].at, "first here");
+    diag_help(g, "list it once");
+    edit_out(g, paths, i);
+    for (uint32_t n = 0; n < x->p->leaf.n; n++)
+      if (taken[n] && x->p->leaf.at[n].kind == LEAF_PARAM) diag_subject(g, sym_str(x, x->p->leaf.at[n].path));
+    return;
+  }
+}
+
+/* What `except` would say: the path of the two that is no wildcard, or the parameter. */
+static Str narrow(Elab *x, const AstPath *p, Span other, const Leaf *f) {
+  Str first = span_text(x, other);
+  if (!has_star(p)) return path_text(x, p);
+  return memchr(first.p, '*', first.n) ? sym_str(x, f->path) : first;
+}
+
+/* A path that names what is frozen, and nothing else. */
+static void only_frozen(Elab *x, const AstPathVec *paths, uint32_t i, const uint8_t *taken) {
+  const AstPath *p = &paths->at[i];
+  const Leaf *first = NULL;
+  for (uint32_t k = 0; k < x->p->leaf.n; k++) {
+    const Leaf *f = &x->p->leaf.at[k];
+    if (!taken[k] || f->kind != LEAF_PARAM) continue;
+    if (!f->frozen || taken[k] == 2) return;
+    if (!first) first = f;
+  }
+  if (!first || has_star(p)) return;
+  Diag *g = TELL(x, frozen_listed, p->at, path_text(x, p));
+  diag_label(g, first->made_at.file ? first->made_at : first->at, "declared frozen here");
+  diag_help(g, "leave it out of the list, or declare it without 'frozen'");
+  edit_out(g, paths, i);
+  for (uint32_t k = 0; k < x->p->leaf.n; k++)
+    if (taken[k] && x->p->leaf.at[k].kind == LEAF_PARAM) diag_subject(g, sym_str(x, x->p->leaf.at[k].path));
+}
+
 /* Who is in a group: the paths' parameters without the excepted ones, frozen ones skipped. */
 static void own_group(Elab *x, Step *st, uint32_t group) {
   const AstStmt *t = st->update.at[group].stmt;
@@ -233,6 +297,9 @@ static void own_group(Elab *x, Step *st, uint32_t group) {
       continue;
     }
     bool any = false;
+    Diag *said = NULL; /* one message for all that this path takes a second time */
+    uint32_t said_of = 0;
+    only_frozen(x, &t->update.paths, i, taken);
     for (uint32_t k = 0; k < n; k++) {
       const Leaf *f = &x->p->leaf.at[k];
       if (!taken[k]) continue;
@@ -246,6 +313,8 @@ static void own_group(Elab *x, Step *st, uint32_t group) {
           Diag *g = TELL(x, frozen_listed, p->at, sym_str(x, f->path));
           diag_label(g, f->at, "declared frozen here");
           diag_help(g, "leave it out of the list, or declare it without 'frozen'");
+          edit_out(g, &t->update.paths, i);
+          diag_subject(g, sym_str(x, f->path));
         }
         continue;
       }
@@ -260,12 +329,30 @@ static void own_group(Elab *x, Step *st, uint32_t group) {
         const Owned *w = &st->ts.owned.at[before];
         bool same = w->group == group; /* two paths of one list may overlap; its own name twice is a slip */
         if (same && (w->wildcard || taken[k] != 2)) continue;
+        if (said && said_of == w->item.lo) {
+          if (said->subject.n == 1) diag_note(said, (Span){0}, "and so are others that both paths take");
+          diag_subject(said, sym_str(x, f->path));
+          continue;
+        }
         Diag *g = TELL(x, listed_twice, p->at, sym_str(x, f->path), sym_str(x, st->ts.name));
         diag_label(g, w->item, "first here");
-        if (same)
+        diag_subject(g, sym_str(x, f->path));
+        said = g;
+        said_of = w->item.lo;
+        if (same) {
           diag_help(g, "list it once");
-        else
-          diag_help(g, "take it out of one group with 'except " STRF "'", STRA(sym_str(x, f->path)));
+          edit_out(g, &t->update.paths, i);
+        } else {
+          bool mine = !has_star(p); /* the narrower of the two leaves the wider one's list */
+          Str out = narrow(x, p, w->item, f);
+          if (str_eq(path_text(x, p), span_text(x, w->item))) {
+            diag_help(g, "list it in one of them");
+            continue;
+          }
+          diag_help(g, "take it out of one group with 'except " STRF "'", STRA(out));
+          bool theirs = !mine && str_eq(out, span_text(x, w->item));
+          if (mine || theirs) edit_except(x, g, mine ? st->update.at[w->group].stmt : t, out);
+        }
       }
       if (!twice) map_put(&st->owner, k, st->ts.owned.n);
       if (!twice)
@@ -277,7 +364,10 @@ static void own_group(Elab *x, Step *st, uint32_t group) {
                          .grad = NO_NODE,
                          .update = NO_NODE});
     }
-    if (!any) unknown_path(x, st->scope, p);
+    if (!any)
+      unknown_path(x, st->scope, p);
+    else if (!exact)
+      same_path(x, st, &t->update.paths, i, taken);
   }
 }
 
