@@ -377,7 +377,8 @@ typedef struct AstFile {
   uint32_t file;
   AstStmtVec stmts;
   Span at;
-  bool errors; /* a syntax error was reported: parts of the tree are missing */
+  bool errors;   /* a syntax error was reported: parts of the tree are missing */
+  bool nameless; /* one stood where a declaration has its name: any name may be that one */
   /* Names whose declaration did not parse, as far as they could be made out: an unknown name in this list is
    * no error of its own, but poison. */
   VEC(Sym) broken;

@@ -245,10 +245,12 @@ static Value run_body(Elab *x, Closure *c, Scope *callee, Span at) {
     v = call_extern(x, c, callee, at);
   else if (fn->value)
     v = eval(x, callee, fn->value);
-  else if (fn->body && !exec_block(x, callee, fn->body, &v) && !x->stopped)
-    diag_help(TELL(x, declaration, fn->head,
-                   str_fmt(x->a, "the function '" STRF "' returns nothing", STRA(sym_str(x, c->name)))),
+  else if (fn->body && !exec_block(x, callee, fn->body, &v) && !x->stopped && !has_error(&fn->body->stmts)) {
+    Str name = c->name.i ? str_fmt(x->a, "the function '" STRF "'", STRA(sym_str(x, c->name)))
+                         : STR("this function");
+    diag_help(TELL(x, declaration, fn->head, str_fmt(x->a, STRF " returns nothing", STRA(name))),
               "end it with 'return e'");
+  }
   if (!val_ok(v)) return v;
   uint8_t ones = v.kind == VAL_TENSOR ? v.ones : 0;
   if (fn->result && !c->is_extern) {

@@ -10,7 +10,7 @@ static void field(Elab *x, Dataset *d, const AstStmt *t) {
   Binding *b =
       target->parts.n == 1 ? scope_find(x, x->main->scope, target->parts.at[0].name.name, &in) : NULL;
   if (!b || !b->decl || b->decl->kind != STMT_INPUT) {
-    if (target->parts.n == 1 && name_muted(x, x->main->scope, target->parts.at[0].name.name)) return;
+    if (target->parts.n == 1 && name_said(x, x->main->scope, target->parts.at[0].name.name)) return;
     Diag *g = TELL(x, dataset_field, target->at, str_fmt(x->a, "no input is named '" STRF "'", STRA(name)));
     VEC(Str) names = {0};
     for (uint32_t i = 0; i < x->main->scope->binding.n; i++)

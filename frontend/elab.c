@@ -98,7 +98,7 @@ static void each_entry(Elab *x) {
   roots_of(x, STMT_METRIC, ROOT_METRIC);
   scope_force(x, s, false);
   for (uint32_t i = 0; i < s->active.n; i++) {
-    if (s->active.at[i]->kind == STMT_ASSERT) check_assert(x, s, s->active.at[i]);
+    if (s->active.at[i]->kind == STMT_ASSERT) (void)check_assert(x, s, s->active.at[i]);
     if (s->active.at[i]->kind == STMT_DATASET) elaborate_dataset(x, s->active.at[i]);
   }
   for (uint32_t i = 0; i < s->active.n && !x->stopped; i++)
@@ -179,6 +179,7 @@ bool frontend_program(uint32_t file, ElabOptions *o, Diags *d, Program *p, AstFi
   *f = (SrcFile){.file = file, .ast = *ast, .key = p->sources->file.at[file].name, .loading = true};
   VEC_PUSH(x->a, &x->file, f);
   x->main = f;
+  x->nameless = (*ast)->nameless;
   f->scope = scope_new(x, SCOPE_FILE, x->prelude);
   f->scope->file = f;
   file_symbols(x, &(*ast)->stmts);

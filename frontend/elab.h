@@ -228,7 +228,8 @@ struct Elab {
   uint32_t depth, calls, nparams, ncustom, prepares;
   Sym step_name;             /* of the step whose optimizer is expanded */
   LeafId opt_param, initial; /* initial: whose initial value is being made; UINT32_MAX: none */
-  bool stopped;              /* a limit was passed: everything is poison from here */
+  bool nameless; /* a declaration without its name was reported: any unknown name may be that one */
+  bool stopped;  /* a limit was passed: everything is poison from here */
 };
 
 /* ---- value.c: values, places, messages ---- */
@@ -305,6 +306,7 @@ Str nearest_name(Elab *x, Scope *s, Sym name);
 void suggest(Elab *x, Diag *g, Span at, Str got, const Str *names, size_t n, const char *have);
 void name_mute(Elab *x, const Scope *s, Sym name); /* reported where it should have been declared */
 bool name_muted(Elab *x, Scope *s, Sym name);
+bool name_said(Elab *x, Scope *s, Sym name);
 
 /* ---- static.c ---- */
 Value static_binary(Elab *x, AstBinary op, Value a, Value b,
@@ -334,7 +336,7 @@ bool exec_block(Elab *x, Scope *s, const AstBlock *b, Value *ret); /* true: retu
 void exec_let(Elab *x, Scope *s, const AstStmt *t);
 Value eval_init(Elab *x, Scope *s, const AstExpr *call, Type want); /* `~ f(args)` */
 void assign_state(Elab *x, Scope *s, const AstStmt *t);
-void check_assert(Elab *x, Scope *s, const AstStmt *t);
+bool check_assert(Elab *x, Scope *s, const AstStmt *t);
 
 /* ---- arith.c ---- */
 typedef struct Operand {

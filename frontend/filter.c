@@ -595,6 +595,9 @@ void filter_broken_names(Filter *f) {
   uint32_t i = f->error_first;
   if (i == NONE) return;
   while (kind_at(f, i) == TOK_FROZEN || kind_at(f, i) == TOK_EXTERN) i++;
+  if (kind_at(f, i) == TOK_NAME && kind_at(f, i + 1) != TOK_NAME && kind_at(f, i + 1) != TOK_HOLE &&
+      word_contextual_kind(reader_text(f->r, raw(f, i)->lo, raw(f, i)->hi)))
+    f->file->nameless = true; /* `input : f32[N]`, `dataset { .. }` */
   switch (promoted(f, i) ? promoted(f, i) : kind_at(f, i)) {
   case TOK_LET:
   case TOK_VAR:
@@ -620,6 +623,10 @@ void filter_broken_names(Filter *f) {
     break;
   default: return;
   }
+  int behind = kind_at(f, i + 1);
+  if (raw(f, i + 1)->newline ||
+      (behind != TOK_NAME && behind != TOK_HOLE && !word_reserved(behind) && kind_at(f, i) != TOK_FN))
+    f->file->nameless = true;
   for (i++; kind_at(f, i) == TOK_NAME || kind_at(f, i) == TOK_COMMA || kind_at(f, i) == TOK_HOLE; i++) {
     if (kind_at(f, i) != TOK_NAME) continue;
     Sym s = names_add(f->r->names, reader_text(f->r, raw(f, i)->lo, raw(f, i)->hi));

@@ -48,7 +48,8 @@ Value make_instance(Elab *x, UnitRef m, ArgVec *args, Span at) {
       scope_declare(x, i->scope, &m.stmt->unit.body->stmts);
       scope_force(x, i->scope, true);
       for (uint32_t k = 0; k < i->scope->active.n; k++)
-        if (i->scope->active.at[k]->kind == STMT_ASSERT) check_assert(x, i->scope, i->scope->active.at[k]);
+        if (i->scope->active.at[k]->kind == STMT_ASSERT)
+          (void)check_assert(x, i->scope, i->scope->active.at[k]);
       i->hurt = x->d->errors > errors || has_error(&m.stmt->unit.body->stmts);
       for (uint32_t k = 0; k < i->scope->binding.n; k++) /* by what was reported elsewhere */
         i->hurt = i->hurt || (i->scope->binding.at[k]->epoch && !val_ok(i->scope->binding.at[k]->value));

@@ -117,9 +117,11 @@ void scope_declare(Elab *x, Scope *s, const AstStmtVec *stmts) {
         declare(x, s, t->fn->name, t, 0);
       else if (module)
         declare(x, s, (AstIdent){sym_of(x, "(call)"), t->fn->head}, t, 0);
-      else
+      else {
+        x->nameless = x->nameless || s->file == x->main;
         diag_help(TELL(x, stands_not, t->fn->head, STR("fn"), "at file level without a name"),
                   "write fn name(..)");
+      }
       break;
     case STMT_EXTERN: module ? declares_not(x, s, t, place) : declare(x, s, t->fn->name, t, 0); break;
     case STMT_MODULE:
@@ -443,6 +445,9 @@ Value name_value(Elab *x, Scope *s, Sym name, Span at) {
   if (!name.i) return val_poison();
   Scope *in;
   Binding *b = scope_find(x, s, name, &in);
+  /* a declaration that did not parse would have hidden the library's */
+  if ((!b || (in->kind == SCOPE_PRELUDE && s->file != in->file)) && !x->nameless && name_muted(x, s, name))
+    return val_poison();
   if (!b) {
     const Builtin *bi = builtin_find(sym_str(x, name));
     if (bi) return (Value){.kind = VAL_BUILTIN, .builtin = bi};

@@ -24,6 +24,17 @@ static void mute_names(Elab *x, Scope *s, const AstStmt *t) {
 
 void declares_not(Elab *x, Scope *s, const AstStmt *t, const char *place) {
   mute_names(x, s, t);
+  if (t->kind == STMT_SET && s->file == x->main && t->assign.target.parts.n == 1) { /* `loss = mean(..)` */
+    static const char *const words[] = {"input", "output", "loss", "metric", "state", "dataset"};
+    Str word = path_text(x, &t->assign.target);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+      if (str_eq(word, str_z(words[i]))) {
+        x->nameless = true;
+        diag_help(TELL(x, stands_not, t->at, STR("="), place),
+                  "if it declares one, it has a name: " STRF " a = ..", STRA(word));
+        return;
+      }
+  }
   stands_not(x, t, place);
 }
 
@@ -134,36 +145,36 @@ static bool assert_later(Elab *x, Scope *s, const AstStmt *t, const AstExpr *e) 
   return true;
 }
 
-static void check_fact(Elab *x, Scope *s, const AstStmt *t, const AstExpr *e) {
+/* False: it does not hold, and what is behind it would be told in vain. */
+static bool check_fact(Elab *x, Scope *s, const AstStmt *t, const AstExpr *e) {
   if (e->kind == EXPR_BINARY && e->binary.op == BINARY_AND) {
-    check_fact(x, s, t, e->binary.left);
-    check_fact(x, s, t, e->binary.right);
-    return;
+    bool left = check_fact(x, s, t, e->binary.left);
+    return check_fact(x, s, t, e->binary.right) && left;
   }
-  if (assert_later(x, s, t, e)) return;
+  if (assert_later(x, s, t, e)) return true;
   Value v = eval(x, s, e);
-  if (!val_ok(v)) return;
+  if (!val_ok(v)) return true;
   if (v.kind == VAL_KIND_COUNT) {
     not_built(x, e->at, "an assertion of this form about a dim that is bound later");
-    return;
+    return true;
   }
   bool yes;
   if (val_tensor(v)) {
     diag_help(TELL(x, not_static, e->at, "an assertion", val_text(x, v)),
               "assertions are about dims, consts and what is made of them");
-    return;
+    return true;
   }
-  if (!val_static_bool(x, v, e->at, "an assertion", &yes) || yes) return;
+  if (!val_static_bool(x, v, e->at, "an assertion", &yes) || yes) return true;
   TELL(x, assert_failed, e->at, t->check.has_why ? str_fmt(x->a, ": " STRF, STRA(t->check.why)) : STR(""));
+  return false;
 }
 
-void check_assert(Elab *x, Scope *s, const AstStmt *t) {
+bool check_assert(Elab *x, Scope *s, const AstStmt *t) {
   const AstExpr *e = t->check.test;
   if (e->kind == EXPR_CALL && e->call.callee->kind == EXPR_NAME &&
       str_eq(sym_str(x, e->call.callee->name), STR("live")))
-    not_built(x, e->at, "'assert live(..)'");
-  else
-    check_fact(x, s, t, e);
+    return not_built(x, e->at, "'assert live(..)'"), true;
+  return check_fact(x, s, t, e);
 }
 
 static bool exec_for(Elab *x, Scope *s, const AstStmt *t, Value *ret) {
@@ -196,7 +207,10 @@ bool exec_block(Elab *x, Scope *s, const AstBlock *b, Value *ret) {
     case STMT_VAR: exec_let(x, s, t); break;
     case STMT_SET: exec_set(x, s, t); break;
     case STMT_ASSIGN: assign_state(x, s, t); break;
-    case STMT_ASSERT: check_assert(x, s, t); break;
+    case STMT_ASSERT:
+      if (check_assert(x, s, t)) break;
+      *ret = val_poison();
+      return true;
     case STMT_IF:
       if (!val_static_bool(x, eval(x, s, t->choice.test), t->choice.test->at, "the test of an 'if'", &yes)) {
         *ret = val_poison();

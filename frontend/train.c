@@ -14,6 +14,7 @@ typedef struct Step {
   const AstStmt *minimize;
   VEC(Update) update;
   double clip_norm, clip_value; /* 0: none */
+  bool left_in;                 /* an `except` names nothing: what it meant to leave out is not owned twice */
   Map owner;                    /* LeafId -> index into ts.owned */
 } Step;
 
@@ -71,6 +72,7 @@ static void setting(Elab *x, Step *st, const AstStmt *t) {
   Span at = t->assign.target.at;
   if (!known) {
     Diag *g = TELL(x, setting, at, name, "is not one that a train step has");
+    if (t->assign.target.parts.n == 1) name_mute(x, st->scope, t->assign.target.parts.at[0].name.name);
     Str near = diag_nearest(name, names, sizeof settings / sizeof *settings);
     if (near.n) {
       diag_help(g, "did you mean '" STRF "'?", STRA(near));
@@ -171,7 +173,7 @@ static void unknown_path(Elab *x, Scope *s, const AstPath *p) {
   Scope *in;
   const AstPathPart *first = &p->parts.at[0];
   if (!first->star) { /* what did not parse, or is reported already, is no unknown name */
-    if (name_muted(x, s, first->name.name)) return;
+    if (name_said(x, s, first->name.name) || name_muted(x, s, names_add(x->n, path_text(x, p)))) return;
     Binding *b = scope_find(x, s, first->name.name, &in);
     Value v = b ? binding_value(x, in, b) : val_int(0);
     if (!val_ok(v) || (v.kind == VAL_INSTANCE && v.inst->hurt)) return;
@@ -181,13 +183,24 @@ static void unknown_path(Elab *x, Scope *s, const AstPath *p) {
                 STRA(sym_str(x, v.unit.stmt->unit.name.name)));
       return;
     }
+    bool holds = v.kind == VAL_INSTANCE || v.kind == VAL_LEAF || v.kind == VAL_LIST;
+    if (b && !holds && in->kind != SCOPE_PRELUDE) {
+      name_mute(x, s, first->name.name);
+      TELL(x, not_param, first->name.at, sym_str(x, first->name.name), str_copy(x->a, val_text(x, v)).p);
+      return;
+    }
     if (v.kind == VAL_INSTANCE && !instance_tree(x, v.inst)->n) {
       TELL(x, not_param, first->name.at, sym_str(x, first->name.name), "an instance without parameters");
       return;
     }
-  } else
+  } else {
+    bool params = false;
+    for (uint32_t i = 0; i < x->p->leaf.n; i++) params = params || x->p->leaf.at[i].kind == LEAF_PARAM;
+    if (x->main->ast->errors && !params) return;
     for (uint32_t i = 0; i < x->instance.n; i++)
       if (x->instance.at[i]->hurt) return;
+  }
+  name_mute(x, s, names_add(x->n, path_text(x, p)));
   Diag *g = TELL(x, unknown_path, p->at, path_text(x, p));
   if (x->d->unkept) return; /* nobody sees it */
   VEC(Str) names = {0};
@@ -285,7 +298,7 @@ static void own_group(Elab *x, Step *st, uint32_t group) {
   for (uint32_t i = 0; i < t->update.except.n && !x->stopped; i++) {
     memset(taken, 0, n);
     if (!path_leaves(x, st->scope, &t->update.except.at[i], &exact, taken))
-      unknown_path(x, st->scope, &t->update.except.at[i]);
+      unknown_path(x, st->scope, &t->update.except.at[i]), st->left_in = true;
     for (uint32_t k = 0; k < n; k++)
       if (taken[k]) except[k] = i + 1;
   }
@@ -328,7 +341,7 @@ static void own_group(Elab *x, Step *st, uint32_t group) {
       if (twice) {
         const Owned *w = &st->ts.owned.at[before];
         bool same = w->group == group; /* two paths of one list may overlap; its own name twice is a slip */
-        if (same && (w->wildcard || taken[k] != 2)) continue;
+        if (st->left_in || (same && (w->wildcard || taken[k] != 2))) continue;
         if (said && said_of == w->item.lo) {
           if (said->subject.n == 1) diag_note(said, (Span){0}, "and so are others that both paths take");
           diag_subject(said, sym_str(x, f->path));
@@ -578,8 +591,13 @@ static void train_metrics(Elab *x, NodeId loss) {
 }
 
 bool has_error(const AstStmtVec *v) {
-  for (uint32_t i = 0; i < v->n; i++)
-    if (v->at[i]->kind == STMT_ERROR) return true;
+  for (uint32_t i = 0; i < v->n; i++) {
+    const AstStmt *t = v->at[i];
+    if (t->kind == STMT_ERROR || (t->kind == STMT_FOR && t->loop.body && has_error(&t->loop.body->stmts)) ||
+        (t->kind == STMT_IF && ((t->choice.then && has_error(&t->choice.then->stmts)) ||
+                                (t->choice.otherwise && has_error(&t->choice.otherwise->stmts)))))
+      return true;
+  }
   return false;
 }
 
@@ -630,8 +648,12 @@ void elaborate_after(Elab *x, const AstStmt *t) {
   uint32_t step = 0;
   while (step < x->p->train.n && !sym_eq(x->p->train.at[step].name, t->unit.name.name)) step++;
   if (step == x->p->train.n) {
+    if (name_said(x, x->main->scope, t->unit.name.name)) return;
+    VEC(Str) names = {0};
+    for (uint32_t i = 0; i < x->p->train.n; i++) VEC_PUSH(x->a, &names, sym_str(x, x->p->train.at[i].name));
     Diag *g = TELL(x, unknown_name, t->unit.name.at, sym_str(x, t->unit.name.name));
-    diag_help(g, "'after' names a train step");
+    suggest(x, g, t->unit.name.at, sym_str(x, t->unit.name.name), names.at, names.n,
+            "'after' names a train step:");
     return;
   }
   entry_begin(x, ENTRY_AFTER, t->unit.name.name, step, true, 2);

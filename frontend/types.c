@@ -27,7 +27,8 @@ static bool dim_names_known(Elab *x, Scope *s, const AstExpr *e) {
   if (e->kind == EXPR_NAME) {
     Scope *in;
     if (!scope_find(x, s, e->name, &in) && !builtin_find(sym_str(x, e->name))) {
-      if (name_muted(x, s, e->name)) return false;
+      if (name_said(x, s, e->name)) return false;
+      name_mute(x, s, e->name);
       Diag *g = TELL(x, unknown_dim, e->at, sym_str(x, e->name));
       Str near = nearest_name(x, s, e->name);
       if (near.n) {

@@ -177,7 +177,7 @@ void name_mute(Elab *x, const Scope *s, Sym name) {
 /* Did not parse, or was reported where it should have been declared. */
 bool name_muted(Elab *x, Scope *s, Sym name) {
   uint32_t k;
-  if (!name.i) return true;
+  if (!name.i || (x->nameless && s->file == x->main)) return true;
   SrcFile *f = s->file;
   if (f && f->ast && !f->broken_muted) {
     f->broken_muted = true;
@@ -196,6 +196,12 @@ static void also_here(Elab *x, Said *said, Span at) {
   diag_label(g, at, "and here");
   if (said->near.n) diag_edit(g, at, said->near);
   (void)x;
+}
+
+/* Unknown, muted or not. */
+bool name_said(Elab *x, Scope *s, Sym name) {
+  uint32_t k;
+  return name_muted(x, s, name) || map_get(&x->said_by_name, key_of(s, name), &k);
 }
 
 Value unknown_name(Elab *x, Scope *s, Sym name, Span at) {

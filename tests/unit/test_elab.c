@@ -4,6 +4,8 @@
 #include "elab_kit.h"
 #include "frontend/elab.h"
 
+#include <ctype.h>
+
 typedef struct Case {
   const char *expr, *value;
 } Case;
@@ -312,6 +314,71 @@ START_TEST(huge_tensors) {
 }
 END_TEST
 
+/* One mistake, one message: every word of a program is misspelt, then left out. Counts programs by their
+ * errors. */
+static void spoil(const char *text, size_t lo, size_t hi, bool leave_out, uint32_t *one, uint32_t *more) {
+  char *bad = strdup(text);
+  if (leave_out)
+    memset(bad + lo, ' ', hi - lo);
+  else
+    bad[hi - 1] = bad[hi - 1] == 'q' ? 'z' : 'q';
+  Elk k;
+  elk_init(&k);
+  elk_run(&k, bad);
+  ck_assert_int_eq(k.raised, ST_OK);
+  *one += k.diags.errors == 1;
+  *more += k.diags.errors > 1;
+  if (k.diags.errors > 3) {
+    Str m = elk_messages(&k);
+    ck_abort_msg("'%.*s': %u errors\n%.*s", (int)(hi - lo), text + lo, k.diags.errors, STRA(m));
+  }
+  elk_free(&k);
+  free(bad);
+}
+
+START_TEST(one_mistake_one_message) {
+  static const char text[] =
+      "import nn\n"
+      "const hidden = 8\n"
+      "input image: f32[N, 4]\n"
+      "input label: i32[N] in 0:3\n"
+      "module Net(width: int, classes: int) {\n"
+      "  let first = nn.Linear(width, hidden)\n"
+      "  let norm = nn.LayerNorm(hidden)\n"
+      "  let second = nn.Linear(hidden, classes)\n"
+      "  fn (batch: f32[B, width]) -> f32[B, classes] = second(relu(norm(first(batch))))\n"
+      "}\n"
+      "fn scaled(value, factor = 0.5) {\n"
+      "  let shifted = value - 1\n"
+      "  return shifted * factor\n"
+      "}\n"
+      "let net = Net(4, 3)\n"
+      "let logits = net(scaled(image))\n"
+      "loss entropy = mean(cross_entropy(logits, label))\n"
+      "metric accuracy = mean(f32(argmax(logits, axis = -1) == label))\n"
+      "output prob = softmax(logits)\n"
+      "dataset digits { image = npy(\"x.npy\"); label = npy(\"y.npy\") }\n"
+      "train fit {\n"
+      "  minimize entropy\n"
+      "  update net except net.norm using adam(lr = 0.001)\n"
+      "  update net.norm using sgd(lr = 0.01)\n"
+      "  data = digits; batch = 16; epochs = 3\n"
+      "}\n";
+  uint32_t one[2] = {0}, more[2] = {0};
+  for (size_t i = 0; text[i];) {
+    size_t from = i;
+    while (isalnum((unsigned char)text[i]) || text[i] == '_') i++;
+    if (i - from > 2 && isalpha((unsigned char)text[from]))
+      for (int how = 0; how < 2; how++) spoil(text, from, i, how, &one[how], &more[how]);
+    i += i == from;
+  }
+  ck_assert_msg(one[0] > 80 && more[0] * 20 <= one[0], "misspelt: %u with one message, %u with more", one[0],
+                more[0]);
+  ck_assert_msg(one[1] > 80 && more[1] * 10 <= one[1], "left out: %u with one message, %u with more", one[1],
+                more[1]);
+}
+END_TEST
+
 START_TEST(long_chains) { /* 20,000 declarations, each of the one before: no deep recursion */
   Elk k;
   elk_init(&k);
@@ -389,5 +456,6 @@ END_TEST
 
 UNIT_MAIN(UNIT("values", arithmetic, functions_of_one_number, products, indexing, reductions, movement,
                functions, random_numbers),
-          UNIT("programs", instances, entries, threaded_states, defines, sites, library),
+          UNIT("programs", instances, entries, threaded_states, defines, sites, library,
+               one_mistake_one_message),
           UNIT("limits", limits, huge_tensors, long_chains))
