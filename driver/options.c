@@ -401,7 +401,9 @@ int options_read(int argc, char **argv, Options *o) {
   arena_init(&o->arena, &o->mem);
   Rescue rescue;
   if (!RESCUE(&o->mem, &rescue)) return DG_NO_MEMORY;
-  o->given = ARENA_ARRAY(&o->arena, Given, (size_t)argc + 1);
+  size_t most = 1; /* `-qq` is two options: each byte may be one */
+  for (int i = 1; i < argc; i++) most += strlen(argv[i]);
+  o->given = ARENA_ARRAY(&o->arena, Given, most);
   rescue_end(&o->mem, &rescue);
   Reading r = {.o = o, .argv = argv, .argc = argc, .next = 1, .status = -1};
   if (read_all(&r)) (void)consistent(&r);

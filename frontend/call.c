@@ -48,7 +48,7 @@ static void complain(Elab *x, Span at, Str name, Str what) { TELL(x, arguments, 
 bool bind_params(Elab *x, Scope *callee, const AstParamVec *params, uint32_t skip, ArgVec *args, Span at,
                  Str name) {
   uint32_t n = params->n - skip;
-  const AstParam *ps = params->at + skip;
+  const AstParam *ps = n ? params->at + skip : NULL;
   Arg **given = ARENA_ARRAY(x->a, Arg *, n + 1);
   bool good = true, keyword = false, misnamed = false;
   uint32_t next = 0;

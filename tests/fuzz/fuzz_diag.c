@@ -1,5 +1,7 @@
-/* The renderers on any text with any places in it: nothing a terminal obeys comes out, the JSON is UTF-8. */
+/* The renderers on any text with any places in it: nothing a terminal obeys comes out, the JSON is JSON and
+ * UTF-8. */
 #include "base/diag.h"
+#include "tests/fuzz/json.h"
 
 #include <stdlib.h>
 
@@ -44,6 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   diag_render_json(&d, &b);
   for (size_t i = 0, k; i < b.n; i += k)
     if ((k = str_utf8(sb_str(&b), i, &c)) == 0) abort();
+  if (!json_valid(b.p, b.n)) abort();
   arena_release(&a);
   return 0;
 }

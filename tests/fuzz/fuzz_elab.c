@@ -1,6 +1,7 @@
 /* The elaborator on any text: it ends within its limits, what it rejects it explains at places that exist,
  * and every graph of what it accepts verifies. A raise is a limit, never a defect. */
 #include "frontend/frontend.h"
+#include "tests/fuzz/json.h"
 
 #include <stdlib.h>
 
@@ -39,6 +40,8 @@ static void check(Arena *a, Str text) {
   Sb messages;
   sb_init(&messages, a);
   diags_finish(&diags);
+  diag_render_json(&diags, &messages);
+  if (!json_valid(messages.p, messages.n)) abort();
   diag_render_all(&diags, (DiagStyle){.tab = 8}, &messages);
   for (uint32_t i = 0; ok && i < p.entry.n; i++)
     if (!graph_verify(p.entry.at[i].graph, &messages)) abort();
