@@ -14,13 +14,14 @@ static void on_signal(int sig) {
   interrupted = sig;
 }
 
-/* What whoever started us has set to be ignored (nohup, a background job) stays so. */
+/* A hang-up that nohup has set to be ignored stays so. SIGINT is caught even where it is ignored, as it is
+ * for a script's background jobs: who sends it to one wants it stopped. */
 static void catch_signals(void) {
-  static const int stops[] = {SIGINT, SIGTERM, SIGHUP};
   struct sigaction ours = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, old;
   sigemptyset(&ours.sa_mask);
-  for (size_t i = 0; i < sizeof stops / sizeof *stops; i++)
-    if (sigaction(stops[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN) sigaction(stops[i], &ours, NULL);
+  sigaction(SIGINT, &ours, NULL);
+  sigaction(SIGTERM, &ours, NULL);
+  if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler != SIG_IGN) sigaction(SIGHUP, &ours, NULL);
 }
 
 /* [SET:]INPUT=FILE[:COLUMNS] */

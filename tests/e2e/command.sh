@@ -204,7 +204,7 @@ if [ -e /dev/full ]; then
 fi
 
 # Ctrl-C: the step is finished, weights are saved, and the run can be resumed
-interrupts() { # SIGNAL STATUS [IGNORED]: a signal that is ignored from the start stays so
+interrupts() { # SIGNAL STATUS [IGNORED]: a hang-up that is ignored from the start stays so
   rm -f int.safetensors
   name="interrupted by $1${3:+ while $3 is ignored}"
   python3 - "$1" "$DGC" "$linear" ${3:-} >out 2>err <<'P'
