@@ -149,6 +149,9 @@ static Diag *with_hint(const Report *r, Diag *g) {
     insert(g, r->at, "lib = ");
   } else if (r->got == TOK_IF && r->operator_) {
     diag_help(g, "a choice is written 'if c { a } else { b }'");
+  } else if ((r->got == TOK_USING || r->got == TOK_EXCEPT) && r->operator_) {
+    diag_help(g, "it stands behind what is updated; '*' is every parameter that is not frozen");
+    insert(g, r->at, "update * ");
   } else if (r->got == TOK_WHILE) {
     diag_help(g,
               "there is no loop that counts while it runs: 'for i in 0:n { .. }' is decided when compiling");
