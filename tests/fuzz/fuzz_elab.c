@@ -1,11 +1,8 @@
 /* The elaborator on any text: it ends within its limits, what it rejects it explains at places that exist,
  * and every graph of what it accepts verifies. A raise is a limit, never a defect. */
 #include "frontend/frontend.h"
+#include "tests/fuzz/guarded.h"
 #include "tests/fuzz/json.h"
-
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static void place(const Sources *s, Span at) {
   if (at.file >= s->file.n || at.lo > at.hi || (at.file && at.hi > s->file.at[at.file].text.n)) abort();
@@ -47,17 +44,4 @@ static void check(Arena *a, Str text) {
     if (!graph_verify(p.entry.at[i].graph, &messages)) abort();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
-  Mem m;
-  Arena a;
-  Rescue rescue;
-  mem_init(&m, 0);
-  arena_init(&a, &m);
-  if (RESCUE(&m, &rescue)) {
-    check(&a, (Str){(const char *)data, n});
-    rescue_end(&m, &rescue);
-  } else if (rescue.status != ST_LIMIT)
-    abort();
-  arena_release(&a);
-  return 0;
-}
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) { return guarded(check, data, n, ST_LIMIT); }

@@ -2,10 +2,7 @@
  * prints to a text that reads back to itself; and scalar text, which the same lines are tried as. */
 #include "ir/op_program.h"
 #include "ir/program.h"
-
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+#include "tests/fuzz/guarded.h"
 
 typedef struct Run {
   Names names;
@@ -43,18 +40,4 @@ static void check(Arena *a, Str text) {
   if (!str_eq(sb_str(&b), sb_str(&c))) abort();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
-  Mem m;
-  Arena a;
-  Rescue rescue;
-  mem_init(&m, 0);
-  arena_init(&a, &m);
-  if (RESCUE(&m, &rescue)) {
-    check(&a, (Str){(const char *)data, n});
-    rescue_end(&m, &rescue);
-  } else if (rescue.status != ST_LIMIT) {
-    abort();
-  }
-  arena_release(&a);
-  return 0;
-}
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) { return guarded(check, data, n, ST_LIMIT); }

@@ -3,10 +3,7 @@
  * element. */
 #include "base/size.h"
 #include "ir/kernel.h"
-
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+#include "tests/fuzz/guarded.h"
 
 /* Roughly the elements the evaluator would touch; large numbers stand for too many. */
 static double work(const Kernel *k, const KernelStmt *s) {
@@ -51,18 +48,4 @@ static void check(Arena *a, Str text) {
   evaluate(a, k);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
-  Mem m;
-  Arena a;
-  Rescue rescue;
-  mem_init(&m, 0);
-  arena_init(&a, &m);
-  if (RESCUE(&m, &rescue)) {
-    check(&a, (Str){(const char *)data, n});
-    rescue_end(&m, &rescue);
-  } else if (rescue.status != ST_LIMIT) {
-    abort();
-  }
-  arena_release(&a);
-  return 0;
-}
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) { return guarded(check, data, n, ST_LIMIT); }

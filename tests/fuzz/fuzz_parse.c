@@ -1,10 +1,7 @@
 /* The reader on any bytes: it ends, what it rejects it explains, every place lies in the text, and formatting
  * what it accepts changes no tree and, done twice, nothing at all. */
 #include "frontend/parse.h"
-
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+#include "tests/fuzz/guarded.h"
 
 typedef struct Run {
   Names names;
@@ -53,18 +50,4 @@ static void check(Arena *a, Str text) {
   if (!str_eq(sb_str(&once), sb_str(&twice))) abort();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
-  Mem m;
-  Arena a;
-  Rescue rescue;
-  mem_init(&m, 0);
-  arena_init(&a, &m);
-  if (RESCUE(&m, &rescue)) {
-    check(&a, (Str){(const char *)data, n});
-    rescue_end(&m, &rescue);
-  } else {
-    abort();
-  }
-  arena_release(&a);
-  return 0;
-}
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) { return guarded(check, data, n, ST_OK); }

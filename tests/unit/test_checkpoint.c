@@ -1,9 +1,9 @@
 /* Checkpoints: back bit for bit, every single-bit change and every prefix refused, differing programs listed,
  * nothing written on failure, disk errors leave the old file, stale temporaries go, out of memory at every
  * allocation. */
+#include "folder_kit.h"
 #include "runtime/core/safetensors.h"
 #include "runtime/host/checkpoint.h"
-#include "unit.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -13,37 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static Mem mem;
-static Arena arena;
-static char folder[64];
 static HostError err;
-
-static void begin(void) {
-  mem_init(&mem, 0);
-  arena_init(&arena, &mem);
-  memset(&err, 0, sizeof err);
-  strcpy(folder, "/tmp/dgc-test-XXXXXX");
-  ck_assert_ptr_nonnull(mkdtemp(folder));
-}
-
-static void end(void) {
-  char cmd[128];
-  snprintf(cmd, sizeof cmd, "rm -rf '%s'", folder);
-  ck_assert_int_eq(system(cmd), 0);
-  arena_release(&arena);
-  ck_assert_uint_eq(mem.used, 0);
-}
-
-static Str in(const char *name) { return str_fmt(&arena, "%s/%s", folder, name); }
-
-static Str put(const char *name, Str bytes) {
-  Str path = in(name);
-  FILE *f = fopen(path.p, "wb");
-  ck_assert_ptr_nonnull(f);
-  ck_assert_uint_eq(fwrite(bytes.p, 1, bytes.n, f), bytes.n);
-  fclose(f);
-  return path;
-}
 
 static Str get(const char *name) {
   Str out;

@@ -1,45 +1,13 @@
 /* Readers of data files: a good file of each format, one row per fault, every prefix; gzip with each fault
  * and the limit at -1, 0, +1; changed bytes; out of memory at every allocation. */
-#include "base/file.h"
+#include "folder_kit.h"
 #include "runtime/host/readers.h"
-#include "unit.h"
 
 #include <libdeflate.h>
 #include <locale.h>
 #include <math.h>
-#include <unistd.h>
 
-static Mem mem;
-static Arena arena;
-static char folder[64];
 static HostError err;
-
-static void begin(void) {
-  mem_init(&mem, 0);
-  arena_init(&arena, &mem);
-  memset(&err, 0, sizeof err);
-  strcpy(folder, "/tmp/dgc-test-XXXXXX");
-  ck_assert_ptr_nonnull(mkdtemp(folder));
-}
-
-static void end(void) {
-  char cmd[128];
-  snprintf(cmd, sizeof cmd, "rm -rf '%s'", folder);
-  ck_assert_int_eq(system(cmd), 0);
-  arena_release(&arena);
-  ck_assert_uint_eq(mem.used, 0);
-}
-
-static Str in(const char *name) { return str_fmt(&arena, "%s/%s", folder, name); }
-
-static Str put(const char *name, Str bytes) {
-  Str path = in(name);
-  FILE *f = fopen(path.p, "wb");
-  ck_assert_ptr_nonnull(f);
-  ck_assert_uint_eq(fwrite(bytes.p, 1, bytes.n, f), bytes.n);
-  fclose(f);
-  return path;
-}
 
 static DataOpen plain(void) { return (DataOpen){.max_bytes = 1 << 24, .type = DATA_F32}; }
 

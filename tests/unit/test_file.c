@@ -1,6 +1,5 @@
 /* The file door: what it refuses, what it says, and that a failed write leaves the old file whole. */
-#include "base/file.h"
-#include "unit.h"
+#include "folder_kit.h"
 
 #include <dirent.h>
 #include <signal.h>
@@ -8,34 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static Mem mem;
-static Arena arena;
-static char folder[64];
 static FileError err;
-
-static void begin(void) {
-  mem_init(&mem, 0);
-  arena_init(&arena, &mem);
-  memset(&err, 0, sizeof err);
-  strcpy(folder, "/tmp/dgc-test-XXXXXX");
-  ck_assert_ptr_nonnull(mkdtemp(folder));
-}
-
-static void end(void) {
-  char cmd[128];
-  snprintf(cmd, sizeof cmd, "rm -rf '%s'", folder);
-  ck_assert_int_eq(system(cmd), 0);
-  arena_release(&arena);
-}
-
-static Str in(const char *name) { return str_fmt(&arena, "%s/%s", folder, name); }
-
-static void put(const char *name, const char *text) {
-  FILE *f = fopen(in(name).p, "wb");
-  ck_assert_ptr_nonnull(f);
-  fputs(text, f);
-  fclose(f);
-}
 
 static int entries(void) {
   int n = 0;
@@ -55,8 +27,8 @@ static void refused(Str path, int64_t max, Status st, const char *why) {
 START_TEST(read_whole) {
   begin();
   Str out;
-  put("a", "hello");
-  put("empty", "");
+  put("a", STR("hello"));
+  put("empty", STR(""));
   ck_assert(file_read(&arena, in("a"), 5, &out, &err));
   ck_assert_strn(out, "hello");
   ck_assert_int_eq(out.p[5], 0);
@@ -69,7 +41,7 @@ END_TEST
 START_TEST(read_limit_at_the_edge) {
   begin();
   Str out;
-  put("a", "12345678");
+  put("a", STR("12345678"));
   ck_assert(file_read(&arena, in("a"), 9, &out, &err));
   ck_assert(file_read(&arena, in("a"), 8, &out, &err));
   refused(in("a"), 7, ST_LIMIT, "8 bytes, more than the limit of 7");
@@ -106,7 +78,7 @@ END_TEST
 
 START_TEST(read_is_freed_when_memory_fails) {
   begin();
-  put("a", "hello");
+  put("a", STR("hello"));
   Mem small;
   Arena a;
   int before = dup(0);
@@ -148,7 +120,7 @@ START_TEST(replace_follows_a_link_to_its_file) {
   begin();
   Str out, part = STR("new");
   struct stat st;
-  put("real", "old");
+  put("real", STR("old"));
   ck_assert_int_eq(symlink("real", in("link").p), 0);
   ck_assert(file_replace(in("link"), &part, 1, &err));
   ck_assert_int_eq(lstat(in("link").p, &st), 0);
@@ -183,7 +155,7 @@ START_TEST(replace_is_asked_before) {
   begin();
   ck_assert(file_may_replace(in("new"), &err));
   ck_assert_int_ne(access(in("new").p, F_OK), 0);
-  put("old", "precious");
+  put("old", STR("precious"));
   int before = entries();
   ck_assert(file_may_replace(in("old"), &err));
   ck_assert_int_eq(entries(), before);
@@ -199,7 +171,7 @@ START_TEST(replace_leaves_the_old_file_on_failure) {
   begin();
   Str out, part = {NULL, 1 << 20};
   part.p = arena_alloc(&arena, part.n, 1);
-  put("a", "the old text");
+  put("a", STR("the old text"));
   signal(SIGXFSZ, SIG_IGN);
   struct rlimit was, now;
   ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &was), 0);
@@ -239,10 +211,10 @@ START_TEST(beneath_the_root) {
   Str out, root = str_z(folder);
   ck_assert_int_eq(mkdir(in("sub").p, 0700), 0);
   ck_assert_int_eq(mkdir(in("sub2").p, 0700), 0);
-  put("a.dg", "x");
-  put("sub/b.dg", "x");
-  put("sub/..c", "x");
-  put("sub2/d.dg", "x");
+  put("a.dg", STR("x"));
+  put("sub/b.dg", STR("x"));
+  put("sub/..c", STR("x"));
+  put("sub2/d.dg", STR("x"));
   ck_assert_int_eq(symlink("../a.dg", in("sub/inside").p), 0);
   ck_assert_int_eq(symlink("/etc/passwd", in("escape").p), 0);
   ck_assert_int_eq(symlink("/", in("sub/rootlink").p), 0);
@@ -276,7 +248,7 @@ END_TEST
 START_TEST(beneath_the_working_folder) {
   begin();
   Str out;
-  put("a.dg", "x");
+  put("a.dg", STR("x"));
   ck_assert_int_eq(chdir(folder), 0);
   ck_assert(path_beneath(&arena, STR("."), STR("a.dg"), &out, &err));
   ck_assert_strn(out, "a.dg");
