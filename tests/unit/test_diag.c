@@ -379,8 +379,15 @@ START_TEST(flags) {
   ck_assert(!diags.flags.warnings_are_errors);
   ck_assert(diags_flag(&diags, STR("error")));
   ck_assert(diags.flags.warnings_are_errors);
+  Diag *hint = diag_softmax_twice(&diags, (Span){0});
+  Diag *proof = diag_unowned(&diags, (Span){0}, STR("parameter 'w'"), "is", "it");
+  ck_assert_int_eq(diag_severity(&diags, hint), SEV_WARNING); /* a hint is no proof */
+  ck_assert_int_eq(diag_severity(&diags, proof), SEV_ERROR);
+  ck_assert(diags_flag(&diags, STR("error=hints")));
+  ck_assert_int_eq(diag_severity(&diags, hint), SEV_ERROR);
   ck_assert(diags_flag(&diags, STR("no-error")));
   ck_assert(!diags.flags.warnings_are_errors);
+  ck_assert_int_eq(diag_severity(&diags, proof), SEV_WARNING);
   const char *wrong[] = {"", "nonsense", "no-", "no-nonsense", "error=", "error=nonsense", "Cut"};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) ck_assert(!diags_flag(&diags, str_z(wrong[i])));
   end();

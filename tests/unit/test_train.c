@@ -1,4 +1,5 @@
 /* Training through the library's interface: bits, checkpoints, settings, failures. */
+#include "api/session.h"
 #include "api_kit.h"
 
 static char folder[64];
@@ -309,6 +310,56 @@ START_TEST(many_sizes) {
 }
 END_TEST
 
+START_TEST(assignments_happen_together) { /* two states change places, natively and interpreted */
+  for (int interpret = 0; interpret < 2; interpret++) {
+    if (!interpret && !native()) continue;
+    dg_context *cx = context();
+    dg_program *p = program(cx, "input x: f32[N, 1]\ninput y: f32[N, 1]\nparam w: f32[1, 1] = 0\n"
+                                "state a: f32 = 1\nstate b: f32 = 2\nloss mse = mean((x @ w - y)^2)\n"
+                                "train fit {\n  minimize mse\n  update w using sgd(lr = 0.1)\n}\n"
+                                "after fit {\n  a := b\n  b := a\n}\n");
+    dg_session *s = session(cx, p, interpret, 1);
+    bind_line(cx, s, 4);
+    for (int step = 1; step <= 3; step++) {
+      dg_array a, b;
+      ok(dg_step(s, "fit"));
+      ok(dg_read(s, "a", &a));
+      ok(dg_read(s, "b", &b));
+      ck_assert_float_eq(*(float *)a.data, step % 2 ? 2 : 1);
+      ck_assert_float_eq(*(float *)b.data, step % 2 ? 1 : 2);
+    }
+    dg_session_free(s);
+    dg_program_free(p);
+    dg_context_free(cx);
+  }
+}
+END_TEST
+
+static bool compiled_for(const dg_session *s, int64_t n) {
+  for (uint32_t i = 0; i < s->nvariant; i++)
+    if (s->variant[i].nbind == 1 && s->variant[i].bind[0].value == n) return true;
+  return false;
+}
+
+START_TEST(
+    least_recently_used_goes) { /* 1 is asked for all the time and stays; 2 is the oldest of the others */
+  dg_context *cx = context();
+  dg_program *p = program(cx, "input x: f32[N]\nparam w: f32 = 3\noutput y = x * w\n");
+  dg_session *s = session(cx, p, 1, 1);
+  float x[40] = {0};
+  for (int64_t n = 2; n <= SESSION_VARIANTS + 1; n++)
+    for (int64_t k = n; k >= 1; k -= n - 1) { /* n, then 1 */
+      ok(dg_bind(s, "x", &(dg_array){DG_F32, 1, {k}, x}));
+      ok(dg_predict(s));
+    }
+  ck_assert(compiled_for(s, 1) && !compiled_for(s, 2));
+  for (int64_t n = 3; n <= SESSION_VARIANTS + 1; n++) ck_assert(compiled_for(s, n));
+  dg_session_free(s);
+  dg_program_free(p);
+  dg_context_free(cx);
+}
+END_TEST
+
 /* ---- settings of train blocks ---- */
 
 typedef struct Log {
@@ -520,5 +571,6 @@ END_TEST
 UNIT_MAIN(UNIT("bits", bits_of_linear, bits_of_logistic, bits_of_mlp, bits_of_cnn),
           UNIT("checkpoints", resume_at_an_epoch, resume_within_an_epoch, saves_single_steps,
                weights_of_another_program),
-          UNIT("failures", non_finite, host_functions), UNIT("variants", many_sizes),
+          UNIT("failures", non_finite, host_functions),
+          UNIT("variants", many_sizes, least_recently_used_goes, assignments_happen_together),
           UNIT("settings", settings, rounds_of_steps, metrics_observe, files_fed))
