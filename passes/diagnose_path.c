@@ -126,7 +126,18 @@ Str flow_path_text(const Diagnose *x, const View *v, LeafId param) {
   PathText t = {.p = x->p, .loss = v->loss};
   token(&t, names_str(x->p->names, x->p->leaf.at[param.i].path));
   bool first = true, cut = false;
+  uint32_t walked = 0;
   while (!node_eq(at, v->reach.loss)) {
+    if (walked++ == REACH_NEAR) { /* nobody reads the middle of such a path: on to the cut, or to its end */
+      NodeId to = cut ? NO_NODE : v->reach.cut[at.i];
+      if (!node_ok(to)) to = v->reach.near[at.i];
+      if (!node_eq(to, at)) {
+        leave(&t, NULL, 0);
+        token(&t, STR("..."));
+        at = to;
+        if (node_eq(at, v->reach.loss)) break;
+      }
+    }
     Edge e = v->reach.next[at.i];
     if (!node_ok(e.user)) break;
     bool stops = !cut && edge_class(v->reach.facts, e.user, e.input) != GC_CARRIES;
@@ -141,6 +152,7 @@ Str flow_path_text(const Diagnose *x, const View *v, LeafId param) {
       t.token[t.n++] = (Str){blocked, sizeof blocked - 1};
       t.token[t.n++] = flow_op_text(x->p, g, at);
       cut = true;
+      walked = 0;
     } else if (first && !library && !implicit(node_op(g, at))) {
       token(&t, flow_op_text(x->p, g, at));
     }
@@ -153,7 +165,8 @@ Str flow_path_text(const Diagnose *x, const View *v, LeafId param) {
   bool dots = false;
   for (uint32_t i = 0; i < t.n; i++) {
     bool bar = t.token[i].p == blocked, after_bar = i && t.token[i - 1].p == blocked;
-    if (t.n > SHOWN && i > 4 && i + 4 < t.n && !bar && !after_bar) {
+    bool middle = t.n > SHOWN && i > 4 && i + 4 < t.n && !bar && !after_bar;
+    if (middle || str_eq(t.token[i], STR("..."))) {
       if (!dots) sb_fmt(&b, " -> ...");
       dots = true;
       continue;

@@ -165,10 +165,7 @@ static void label_cuts(const Say *s, const View *v, Diag *g) {
 
 /* The cut on the path that is shown. */
 static Edge cut_of_path(const View *v, LeafId param) {
-  Edge e = {v->param[param.i].at, 0};
-  do e = v->reach.next[e.user.i];
-  while (edge_class(v->reach.facts, e.user, e.input) == GC_CARRIES);
-  return e;
+  return v->reach.next[v->reach.cut[v->param[param.i].at.i].i];
 }
 
 /* Further cuts of a real value on that path: mending the first would not be enough. Behind a conversion or a
@@ -176,17 +173,17 @@ static Edge cut_of_path(const View *v, LeafId param) {
 static bool label_next_cuts(const Say *s, const View *v, Diag *g, Edge first) {
   bool any = false;
   uint64_t said = flow_cut_place(s->x, v, first);
-  for (NodeId at = first.user; !node_eq(at, v->reach.loss);) {
+  NodeId at = v->reach.cut[first.user.i];
+  for (uint32_t k = 0; k < 64 && node_ok(at) && g->label.n < 8; k++) {
     Edge e = v->reach.next[at.i];
-    if (!node_ok(e.user)) break;
     bool real = dtype_is_float((DType)graph_node(v->g, at)->type.dtype);
-    at = e.user;
-    EdgeClass c = edge_class(v->reach.facts, e.user, e.input);
-    if (c == GC_CARRIES || c == EDGE_RULE || !real || flow_cut_place(s->x, v, e) == said) continue;
+    at = v->reach.cut[e.user.i];
+    if (edge_class(v->reach.facts, e.user, e.input) == EDGE_RULE || !real ||
+        flow_cut_place(s->x, v, e) == said)
+      continue;
     said = flow_cut_place(s->x, v, e);
     label_cut(s, v, g, e);
     any = true;
-    if (g->label.n > 8) break;
   }
   return any;
 }

@@ -112,11 +112,17 @@ Reach reach_from(const Graph *g, NodeId loss, Sets *sets, Arena *a) {
   r.next = ARENA_ARRAY(a, Edge, n);
   r.far = ARENA_ARRAY(a, uint32_t, n);
   r.cause = ARENA_ARRAY(a, uint32_t, n);
+  r.cut = ARENA_ARRAY(a, NodeId, n);
+  r.near = ARENA_ARRAY(a, NodeId, n);
   for (uint32_t i = 0; i < n; i++) r.next[i] = (Edge){NO_NODE, 0};
   r.reads[loss.i] = r.open[loss.i] = true;
   for (uint32_t i = loss.i + 1; i-- > 0;) {
     if (!r.reads[i]) continue;
     NodeId id = {i};
+    Edge out = r.next[i]; /* final: all users came before */
+    bool stops = node_ok(out.user) && edge_class(f, out.user, out.input) != GC_CARRIES;
+    r.cut[i] = stops ? id : node_ok(out.user) ? r.cut[out.user.i] : NO_NODE;
+    r.near[i] = r.far[i] <= REACH_NEAR ? id : r.near[out.user.i];
     const NodeId *in = graph_in(g, id);
     for (uint32_t k = 0; k < g->node.at[i].nin; k++) {
       EdgeClass c = edge_class(f, id, k);

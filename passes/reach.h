@@ -41,16 +41,20 @@ uint32_t sets_union(Sets *s, uint32_t a, uint32_t b);
 static inline uint64_t edge_key(Edge e) { return (uint64_t)e.user.i << 32 | e.input; }
 static inline Edge key_edge(uint64_t k) { return (Edge){{(uint32_t)(k >> 32)}, (uint32_t)k}; }
 
+enum { REACH_NEAR = 256 };
+
 typedef struct EdgeFacts EdgeFacts;
 /* What one loss sees of its graph. Arrays by node. */
 typedef struct Reach {
   const Graph *g;
   const EdgeFacts *facts;
   NodeId loss;
-  bool *reads;     /* the loss's value depends on it */
-  bool *open;      /* a path to the loss carries gradient all the way */
-  Edge *next;      /* first edge of a shortest path to the loss; for open nodes among the paths that carry */
-  uint32_t *far;   /* length of that path */
+  bool *reads;   /* the loss's value depends on it */
+  bool *open;    /* a path to the loss carries gradient all the way */
+  Edge *next;    /* first edge of a shortest path to the loss; for open nodes among the paths that carry */
+  uint32_t *far; /* length of that path */
+  NodeId *cut; /* on that path from here: the node whose edge is the first that carries nothing; or NO_NODE */
+  NodeId *near;    /* on that path: the first node at most REACH_NEAR edges from the loss */
   uint32_t *cause; /* reads and not open: set of the first edges after it that carry nothing */
 } Reach;
 
