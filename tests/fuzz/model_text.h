@@ -262,7 +262,8 @@ static inline void gen_product(Gen *g) {
   }
 }
 static inline void gen_move(Gen *g) {
-  Val v = gen_pick(g, -2), w;
+  Val v = gen_pick(g, gen_next(g, 3) ? -2 : 3 + (int)gen_next(g, 2)), w;
+  if (v.rank < 0) v = gen_pick(g, -2);
   if (v.rank < 0) return;
   w = v;
   int axis = (int)gen_next(g, (uint32_t)v.rank), e = v.dim[axis];
@@ -276,9 +277,9 @@ static inline void gen_move(Gen *g) {
     gen_let(g, w, "%s'", v.name);
     return;
   case 1:
-    if (v.rank != 3) return;
-    w = gen_shape(3, v.dim[2], v.dim[0], v.dim[1], 0);
-    gen_let(g, w, "permute(%s, [2, 0, 1])", v.name);
+    if (v.rank < 3) return;
+    for (int i = 0; i < v.rank; i++) w.dim[i] = v.dim[(i + v.rank - 1) % v.rank];
+    gen_let(g, w, v.rank == 3 ? "permute(%s, [2, 0, 1])" : "permute(%s, [3, 0, 1, 2])", v.name);
     return;
   case 2: { /* a slice, perhaps with a step */
     if (e == BATCH) return;
@@ -353,6 +354,7 @@ static inline void gen_image(Gen *g) {
 }
 static inline void gen_layer(Gen *g) {
   Val v = gen_pick(g, gen_next(g, 2) ? 4 : -2), w;
+  if (v.rank < 1) v = gen_pick(g, -2);
   if (v.rank < 1) return;
   w = v;
   int last = v.dim[v.rank - 1], m = g->made++;
@@ -442,7 +444,9 @@ static inline void gen_model(Gen *g, uint64_t seed) {
   gen_product(g);
   gen_param(g, gen_shape(2, a, b, 0, 0));
   int steps = 4 + (int)gen_next(g, 13);
-  for (int i = 0; i < steps; i++) switch (gen_next(g, 14)) {
+  for (int i = 0; i < steps; i++) {
+    if (g->layers && gen_next(g, 5) == 0) gen_layer(g);
+    switch (gen_next(g, 14)) {
     case 0:
     case 1:
     case 2: gen_unary(g); break;
@@ -460,9 +464,11 @@ static inline void gen_model(Gen *g, uint64_t seed) {
       break;
     default: gen_other(g);
     }
+  }
   Val logits = gen_param(g, gen_shape(2, a, classes, 0, 0)), u = g->pool[g->n - 2], v = gen_pick(g, -1),
       t = gen_pick(g, -1);
   say(g, "loss l = mean(tanh(%s)^2) + mean(sigmoid(%s))", u.name, v.name);
+  for (int i = 3; i < 6 && i < g->n; i++) say(g, " + %d.5 * mean(tanh(%s))", i, g->pool[g->n - i].name);
   if (gen_next(g, 2)) say(g, " + 0.1 * mean(cross_entropy(x @ %s, label))", logits.name);
   say(g, "\n");
   say(g, "metric top = max(%s)\nmetric hits = mean(f32(argmax(x @ %s, axis = -1) == label))\n", t.name,

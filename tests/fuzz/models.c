@@ -1,8 +1,16 @@
-/* Random whole programs (model_text.h) through the public interface: what the interpreter and native code
- * make of initial values, three training steps, evaluation and prediction is the same to the bit, whatever
- * the level, the instruction set and the threads; and gradients are those of dual numbers, which never read a
- * derivative rule. usage: models [COUNT [FIRST]]     programs FIRST .. FIRST+COUNT-1 models -p SEED prints
- * one program */
+/* Random whole programs (model_text.h). Of each, the training step as lowered, run by the kernel evaluator,
+ * has the bits of the interpreter on the reference graph, and its gradients are those of dual numbers, which
+ * never read a derivative rule. Of each fifth, through the public interface: what the interpreter and native
+ * code make of initial values, three training steps, evaluation and prediction is the same to the bit, at
+ * some level, instruction set and number of threads. What failed is printed with MODELS_SHOW=1.
+ *
+ * usage: models [COUNT [FIRST [EVERY]]]
+ *
+ *        programs FIRST .. FIRST+COUNT-1, native code of each EVERYth
+ *
+ * or:    models -p SEED
+ *
+ *        prints one program */
 #include "base/mem.h"
 #include "dg/dg.h"
 #include "frontend/frontend.h"
@@ -325,7 +333,8 @@ int main(int argc, char **argv) {
     fputs(g.text, stdout);
     return 0;
   }
-  long count = argc > 1 ? atol(argv[1]) : 24, first = argc > 2 ? atol(argv[2]) : 0;
+  long count = argc > 1 ? atol(argv[1]) : 24, first = argc > 2 ? atol(argv[2]) : 0,
+       every = argc > 3 && atol(argv[3]) > 0 ? atol(argv[3]) : 5;
   signal(SIGABRT, died);
   signal(SIGSEGV, died);
   signal(SIGALRM, died);
@@ -338,7 +347,7 @@ int main(int argc, char **argv) {
     alarm(120);
     gen_model(&g, (uint64_t)turn);
     copy = g;
-    bool good = turn % 5 || one_program(&g, has_native); /* machine code takes most of the time */
+    bool good = turn % every || one_program(&g, has_native); /* machine code takes most of the time */
     int r = gradients_of(&copy, &worst);
     checked += r >= 0;
     bad += !(good && r);
