@@ -346,6 +346,34 @@ START_TEST(library_at_special_values) {
 }
 END_TEST
 
+/* fp_clean finds what fp_flush would change, wherever it stands. */
+START_TEST(clean_or_not) {
+  static const uint32_t bad[] = {1,           0x80000001u, 0x007fffffu, 0x807fffffu,
+                                 0x7f800001u, 0xffc00000u, 0x7fc00001u},
+                        good[] = {0,           0x80000000u, 0x00800000u, 0x80800000u,
+                                  0x7f800000u, 0xff800000u, 0x7fc00000u, 0x7f7fffffu};
+  uint32_t w[75];
+  uint64_t d[75];
+  for (size_t n = 0; n <= 75; n++) {
+    for (size_t i = 0; i < n; i++) {
+      w[i] = good[(i * 5 + n) % 8];
+      d[i] = (uint64_t)w[i] << 32 & 0xfff8000000000000u;
+      if (w[i] == 0x00800000u || w[i] == 0x80800000u) d[i] = 0x0010000000000000u;
+    }
+    ck_assert(fp_clean(DT_F32, w, n) && fp_clean(DT_F64, d, n) && fp_clean(DT_I32, bad, 7));
+    for (size_t i = 0; i < n; i++) {
+      uint32_t was = w[i];
+      uint64_t wide = d[i];
+      w[i] = bad[(i + n) % 7];
+      d[i] = (i + n) % 2 ? 0x8000000000000001u : 0x7ff0000000000001u;
+      ck_assert_msg(!fp_clean(DT_F32, w, n) && !fp_clean(DT_F64, d, n), "%zu of %zu", i, n);
+      w[i] = was;
+      d[i] = wide;
+    }
+  }
+}
+END_TEST
+
 /* Duals against central differences in f64, and against exact derivatives of the library functions. */
 START_TEST(duals) {
   begin();
@@ -438,6 +466,7 @@ int main(void) {
                                               &philox_known_answers,
                                               &arrays_equal_single_elements,
                                               &library_at_special_values,
+                                              &clean_or_not,
                                               &duals,
                                               &verifier_refuses,
                                               &caps_are_limits};
