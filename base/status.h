@@ -11,7 +11,7 @@ typedef enum {
   ST_LIMIT = 5,      /* a named limit was exceeded */
   ST_NO_MEMORY = 6,  /* an allocation failed */
   ST_NON_FINITE = 7, /* training met a NaN or an infinity */
-  ST_SELF_CHECK = 8, /* gradient check or verification failed */
+  ST_SELF_CHECK = 8, /* a check of the program does not hold: a CHECK root */
   ST_MISMATCH = 9,   /* checkpoint of another program */
   ST_INTERNAL = 70,  /* a defect of dgc */
 } Status;

@@ -52,17 +52,16 @@ extern "C" {
 /* Also the exit statuses of the dgc command. */
 typedef enum {
   DG_OK = 0,
-  DG_REJECTED =
-      1,        /* the program was rejected, or what was asked does not fit it: see diagnostics, dg_error */
-  DG_USAGE = 2, /* the API or the command line was used wrongly */
+  DG_REJECTED = 1, /* the program was rejected, or what was asked does not fit it */
+  DG_USAGE = 2,    /* the API or the command line was used wrongly */
   DG_BAD_DATA = 3, /* a data or checkpoint file is invalid, or a value is none that its input takes */
   DG_IO = 4,       /* the system refused to read or write */
   DG_LIMIT = 5,    /* a named limit was exceeded */
   DG_NO_MEMORY = 6,
   DG_NON_FINITE = 7, /* training met a NaN or an infinity */
-  DG_SELF_CHECK = 8,
-  DG_MISMATCH = 9, /* a checkpoint of another program */
-  DG_INTERNAL = 70 /* a defect of dgc */
+  DG_SELF_CHECK = 8, /* a check that the program makes while it runs does not hold */
+  DG_MISMATCH = 9,   /* a checkpoint of another program */
+  DG_INTERNAL = 70   /* a defect of dgc */
 } dg_status;
 
 typedef struct dg_context dg_context;

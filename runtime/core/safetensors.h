@@ -1,7 +1,7 @@
 /* The safetensors format at the level of bytes: an 8-byte little-endian length, a JSON header of that length,
  * then tensor data. Reading trusts nothing: every length and offset is checked against the bytes at hand, the
  * tensors must tile the data part exactly (no overlap, no hole, nothing behind), names are unique, offsets
- * fit the element size. Only libc is used: compiled objects link this to load their weights. */
+ * fit the element size. Only libc is used. */
 #ifndef DG_RUNTIME_CORE_SAFETENSORS_H
 #define DG_RUNTIME_CORE_SAFETENSORS_H
 
