@@ -81,7 +81,7 @@ void diagnose_table(const Program *p, const DimBinding *bind, size_t nbind, Sb *
   Diags silent = {0};
   Diagnose x = {.arena = p->arena, .p = p, .d = &silent};
   diagnose_run(&x);
-  Str *cell = ARENA_ARRAY(p->arena, Str, (x.found.n + 1) * COLUMNS);
+  Str *cell = arena_array(p->arena, (size_t)x.found.n + 1, sizeof(Str[COLUMNS]), _Alignof(Str));
   static const char *const title[COLUMNS] = {"parameter", "shape", "count", "verdict",
                                              "proof",     "steps", "reason"};
   for (int k = 0; k < COLUMNS; k++) cell[k] = str_z(title[k]);
