@@ -1,11 +1,12 @@
 /* Functions and modules that nothing uses are never expanded, so their shapes are not checked; but their
- * names are: every name must be declared somewhere that its place can see. */
+ * names are: every name must be declared somewhere that its place can see. So is what may stand in them. */
 #include "frontend/elab.h"
 
 typedef struct Resolve {
   Elab *x;
-  Scope *scope; /* of the file */
-  Map known;    /* names declared anywhere in the unit */
+  Scope *scope;      /* of the file */
+  Map known;         /* names declared anywhere in the unit */
+  AstStmtKind place; /* STMT_FN, STMT_MODULE outside of its functions, STMT_OPTIMIZER */
 } Resolve;
 
 static void in_block(Resolve *r, const AstBlock *b, bool declare);
@@ -107,16 +108,64 @@ static void in_params(Resolve *r, const AstParamVec *p, bool declare) {
 }
 
 static void in_fn(Resolve *r, const AstFn *f, bool declare) {
+  AstStmtKind outer = r->place;
+  r->place = STMT_FN;
   in_params(r, &f->params, declare);
   in_expr(r, f->value, declare);
   in_block(r, f->body, declare);
-  if (!f->backward) return;
-  in_params(r, &f->backward->params, declare);
-  in_expr(r, f->backward->value, declare);
-  in_block(r, f->backward->body, declare);
+  if (f->backward) {
+    in_params(r, &f->backward->params, declare);
+    in_expr(r, f->backward->value, declare);
+    in_block(r, f->backward->body, declare);
+  }
+  r->place = outer;
+}
+
+/* What stands in no function, and in a module only if it makes a part of it. */
+static bool misplaced(const Resolve *r, AstStmtKind k) {
+  switch (k) {
+  case STMT_STATE: return r->place == STMT_FN;
+  case STMT_PARAM:
+  case STMT_FN:
+  case STMT_MODULE: return r->place != STMT_MODULE;
+  case STMT_VAR:
+  case STMT_SET:
+  case STMT_ASSIGN: return r->place == STMT_MODULE;
+  case STMT_RETURN: return r->place != STMT_FN;
+  case STMT_IMPORT:
+  case STMT_INPUT:
+  case STMT_OUTPUT:
+  case STMT_LOSS:
+  case STMT_METRIC:
+  case STMT_EXTERN:
+  case STMT_OPTIMIZER:
+  case STMT_DATASET:
+  case STMT_TRAIN:
+  case STMT_AFTER:
+  case STMT_MINIMIZE:
+  case STMT_UPDATE: return true;
+  case STMT_ERROR:
+  case STMT_CONST:
+  case STMT_LET:
+  case STMT_NEXT:
+  case STMT_YIELD:
+  case STMT_IF:
+  case STMT_FOR:
+  case STMT_ASSERT:
+  case STMT_COUNT: break;
+  }
+  return false;
 }
 
 static void in_stmt(Resolve *r, const AstStmt *t, bool declare) {
+  AstStmtKind outer = r->place;
+  if (!declare && misplaced(r, t->kind)) {
+    declares_not(r->x, r->scope, t,
+                 r->place == STMT_MODULE      ? "in a module"
+                 : r->place == STMT_OPTIMIZER ? "in an optimizer"
+                                              : "in a function");
+    return;
+  }
   switch (t->kind) {
   case STMT_CONST:
   case STMT_LET:
@@ -134,7 +183,9 @@ static void in_stmt(Resolve *r, const AstStmt *t, bool declare) {
   case STMT_MODULE:
     if (declare) add(r, t->unit.name);
     in_params(r, &t->unit.params, declare);
+    r->place = STMT_MODULE;
     in_block(r, t->unit.body, declare);
+    r->place = outer;
     break;
   case STMT_SET:
   case STMT_ASSIGN:
@@ -188,6 +239,7 @@ void resolve_unused(Elab *x, SrcFile *f) {
       if (t->kind == STMT_FN)
         in_fn(&r, t->fn, declare);
       else {
+        r.place = t->kind;
         in_params(&r, &t->unit.params, declare);
         in_block(&r, t->unit.body, declare);
       }
