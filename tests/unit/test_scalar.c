@@ -434,6 +434,42 @@ START_TEST(verifier_refuses) {
 }
 END_TEST
 
+/* What may enter as it is: exactly what flushing leaves alone, wherever it stands. */
+START_TEST(clean_data) {
+  static const uint32_t f[] = {0,          0x80000000, 1,          0x7fffff,   0x807fffff,
+                               0x800000,   0x80800000, 0x7f800000, 0xff800000, 0x7f800001,
+                               0x7fc00000, 0xffc00000, 0x7fffffff, 0x3f800000};
+  static const uint64_t d[] = {0,
+                               1,
+                               0x8000000000000000,
+                               0x8000000000000001,
+                               0x000fffffffffffff,
+                               0x0010000000000000,
+                               0x7ff0000000000000,
+                               0xfff0000000000000,
+                               0x7ff0000000000001,
+                               0x7ff8000000000000,
+                               0xfff8000000000000};
+  for (size_t n = 1; n < 140; n += 7)
+    for (size_t at = 0; at < n; at++) {
+      uint32_t w[140] = {0}, v[140];
+      uint64_t x[140] = {0}, y[140];
+      for (size_t k = 0; k < sizeof f / sizeof *f; k++) {
+        w[at] = f[k];
+        memcpy(v, w, sizeof w);
+        fp_flush(DT_F32, v, n);
+        ck_assert(fp_clean(DT_F32, w, n) == (memcmp(v, w, sizeof w) == 0));
+      }
+      for (size_t k = 0; k < sizeof d / sizeof *d; k++) {
+        x[at] = d[k];
+        memcpy(y, x, sizeof x);
+        fp_flush(DT_F64, y, n);
+        ck_assert(fp_clean(DT_F64, x, n) == (memcmp(y, x, sizeof x) == 0));
+      }
+    }
+}
+END_TEST
+
 START_TEST(caps_are_limits) {
   begin();
   ScalarBuilder *b = ARENA_NEW(&arena, ScalarBuilder);
@@ -469,7 +505,8 @@ int main(void) {
                                               &clean_or_not,
                                               &duals,
                                               &verifier_refuses,
-                                              &caps_are_limits};
+                                              &caps_are_limits,
+                                              &clean_data};
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) tcase_add_test(c, *tests[i]);
   tcase_add_loop_test(c, library_within_ulps, 0, sizeof accuracy / sizeof *accuracy);
   suite_add_tcase(s, c);
