@@ -16,6 +16,19 @@ typedef enum {
   OPT_COUNT
 } OptKey;
 
+typedef struct OptRow { /* one of options.def */
+  const char *name;
+  int letter;
+  const char *arg, *commands, *help;
+} OptRow;
+typedef struct CommandRow {
+  const char *name;
+  char letter; /* stands for it in OptRow.commands */
+  const char *args, *help;
+} CommandRow;
+extern const OptRow option_rows[OPT_COUNT];
+extern const CommandRow command_rows[CMD_COUNT];
+
 typedef struct Given { /* one option as it stood on the command line */
   OptKey key;
   const char *text; /* argument, or NULL */
@@ -40,6 +53,8 @@ static inline bool given(const Options *o, OptKey k) { return o->last[k] != NULL
 /* A whole number from least to most; false after saying what is wrong. */
 bool option_number(const Options *o, OptKey k, int64_t least, int64_t most, int64_t *out);
 void options_help(FILE *f);
+void options_help_limits(FILE *f);
+void options_help_warnings(FILE *f);
 void options_man(FILE *f);
 
 #endif
