@@ -476,8 +476,8 @@ void session_scalar_put(dg_session *s, Sym name, double v) {
   VEC_PUSH(&s->arena, &s->scalar, (Scalar1){name, v});
 }
 
-/* The host's buffers are read in place, but no subnormal number may enter (docs/numbers.md): one that holds any is read
- * from a flushed copy, which lives on because an output may be the input itself. */
+/* The host's buffers are read in place, but no subnormal number may enter (docs/numbers.md): one that holds
+ * any is read from a flushed copy, which lives on because an output may be the input itself. */
 static void clean_inputs(dg_session *s, const Runner *r) {
   for (uint32_t i = 0; i < s->p->prog.leaf.n; i++) {
     Bound *b = &s->own[i];

@@ -1,12 +1,14 @@
-/* Diagnostics as data. One row of diag.def = one code = one typed function diag_<name>(), which returns the new Diag so
- * that labels, notes, help and edits can be added. Nothing is printed here but by diag_render_*, into a string. */
+/* Diagnostics as data. One row of diag.def = one code = one typed function diag_<name>(), which returns the
+ * new Diag so that labels, notes, help and edits can be added. Nothing is printed here but by diag_render_*,
+ * into a string. */
 #ifndef DG_BASE_DIAG_H
 #define DG_BASE_DIAG_H
 
 #include "base/limits.h"
 #include "base/source.h"
 
-/* Groups: names of -W flags. `parent` is the umbrella (dead-params) or none. The severity a group starts with. */
+/* Groups: names of -W flags. `parent` is the umbrella (dead-params) or none. The severity a group starts
+ * with. */
 typedef enum { SEV_IGNORED, SEV_NOTE, SEV_WARNING, SEV_ERROR } Severity;
 typedef enum {
 #define GROUP(id, name, parent, sev, help) DGRP_##id,
@@ -43,7 +45,7 @@ typedef struct DiagLabel {
   Str text;
 } DiagLabel;
 typedef struct DiagEdit {
-  Span at;  /* replaced by text; lo == hi inserts */
+  Span at; /* replaced by text; lo == hi inserts */
   Str text;
 } DiagEdit;
 typedef struct DiagNote {
@@ -60,14 +62,14 @@ typedef struct Diag {
   Str under; /* text under the caret of the primary span; may be empty */
   VEC(DiagLabel) label;
   VEC(DiagNote) note;
-  Str help; /* "add it to the step, or declare it 'frozen'"; empty when none */
+  Str help;           /* "add it to the step, or declare it 'frozen'"; empty when none */
   VEC(DiagEdit) edit; /* shown as the line after the edit */
   VEC(Str) subject;   /* parameters the finding is about, by path: machine-readable */
 } Diag;
 
 typedef struct DiagFlags {
-  Severity level[DGRP_COUNT];  /* after -W, -Wno-, -Werror */
-  bool warnings_are_errors;    /* -Werror: all but hints */
+  Severity level[DGRP_COUNT]; /* after -W, -Wno-, -Werror */
+  bool warnings_are_errors;   /* -Werror: all but hints */
 } DiagFlags;
 
 typedef struct Diags {
@@ -75,7 +77,8 @@ typedef struct Diags {
   const Sources *sources;
   const Limits *limits;
   DiagFlags flags;
-  VEC(Diag *) all; /* as reported; diags_finish sorts by place, drops exact repeats and what is above limits.errors */
+  /* as reported; diags_finish sorts by place, drops exact repeats and what is above limits.errors */
+  VEC(Diag *) all;
   uint32_t errors, warnings; /* counted after flags, those above limits.errors included */
   uint32_t unkept;           /* reported above limits.errors: counted, not in `all` */
   Status status;             /* ST_OK, else the first error's class (ST_REJECTED, ST_LIMIT, ST_IO ...) */
@@ -98,7 +101,7 @@ void diag_under(Diag *g, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void diag_label(Diag *g, Span at, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void diag_note(Diag *g, Span at, const char *fmt, ...) PRINTF_LIKE(3, 4); /* at.file 0: no place */
 void diag_help(Diag *g, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void diag_edit(Diag *g, Span at, Str text);   /* dropped in silence when `at` lies in a library file */
+void diag_edit(Diag *g, Span at, Str text); /* dropped in silence when `at` lies in a library file */
 void diag_subject(Diag *g, Str param_path);
 void diag_status(Diag *g, Status st); /* class of an error other than ST_REJECTED */
 

@@ -1,5 +1,5 @@
-/* Files carried inside the program: the standard library and the pages of the diagnostics. tools/embed writes the tables
- * at build time, sorted by name; a table ends with an entry without text pointer. */
+/* Files carried inside the program: the standard library and the pages of the diagnostics. tools/embed writes
+ * the tables at build time, sorted by name; a table ends with an entry without text pointer. */
 #ifndef DG_BASE_EMBED_H
 #define DG_BASE_EMBED_H
 

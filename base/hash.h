@@ -1,4 +1,5 @@
-/* FNV-1a with a final mix, 64 bits: tables and path keys. Not for security; file integrity uses the checkpoint's own sums. */
+/* FNV-1a with a final mix, 64 bits: tables and path keys. Not for security; file integrity uses the
+ * checkpoint's own sums. */
 #ifndef DG_BASE_HASH_H
 #define DG_BASE_HASH_H
 

@@ -1,5 +1,5 @@
-/* Every limit has a name, a default and a setter (`--limit NAME=VALUE`, dg_set_limit). Exceeding one is status 5 and the
- * message names it. Each is tested at -1, 0 and +1. */
+/* Every limit has a name, a default and a setter (`--limit NAME=VALUE`, dg_set_limit). Exceeding one is
+ * status 5 and the message names it. Each is tested at -1, 0 and +1. */
 #ifndef DG_BASE_LIMITS_H
 #define DG_BASE_LIMITS_H
 
@@ -7,19 +7,19 @@
 
 #include <stdint.h>
 
-#define LIMITS(X)                                                                                                  \
-  X(source_bytes, 16 << 20, "bytes of one source file")                                                            \
-  X(files, 256, "source files of one program")                                                                     \
-  X(nesting, 200, "nested brackets, blocks and expressions")                                                       \
-  X(calls, 128, "nested calls of functions and modules while a program is expanded")                               \
-  X(nodes, 2000000, "graph nodes of one entry point")                                                              \
-  X(expansion, 10000000, "expressions evaluated while a program is expanded")                                      \
-  X(rank, 8, "axes of a tensor")                                                                                   \
-  X(params, 100000, "parameters")                                                                                  \
-  X(tensor_bytes, INT64_C(1) << 40, "bytes of one tensor")                                                         \
-  X(arena_bytes, INT64_C(1) << 36, "bytes of a compiled program's memory")                                         \
-  X(data_bytes, INT64_C(1) << 36, "bytes of one data file once unpacked")                                          \
-  X(compiler_bytes, INT64_C(8) << 30, "bytes the compiler itself may hold")                                        \
+#define LIMITS(X)                                                                                            \
+  X(source_bytes, 16 << 20, "bytes of one source file")                                                      \
+  X(files, 256, "source files of one program")                                                               \
+  X(nesting, 200, "nested brackets, blocks and expressions")                                                 \
+  X(calls, 128, "nested calls of functions and modules while a program is expanded")                         \
+  X(nodes, 2000000, "graph nodes of one entry point")                                                        \
+  X(expansion, 10000000, "expressions evaluated while a program is expanded")                                \
+  X(rank, 8, "axes of a tensor")                                                                             \
+  X(params, 100000, "parameters")                                                                            \
+  X(tensor_bytes, INT64_C(1) << 40, "bytes of one tensor")                                                   \
+  X(arena_bytes, INT64_C(1) << 36, "bytes of a compiled program's memory")                                   \
+  X(data_bytes, INT64_C(1) << 36, "bytes of one data file once unpacked")                                    \
+  X(compiler_bytes, INT64_C(8) << 30, "bytes the compiler itself may hold")                                  \
   X(errors, 100, "diagnostics shown of one run")
 
 typedef struct Limits {

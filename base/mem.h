@@ -1,6 +1,7 @@
-/* The one allocator door. Every byte the compiler owns comes through a Mem: it counts, it has a limit, and tests make
- * its n-th call fail. Code above does not test for NULL: a failed allocation *raises*, which unwinds to the nearest
- * RESCUE (set at the API boundary). All compile state lives in arenas, so nothing is lost by unwinding. */
+/* The one allocator door. Every byte the compiler owns comes through a Mem: it counts, it has a limit, and
+ * tests make its n-th call fail. Code above does not test for NULL: a failed allocation *raises*, which
+ * unwinds to the nearest RESCUE (set at the API boundary). All compile state lives in arenas, so nothing is
+ * lost by unwinding. */
 #ifndef DG_BASE_MEM_H
 #define DG_BASE_MEM_H
 

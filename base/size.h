@@ -1,5 +1,5 @@
-/* Checked size arithmetic: the only place where sizes, offsets and extents are multiplied or added (lint: size-arith).
- * Each returns false on overflow and leaves *out unspecified. */
+/* Checked size arithmetic: the only place where sizes, offsets and extents are multiplied or added (lint:
+ * size-arith). Each returns false on overflow and leaves *out unspecified. */
 #ifndef DG_BASE_SIZE_H
 #define DG_BASE_SIZE_H
 
@@ -9,12 +9,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
-static inline MUST_USE bool size_mul(size_t a, size_t b, size_t *out) { return !__builtin_mul_overflow(a, b, out); }
-static inline MUST_USE bool size_add(size_t a, size_t b, size_t *out) { return !__builtin_add_overflow(a, b, out); }
-static inline MUST_USE bool size_sub(size_t a, size_t b, size_t *out) { return !__builtin_sub_overflow(a, b, out); }
-static inline MUST_USE bool i64_mul(int64_t a, int64_t b, int64_t *out) { return !__builtin_mul_overflow(a, b, out); }
-static inline MUST_USE bool i64_add(int64_t a, int64_t b, int64_t *out) { return !__builtin_add_overflow(a, b, out); }
-static inline MUST_USE bool i64_sub(int64_t a, int64_t b, int64_t *out) { return !__builtin_sub_overflow(a, b, out); }
+static inline MUST_USE bool size_mul(size_t a, size_t b, size_t *out) {
+  return !__builtin_mul_overflow(a, b, out);
+}
+static inline MUST_USE bool size_add(size_t a, size_t b, size_t *out) {
+  return !__builtin_add_overflow(a, b, out);
+}
+static inline MUST_USE bool size_sub(size_t a, size_t b, size_t *out) {
+  return !__builtin_sub_overflow(a, b, out);
+}
+static inline MUST_USE bool i64_mul(int64_t a, int64_t b, int64_t *out) {
+  return !__builtin_mul_overflow(a, b, out);
+}
+static inline MUST_USE bool i64_add(int64_t a, int64_t b, int64_t *out) {
+  return !__builtin_add_overflow(a, b, out);
+}
+static inline MUST_USE bool i64_sub(int64_t a, int64_t b, int64_t *out) {
+  return !__builtin_sub_overflow(a, b, out);
+}
 /* Rounds up to a multiple of a power of two. */
 static inline MUST_USE bool size_align(size_t a, size_t align, size_t *out) {
   if (!size_add(a, align - 1, out)) return false;

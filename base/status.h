@@ -1,4 +1,5 @@
-/* Result classes shared by the command (exit status) and the library (enumerators). See docs/errors/README.md. */
+/* Result classes shared by the command (exit status) and the library (enumerators). See
+ * docs/errors/README.md. */
 #ifndef DG_BASE_STATUS_H
 #define DG_BASE_STATUS_H
 

@@ -14,7 +14,7 @@ typedef struct Str {
 } Str;
 
 #define STR(lit) ((Str){"" lit, sizeof(lit) - 1})
-#define STRF "%.*s"                                           /* printf("... " STRF, STRA(s)) */
+#define STRF "%.*s" /* printf("... " STRF, STRA(s)) */
 #define STRA(s) (int)((s).n > 4096 ? 4096 : (s).n), (s).p
 
 static inline Str str_z(const char *z) { return (Str){z, strlen(z)}; }
@@ -22,12 +22,12 @@ static inline bool str_eq(Str a, Str b) { return a.n == b.n && (a.n == 0 || memc
 int str_cmp(Str a, Str b); /* bytewise order */
 bool str_starts(Str s, Str prefix);
 bool str_ends(Str s, Str suffix);
-Str str_copy(Arena *a, Str s);          /* the copy is followed by a NUL for system calls; n does not count it */
+Str str_copy(Arena *a, Str s); /* the copy is followed by a NUL for system calls; n does not count it */
 Str str_fmt(Arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 size_t str_distance(Str a, Str b, size_t cap); /* edit distance with transpositions; cap + 1 when above cap */
 
-/* Decodes the UTF-8 character at byte i: its length in bytes, or 0 for a byte that begins none (overlong forms, surrogates
- * and what lies above U+10FFFF are none). */
+/* Decodes the UTF-8 character at byte i: its length in bytes, or 0 for a byte that begins none (overlong
+ * forms, surrogates and what lies above U+10FFFF are none). */
 uint32_t str_utf8(Str s, size_t i, uint32_t *c);
 
 /* Growing text. */

@@ -6,12 +6,11 @@
 #include <stdbool.h>
 #include <time.h>
 
+/* clang-format off */
 #define EACH(M)                                                                                              \
-  M(0)                                                                                                       \
-  M(1)                                                                                                       \
-  M(2)                                                                                                       \
-  M(3) M(4) M(5) M(6) M(7) M(8) M(9) M(10) M(11) M(12) M(13) M(14) M(15) M(16) M(17) M(18) M(19) M(20) M(21) \
-      M(22) M(23)
+  M(0) M(1) M(2) M(3) M(4) M(5) M(6) M(7) M(8) M(9) M(10) M(11) M(12) M(13) M(14) M(15) M(16) M(17) M(18) \
+  M(19) M(20) M(21) M(22) M(23)
+/* clang-format on */
 enum { CHAINS = 24, TRIPS = 40000, MOST_THREADS = 64 };
 
 /* The chains converge to a fixed point near 1, so no value leaves the normal range. The asm keeps the loop as

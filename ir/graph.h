@@ -1,5 +1,6 @@
-/* The graph: pure, typed, SSA; dense ids; operands before users. Facts about nodes live in arrays indexed by id elsewhere.
- * The *source graph* has one node per written occurrence; hash-consing is a switch of the builder (Graph.share). */
+/* The graph: pure, typed, SSA; dense ids; operands before users. Facts about nodes live in arrays indexed by
+ * id elsewhere. The *source graph* has one node per written occurrence; hash-consing is a switch of the
+ * builder (Graph.share). */
 #ifndef DG_IR_GRAPH_H
 #define DG_IR_GRAPH_H
 
@@ -20,21 +21,21 @@ static inline bool node_eq(NodeId a, NodeId b) { return a.i == b.i; }
 static inline bool node_ok(NodeId a) { return a.i != UINT32_MAX; }
 static inline bool leaf_eq(LeafId a, LeafId b) { return a.i == b.i; }
 
-/* Where a node was written: the expression, and the call that brought us there (0 at file level). Messages about library
- * code walk `caller` up to the user's own file. */
+/* Where a node was written: the expression, and the call that brought us there (0 at file level). Messages
+ * about library code walk `caller` up to the user's own file. */
 typedef struct Site {
   Span at;
   SiteId caller;
-  Sym what; /* the let, function or layer the expression stands in; for "w -> fc1 -> relu -> mse" paths; may be empty */
+  Sym what; /* the let, function or layer it stands in, for "w -> fc1 -> relu -> mse" paths; may be empty */
 } Site;
 
 typedef struct Node {
   uint16_t op; /* Op */
   uint16_t nin;
-  uint32_t in;    /* offset into Graph.edge */
-  uint32_t attr;  /* offset into Graph.attr; op_info[op].nattr of them */
-  SiteId site;    /* own place; autodiff gives its primal's */
-  NodeId primal;  /* node made by autodiff: whose derivative this is part of; else NO_NODE */
+  uint32_t in;   /* offset into Graph.edge */
+  uint32_t attr; /* offset into Graph.attr; op_info[op].nattr of them */
+  SiteId site;   /* own place; autodiff gives its primal's */
+  NodeId primal; /* node made by autodiff: whose derivative this is part of; else NO_NODE */
   Type type;
 } Node;
 
@@ -76,8 +77,10 @@ typedef struct Graph {
 } Graph;
 
 Graph *graph_new(Arena *a, struct Program *p, Sym name);
-/* Appends (or finds, when sharing) a node. The caller is right about the type: ir/build.h infers it. Raises above limits.nodes. */
-NodeId graph_add(Graph *g, Op op, Type type, const NodeId *in, uint32_t nin, const int64_t *attr, SiteId site, NodeId primal);
+/* Appends (or finds, when sharing) a node. The caller is right about the type: ir/build.h infers it. Raises
+ * above limits.nodes. */
+NodeId graph_add(Graph *g, Op op, Type type, const NodeId *in, uint32_t nin, const int64_t *attr, SiteId site,
+                 NodeId primal);
 SiteId graph_site(Graph *g, Span at, SiteId caller, Sym what);
 /* A literal tensor for a TABLE node's attribute; words as in Table. Copied. */
 uint32_t graph_table(Graph *g, const uint64_t *word, uint32_t n);
@@ -85,16 +88,20 @@ void graph_root(Graph *g, RootKind kind, Sym name, LeafId leaf, NodeId node, Spa
 
 static inline const Node *graph_node(const Graph *g, NodeId id) { return &g->node.at[id.i]; }
 static inline const NodeId *graph_in(const Graph *g, NodeId id) { return &g->edge.at[g->node.at[id.i].in]; }
-static inline const int64_t *graph_attr(const Graph *g, NodeId id) { return &g->attr.at[g->node.at[id.i].attr]; }
+static inline const int64_t *graph_attr(const Graph *g, NodeId id) {
+  return &g->attr.at[g->node.at[id.i].attr];
+}
 static inline Op node_op(const Graph *g, NodeId id) { return (Op)g->node.at[id.i].op; }
-/* Gradient class of an edge, with the cases the table cannot say alone (cast to or from non-float types is 'z'). */
+/* Gradient class of an edge, with the cases the table cannot say alone (cast to or from non-float types is
+ * 'z'). */
 GradClass graph_grad_class(const Graph *g, NodeId user, uint32_t input);
 /* The user's own place for a node: the innermost site outside library files. */
 Span graph_user_span(const Graph *g, const Sources *src, NodeId id);
 /* value attribute of CONST as a number */
 double graph_const_value(const Graph *g, NodeId id);
 
-/* Checks every invariant (operands first, arity, types as inferred, attributes, leaves, roots). False: *why says node and reason. */
+/* Checks every invariant (operands first, arity, types as inferred, attributes, leaves, roots). False: *why
+ * says node and reason. */
 MUST_USE bool graph_verify(const Graph *g, Sb *why);
 
 /* Text form: prints and parses back to the same graph (without sites). See docs/graph.md. */

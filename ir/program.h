@@ -1,4 +1,5 @@
-/* A checked program: leaves shared by all entry points, one graph per entry point, and what the train blocks say. */
+/* A checked program: leaves shared by all entry points, one graph per entry point, and what the train blocks
+ * say. */
 #ifndef DG_IR_PROGRAM_H
 #define DG_IR_PROGRAM_H
 
@@ -23,41 +24,41 @@ typedef struct Leaf {
   LeafKind kind;
   Sym path;
   Type type;
-  Span at;          /* the name in its declaration */
-  SiteId made;      /* unused at file level; else see made_at */
-  Span made_at;     /* the let that made the instance it belongs to (file 0: declared at file level) */
-  bool frozen;      /* PARAM: not trainable by declaration */
-  LeafId of;        /* STATE made by an optimizer: the parameter; else .i == UINT32_MAX */
-  Range range;      /* INPUT */
-  uint32_t allow;   /* bit per DiagGroup named in #[allow(..)] */
-  uint32_t expect;  /* bit per DiagGroup named in #[expect(..)] */
+  Span at;         /* the name in its declaration */
+  SiteId made;     /* unused at file level; else see made_at */
+  Span made_at;    /* the let that made the instance it belongs to (file 0: declared at file level) */
+  bool frozen;     /* PARAM: not trainable by declaration */
+  LeafId of;       /* STATE made by an optimizer: the parameter; else .i == UINT32_MAX */
+  Range range;     /* INPUT */
+  uint32_t allow;  /* bit per DiagGroup named in #[allow(..)] */
+  uint32_t expect; /* bit per DiagGroup named in #[expect(..)] */
 } Leaf;
 
 /* One parameter in one `update` group of one step. */
 typedef struct Owned {
   LeafId param;
-  Span item;       /* the path in the update list that took it */
-  bool wildcard;   /* taken by a path above it or by `*`, not by its own name */
-  uint32_t group;  /* index into TrainStep.group */
-  NodeId grad;     /* the GRAD node as the optimizer sees it (before clipping) */
-  NodeId update;   /* the value assigned */
+  Span item;      /* the path in the update list that took it */
+  bool wildcard;  /* taken by a path above it or by `*`, not by its own name */
+  uint32_t group; /* index into TrainStep.group */
+  NodeId grad;    /* the GRAD node as the optimizer sees it (before clipping) */
+  NodeId update;  /* the value assigned */
 } Owned;
 
 /* A parameter that a path of an `except` list took out of a group. */
 typedef struct LeftOut {
   LeafId param;
-  Span item;       /* that path */
-  bool alone;      /* the only path behind `except` */
+  Span item;  /* that path */
+  bool alone; /* the only path behind `except` */
   uint32_t group;
 } LeftOut;
 
 /* A setting of an optimizer, given in the call or left to its default. */
 typedef struct GroupSetting {
   Sym name;
-  Span at;        /* the expression: in the call, or the default in the optimizer */
+  Span at; /* the expression: in the call, or the default in the optimizer */
   bool given;
-  double number;  /* NAN: not known when compiling */
-  Str standard;   /* the default as written; empty: it has none */
+  double number; /* NAN: not known when compiling */
+  Str standard;  /* the default as written; empty: it has none */
 } GroupSetting;
 
 typedef struct Group {
@@ -94,7 +95,7 @@ typedef struct TrainStep {
   Span minimize_at; /* the expression */
   Sym loss_name;    /* name of the loss if it is one, else "loss" */
   NodeId loss;
-  uint32_t entry;   /* index into Program.entry */
+  uint32_t entry; /* index into Program.entry */
   VEC(Group) group;
   VEC(Owned) owned;
   VEC(LeftOut) left_out;
@@ -118,11 +119,11 @@ typedef struct Extern {
 } Extern;
 
 typedef struct DataField {
-  Sym input;   /* the input it feeds */
-  Sym reader;  /* npy, idx, csv, safetensors */
+  Sym input;  /* the input it feeds */
+  Sym reader; /* npy, idx, csv, safetensors */
   Str path;
   Span at;
-  Str column;  /* csv */
+  Str column; /* csv */
 } DataField;
 typedef struct Dataset {
   Sym name;
@@ -159,9 +160,11 @@ typedef struct Program {
 void program_init(Program *p, Arena *a, Names *names, Sources *sources, const Limits *limits);
 LeafId program_leaf(Program *p, Leaf leaf);
 MUST_USE bool program_find_leaf(const Program *p, Str path, LeafId *out);
-/* The first assertion that the binding decides and breaks is described in `why` and its index given; SIZE_MAX: none. */
+/* The first assertion that the binding decides and breaks is described in `why` and its index given;
+ * SIZE_MAX: none. */
 size_t program_dims_broken(const Program *p, const DimBinding *b, size_t n, Sb *why);
 static inline const Leaf *program_leaf_at(const Program *p, LeafId id) { return &p->leaf.at[id.i]; }
-Graph *program_graph(const Program *p, EntryKind kind, Sym name); /* name ignored for INIT, EVAL, PREDICT; NULL when absent */
+/* name ignored for INIT, EVAL, PREDICT; NULL when absent */
+Graph *program_graph(const Program *p, EntryKind kind, Sym name);
 
 #endif

@@ -6,12 +6,13 @@
 
 enum { MAX_RANK = 8 };
 
-/* name in .dg, bytes of an element in compiled programs, letter in scalar programs (s f32, d f64, i i32, l i64, b mask) */
-#define DTYPES(X)                                                                                                  \
-  X(F32, "f32", 4, 's')                                                                                            \
-  X(F64, "f64", 8, 'd')                                                                                            \
-  X(I32, "i32", 4, 'i')                                                                                            \
-  X(I64, "i64", 8, 'l')                                                                                            \
+/* name in .dg, bytes of an element in compiled programs, letter in scalar programs (s f32, d f64, i i32, l
+ * i64, b mask) */
+#define DTYPES(X)                                                                                            \
+  X(F32, "f32", 4, 's')                                                                                      \
+  X(F64, "f64", 8, 'd')                                                                                      \
+  X(I32, "i32", 4, 'i')                                                                                      \
+  X(I64, "i64", 8, 'l')                                                                                      \
   X(BOOL, "bool", 4, 'b') /* one 32-bit word, 0 or 1 */
 
 typedef enum {

@@ -12,16 +12,17 @@ typedef struct PassOptions {
   Sb *log; /* where prints and times go; NULL: nowhere */
 } PassOptions;
 
-/* Proves which parameters do not train and reports it; nothing that is executed depends on it. Dims bound by `bind` allow
- * further verdicts (rule 7 of the contract). */
+/* Proves which parameters do not train and reports it; nothing that is executed depends on it. Dims bound by
+ * `bind` allow further verdicts (rule 7 of the contract). */
 void diagnose(const Program *p, const DimBinding *bind, size_t nbind, Diags *d);
 /* `--report=table`: one line a parameter. */
 void diagnose_table(const Program *p, const DimBinding *bind, size_t nbind, Sb *b);
 
-/* Entry -> reference graph: differentiated, stops erased, dims bound, orders fixed (--emit=step). Without bindings for all
- * dims the graph stays symbolic. NULL: *why says which dim or shape is at fault (ST_REJECTED). */
-MUST_USE Graph *passes_reference(Arena *a, const Program *p, const Entry *e, const DimBinding *bind, size_t nbind,
-                                 const PassOptions *o, Sb *why);
+/* Entry -> reference graph: differentiated, stops erased, dims bound, orders fixed (--emit=step). Without
+ * bindings for all dims the graph stays symbolic. NULL: *why says which dim or shape is at fault
+ * (ST_REJECTED). */
+MUST_USE Graph *passes_reference(Arena *a, const Program *p, const Entry *e, const DimBinding *bind,
+                                 size_t nbind, const PassOptions *o, Sb *why);
 /* Reference graph -> the same bits for less work: canonicalise, `bits` rules, cse, fold, dce (--emit=opt). */
 Graph *passes_optimise(Arena *a, const Graph *reference, const PassOptions *o);
 
