@@ -302,7 +302,8 @@ START_TEST(no_subnormal_enters) {
   for (int interpret = 0; interpret < 2; interpret++) {
     dg_context *cx = context();
     ok(dg_register(cx, "tiny", tiny_host, NULL));
-    dg_session *s = session(cx, program(cx, text), interpret, 1);
+    dg_program *p = program(cx, text);
+    dg_session *s = session(cx, p, interpret, 1);
     float x[40], keep[40];
     for (int i = 0; i < 40; i++) keep[i] = x[i] = i % 2 ? 1e-40f : -1e-41f;
     dg_array a = {DG_F32, 1, {40}, x};
@@ -344,6 +345,7 @@ START_TEST(no_subnormal_enters) {
     ok(dg_read(s, "above", &y));
     ck_assert(((float *)y.data)[3] == 2 && ((float *)y.data)[2] == 0);
     dg_session_free(s);
+    dg_program_free(p);
     dg_context_free(cx);
   }
 }

@@ -106,7 +106,8 @@ static void check_rule(int k) {
            "using %s }\n",
            rules[k].text);
   dg_context *cx = context();
-  dg_session *s = session(cx, program(cx, text), 0, 1);
+  dg_program *p = program(cx, text);
+  dg_session *s = session(cx, p, 0, 1);
   Ref r = {.w = {0.5, 0.5, 0.5}};
   for (int t = 1; t <= STEPS; t++) {
     double g[N];
@@ -123,6 +124,7 @@ static void check_rule(int k) {
     }
   }
   dg_session_free(s);
+  dg_program_free(p);
   dg_context_free(cx);
 }
 START_TEST(optimizers) {
@@ -148,6 +150,7 @@ START_TEST(numbers_of_the_text) {
   ok(dg_read(s, "b", &x));
   ck_assert(x.dtype == DG_F32 && ((const float *)x.data)[0] == 1.0f / 3);
   dg_session_free(s);
+  dg_program_free(p);
   dg_context_free(cx);
 }
 END_TEST
@@ -188,7 +191,8 @@ static void check_slope(int k) {
            "x using slope() }\n",
            slopes[k].x, slopes[k].text);
   dg_context *cx = context();
-  dg_session *s = session(cx, program(cx, text), 0, 1);
+  dg_program *p = program(cx, text);
+  dg_session *s = session(cx, p, 0, 1);
   ok(dg_step(s, "fit"));
   dg_array x;
   ok(dg_read(s, "x", &x));
@@ -196,6 +200,7 @@ static void check_slope(int k) {
   ck_assert_msg(got == slopes[k].slope || fabs(got - slopes[k].slope) < 1e-14, "%s at %g: %.17g",
                 slopes[k].text, slopes[k].x, got);
   dg_session_free(s);
+  dg_program_free(p);
   dg_context_free(cx);
 }
 START_TEST(slopes_at_kinks) {
