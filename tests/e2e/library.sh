@@ -5,7 +5,7 @@ folder=$(dirname "$DGC")
 
 gives "version" 0 "$DGC" --version
 silent err
-if ldd "$DGC" | grep -q 'libLLVM\|libasan'; then
+if ldd "$DGC" | grep -q libLLVM || nm "$DGC" | grep -q ' __\(asan\|tsan\|ubsan\)_'; then
   echo "# shared LLVM or sanitizers: the list of libraries is not looked at"
 else
   ldd "$DGC" | sed 's/ *(0x.*//' | grep -v 'linux-vdso\|ld-linux\|libc\.so\.6\|libm\.so\.6' >out
