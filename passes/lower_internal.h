@@ -107,8 +107,7 @@ typedef struct Making {
 void making_begin(Making *m, LowerCx *lo, NodeId node, const char *name);
 int making_in(Making *m, uint32_t plan_buffer);  /* kernel buffer for reading */
 int making_out(Making *m, uint32_t plan_buffer); /* for writing (and reading) */
-int making_scratch(Making *m, DType t, int64_t elements);
-void making_end(Making *m); /* verifies, shares, appends the launch */
+void making_end(Making *m);                      /* verifies, shares, appends the launch */
 
 /* A tile's position in a space: the index along each axis over loop variables, one axis in rows, one in
  * lanes. */

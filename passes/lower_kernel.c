@@ -25,12 +25,6 @@ static int making_buffer(Making *m, uint32_t plan_buffer, bool out) {
 
 int making_in(Making *m, uint32_t plan_buffer) { return making_buffer(m, plan_buffer, false); }
 int making_out(Making *m, uint32_t plan_buffer) { return making_buffer(m, plan_buffer, true); }
-int making_scratch(Making *m, DType t, int64_t elements) {
-  int i = kernel_buffer(&m->b, str_fmt(m->lo->plan->arena, "s%d", m->b.kernel->nbuffer), t, elements,
-                        BUFFER_SCRATCH);
-  m->bind[i] = PLAN_NONE;
-  return i;
-}
 
 void making_end(Making *m) {
   LowerCx *lo = m->lo;
