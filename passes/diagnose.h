@@ -29,6 +29,7 @@ typedef struct Verdict {
   uint32_t cause; /* CUT: set of edges of this view's graph */
   NodeId why;     /* IDLE, DRIFTS: the literal that did it, or NO_NODE */
   uint32_t group; /* rule not NONE: index into the step's groups */
+  bool always;    /* IDLE: it would be with any gradient, too */
 } Verdict;
 
 /* One loss: that of a train step, or, where a file has no train block, one of the file's. */
@@ -50,17 +51,27 @@ typedef enum {
   HEAD_SHAPE, /* cut: nothing but its shape is used */
   HEAD_IDLE,
   HEAD_DRIFTS,
+  HEAD_OVERWRITTEN,
   HEAD_UNOWNED,
   HEAD_FROZEN_UNUSED,
 } Headline;
 
-typedef struct Finding { /* one parameter's headline */
+typedef struct Finding { /* one thing found about one parameter */
   LeafId param;
   Headline head;
-  uint32_t view;   /* the view the message speaks of */
-  uint32_t owners; /* how many steps list it */
-  uint64_t key;    /* equal keys: one root cause */
+  bool covered; /* a lesser fact, which the message of a stronger finding of this parameter holds as a note */
+  uint32_t view; /* the view the message speaks of */
+  uint64_t key;  /* equal keys: one root cause */
 } Finding;
+
+/* What `after` blocks assign to a parameter. */
+typedef struct Assigned {
+  bool any;
+  bool taught;  /* one of them reads something that learns or is measured: a copy, an average */
+  bool follows; /* one of them reads the old value */
+  bool handed;  /* another assignment of an `after` reads the parameter: what was learned goes there */
+  Span at;      /* the first of them that teaches nothing: reads the old value and constants, or less */
+} Assigned;
 
 typedef struct Diagnose {
   Arena *arena;
@@ -68,15 +79,24 @@ typedef struct Diagnose {
   Diags *d;
   Sets sets;
   VEC(View) view;
-  bool *assigned;      /* by LeafId: by an `after` block */
+  Assigned *assigned;  /* by LeafId */
   VEC(Span) shape_use; /* places where only a shape is asked for, as sinks name them */
   LeafId *starts;      /* by LeafId: a parameter or state whose initial value reads this one's; UINT32_MAX */
   uint32_t *sinks;     /* by LeafId: where its value ends up, made when first asked for */
-  VEC(Finding) found;  /* every parameter, in order of declaration */
+  VEC(Finding)
+  found; /* every parameter in order of declaration, each with all that was found, strongest first */
 } Diagnose;
 
-/* diagnose.c: verdicts and headlines. */
+/* diagnose.c: verdicts per loss. */
 void diagnose_run(Diagnose *x);
+/* diagnose_assign.c: what `after` blocks make of parameters. */
+void diagnose_assigned(Diagnose *x);
+/* The `after` entries of every step whose rule moves it assign it a value that reads nothing. */
+bool assigned_overwrites(const Diagnose *x, LeafId param);
+/* diagnose_find.c: what is found about each parameter. */
+void diagnose_find(Diagnose *x);
+/* Does a step's rule change the parameter? */
+static inline bool rule_changes(Rule r) { return r == RULE_MOVES || r == RULE_DRIFTS; }
 /* diagnose_rule.c: what the step's update does, by the simplifier on a private copy. */
 void diagnose_rules(Diagnose *x, View *v);
 /* diagnose_say.c: one root cause, one message. */

@@ -80,6 +80,29 @@ static Span say_zero(const Say *s, const View *v, Diag *g, const Group *group, c
   return at;
 }
 
+/* Something else changes one of them: another step's rule, or an assignment. */
+static bool changed_elsewhere(const Say *s) {
+  const Diagnose *x = s->x;
+  for (uint32_t i = 0; i < s->who.n; i++) {
+    LeafId p = s->who.at[i];
+    if (x->assigned[p.i].any) return true;
+    for (uint32_t k = 0; k < x->view.n; k++)
+      if (rule_changes(x->view.at[k].param[p.i].rule)) return true;
+  }
+  return false;
+}
+
+/* The line under the declaration: where its gradient comes from, or that there is none. */
+static void say_flow(const Say *s, const View *v, Diag *g) {
+  Str path = flow_path_text(s->x, v, s->first->param);
+  if (v->param[s->first->param.i].flow == FLOW_OPEN)
+    diag_under(g, "has a path to the loss: " STRF, STRA(path));
+  else if (path.n)
+    diag_under(g, "has no gradient: " STRF, STRA(path));
+  else
+    diag_under(g, "has no gradient: the loss does not read it");
+}
+
 void say_rule(const Say *s) {
   Diagnose *x = s->x;
   const View *v = &x->view.at[s->first->view];
@@ -88,10 +111,10 @@ void say_rule(const Say *s) {
   const Group *group = say_group(v, s->first->param);
   bool idle = s->first->head == HEAD_IDLE, one = s->who.n == 1;
   const char *it = one ? "it" : "them";
-  Diag *g = idle ? diag_idle(x->d, at, who, one ? "changes" : "change", step)
-                 : diag_moves(x->d, at, who, one ? "is" : "are", step);
-  Str path = flow_path_text(x, v, s->first->param);
-  diag_under(g, "has a path to the loss: " STRF, STRA(path));
+  const char *changes = changed_elsewhere(s) ? one ? "learns" : "learn" : one ? "changes" : "change";
+  Diag *g =
+      idle ? diag_idle(x->d, at, who, changes, step) : diag_moves(x->d, at, who, one ? "is" : "are", step);
+  say_flow(s, v, g);
   NodeId why = v->param[s->first->param.i].why;
   Span using_at = group ? group->using_at : (Span){0};
   const GroupSetting *setting = zero_setting(s, v, group, why);
@@ -110,5 +133,39 @@ void say_rule(const Say *s) {
   else
     diag_help(g, "let the rule assign what it makes of the gradient, or %s", freeze);
   if (idle && setting) edit_setting(s, g, setting);
+  say_others(s, g);
+  say_assigned(s, g);
+}
+
+/* ---- assignments */
+
+/* An `after` that makes the new value of the old one and constants: a clip, decay. Said where something is
+ * wrong all the same. */
+void say_assigned(const Say *s, Diag *g) {
+  uint64_t said[4];
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < s->who.n && n < 4; i++) {
+    const Assigned *a = &s->x->assigned[s->who.at[i].i];
+    uint64_t place = (uint64_t)a->at.file << 32 | a->at.lo;
+    bool again = !a->any || a->taught;
+    for (uint32_t k = 0; k < n; k++) again |= said[k] == place;
+    if (again) continue;
+    said[n++] = place;
+    diag_label(g, a->at,
+               a->follows ? "this makes it of its own old value: no training"
+                          : "this makes it of nothing that learns");
+  }
+}
+
+/* What a step learns and its `after` block throws away. */
+void say_overwritten(const Say *s) {
+  Diagnose *x = s->x;
+  bool one = s->who.n == 1;
+  const char *it = one ? "it" : "them";
+  const View *v = &x->view.at[s->first->view];
+  Diag *g = diag_overwritten(x->d, say_place(x->p, program_leaf_at(x->p, s->who.at[0])), say_who(s),
+                             names_str(x->p->names, v->step->name), it);
+  diag_label(g, x->assigned[s->first->param.i].at, "assigned here after every step, whatever was learned");
+  diag_help(g, "let the assignment read what the step made of %s, or take %s out of the step", it, it);
   say_others(s, g);
 }

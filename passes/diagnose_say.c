@@ -24,6 +24,7 @@ static DiagGroup group_of(Headline h) {
   case HEAD_SHAPE: return DGRP_cut;
   case HEAD_IDLE: return DGRP_idle;
   case HEAD_DRIFTS: return DGRP_moves;
+  case HEAD_OVERWRITTEN: return DGRP_overwritten;
   case HEAD_UNOWNED: return DGRP_unowned;
   case HEAD_FROZEN_UNUSED: return DGRP_frozen_unused;
   }
@@ -366,6 +367,7 @@ static void say_dead(const Say *s) {
     say_others(s, g);
     note_unlisted(s, g);
     if (v) note_drift(s, v, g);
+    say_assigned(s, g);
     return;
   }
   if (f->head == HEAD_UNREACHABLE) {
@@ -390,6 +392,7 @@ static void say_dead(const Say *s) {
     say_others(s, g);
     note_unlisted(s, g);
     note_drift(s, v, g);
+    say_assigned(s, g);
     return;
   }
   Diag *g = diag_cut(x->d, at, who, gets, loss_text(s, v), unlisted_text(s));
@@ -402,6 +405,7 @@ static void say_dead(const Say *s) {
     say_others(s, g);
     note_unlisted(s, g);
     note_drift(s, v, g);
+    say_assigned(s, g);
     return;
   }
   Str path = flow_path_text(x, v, f->param);
@@ -422,6 +426,7 @@ static void say_dead(const Say *s) {
   say_others(s, g);
   note_unlisted(s, g);
   note_drift(s, v, g);
+  say_assigned(s, g);
 }
 
 static void say_owned_twice(const Say *s) {
@@ -431,7 +436,7 @@ static void say_owned_twice(const Say *s) {
   uint32_t n = 0;
   for (uint32_t i = 0; i < x->view.n; i++) {
     const View *v = &x->view.at[i];
-    if (v->param[s->first->param.i].rule == RULE_NONE) continue;
+    if (!rule_changes(v->param[s->first->param.i].rule)) continue;
     Str name = names_str(x->p->names, v->step->name);
     sb_fmt(&b, "%s'" STRF "'", n++ ? ", " : "", STRA(name));
   }
@@ -439,6 +444,7 @@ static void say_owned_twice(const Say *s) {
                              sb_str(&b));
   for (uint32_t i = 0; i < x->view.n; i++) {
     const View *v = &x->view.at[i];
+    if (!rule_changes(v->param[s->first->param.i].rule)) continue;
     for (uint32_t k = 0; v->step && k < v->step->owned.n; k++) {
       if (!leaf_eq(v->step->owned.at[k].param, s->first->param)) continue;
       Str name = names_str(x->p->names, v->step->name);
@@ -492,6 +498,7 @@ static void say_unowned(const Say *s) {
     edit_list(x, v, g, &s->who);
   }
   say_others(s, g);
+  say_assigned(s, g);
 }
 
 static void say(const Say *s) {
@@ -505,6 +512,7 @@ static void say(const Say *s) {
   case HEAD_SHAPE: say_dead(s); return;
   case HEAD_IDLE:
   case HEAD_DRIFTS: say_rule(s); return;
+  case HEAD_OVERWRITTEN: say_overwritten(s); return;
   case HEAD_UNOWNED: say_unowned(s); return;
   case HEAD_FROZEN_UNUSED: {
     Diag *g = diag_frozen_unused(s->x->d, say_place(s->x->p, leaf_of(s, 0)), say_who(s),
@@ -515,6 +523,30 @@ static void say(const Say *s) {
   }
 }
 
+/* Is finding i told? Not where its group is marked; and not by itself where the message of a stronger one
+ * holds it as a note. `from`: the first finding of its parameter. */
+static bool told(const Diagnose *x, uint32_t from, uint32_t i) {
+  const Finding *f = &x->found.at[i];
+  const Leaf *leaf = program_leaf_at(x->p, f->param);
+  DiagGroup g = group_of(f->head);
+  if (g == DGRP_none || marked(leaf->allow, g) || marked(leaf->expect, g)) return false;
+  for (uint32_t k = from; k < i && f->covered; k++)
+    if (!x->found.at[k].covered && told(x, from, k)) return false;
+  return true;
+}
+
+/* Marks `#[expect(..)]` that no finding from..to meets. */
+static void say_unmet(const Diagnose *x, uint32_t from, uint32_t to) {
+  const Leaf *leaf = program_leaf_at(x->p, x->found.at[from].param);
+  for (int k = 0; k < DGRP_COUNT; k++) {
+    bool met = !(leaf->expect >> k & 1);
+    for (uint32_t i = from; i < to; i++)
+      met |= marked(leaf->expect & UINT32_C(1) << k, group_of(x->found.at[i].head));
+    if (!met)
+      diag_unmet_expect(x->d, say_place(x->p, leaf), names_str(x->p->names, leaf->path), diag_groups[k].name);
+  }
+}
+
 void diagnose_say(Diagnose *x) {
   uint32_t n = x->found.n;
   /* Findings of one cause form a chain, in order of declaration. */
@@ -522,16 +554,12 @@ void diagnose_say(Diagnose *x) {
   bool *head = ARENA_ARRAY(x->arena, bool, n);
   Map by_key;
   map_init(&by_key, x->arena);
-  for (uint32_t i = 0; i < n; i++) {
+  for (uint32_t i = 0, from = 0; i < n; i++) {
     const Finding *f = &x->found.at[i];
-    const Leaf *leaf = program_leaf_at(x->p, f->param);
-    DiagGroup g = group_of(f->head);
+    if (!leaf_eq(f->param, x->found.at[from].param)) from = i;
+    if (i + 1 == n || !leaf_eq(f->param, x->found.at[i + 1].param)) say_unmet(x, from, i + 1);
     next[i] = UINT32_MAX;
-    for (int k = 0; k < DGRP_COUNT; k++)
-      if (leaf->expect >> k & 1 && !marked(leaf->expect & UINT32_C(1) << k, g))
-        diag_unmet_expect(x->d, say_place(x->p, leaf), names_str(x->p->names, leaf->path),
-                          diag_groups[k].name);
-    if (g == DGRP_none || marked(leaf->allow, g) || marked(leaf->expect, g)) continue;
+    if (!told(x, from, i)) continue;
     uint64_t key = hash_mix(hash_mix(f->key) ^ (uint64_t)f->head << 56);
     uint32_t first;
     if (map_get(&by_key, key, &first)) {

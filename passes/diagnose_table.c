@@ -32,6 +32,7 @@ static const char *head_word(Headline h) {
   case HEAD_SHAPE: return "cut";
   case HEAD_IDLE: return "idle";
   case HEAD_DRIFTS: return "moves without gradient";
+  case HEAD_OVERWRITTEN: return "overwritten";
   case HEAD_UNOWNED: return "unowned";
   case HEAD_FROZEN_UNUSED: return "frozen, unused";
   }
@@ -46,6 +47,7 @@ static const char *proof_word(Headline h) {
   case HEAD_UNREACHABLE:
   case HEAD_CUT:
   case HEAD_SHAPE:
+  case HEAD_OVERWRITTEN:
   case HEAD_UNOWNED:
   case HEAD_FROZEN_UNUSED: return "structural";
   case HEAD_IDLE:
@@ -67,6 +69,7 @@ static Str reason(Diagnose *x, const Finding *f) {
   case HEAD_SHAPE: return STR("only its shape is used");
   case HEAD_SILENT:
   case HEAD_OWNED_TWICE:
+  case HEAD_OVERWRITTEN:
   case HEAD_UNUSED:
   case HEAD_IDLE:
   case HEAD_DRIFTS:
@@ -81,12 +84,16 @@ void diagnose_table(const Program *p, const DimBinding *bind, size_t nbind, Sb *
   Diags silent = {0};
   Diagnose x = {.arena = p->arena, .p = p, .d = &silent};
   diagnose_run(&x);
-  Str *cell = arena_array(p->arena, (size_t)x.found.n + 1, sizeof(Str[COLUMNS]), _Alignof(Str));
+  uint32_t *row = ARENA_ARRAY(p->arena, uint32_t, x.found.n + 1), rows = 0; /* first finding of each */
+  for (uint32_t i = 0; i < x.found.n; i++)
+    if (!i || !leaf_eq(x.found.at[i].param, x.found.at[i - 1].param)) row[rows++] = i;
+  row[rows] = x.found.n;
+  Str *cell = arena_array(p->arena, (size_t)rows + 1, sizeof(Str[COLUMNS]), _Alignof(Str));
   static const char *const title[COLUMNS] = {"parameter", "shape", "count", "verdict",
                                              "proof",     "steps", "reason"};
   for (int k = 0; k < COLUMNS; k++) cell[k] = str_z(title[k]);
-  for (uint32_t i = 0; i < x.found.n; i++) {
-    const Finding *f = &x.found.at[i];
+  for (uint32_t i = 0; i < rows; i++) {
+    const Finding *f = &x.found.at[row[i]];
     const Leaf *leaf = program_leaf_at(p, f->param);
     Str *c = &cell[(i + 1) * COLUMNS];
     c[0] = names_str(p->names, leaf->path);
@@ -99,7 +106,13 @@ void diagnose_table(const Program *p, const DimBinding *bind, size_t nbind, Sb *
     for (uint8_t k = 0; k < ty.rank; k++) ty.dim[k] = dim_bind(p->dims, ty.dim[k], bind, nbind);
     dim_print(p->dims, type_count(p->dims, &ty), &t);
     c[2] = sb_str(&t);
-    c[3] = str_z(f->head == HEAD_SILENT ? (leaf->frozen ? "frozen" : "assigned") : head_word(f->head));
+    sb_init(&t, p->arena);
+    for (uint32_t k = row[i]; k < row[i + 1]; k++) {
+      Headline h = x.found.at[k].head;
+      const char *word = h == HEAD_SILENT ? (leaf->frozen ? "frozen" : "assigned") : head_word(h);
+      sb_fmt(&t, "%s%s", k > row[i] ? ", " : "", word);
+    }
+    c[3] = sb_str(&t);
     c[4] = str_z(proof_word(f->head));
     sb_init(&t, p->arena);
     for (uint32_t k = 0; k < x.view.n; k++) {
@@ -119,10 +132,10 @@ void diagnose_table(const Program *p, const DimBinding *bind, size_t nbind, Sb *
     c[6] = reason(&x, f);
   }
   size_t width[COLUMNS] = {0};
-  for (uint32_t i = 0; i <= x.found.n; i++)
+  for (uint32_t i = 0; i <= rows; i++)
     for (int k = 0; k < COLUMNS; k++)
       if (cell[i * COLUMNS + k].n > width[k]) width[k] = cell[i * COLUMNS + k].n;
-  for (uint32_t i = 0; i <= x.found.n; i++) {
+  for (uint32_t i = 0; i <= rows; i++) {
     Sb line;
     sb_init(&line, p->arena);
     for (int k = 0; k < COLUMNS; k++) {
