@@ -22,23 +22,28 @@ static void add_scalar(Arena *a, CkVec *v, Str name, DataType t, void *data) {
   VEC_PUSH(a, v, (CkTensor){.name = name, .type = t, .data = data});
 }
 
-/* Everything a checkpoint holds; weights: parameters alone. */
-static CkVec tensors(dg_session *s, bool weights) {
+/* Of the model, not of its training: what an optimizer keeps for a parameter is left out. */
+static bool of_model(const Leaf *l) {
+  return l->kind == LEAF_PARAM || (l->kind == LEAF_STATE && l->of.i == UINT32_MAX);
+}
+
+/* Everything a checkpoint holds; model: parameters and the model's own states alone. */
+static CkVec tensors(dg_session *s, bool model) {
   Arena *a = &s->arena;
   const Program *p = &s->p->prog;
   CkVec v = {0};
   for (uint32_t i = 0; i < p->leaf.n; i++) {
-    LeafKind k = p->leaf.at[i].kind;
-    if (k != LEAF_PARAM && (weights || k != LEAF_STATE)) continue;
+    const Leaf *l = &p->leaf.at[i];
+    if (!of_model(l) && (model || l->kind != LEAF_STATE)) continue;
     const Tensor *t = &s->leaf_tensor[i];
-    CkTensor c = {.name = file_name(a, names_str(p->names, p->leaf.at[i].path)),
+    CkTensor c = {.name = file_name(a, names_str(p->names, l->path)),
                   .type = session_data_type(t->dtype),
                   .rank = t->rank,
                   .data = t->data};
     for (int d = 0; d < t->rank; d++) c.dim[d] = t->ext[d];
     VEC_PUSH(a, &v, c);
   }
-  if (weights) return v;
+  if (model) return v;
   for (uint32_t i = 0; i < p->train.n; i++)
     add_scalar(a, &v, str_fmt(a, "dg.step." STRF, STRA(names_str(p->names, p->train.at[i].name))), DATA_I32,
                &s->counter[i]);
@@ -87,7 +92,7 @@ dg_status session_save(dg_session *s, const char *path) {
 typedef struct SaveCall {
   dg_session *s;
   const char *path;
-  int weights;
+  dg_load_what what;
 } SaveCall;
 
 static dg_status save_in(void *arg) {
@@ -99,8 +104,24 @@ static dg_status save_in(void *arg) {
 dg_status dg_save(dg_session *s, const char *path) {
   if (!s) return DG_USAGE;
   if (!path || !*path) return api_fail(s->p->cx, ST_USAGE, "dg_save: a path is needed");
-  SaveCall c = {s, path, 0};
+  SaveCall c = {.s = s, .path = path};
   return session_guard(s, save_in, &c);
+}
+
+/* By tensor of a model: a state, which a file of somebody else may lack. */
+static bool *states(dg_session *s, const CkVec *v) {
+  bool *is = ARENA_ARRAY(&s->arena, bool, v->n);
+  for (uint32_t i = 0, k = 0; i < s->p->prog.leaf.n; i++)
+    if (of_model(&s->p->prog.leaf.at[i])) is[k++] = s->p->prog.leaf.at[i].kind == LEAF_STATE;
+  return is;
+}
+
+/* Names of the states that the file lacks: they outlive the call. */
+static void keep_missing(dg_session *s, const CkVec *v, const bool *lacks) {
+  arena_release(&s->missing_names);
+  s->missing.at = NULL, s->missing.n = s->missing.cap = 0;
+  for (uint32_t i = 0; i < v->n; i++)
+    if (lacks[i]) VEC_PUSH(&s->missing_names, &s->missing, api_z(&s->missing_names, v->at[i].name));
 }
 
 static dg_status load_in(void *arg) {
@@ -109,16 +130,21 @@ static dg_status load_in(void *arg) {
   dg_status st = session_not_training(s);
   if (st != DG_OK) return st;
   ArenaMark mark = arena_mark(&s->arena);
-  CkVec v = tensors(s, c->weights != 0);
+  bool all = c->what == DG_LOAD_ALL;
+  CkVec v = tensors(s, !all);
   CkMeta meta = {0};
   HostError err;
-  CkLoad how = {.max_bytes = s->p->cx->limits.data_bytes, .allow_extra = c->weights != 0};
+  CkLoad how = {.max_bytes = s->p->cx->limits.data_bytes,
+                .allow_extra = !all,
+                .lacks = ARENA_ARRAY(&s->arena, bool, v.n),
+                .may_lack = all ? NULL : states(s, &v)};
   bool ok = checkpoint_load(&s->arena, str_z(c->path), v.at, v.n, how, &meta, &err);
-  if (ok && !c->weights && meta.ours) s->opt.seed = meta.seed;
+  if (ok && c->what != DG_LOAD_MODEL && meta.ours) s->opt.seed = meta.seed;
+  if (ok) keep_missing(s, &v, how.lacks);
   for (uint32_t i = 0; ok && i < s->p->prog.leaf.n; i++) /* anybody may have written the file */
     if (s->leaf_bytes[i]) fp_flush(s->leaf_tensor[i].dtype, s->leaf_tensor[i].data, s->leaf_tensor[i].count);
   arena_rewind(&s->arena, mark);
-  if (!ok && !c->weights && err.status == ST_MISMATCH && !meta.ours)
+  if (!ok && all && err.status == ST_MISMATCH && !meta.ours)
     return api_fail(s->p->cx, err.status,
                     "%s was not saved by dgc and has no place in a training to resume at: load its weights "
                     "alone (--load)",
@@ -126,9 +152,17 @@ static dg_status load_in(void *arg) {
   return ok ? DG_OK : api_fail(s->p->cx, err.status, "%s", err.what);
 }
 
-dg_status dg_load(dg_session *s, const char *path, int weights_only) {
+dg_status dg_load(dg_session *s, const char *path, dg_load_what what) {
   if (!s) return DG_USAGE;
   if (!path || !*path) return api_fail(s->p->cx, ST_USAGE, "dg_load: a path is needed");
-  SaveCall c = {s, path, weights_only};
+  if ((unsigned)what > DG_LOAD_TRAINED)
+    return api_fail(s->p->cx, ST_USAGE, "dg_load: %d is no dg_load_what", (int)what);
+  SaveCall c = {s, path, what};
   return session_guard(s, load_in, &c);
+}
+
+int dg_missing_count(const dg_session *s) { return s ? (int)s->missing.n : 0; }
+
+const char *dg_missing_at(const dg_session *s, int i) {
+  return s && i >= 0 && (uint32_t)i < s->missing.n ? s->missing.at[i] : NULL;
 }

@@ -206,6 +206,7 @@ dg_status dg_session_new(dg_program *p, const dg_session_options *options, dg_se
   s->p = p;
   p->refs++;
   arena_init(&s->arena, &p->cx->mem);
+  arena_init(&s->missing_names, &p->cx->mem);
   if (options)
     s->opt = *options;
   else
@@ -226,6 +227,7 @@ void dg_session_free(dg_session *s) {
   runner_free(s->initial);
   if (s->pool) pool_stop(s->pool);
   mem_free(&cx->mem, s->pool_memory, s->pool_size);
+  arena_release(&s->missing_names);
   arena_release(&s->arena);
   dg_program *p = s->p;
   mem_free(&cx->mem, s, sizeof *s);

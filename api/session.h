@@ -65,6 +65,8 @@ struct dg_session {
   uint64_t tick;
   Variant *last; /* whose outputs dg_read sees */
   VEC(Scalar1) scalar;
+  Arena missing_names;
+  VEC(const char *) missing; /* states that the last file loaded did not hold */
   DataSet set[SET_COUNT];
   struct Pass *eval[SET_COUNT]; /* kept passes of evaluation, and their batch */
   int64_t eval_batch[SET_COUNT];

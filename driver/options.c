@@ -193,6 +193,8 @@ static bool consistent(Reading *r) {
     return wrong(r, "no command and no file '%s': did you mean '" STRF "'?", o->subject, STRA(near));
   if (given(o, OPT_LOAD) && given(o, OPT_RESUME))
     return wrong(r, "--load and --resume are two ways to begin: give one");
+  if (given(o, OPT_SEED) && given(o, OPT_RESUME))
+    return wrong(r, "--resume goes on with the checkpoint's seed: --seed has no place beside it");
   const char *when = o->last[OPT_COLOR];
   if (when && strcmp(when, "auto") && strcmp(when, "always") && strcmp(when, "never"))
     return wrong(r, "--color=%s: auto, always or never", when);

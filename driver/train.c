@@ -43,8 +43,29 @@ static dg_status feed(dg_context *cx, dg_session *s, const char *text) {
   return say(cx, dg_data(s, set, input, path, columns));
 }
 
+enum { MISSING_SHOWN = 5 };
+
+/* Parameters and states of a file; eval and predict also draw as the run that saved it did. */
+static dg_status load(dg_context *cx, const Options *o, dg_session *s, bool training) {
+  const char *file = o->last[OPT_RESUME];
+  if (file) return say(cx, dg_load(s, file, DG_LOAD_ALL));
+  file = o->last[OPT_LOAD];
+  if (!file) return DG_OK;
+  dg_status st = say(cx, dg_load(s, file, training || given(o, OPT_SEED) ? DG_LOAD_MODEL : DG_LOAD_TRAINED));
+  int missing = st == DG_OK ? dg_missing_count(s) : 0;
+  if (!missing) return st;
+  fprintf(stderr, "dgc: %s does not hold the state%s ", file, missing > 1 ? "s" : "");
+  for (int i = 0; i < missing && i < MISSING_SHOWN; i++)
+    fprintf(stderr, "%s'%s'", i ? ", " : "", dg_missing_at(s, i));
+  if (missing > MISSING_SHOWN) fprintf(stderr, " and %d more", missing - MISSING_SHOWN);
+  fprintf(stderr, ": %s first value%s\n", missing > 1 ? "they keep their" : "it keeps its",
+          missing > 1 ? "s" : "");
+  return st;
+}
+
 /* A session as the options ask for it, with weights and data. */
-static dg_status open_session(dg_context *cx, const Options *o, dg_program *p, dg_session **out) {
+static dg_status open_session(dg_context *cx, const Options *o, dg_program *p, bool training,
+                              dg_session **out) {
   dg_session_options so;
   dg_session_options_init(&so);
   int64_t threads = 0, seed = 0, level = -1;
@@ -54,8 +75,7 @@ static dg_status open_session(dg_context *cx, const Options *o, dg_program *p, d
   so.threads = (int)threads, so.seed = (uint32_t)seed, so.level = (int)level;
   so.interpret = given(o, OPT_INTERPRET), so.isa = o->last[OPT_ISA];
   dg_status st = say(cx, dg_session_new(p, &so, out));
-  if (st == DG_OK && given(o, OPT_LOAD)) st = say(cx, dg_load(*out, o->last[OPT_LOAD], 1));
-  if (st == DG_OK && given(o, OPT_RESUME)) st = say(cx, dg_load(*out, o->last[OPT_RESUME], 0));
+  if (st == DG_OK) st = load(cx, o, *out, training);
   for (int i = 0; i < o->ngiven && st == DG_OK; i++)
     if (o->given[i].key == OPT_DATA) st = feed(cx, *out, o->given[i].text);
   return st;
@@ -180,7 +200,7 @@ int command_train(dg_context *cx, const Options *o) {
       !option_number(o, OPT_STEPS, 1, INT64_MAX, &to.steps))
     return DG_USAGE;
   dg_status st = check_subject(cx, o, &p);
-  if (st == DG_OK) st = open_session(cx, o, p, &s);
+  if (st == DG_OK) st = open_session(cx, o, p, true, &s);
   if (st == DG_OK) {
     catch_signals();
     Show w = {.quiet = given(o, OPT_QUIET), .terminal = isatty(STDOUT_FILENO)};
@@ -204,7 +224,7 @@ int command_eval(dg_context *cx, const Options *o) {
   int64_t batch = 0;
   if (!option_number(o, OPT_BATCH, 1, INT64_MAX, &batch)) return DG_USAGE;
   dg_status st = check_subject(cx, o, &p);
-  if (st == DG_OK) st = open_session(cx, o, p, &s);
+  if (st == DG_OK) st = open_session(cx, o, p, false, &s);
   if (st == DG_OK) st = say(cx, dg_evaluate_set(s, NULL, batch));
   for (int kind = DG_LOSS; st == DG_OK && kind <= DG_METRIC; kind++)
     for (int i = 0; i < dg_name_count(p, (dg_kind)kind); i++) {
@@ -242,7 +262,7 @@ int command_predict(dg_context *cx, const Options *o) {
   dg_program *p;
   dg_session *s = NULL;
   dg_status st = check_subject(cx, o, &p);
-  if (st == DG_OK) st = open_session(cx, o, p, &s);
+  if (st == DG_OK) st = open_session(cx, o, p, false, &s);
   for (int i = 0; i < o->ngiven && st == DG_OK; i++)
     if (o->given[i].key == OPT_INPUT) st = feed(cx, s, o->given[i].text);
   if (st == DG_OK) st = say(cx, dg_predict_set(s, "train"));

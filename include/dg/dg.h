@@ -208,8 +208,19 @@ DG_API DG_MUST_USE dg_status dg_write(dg_session *s, const char *path, const dg_
 /* Parameters, states and counters as safetensors, by atomic replace. The program's and the data's own files
  * are not overwritten. */
 DG_API DG_MUST_USE dg_status dg_save(dg_session *s, const char *path);
-/* Restores what dg_save wrote: training goes on with the same bits. weights_only: parameters alone. */
-DG_API DG_MUST_USE dg_status dg_load(dg_session *s, const char *path, int weights_only);
+typedef enum {
+  DG_LOAD_ALL,    /* what dg_save wrote: training goes on with the same bits */
+  DG_LOAD_MODEL,  /* parameters and the model's own states, without what optimizers keep: training begins anew
+                   */
+  DG_LOAD_TRAINED /* as DG_LOAD_MODEL, and the seed: evaluation draws as in the run that saved it */
+} dg_load_what;
+/* From a file of dg_save; but for DG_LOAD_ALL also from another safetensors file with these names and shapes.
+ */
+DG_API DG_MUST_USE dg_status dg_load(dg_session *s, const char *path, dg_load_what what);
+/* States of the model (running statistics) that the last file loaded did not hold: they are as they were.
+ * Names are valid until the next dg_load. */
+DG_API int dg_missing_count(const dg_session *s);
+DG_API const char *dg_missing_at(const dg_session *s, int i); /* NULL outside 0..count-1 */
 
 /* ---- training over data sets, as `dgc train` does ---- */
 

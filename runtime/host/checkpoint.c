@@ -219,7 +219,7 @@ static int wanted_by_name(const void *a, const void *b) {
 
 /* Walks both lists by name. Tags of the file's tensors become the indices of what is wanted, SIZE_MAX for the
  * others. */
-static bool match(Arena *a, const CkTensor *t, size_t n, SafeFile *f, bool allow_extra, HostShown file,
+static bool match(Arena *a, const CkTensor *t, size_t n, SafeFile *f, CkLoad how, HostShown file,
                   HostError *err) {
   const CkTensor **want = ARENA_ARRAY(a, const CkTensor *, n);
   Differences d = {.arena = a};
@@ -230,11 +230,13 @@ static bool match(Arena *a, const CkTensor *t, size_t n, SafeFile *f, bool allow
   if (f->tensors > 1) qsort(f->tensor, f->tensors, sizeof *f->tensor, tensors_by_name);
   while (i < n || k < f->tensors) {
     int c = i == n ? 1 : k == f->tensors ? -1 : str_cmp(want[i]->name, text_str(f->tensor[k].name));
-    if (c < 0) {
+    if (c < 0 && how.may_lack && how.may_lack[want[i] - t]) {
+      how.lacks[want[i] - t] = true;
+    } else if (c < 0) {
       differ(&d, str_fmt(a, "'%s' is not in the file", host_show(want[i]->name).z));
     } else if (c > 0) {
       f->tensor[k].tag = SIZE_MAX;
-      if (!allow_extra)
+      if (!how.allow_extra)
         differ(&d, str_fmt(a, "'%s' is not in the program", host_show(text_str(f->tensor[k].name)).z));
     } else {
       f->tensor[k].tag = (size_t)(want[i] - t);
@@ -301,7 +303,7 @@ bool checkpoint_load(Arena *scratch, Str path, const CkTensor *t, size_t n, CkLo
   if (!file_read(scratch, path, how.max_bytes, &bytes, &fe)) return host_fail_file(err, &fe, "data_bytes");
   SafeResult r = safe_parse(bytes.p, bytes.n, (SafeMemory){scratch_get, scratch}, &f, &se);
   if (r != SAFE_OK) return host_fail(err, ST_BAD_DATA, "%s: byte %" PRIu64 ": %s", file.z, se.at, se.what);
-  if (!check_meta(bytes, &f, file, meta, err) || !match(scratch, t, n, &f, how.allow_extra, file, err) ||
+  if (!check_meta(bytes, &f, file, meta, err) || !match(scratch, t, n, &f, how, file, err) ||
       !check_values(&f, t, how.allow_non_finite, file, err))
     return false;
   for (size_t i = 0; i < f.tensors; i++)

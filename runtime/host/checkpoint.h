@@ -31,6 +31,8 @@ typedef struct CkLoad {
   int64_t max_bytes; /* limit data_bytes */
   bool allow_non_finite;
   bool allow_extra; /* tensors of the file that are not asked for: eval and predict need no optimizer state */
+  bool *may_lack;   /* by tensor: the file may lack it, and nothing is written then; NULL: it has all */
+  bool *lacks;      /* by tensor: set where it does */
 } CkLoad;
 /* Fills the tensors' data. ST_BAD_DATA: the file is damaged or holds non-finite values. ST_MISMATCH: it is
  * whole, but names, types or shapes differ; the message lists which. Nothing is written then. Subnormals

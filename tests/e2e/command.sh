@@ -54,6 +54,7 @@ suggests "a limit of nothing" "from 1 to" --limit nodes=0 "$good"
 suggests "a number too large" "from 1 to 256" train "$good" -j 257
 suggests "no number" "--epochs=x: a whole number from 1 to" train "$good" --epochs x
 suggests "two beginnings" "give one" train "$good" --load a --resume b
+suggests "a seed for what is resumed" "--seed has no place" train "$good" --resume b --seed 3
 suggests "a step" "'fitt': it has fit" train "$good" $fed --step fitt
 suggests "an input" "'z': it has x, y" train "$good" -d z="$seed/x.npy"
 suggests "a set" "no data set 'training'" train "$good" -d training:x="$seed/x.npy"
@@ -178,6 +179,26 @@ says "nothing was left to train"
 gives "eval" 0 "$DGC" eval "$linear" --load w.safetensors
 lines "^error " out -eq 1
 lines "^worst " out -eq 1
+cp out loaded
+gives "eval --resume" 0 "$DGC" eval "$linear" --resume w.safetensors
+cmp -s out loaded
+result $? "eval --resume: what --load gives"
+gives "predict --resume" 0 "$DGC" predict "$linear" --resume w.safetensors
+says "y_hat:"
+cat >state.dg <<'M'
+input x: f32[N, 1]
+param w: f32 = 3
+state seen: f32 = 0
+loss l = mean((x * w)^2) + 0 * seen
+M
+python3 - <<'P'
+import json, struct
+head = json.dumps({"w": {"dtype": "F32", "shape": [], "data_offsets": [0, 4]}})
+head += " " * (-len(head) % 8)
+open("others.safetensors", "wb").write(struct.pack("<Q", len(head)) + head.encode() + struct.pack("<f", 2))
+P
+gives "weights without the states" 0 "$DGC" eval state.dg -d x="$seed/x.npy" --load others.safetensors
+says "others.safetensors does not hold the state 'seen': it keeps its first value"
 gives "eval of fed data" 0 "$DGC" eval "$good" $fed
 gives "predict" 0 "$DGC" predict "$good" --input x="$seed/x.npy"
 says "y_hat:"
