@@ -1,6 +1,20 @@
 /* The tree as text: one node a line, two blanks a level. Depth is bounded by ast_depth_limit. */
 #include "frontend/ast.h"
 
+/* The first entry that is not before (name, lo). */
+bool ast_by_name(const AstFile *f, Sym name, uint32_t lo, uint32_t hi) {
+  uint32_t from = 0, to = f->by_name.n;
+  while (from < to) {
+    uint32_t mid = from + (to - from) / 2;
+    const AstByName *b = &f->by_name.at[mid];
+    if (b->name.i < name.i || (b->name.i == name.i && b->lo < lo))
+      from = mid + 1;
+    else
+      to = mid;
+  }
+  return from < f->by_name.n && sym_eq(f->by_name.at[from].name, name) && f->by_name.at[from].lo < hi;
+}
+
 static const char *const binary_names[BINARY_COUNT] = {"or", "and", "==", "!=", "<", "<=", ">",
                                                        ">=", "+",   "-",  "*",  "/", "@",  "^"};
 static const char *const unary_names[UNARY_COUNT] = {"-", "not"};

@@ -248,6 +248,7 @@ struct AstFn {
   AstBlock *body;
   AstBackward *backward; /* or NULL */
   Span head;             /* `fn` up to the result type */
+  const struct AstFile *in;
   Span at;
 };
 
@@ -373,6 +374,11 @@ with_at: the word `using` */
   };
 };
 
+typedef struct AstByName { /* `x` of grad(e, x) or grad(e, x[..]) */
+  Sym name;
+  uint32_t lo; /* of the call */
+} AstByName;
+
 typedef struct AstFile {
   uint32_t file;
   AstStmtVec stmts;
@@ -382,7 +388,11 @@ typedef struct AstFile {
   /* Names whose declaration did not parse, as far as they could be made out: an unknown name in this list is
    * no error of its own, but poison. */
   VEC(Sym) broken;
+  VEC(AstByName) by_name; /* sorted by name and place */
 } AstFile;
+
+/* Something from lo to hi differentiates by this name. */
+bool ast_by_name(const AstFile *f, Sym name, uint32_t lo, uint32_t hi);
 
 /* Greatest depth a tree may have: chains of operators count as well as brackets, but are cheap to write.
  * However high the limit on nesting is set, a recursion over the tree must fit into a thread's stack. */

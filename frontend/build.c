@@ -111,7 +111,21 @@ AstExpr *build_quote(Filter *f, Span at, AstExpr *x, Span op_at) {
   return e;
 }
 
+/* The elaborator gives a name that is differentiated by a node of its own, before it meets the call. */
+static void note_by_name(Filter *f, Span at, const AstExpr *callee, const AstArgVec *args) {
+  if (callee->kind != EXPR_NAME || !str_eq(names_str(f->r->names, callee->name), STR("grad"))) return;
+  for (uint32_t i = 0; i < args->n; i++) {
+    const AstArg *a = &args->at[i];
+    if (ast_ident_written(a->name) ? !str_eq(names_str(f->r->names, a->name.name), STR("x")) : i != 1)
+      continue;
+    const AstExpr *e = a->value;
+    while (e->kind == EXPR_INDEX) e = e->index.base;
+    if (e->kind == EXPR_NAME) VEC_PUSH(ARENA, &f->file->by_name, (AstByName){e->name, at.lo});
+  }
+}
+
 AstExpr *build_call(Filter *f, Span at, AstExpr *callee, AstArgVec args, Span brackets) {
+  note_by_name(f, at, callee, &args);
   uint32_t d = callee->depth;
   for (uint32_t i = 0; i < args.n; i++) d = deeper(d, args.at[i].value->depth);
   AstExpr *e = expr_new(f, EXPR_CALL, at, d);
@@ -234,6 +248,7 @@ AstFn *build_fn(Filter *f, Span at, Span word, AstIdent name, AstParamVec params
   fn->backward = backward;
   fn->head = span_join(word, result ? result->at : brackets);
   fn->at = at;
+  fn->in = f->file;
   return fn;
 }
 

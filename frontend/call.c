@@ -105,7 +105,7 @@ bool bind_params(Elab *x, Scope *callee, const AstParamVec *params, uint32_t ski
     }
     if (v.kind == VAL_TENSOR) v.ones |= ones;
     good = good && val_ok(v);
-    scope_bind(x, callee, ps[k].name, v);
+    scope_bind(x, callee, ps[k].name, value_named(x, callee, ps[k].name, v, true));
   }
   return good;
 }
@@ -370,6 +370,11 @@ static Value cast(Elab *x, const AstExpr *e, ArgVec *args) {
  * would be 0 in silence. */
 static bool differentiates_by_name(Elab *x, Scope *s, const AstExpr *e) {
   const AstExpr *by = NULL;
+  if (e->call.callee->kind != EXPR_NAME || !str_eq(sym_str(x, e->call.callee->name), STR("grad"))) {
+    TELL(x, declaration, e->call.callee->at,
+         STR("'grad' is called by its own name: what it differentiates by is a name, no value"));
+    return false;
+  }
   for (uint32_t i = 0; i < e->call.args.n; i++) {
     const AstArg *a = &e->call.args.at[i];
     if (ast_ident_written(a->name) ? str_eq(sym_str(x, a->name.name), STR("x")) : i == 1) by = a->value;

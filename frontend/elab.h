@@ -299,6 +299,9 @@ void binding_prepare(Elab *x,
                      Binding *b); /* a long chain of declarations, first ones first: no deep recursion */
 void names_prepare(Elab *x, Scope *s, const AstExpr *e);
 Value name_value(Elab *x, Scope *s, Sym name, Span at);
+/* v as the value of a name of this scope: where something differentiates by the name, a node of its own, so
+ * that what reads the same value otherwise is no use of the name. given: by a caller or a loop. */
+Value value_named(Elab *x, Scope *s, AstIdent name, Value v, bool given);
 
 /* ---- unknown.c ---- */
 Value unknown_name(Elab *x, Scope *s, Sym name, Span at);
@@ -331,8 +334,9 @@ void file_symbols(Elab *x, const AstStmtVec *stmts);
 /* ---- expr.c, stmt.c ---- */
 Value eval(Elab *x, Scope *s, const AstExpr *e);
 bool walk_sources(Elab *x, Scope *s, const AstFor *w, Value *lists,
-                  uint32_t *turns);                                /* lists: w->sources.n of them */
-bool exec_block(Elab *x, Scope *s, const AstBlock *b, Value *ret); /* true: returned */
+                  uint32_t *turns); /* lists: w->sources.n of them */
+void walk_names(Elab *x, Scope *turn, const AstFor *w, const Value *lists, uint32_t k); /* the k-th turn's */
+bool exec_block(Elab *x, Scope *s, const AstBlock *b, Value *ret);                      /* true: returned */
 void exec_let(Elab *x, Scope *s, const AstStmt *t);
 Value eval_init(Elab *x, Scope *s, const AstExpr *call, Type want); /* `~ f(args)` */
 void assign_state(Elab *x, Scope *s, const AstStmt *t);

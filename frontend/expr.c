@@ -100,6 +100,11 @@ bool walk_sources(Elab *x, Scope *s, const AstFor *w, Value *lists, uint32_t *tu
   return good;
 }
 
+void walk_names(Elab *x, Scope *turn, const AstFor *w, const Value *lists, uint32_t k) {
+  for (uint32_t i = 0; i < w->names.n; i++)
+    scope_bind(x, turn, w->names.at[i], value_named(x, turn, w->names.at[i], lists[i].list.at[k], true));
+}
+
 static Value eval_comprehension(Elab *x, Scope *s, const AstExpr *e) {
   const AstFor *w = &e->comprehension.walk;
   Value *lists = ARENA_ARRAY(x->a, Value, w->sources.n + 1);
@@ -110,7 +115,7 @@ static Value eval_comprehension(Elab *x, Scope *s, const AstExpr *e) {
   bool good = true;
   for (uint32_t k = 0; k < turns && !x->stopped; k++) {
     Scope *turn = scope_new(x, SCOPE_BLOCK, s);
-    for (uint32_t i = 0; i < w->names.n; i++) scope_bind(x, turn, w->names.at[i], lists[i].list.at[k]);
+    walk_names(x, turn, w, lists, k);
     x->frame->path = str_fmt(x->a, STRF "[%u]", STRA(path), k);
     at[k] = eval(x, turn, e->comprehension.item);
     good = good && val_ok(at[k]);

@@ -4,6 +4,8 @@
 #include "frontend/filter.h"
 #include "frontend/parser.h"
 
+#include <stdlib.h>
+
 void reader_init(Reader *r, uint32_t file, const Sources *s, Names *n, Arena *a, Diags *d, const Limits *l) {
   *r = (Reader){.file = file,
                 .text = s->file.at[file].text,
@@ -63,6 +65,12 @@ static bool reader_open(Reader *r) {
   return true;
 }
 
+static int by_name_and_place(const void *pa, const void *pb) {
+  const AstByName *a = pa, *b = pb;
+  if (!sym_eq(a->name, b->name)) return a->name.i < b->name.i ? -1 : 1;
+  return (a->lo > b->lo) - (a->lo < b->lo);
+}
+
 bool parse_file(uint32_t file, Sources *s, Names *n, Arena *a, Diags *d, const Limits *l, AstFile **out) {
   AstFile *tree = ARENA_NEW(a, AstFile);
   *out = tree;
@@ -79,6 +87,7 @@ bool parse_file(uint32_t file, Sources *s, Names *n, Arena *a, Diags *d, const L
   if (dgp_parse(&f) != 0)
     tree->errors = true; /* reported: the stack's end, or no recovery at the end of the file */
   tree->errors |= r.reported > 0;
+  if (tree->by_name.n) qsort(tree->by_name.at, tree->by_name.n, sizeof *tree->by_name.at, by_name_and_place);
   if (!tree->errors && tree->stmts.n == 0 && !s->file.at[file].library) {
     diag_empty_program(d, reader_span(&r, 0, 0));
     tree->errors = true;

@@ -358,6 +358,7 @@ Value binding_value(Elab *x, Scope *s, Binding *b) {
     /* `if training { w } else { s }` is another alias in another entry */
     bool chosen =
         t->kind == STMT_LET && v.kind == VAL_LEAF && t->bind.value && t->bind.value->kind == EXPR_IF;
+    if (t->kind == STMT_LET) v = value_named(x, s, t->bind.names.at[b->part], v, false);
     if (b->epoch != EPOCH_ALWAYS)
       b->epoch = t->kind == STMT_LET && (!holds_always(v) || chosen) ? x->epoch
                  : t->kind >= STMT_OUTPUT && t->kind <= STMT_METRIC  ? x->epoch
@@ -374,7 +375,7 @@ Value binding_value(Elab *x, Scope *s, Binding *b) {
   for (uint32_t k = 0; k < t->bind.names.n; k++) {
     Binding *o = t->bind.names.at[k].name.i ? scope_find_here(x, s, t->bind.names.at[k].name) : NULL;
     if (!o || o->decl != t) continue;
-    o->value = val_ok(v) ? v.list.at[k] : v;
+    o->value = value_named(x, s, t->bind.names.at[k], val_ok(v) ? v.list.at[k] : v, false);
     o->epoch = x->epoch;
   }
   return b->value;
@@ -440,6 +441,36 @@ void scope_force(Elab *x, Scope *s, bool leaves_only) {
 }
 
 /* ---- names ---- */
+
+static bool differentiated_by(const Elab *x, Scope *s, Sym name) {
+  if (!name.i) return false;
+  if (scope_root(s)->kind == SCOPE_FN && x->frame->fn) {
+    const AstFn *fn = x->frame->fn->fn;
+    return ast_by_name(fn->in, name, fn->at.lo, fn->at.hi);
+  }
+  return s->file && ast_by_name(s->file->ast, name, 0, UINT32_MAX);
+}
+
+static Value own_node(Elab *x, Value v, Span at) {
+  if (v.kind == VAL_LIST || v.kind == VAL_TUPLE) {
+    Value r = val_list(x, v.kind, v.list.at, v.list.n);
+    for (uint32_t i = 0; i < r.list.n; i++) r.list.at[i] = own_node(x, r.list.at[i], at);
+    return r;
+  }
+  if (!val_tensor(v) || (v.kind == VAL_TENSOR && v.weak) || !dtype_is_float((DType)val_type(x, v).dtype))
+    return v;
+  NodeId n = val_to_node(x, v, at, -1);
+  Value r = val_node(emit(x, at, "grad", OP_NAME, &n, 1, NULL, NULL));
+  if (v.kind == VAL_TENSOR && val_ok(r)) r.ones = v.ones;
+  return r;
+}
+
+/* A second `let` of just a parameter at file or module level is an alias, and so are the items of a list. */
+Value value_named(Elab *x, Scope *s, AstIdent name, Value v, bool given) {
+  bool alias = !given && (v.kind == VAL_LIST || v.kind == VAL_TUPLE);
+  if (v.kind == VAL_LEAF) alias = s->kind == SCOPE_FILE || s->kind == SCOPE_MODULE;
+  return !alias && differentiated_by(x, s, name.name) ? own_node(x, v, name.at) : v;
+}
 
 Value name_value(Elab *x, Scope *s, Sym name, Span at) {
   if (!name.i) return val_poison();

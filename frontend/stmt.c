@@ -75,7 +75,7 @@ void exec_let(Elab *x, Scope *s, const AstStmt *t) {
     if (!name.name.i) continue;
     Binding *b = scope_add(x, s, name.name, name.at);
     if (!b) continue;
-    b->value = n == 1 || !val_ok(v) ? v : v.list.at[i];
+    b->value = value_named(x, s, name, n == 1 || !val_ok(v) ? v : v.list.at[i], false);
     b->epoch = EPOCH_ALWAYS;
     b->is_var = t->kind == STMT_VAR;
   }
@@ -112,7 +112,7 @@ static void exec_set(Elab *x, Scope *s, const AstStmt *t) {
       diag_help(g, "a state changes by ':=', at the end of the step");
     return;
   }
-  b->value = eval(x, s, t->assign.value);
+  b->value = value_named(x, in, p->parts.at[0].name, eval(x, s, t->assign.value), false);
 }
 
 static bool any_dim(Value a, Value b) {
@@ -184,7 +184,7 @@ static bool exec_for(Elab *x, Scope *s, const AstStmt *t, Value *ret) {
   if (!walk_sources(x, s, w, lists, &turns)) return false;
   for (uint32_t k = 0; k < turns && !x->stopped; k++) {
     Scope *turn = scope_new(x, SCOPE_BLOCK, s);
-    for (uint32_t i = 0; i < w->names.n; i++) scope_bind(x, turn, w->names.at[i], lists[i].list.at[k]);
+    walk_names(x, turn, w, lists, k);
     if (exec_block(x, turn, t->loop.body, ret)) return true;
     if (++x->expanded > x->limits->expansion)
       limit_passed(x, t->at, "the turns of a loop", "expansion", x->limits->expansion);

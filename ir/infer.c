@@ -180,7 +180,8 @@ static bool infer_struct(const Infer *f) {
   case OP_MAX_POOL2D_DX:
   case OP_AVG_POOL2D:
   case OP_AVG_POOL2D_DX: return infer_conv(f);
-  case OP_STOP: *f->out = *f->in[0]; return true;
+  case OP_STOP:
+  case OP_NAME: *f->out = *f->in[0]; return true;
   case OP_EXTERN: return infer_extern(f);
   case OP_CUSTOM: return infer_custom(f);
   case OP_GRAD: return infer_grad(f);

@@ -176,6 +176,7 @@ void eval_any(Eval *e) {
   case OP_AVG_POOL2D_DX: eval_window(e); return;
   case OP_LEAF:
   case OP_STOP:
+  case OP_NAME:
   case OP_CUSTOM: return; /* their memory is another's */
   case OP_CONST:
   case OP_TABLE:

@@ -116,6 +116,7 @@ bool dual_any(Eval *e, const Tensor *tin, Tensor *t) {
     if (!tin[2].data) return false;
     again(e, (const Tensor *const[]){e->in[0], e->in[1], &tin[2]}, t);
     return true;
+  case OP_NAME:   /* the same value */
   case OP_CUSTOM: /* the value's own derivative, not the declared one */
     *t = tin[0];
     return tin[0].data != NULL;

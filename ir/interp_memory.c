@@ -2,7 +2,9 @@
  * any more. */
 #include "ir/interp_internal.h"
 
-bool interp_is_alias(Op op) { return op == OP_LEAF || op == OP_STOP || op == OP_CUSTOM || op == OP_RESHAPE; }
+bool interp_is_alias(Op op) {
+  return op == OP_LEAF || op == OP_STOP || op == OP_NAME || op == OP_CUSTOM || op == OP_RESHAPE;
+}
 
 void interp_reuse_plan(Run *r) {
   const Graph *g = r->graph;

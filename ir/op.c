@@ -36,6 +36,7 @@ enum {
   NATTR_AVG_POOL2D = 6,
   NATTR_AVG_POOL2D_DX = 6,
   NATTR_STOP = 0,
+  NATTR_NAME = 0,
   NATTR_EXTERN = 1,
   NATTR_CUSTOM = 2,
   NATTR_GRAD = 0,
@@ -43,8 +44,9 @@ enum {
 
 #define IS_LEAF(op)                                                                                          \
   ((op) == OP_LEAF || (op) == OP_CONST || (op) == OP_TABLE || (op) == OP_IOTA || (op) == OP_COTANGENT)
-#define IS_ONE_OF_ITS_KIND(op) ((op) == OP_STOP || (op) == OP_EXTERN || (op) == OP_CUSTOM || (op) == OP_GRAD)
-#define IS_ALIAS(op) ((op) == OP_RESHAPE || (op) == OP_STOP || (op) == OP_CUSTOM)
+#define IS_ONE_OF_ITS_KIND(op)                                                                               \
+  ((op) == OP_STOP || (op) == OP_NAME || (op) == OP_EXTERN || (op) == OP_CUSTOM || (op) == OP_GRAD)
+#define IS_ALIAS(op) ((op) == OP_RESHAPE || (op) == OP_STOP || (op) == OP_NAME || (op) == OP_CUSTOM)
 #define IS_ORDERED(op)                                                                                       \
   ((op) == OP_SUM || (op) == OP_MEAN || (op) == OP_PROD || (op) == OP_MAX || (op) == OP_MIN ||               \
    (op) == OP_CONTRACT || (op) == OP_CONV2D || (op) == OP_CONV2D_DX || (op) == OP_CONV2D_DW)

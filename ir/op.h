@@ -25,7 +25,7 @@ typedef enum {
 enum {
   OPF_COMMUTATIVE = 1,
   OPF_LEAF = 2,      /* no inputs, value comes from outside or is a literal */
-  OPF_NO_MERGE = 4,  /* two occurrences are two values (stop, custom, extern, grad) */
+  OPF_NO_MERGE = 4,  /* two occurrences are two values (stop, name, custom, extern, grad) */
   OPF_ALIAS = 8,     /* the result may be the first input's memory (reshape, erased ops) */
   OPF_REDUCES = 16,  /* carries an order attribute */
   OPF_OPERATOR = 32, /* the language writes it with an operator, so its name is no function there */

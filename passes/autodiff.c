@@ -204,8 +204,8 @@ Graph *pass_autodiff(Graph *in, PassCx *cx) {
   return copy_end(&c);
 }
 
-/* After the last differentiation: stop_gradient and custom become their value; the declared derivatives they
- * carried, and their placeholders, are needed by nobody. */
+/* After the last differentiation: stop_gradient, name and custom become their value; the declared derivatives
+ * they carried, and their placeholders, are needed by nobody. */
 Graph *pass_erase(Graph *in, PassCx *cx) {
   Arena *a = cx->arena;
   /* live, seen through the erased ops */
@@ -215,7 +215,7 @@ Graph *pass_erase(Graph *in, PassCx *cx) {
     if (!live[i]) continue;
     const NodeId *x = graph_in(in, (NodeId){i});
     uint32_t n = in->node.at[i].op == OP_CUSTOM ? 1 : in->node.at[i].nin;
-    any |= in->node.at[i].op == OP_CUSTOM || in->node.at[i].op == OP_STOP;
+    any |= in->node.at[i].op == OP_CUSTOM || in->node.at[i].op == OP_STOP || in->node.at[i].op == OP_NAME;
     for (uint32_t k = 0; k < n; k++) live[x[k].i] = true;
   }
   if (!any) {
@@ -227,7 +227,7 @@ Graph *pass_erase(Graph *in, PassCx *cx) {
   for (uint32_t i = 0; i < in->node.n; i++) {
     if (!live[i]) continue;
     Op op = (Op)in->node.at[i].op;
-    if (op == OP_STOP || op == OP_CUSTOM)
+    if (op == OP_STOP || op == OP_NAME || op == OP_CUSTOM)
       c.map[i] = c.map[graph_in(in, (NodeId){i})[0].i];
     else
       copy_node(&c, (NodeId){i});

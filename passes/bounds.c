@@ -93,6 +93,7 @@ static Bound bound(const Bounds *b, NodeId n) {
   case OP_LEAF: return leaf(b, n);
   case OP_BROADCAST:
   case OP_RESHAPE:
+  case OP_NAME:
   case OP_TRANSPOSE:
   case OP_SLICE:
   case OP_REVERSE: return x;

@@ -10,7 +10,8 @@ typedef struct Terms {
 } Terms;
 
 static bool is_literal(const Graph *g, NodeId n) {
-  while (node_op(g, n) == OP_BROADCAST || node_op(g, n) == OP_RESHAPE) n = graph_in(g, n)[0];
+  while (node_op(g, n) == OP_BROADCAST || node_op(g, n) == OP_RESHAPE || node_op(g, n) == OP_NAME)
+    n = graph_in(g, n)[0];
   return node_op(g, n) == OP_CONST;
 }
 
@@ -32,6 +33,7 @@ static Terms split(const Graph *g, NodeId loss) {
       todo[n++] = in[0];
       continue;
     case OP_NEG:
+    case OP_NAME:
     case OP_RESHAPE: todo[n++] = in[0]; continue;
     case OP_MUL:
       if (!is_literal(g, in[0]) && !is_literal(g, in[1])) break;
@@ -94,7 +96,8 @@ static void dead_terms(Diagnose *x, const View *v, const bool *reported) {
 static NodeId source(const Graph *g, NodeId n) {
   for (;;) {
     Op op = node_op(g, n);
-    if (op != OP_RESHAPE && op != OP_TRANSPOSE && op != OP_SLICE && op != OP_BROADCAST) return n;
+    if (op != OP_RESHAPE && op != OP_TRANSPOSE && op != OP_SLICE && op != OP_BROADCAST && op != OP_NAME)
+      return n;
     n = graph_in(g, n)[0];
   }
 }

@@ -60,7 +60,9 @@ static Site user_site(const Program *p, const Graph *g, NodeId n, Str *library) 
 }
 
 /* Moves that a user did not write: no part of a path. */
-static bool implicit(Op op) { return op == OP_BROADCAST || op == OP_RESHAPE || op == OP_CUSTOM; }
+static bool implicit(Op op) {
+  return op == OP_BROADCAST || op == OP_RESHAPE || op == OP_NAME || op == OP_CUSTOM;
+}
 
 enum { TOKENS = 64, SHOWN = 10, NESTED = 16 };
 

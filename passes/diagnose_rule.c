@@ -86,6 +86,7 @@ static void simplified(Rules *r, Arena *a) {
                                  : build_op(&b, OP_COTANGENT, NULL, 0, &(int64_t){i}, &node->type);
       continue;
     case OP_STOP:
+    case OP_NAME:
     case OP_CUSTOM: map[i] = map[graph_in(g, n)[0].i]; continue;
     case OP_LEAF: {
       uint32_t leaf = (uint32_t)graph_attr(g, n)[0];

@@ -40,6 +40,7 @@ void lower_TRANSPOSE(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
 void lower_SLICE(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
 void lower_REVERSE(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
 void lower_STOP(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
+void lower_NAME(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
 void lower_CUSTOM(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
 
 static bool extents(LowerCx *lo) {

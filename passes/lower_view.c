@@ -21,6 +21,7 @@ static Role op_role(Op op) {
   case OP_SLICE:
   case OP_REVERSE:
   case OP_STOP:
+  case OP_NAME:
   case OP_CUSTOM:
   case OP_PAD: return ROLE_MOVE;
   case OP_CONTRACT:
@@ -56,7 +57,7 @@ NodeId lower_strip(const LowerCx *lo, NodeId n) {
     const Node *d = graph_node(lo->g, n);
     Op op = (Op)d->op;
     if (lo->made[n.i]) return n;
-    if (op == OP_STOP || op == OP_CUSTOM ||
+    if (op == OP_STOP || op == OP_NAME || op == OP_CUSTOM ||
         ((op == OP_RESHAPE || op == OP_BROADCAST) &&
          type_same_shape(&d->type, &graph_node(lo->g, graph_in(lo->g, n)[0])->type)))
       n = graph_in(lo->g, n)[0];
@@ -132,7 +133,7 @@ static bool walk(const LowerCx *lo, NodeId n, bool own, Lin *idx, Feed *out, Nod
     NodeId m = graph_in(lo->g, n)[0];
     const Node *dm = graph_node(lo->g, m);
     const int64_t *em = lo->ext[m.i];
-    if (op == OP_STOP || op == OP_CUSTOM) {
+    if (op == OP_STOP || op == OP_NAME || op == OP_CUSTOM) {
       n = m;
     } else if (op == OP_BROADCAST) {
       int lead = d->type.rank - dm->type.rank;

@@ -6,6 +6,7 @@
 #include "frontend/frontend.h"
 #include "ir/build.h"
 #include "ir/interp.h"
+#include "passes/passes.h"
 #include "unit.h"
 
 typedef struct Elk {
@@ -98,8 +99,13 @@ static inline Str elk_paths(Elk *k) {
 
 /* "f32[2] 1 2" of the one output; leaves hold 1, 2, 3 .. (integers 0, 1, 2 ..), seed and step are 1. */
 static inline Str elk_value(Elk *k) {
-  Graph *g =
-      graph_copy(&k->arena, program_graph(&k->p, ENTRY_PREDICT, (Sym){0}), k->o.bound.at, k->o.bound.n);
+  const Entry *e = NULL;
+  for (uint32_t i = 0; i < k->p.entry.n; i++)
+    if (k->p.entry.at[i].kind == ENTRY_PREDICT) e = &k->p.entry.at[i];
+  Sb why;
+  sb_init(&why, &k->arena);
+  Graph *g = passes_reference(&k->arena, &k->p, e, k->o.bound.at, k->o.bound.n, NULL, &why);
+  if (!g) ck_abort_msg("not differentiated: %.*s", STRA(sb_str(&why)));
   uint32_t n = k->p.leaf.n + 1;
   Interp it = {.graph = g,
                .mode = INTERP_NATIVE,

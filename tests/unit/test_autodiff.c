@@ -219,6 +219,11 @@ static NodeId structural(Op op, int turn, uint32_t *nparam, Type *type, NodeId *
     SHAPE(0, 2, 6);
     BEGIN;
     return build_reshape(&f.b, p[0], FIX_T(&f, DT_F64, 3, 4));
+  case OP_NAME:
+    if (turn) return NO_NODE;
+    SHAPE(0, 2, 3);
+    BEGIN;
+    return fix_2(&f, OP_MUL, fix_1(&f, OP_NAME, p[0]), p[0]);
   case OP_TRANSPOSE:
     if (turn > 1) return NO_NODE;
     SHAPE(0, 2, 3, 4);

@@ -20,6 +20,11 @@ static void values(const Case *c, size_t n) {
         "const three = 3\ninput x: f32[2, 3]\ninput v: f32[three]\ninput k: i32[2]\ninput c: bool[3]\n"
         "fn twice(a: F[..]) -> F[..] = 2 * a\n"
         "fn both(a: f32[R, C], b: f32[C]) -> (f32[R], int) { return a @ b, R * C }\n"
+        "fn alias(a) { let b = a; return grad(sum(a*b), b) }\n"
+        "fn again(a) { var b = a; let one = grad(sum(a*b + b), b) + grad(sum(a*b), a) * 0; b = b * b\n"
+        "  return one - 1 + a + 100 * grad(sum(b*a), b) }\n"
+        "let z = v\nlet u = z * 1.0\nlet t = u\nlet filed = grad(sum(u*t), t)\n"
+        "fn slope(a: f32) -> f32 = grad(a * a, a)\n"
         "fn early(a: f32, n: int) -> f32 { var s = a; for i in 0:n { s = s + i }\n return s }\n"
         "output y = %s\n",
         c[i].expr);
@@ -69,6 +74,22 @@ START_TEST(functions_of_one_number) { /* what is known when compiling is what th
             !builtin_find(STR("add")) && !builtin_find(STR("pow")) && !builtin_find(STR("eq")));
   VALUES({"abs(-3)", "i32 3"}, {"square(4)", "i32 16"}, {"sign(-2)", "i32 -1"}, {"floor(2)", "f32 2"},
          {"maximum(-3, 2)", "i32 2"}, {"maximum(-3, 2.5)", "f32 2.5"}, {"square(4000000000)", "f32 1.6e+19"});
+}
+END_TEST
+
+/* By the name, whatever else has the same value. `by` is the name in y = grad(.., by). */
+START_TEST(derivatives_follow_names) {
+  VALUES({"(fn (a, b) = grad(sum(a*a + b*a), a))(v, v)", "f32[3] 3 6 9"},
+         {"(fn (a, b) = grad(sum(a*a + b*a), a))(v * 1.0, v)", "f32[3] 3 6 9"},
+         {"(fn (a) = grad(sum(a) * sum(v*v), a))(v)", "f32[3] 14 14 14"},
+         {"(fn (a) = (fn (b) = grad(sum(a*b), b))(a) + grad(sum(a*a), a))(v)", "f32[3] 3 6 9"},
+         {"(fn (a) = grad(sum(grad(sum(a^3), a)), a))(v)", "f32[3] 6 12 18"},
+         {"(fn (a) = grad(sum(grad(sum(a^2*v), a)*a), a))(v)", "f32[3] 4 16 36"},
+         {"grad(sum((fn (a) = grad(sum(a^2*v), a))(v)), v)", "f32[3] 4 8 12"},
+         {"(fn (a) = [grad(sum(b*a), b) for b in [a, v]][0])(v)", "f32[3] 1 2 3"},
+         {"(fn (w) = grad(sum(w[0]*w[1]), w[0]))([v, v])", "f32[3] 1 2 3"}, {"alias(v)", "f32[3] 1 2 3"},
+         {"again(v)", "f32[3] 102 204 306"}, {"filed", "f32[3] 1 2 3"},
+         {"f64(slope(f32(1)) + slope(2 * v[0]))", "f64 6"});
 }
 END_TEST
 
@@ -454,8 +475,8 @@ START_TEST(sites) { /* a node of a library body knows the user's call */
 }
 END_TEST
 
-UNIT_MAIN(UNIT("values", arithmetic, functions_of_one_number, products, indexing, reductions, movement,
-               functions, random_numbers),
+UNIT_MAIN(UNIT("values", arithmetic, derivatives_follow_names, functions_of_one_number, products, indexing,
+               reductions, movement, functions, random_numbers),
           UNIT("programs", instances, entries, threaded_states, defines, sites, library,
                one_mistake_one_message),
           UNIT("limits", limits, huge_tensors, long_chains))

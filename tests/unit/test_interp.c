@@ -223,6 +223,7 @@ static const char *const differentiable[] = {
     "input x: f32[3, 1]\n%0: f32[3, 1] = leaf x\n%1: f32[2, 3, 4] = broadcast %0\n",
     "input x: f32[3, 4]\n%0: f32[3, 4] = leaf x\n%1: f32[2, 6] = reshape %0\n",
     "input x: f32[2, 3, 4]\n%0: f32[2, 3, 4] = leaf x\n%1: f32[4, 2, 3] = transpose %0 {perm=[2, 0, 1]}\n",
+    "input x: f32[3, 4]\n%0: f32[3, 4] = leaf x\n%1: f32[3, 4] = name %0\n",
     "input x: f32[3, 7]\n%0: f32[3, 7] = leaf x\n%1: f32[3, 3] = slice %0 {axis=1 start=1 step=2}\n",
     "input x: f32[3, 2]\n%0: f32[3, 2] = leaf x\n%1: f32[10, 2] = pad %0 {axis=0 lo=1 hi=2 step=3}\n",
     "input x: f32[3, 2]\ninput y: f32[3, 4]\n%0: f32[3, 2] = leaf x\n%1: f32[3, 4] = leaf y\n%2: f32[3, 6] = "
