@@ -177,9 +177,10 @@ static void replace(Copy *c, NodeId first, const NodeId *next_same) {
   }
 }
 
-Graph *pass_autodiff(Graph *in, PassCx *cx) {
-  Arena *a = cx->arena;
-  bool *live = graph_live(in, a), any = false;
+/* Copies what is live, GRAD nodes replaced. `mark`: each leaves a GRAD node behind, of its derivative and its
+ * scalar, that nobody reads. False: there is none to replace, and nothing was copied. */
+static bool differentiate(const Graph *in, const bool *live, Arena *a, bool mark, Copy *c) {
+  bool any = false;
   /* Chains of GRAD nodes by their scalar, in order. */
   NodeId *tail = ARENA_ARRAY(a, NodeId, in->node.n);
   NodeId *next_same = ARENA_ARRAY(a, NodeId, in->node.n);
@@ -191,17 +192,32 @@ Graph *pass_autodiff(Graph *in, PassCx *cx) {
     if (node_ok(tail[y.i])) next_same[tail[y.i].i] = id;
     tail[y.i] = id;
   }
-  if (!any) return in;
-  Copy c = copy_begin(in, a, false);
+  if (!any && !mark) return false;
+  *c = copy_begin(in, a, false);
   for (uint32_t i = 0; i < in->node.n; i++) {
     NodeId id = {i};
     if (!live[i]) continue;
-    if (in->node.at[i].op != OP_GRAD)
-      copy_node(&c, id);
-    else if (!node_ok(c.map[i]))
-      replace(&c, id, next_same);
+    if (in->node.at[i].op != OP_GRAD) {
+      copy_node(c, id);
+      continue;
+    }
+    if (!node_ok(c->map[i])) replace(c, id, next_same);
+    NodeId of[2] = {c->map[i], c->map[graph_in(in, id)[0].i]};
+    if (mark) graph_add(c->to, OP_GRAD, in->node.at[i].type, of, 2, NULL, in->node.at[i].site, NO_NODE);
   }
-  return copy_end(&c);
+  return true;
+}
+
+Graph *pass_autodiff(Graph *in, PassCx *cx) {
+  Copy c;
+  return differentiate(in, graph_live(in, cx->arena), cx->arena, false, &c) ? copy_end(&c) : in;
+}
+
+const Graph *autodiff_marked(const Graph *g, const bool *live, NodeId y, Arena *a, NodeId *at) {
+  Copy c;
+  (void)differentiate(g, live, a, true, &c);
+  *at = c.map[y.i];
+  return c.to;
 }
 
 /* After the last differentiation: stop_gradient, name and custom become their value; the declared derivatives

@@ -1,8 +1,10 @@
 /* Verdicts per loss: where a parameter's gradient comes from, and what the step's rule makes of it. */
 #include "passes/diagnose.h"
 
-static void add_view(Diagnose *x, const TrainStep *step, const Graph *g, NodeId loss, Str name) {
-  View v = {.step = step, .g = g, .loss = name, .reach = reach_from(g, loss, &x->sets, x->arena)};
+static void add_view(Diagnose *x, const TrainStep *step, const Graph *source, NodeId loss, Str name) {
+  const Graph *g = reach_graph(source, loss, x->arena, &loss);
+  View v = {.step = step, .source = source, .g = g, .loss = name};
+  v.reach = reach_from(g, loss, &x->sets, x->arena);
   v.param = ARENA_ARRAY(x->arena, Verdict, x->p->leaf.n);
   for (uint32_t i = 0; i < x->p->leaf.n; i++) v.param[i].at = v.param[i].why = NO_NODE;
   for (uint32_t i = 0; i < g->node.n; i++) {

@@ -35,7 +35,9 @@ typedef struct Verdict {
 /* One loss: that of a train step, or, where a file has no train block, one of the file's. */
 typedef struct View {
   const TrainStep *step; /* NULL: no train block */
-  const Graph *g;
+  const Graph *source;   /* of the entry point */
+  const Graph
+      *g;   /* what `reach` is about: source, or a copy in which the grads of the loss are derivatives */
   Str loss; /* its name for messages */
   Reach reach;
   Verdict *param; /* by LeafId */

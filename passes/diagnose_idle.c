@@ -21,8 +21,8 @@ static bool mentions(const Program *p, Span at, Sym name) {
 
 /* The setting that is 0 and that the vanishing part of the rule is written with. */
 static const GroupSetting *zero_setting(const Say *s, const View *v, const Group *group, NodeId why) {
-  if (!group || !node_ok(why) || node_op(v->g, why) != OP_CONST) return NULL;
-  Span own = v->g->site.at[graph_node(v->g, why)->site.i].at;
+  if (!group || !node_ok(why) || node_op(v->source, why) != OP_CONST) return NULL;
+  Span own = v->source->site.at[graph_node(v->source, why)->site.i].at;
   for (uint32_t i = 0; i < group->setting.n; i++) {
     const GroupSetting *r = &group->setting.at[i];
     if (r->number == 0 && r->at.file && mentions(s->x->p, own, r->name)) return r;
@@ -66,16 +66,16 @@ static Span say_zero(const Say *s, const View *v, Diag *g, const Group *group, c
     return setting->at;
   }
   if (!node_ok(why)) return (Span){0};
-  if (node_op(v->g, why) == OP_LEAF) {
-    const Leaf *leaf = program_leaf_at(p, (LeafId){(uint32_t)graph_attr(v->g, why)[0]});
+  if (node_op(v->source, why) == OP_LEAF) {
+    const Leaf *leaf = program_leaf_at(p, (LeafId){(uint32_t)graph_attr(v->source, why)[0]});
     if (!library(p, leaf->at)) diag_label(g, leaf->at, "this is 0 at first, and nothing changes it");
     return leaf->at;
   }
-  Span at = say_node_place(s, v, why), using_at = group ? group->using_at : (Span){0};
+  Span at = graph_user_span(v->source, p->sources, why), using_at = group ? group->using_at : (Span){0};
   if (!at.file || library(p, at) || (at.lo == using_at.lo && at.hi == using_at.hi)) return (Span){0};
   diag_label(g, at,
-             node_op(v->g, why) == OP_CONST ? "this makes every step zero"
-                                            : "this is 0 at every step, from step 1 on");
+             node_op(v->source, why) == OP_CONST ? "this makes every step zero"
+                                                 : "this is 0 at every step, from step 1 on");
   say_constants(s, g, at);
   return at;
 }

@@ -106,6 +106,7 @@ static void hints(Diagnose *x, const View *v) {
   const Graph *g = v->g;
   for (uint32_t i = 0; i <= v->reach.loss.i; i++) {
     Op op = (Op)g->node.at[i].op;
+    if (node_ok(g->node.at[i].primal)) continue; /* part of a derivative: nobody wrote it */
     if (!v->reach.reads[i] || (op != OP_CROSS_ENTROPY && op != OP_LOG && op != OP_SOFTPLUS)) continue;
     NodeId in = source(g, graph_in(g, (NodeId){i})[0]);
     Op below = node_op(g, in);

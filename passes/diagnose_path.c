@@ -34,6 +34,14 @@ Str flow_op_text(const Program *p, const Graph *g, NodeId n) {
   } sign[] = {{OP_ADD, "+"},      {OP_SUB, "-"},     {OP_MUL, "*"},      {OP_DIV, "/"},      {OP_NEG, "-"},
               {OP_CONTRACT, "@"}, {OP_EQ, "=="},     {OP_NE, "!="},      {OP_LT, "<"},       {OP_LE, "<="},
               {OP_POW, "^"},      {OP_SQUARE, "^2"}, {OP_SLICE, "[..]"}, {OP_TRANSPOSE, "'"}};
+  Node node = *graph_node(g, n);
+  uint32_t order = 0; /* part of a derivative: that of what the user wrote */
+  while (node_ok(node.primal) && order < 8) {
+    n = node.primal;
+    node = *graph_node(g, n);
+    order++;
+  }
+  if (order) return str_fmt(p->arena, STRF "%.*s", STRA(flow_op_text(p, g, n)), (int)order, "''''''''");
   Op op = node_op(g, n);
   if (op == OP_EXTERN) return names_str(p->names, p->externs.at[graph_attr(g, n)[0]].name);
   if (op == OP_CAST) return str_z(dtype_name((DType)graph_node(g, n)->type.dtype));

@@ -42,14 +42,14 @@ static void initial_values(Rules *r) {
   }
   for (uint32_t e = 0; e < p->entry.n; e++) { /* nobody else may assign it */
     const Graph *g = p->entry.at[e].graph;
-    if (!g || g == r->v->g || p->entry.at[e].kind == ENTRY_INIT) continue;
+    if (!g || g == r->v->source || p->entry.at[e].kind == ENTRY_INIT) continue;
     for (uint32_t i = 0; i < g->root.n; i++)
       if (g->root.at[i].kind == ROOT_ASSIGN) r->fixed[g->root.at[i].leaf.i] = false;
   }
 }
 
 static void find_needed(Rules *r) {
-  const Graph *g = r->v->g;
+  const Graph *g = r->v->source;
   for (uint32_t i = 0; i < r->x->p->leaf.n; i++)
     if (node_ok(r->assign[i])) r->needed[r->assign[i].i] = true;
   for (uint32_t i = g->node.n; i-- > 0;) {
@@ -62,13 +62,13 @@ static void find_needed(Rules *r) {
 
 /* Is this GRAD node the literal zero: the loss has no path that carries to the place? */
 static bool no_gradient(const Rules *r, NodeId grad) {
-  const NodeId *in = graph_in(r->v->g, grad);
-  if (!node_eq(in[0], r->v->reach.loss) || node_op(r->v->g, in[1]) != OP_LEAF) return false;
-  return r->v->param[graph_attr(r->v->g, in[1])[0]].flow != FLOW_OPEN;
+  const NodeId *in = graph_in(r->v->source, grad);
+  if (!node_eq(in[0], r->v->step->loss) || node_op(r->v->source, in[1]) != OP_LEAF) return false;
+  return r->v->param[graph_attr(r->v->source, in[1])[0]].flow != FLOW_OPEN;
 }
 
 static void simplified(Rules *r, Arena *a) {
-  const Graph *g = r->v->g;
+  const Graph *g = r->v->source;
   r->copy = copy_begin(g, a, true);
   Rewrite w;
   rewrite_begin(&w, r->copy.to, RW_BITS | RW_REAL, RW_ANY | RW_AFTER);
@@ -124,7 +124,7 @@ static bool *reads_gradient(Rules *r, Arena *a) {
   bool *leaf = ARENA_ARRAY(a, bool, p->leaf.n), *node = ARENA_ARRAY(a, bool, g->node.n);
   for (uint32_t e = 0; e < p->entry.n; e++) { /* assigned elsewhere: may be anything */
     const Graph *other = p->entry.at[e].graph;
-    if (!other || other == r->v->g || p->entry.at[e].kind == ENTRY_INIT) continue;
+    if (!other || other == r->v->source || p->entry.at[e].kind == ENTRY_INIT) continue;
     for (uint32_t i = 0; i < other->root.n; i++)
       if (other->root.at[i].kind == ROOT_ASSIGN) leaf[other->root.at[i].leaf.i] = true;
   }
@@ -146,14 +146,14 @@ static bool *reads_gradient(Rules *r, Arena *a) {
 
 static bool becomes_zero(const Rules *r, NodeId n) {
   NodeId m = r->copy.map[n.i];
-  return graph_node(r->v->g, n)->type.dtype != DT_BOOL && node_ok(m) && node_op(r->copy.to, m) == OP_CONST &&
-         graph_const_value(r->copy.to, m) == 0;
+  return graph_node(r->v->source, n)->type.dtype != DT_BOOL && node_ok(m) &&
+         node_op(r->copy.to, m) == OP_CONST && graph_const_value(r->copy.to, m) == 0;
 }
 
 /* A choice of which only one side is 0: the choice is the reason. */
 static bool chooses(const Rules *r, NodeId n) {
-  Op op = node_op(r->v->g, n);
-  const NodeId *in = graph_in(r->v->g, n);
+  Op op = node_op(r->v->source, n);
+  const NodeId *in = graph_in(r->v->source, n);
   if (op == OP_WHERE) return !becomes_zero(r, in[1]) || !becomes_zero(r, in[2]);
   return (op == OP_MAXIMUM || op == OP_MINIMUM) && (!becomes_zero(r, in[0]) || !becomes_zero(r, in[1]));
 }
@@ -161,7 +161,7 @@ static bool chooses(const Rules *r, NodeId n) {
 /* What made the update vanish: down from the update through what became 0, to a literal, a leaf that stays 0,
  * or an expression that is 0 at every step. */
 static NodeId why_zero(const Rules *r, NodeId update) {
-  const Graph *g = r->v->g;
+  const Graph *g = r->v->source;
   NodeId from = update, same = r->copy.map[update.i];
   for (uint32_t steps = 0; steps < 1000 && !(becomes_zero(r, from) && chooses(r, from)); steps++) {
     const Node *node = graph_node(g, from);
@@ -185,10 +185,11 @@ void diagnose_rules(Diagnose *x, View *v) {
   uint32_t leaves = x->p->leaf.n;
   Rules r = {.x = x, .v = v, .assign = ARENA_ARRAY(a, NodeId, leaves), .fixed = ARENA_ARRAY(a, bool, leaves)};
   r.word = ARENA_ARRAY(a, int64_t, leaves);
-  r.needed = ARENA_ARRAY(a, bool, v->g->node.n);
+  r.needed = ARENA_ARRAY(a, bool, v->source->node.n);
   for (uint32_t i = 0; i < leaves; i++) r.assign[i] = NO_NODE;
-  for (uint32_t i = 0; i < v->g->root.n; i++)
-    if (v->g->root.at[i].kind == ROOT_ASSIGN) r.assign[v->g->root.at[i].leaf.i] = v->g->root.at[i].node;
+  for (uint32_t i = 0; i < v->source->root.n; i++)
+    if (v->source->root.at[i].kind == ROOT_ASSIGN)
+      r.assign[v->source->root.at[i].leaf.i] = v->source->root.at[i].node;
   initial_values(&r);
   find_needed(&r);
   simplified(&r, a);

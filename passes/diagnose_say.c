@@ -84,6 +84,8 @@ typedef enum {
   CUT_STOP,
   CUT_EXTERN,
   CUT_RULE,
+  CUT_DERIVATIVE,
+  CUT_KINK,
   CUT_INDEX,
   CUT_PREDICATE,
   CUT_CAST,
@@ -98,8 +100,11 @@ static CutKind cut_kind(const View *v, Edge e) {
   case GC_STOPPED: return CUT_STOP;
   case GC_OPAQUE: return CUT_EXTERN;
   case EDGE_RULE: return CUT_RULE;
-  case GC_INDEX: return op == OP_WHERE ? CUT_PREDICATE : CUT_INDEX;
+  case EDGE_DERIV: return CUT_DERIVATIVE;
   }
+  if (node_ok(graph_node(v->g, e.user)->primal)) return CUT_KINK;
+  if (edge_class(v->reach.facts, e.user, e.input) == GC_INDEX)
+    return op == OP_WHERE ? CUT_PREDICATE : CUT_INDEX;
   if (op == OP_CAST) return CUT_CAST;
   if (op == OP_ARGMAX || op == OP_ARGMIN) return CUT_ARG;
   if (op == OP_EQ || op == OP_NE || op == OP_LT || op == OP_LE || op == OP_AND || op == OP_OR || op == OP_NOT)
@@ -115,6 +120,11 @@ static void label_cut(const Say *s, const View *v, Diag *g, Edge e) {
   case CUT_STOP: diag_label(g, at, "stop_gradient ends the gradient here"); return;
   case CUT_EXTERN: diag_label(g, at, "host function '" STRF "' has no derivative", STRA(op)); return;
   case CUT_RULE: diag_label(g, at, "the declared backward rule gives nothing to it"); return;
+  case CUT_DERIVATIVE: diag_label(g, at, "the derivative taken here does not depend on it"); return;
+  case CUT_KINK:
+    op = flow_op_text(s->x->p, v->g, graph_node(v->g, e.user)->primal);
+    diag_label(g, at, "the derivative of '" STRF "' takes it as a choice only: zero everywhere", STRA(op));
+    return;
   case CUT_INDEX: diag_label(g, at, "'" STRF "' reads it as an index only", STRA(op)); return;
   case CUT_PREDICATE: diag_label(g, at, "only the condition of 'where'"); return;
   case CUT_CAST: diag_label(g, at, "conversion to %s: derivative zero everywhere", type); return;
@@ -213,6 +223,15 @@ static void help_cut(const Say *s, const View *v, Diag *g, Edge e, bool edit) {
                 "make the value a parameter of the function and give it a part of the rule, or declare %s "
                 "'frozen'",
                 params);
+    return;
+  case CUT_DERIVATIVE:
+    diag_help(g, "let a term of the loss read the value itself, or declare %s 'frozen'", params);
+    return;
+  case CUT_KINK:
+    diag_help(g,
+              "use a function whose derivative is smooth, 'tanh' or 'softplus' for instance, or declare %s "
+              "'frozen'",
+              params);
     return;
   case CUT_INDEX:
   case CUT_PREDICATE:

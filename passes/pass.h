@@ -38,6 +38,11 @@ MUST_USE bool pass_find(Str name, PassId *out);
  * what it keeps is looked for: a failure is a BUG that names the pass. */
 Graph *passes_run(Graph *g, PassCx *cx, const PassId *list, size_t n);
 
+/* For the diagnosis: a copy of the nodes that are `live` (what y reads) with every GRAD node replaced by its
+ * derivative; *at is y there. Each leaves a GRAD node behind, of its derivative and its scalar, that nobody
+ * reads: a mark, and no graph that verifies. */
+const Graph *autodiff_marked(const Graph *g, const bool *live, NodeId y, Arena *a, NodeId *at);
+
 #define PASS(id, fn, needs, keeps, help) PassFn fn;
 #include "passes/passes.def"
 #undef PASS

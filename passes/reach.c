@@ -1,6 +1,7 @@
 #include "passes/reach.h"
 
 #include "base/hash.h"
+#include "passes/pass.h"
 
 void sets_init(Sets *s, Arena *a) {
   *s = (Sets){.arena = a};
@@ -57,27 +58,19 @@ uint32_t sets_union(Sets *s, uint32_t a, uint32_t b) {
 
 struct EdgeFacts {
   const Graph *g;
-  bool inner; /* the loss is written with GRAD: the declared rules of CUSTOM nodes are part of its value */
-  bool *rule; /* by node: depends on a COTANGENT */
+  bool source; /* GRAD nodes are what the user wrote: the declared rules of CUSTOM nodes may be part of values
+                */
+  bool *rule;  /* by node: depends on a COTANGENT */
 };
 
 EdgeFacts *edge_facts(const Graph *g, NodeId loss, Arena *a) {
   EdgeFacts *f = ARENA_NEW(a, EdgeFacts);
-  *f = (EdgeFacts){.g = g, .rule = ARENA_ARRAY(a, bool, g->node.n), .inner = !node_ok(loss)};
+  *f = (EdgeFacts){.g = g, .rule = ARENA_ARRAY(a, bool, g->node.n), .source = !node_ok(loss)};
   for (uint32_t i = 0; i < g->node.n; i++) {
     const Node *n = &g->node.at[i];
     f->rule[i] = n->op == OP_COTANGENT;
     const NodeId *in = graph_in(g, (NodeId){i});
     for (uint32_t k = 0; k < n->nin && n->op != OP_CUSTOM; k++) f->rule[i] |= f->rule[in[k].i];
-  }
-  if (f->inner) return f;
-  bool *seen = ARENA_ARRAY(a, bool, loss.i + 1);
-  seen[loss.i] = true;
-  for (uint32_t i = loss.i + 1; i-- > 0 && !f->inner;) {
-    if (!seen[i]) continue;
-    f->inner = g->node.at[i].op == OP_GRAD;
-    const NodeId *in = graph_in(g, (NodeId){i});
-    for (uint32_t k = 0; k < g->node.at[i].nin; k++) seen[in[k].i] = true;
   }
   return f;
 }
@@ -91,11 +84,13 @@ bool graph_is_zero(const Graph *g, NodeId n) {
 EdgeClass edge_class(const EdgeFacts *f, NodeId user, uint32_t input) {
   const Graph *g = f->g;
   switch (node_op(g, user)) {
-  case OP_GRAD: return input == 0 ? GC_CARRIES : EDGE_NONE;
+  case OP_GRAD:
+    if (!f->source) return input == 0 ? EDGE_NONE : EDGE_DERIV;
+    return input == 0 ? GC_CARRIES : EDGE_NONE;
   case OP_CUSTOM: {
     uint32_t n = (uint32_t)graph_attr(g, user)[1];
     if (input == 0) return EDGE_RULE;
-    if (input > n) return f->inner ? GC_CARRIES : EDGE_NONE;
+    if (input > n) return f->source ? GC_CARRIES : EDGE_NONE;
     NodeId dx = graph_in(g, user)[input + n];
     if (f->rule[dx.i]) return GC_CARRIES;
     return graph_is_zero(g, dx) ? EDGE_RULE : GC_CARRIES;
@@ -104,10 +99,74 @@ EdgeClass edge_class(const EdgeFacts *f, NodeId user, uint32_t input) {
   }
 }
 
+const Graph *reach_graph(const Graph *g, NodeId loss, Arena *a, NodeId *at) {
+  *at = loss;
+  bool *seen = ARENA_ARRAY(a, bool, g->node.n), any = false;
+  seen[loss.i] = true;
+  for (uint32_t i = loss.i + 1; i-- > 0;) {
+    any |= g->node.at[i].op == OP_GRAD;
+    const NodeId *in = graph_in(g, (NodeId){i});
+    for (uint32_t k = 0; seen[i] && k < g->node.at[i].nin; k++) seen[in[k].i] = true;
+  }
+  return any ? autodiff_marked(g, seen, loss, a, at) : g;
+}
+
+/* What node `id` gives to its input k. */
+static void give(Reach *r, Sets *sets, NodeId id, uint32_t k) {
+  EdgeClass c = edge_class(r->facts, id, k);
+  uint32_t i = id.i, u = graph_in(r->g, id)[k].i;
+  if (c == EDGE_NONE) return;
+  bool carries = c == GC_CARRIES, open = carries && r->open[i];
+  if (!r->reads[u] || (open && !r->open[u]) || (open == r->open[u] && r->far[i] + 1 < r->far[u])) {
+    r->far[u] = r->far[i] + 1;
+    r->next[u] = (Edge){id, k};
+  }
+  r->reads[u] = true;
+  r->open[u] |= open;
+  if (open) return;
+  if (carries) {
+    r->cause[u] = sets_union(sets, r->cause[u], r->cause[i]);
+    return;
+  }
+  uint32_t first = 0; /* operands that the node cuts alike are one cause; each part of a rule is its own */
+  while (edge_class(r->facts, id, first) != c) first++;
+  if (c == EDGE_RULE) first = k;
+  r->cause[u] = sets_add(sets, r->cause[u], edge_key((Edge){id, first}));
+}
+
+/* All that is known of node i once its users have given. */
+static void settle(Reach *r, uint32_t i) {
+  Edge out = r->next[i];
+  bool stops = node_ok(out.user) && edge_class(r->facts, out.user, out.input) != GC_CARRIES;
+  r->cut[i] = stops ? (NodeId){i} : node_ok(out.user) ? r->cut[out.user.i] : NO_NODE;
+  r->near[i] = r->far[i] <= REACH_NEAR ? (NodeId){i} : r->near[out.user.i];
+}
+
+/* What only the scalar of a grad reads, and no derivative: read, and cut at the grad. */
+static void under_grads(Reach *r, Sets *sets, Arena *a) {
+  const Graph *g = r->g;
+  bool *read = ARENA_ARRAY(a, bool, r->loss.i + 1);
+  for (uint32_t i = 0; i <= r->loss.i; i++) read[i] = r->reads[i];
+  for (uint32_t i = r->loss.i + 1; i-- > 0;) {
+    NodeId id = {i};
+    const NodeId *in = graph_in(g, id);
+    if (node_op(g, id) == OP_GRAD) {
+      if (!r->reads[in[0].i] || read[in[1].i]) continue;
+      r->next[i] = r->next[in[0].i]; /* the path goes on where that of the derivative does */
+      r->far[i] = r->far[in[0].i];
+      settle(r, i);
+      give(r, sets, id, 1);
+    } else if (r->reads[i] && !read[i]) {
+      settle(r, i);
+      for (uint32_t k = 0; k < g->node.at[i].nin; k++)
+        if (!read[in[k].i]) give(r, sets, id, k);
+    }
+  }
+}
+
 Reach reach_from(const Graph *g, NodeId loss, Sets *sets, Arena *a) {
-  const EdgeFacts *f = edge_facts(g, loss, a);
   uint32_t n = g->node.n;
-  Reach r = {.g = g, .facts = f, .loss = loss};
+  Reach r = {.g = g, .facts = edge_facts(g, loss, a), .loss = loss};
   r.reads = ARENA_ARRAY(a, bool, n);
   r.open = ARENA_ARRAY(a, bool, n);
   r.next = ARENA_ARRAY(a, Edge, n);
@@ -117,37 +176,14 @@ Reach reach_from(const Graph *g, NodeId loss, Sets *sets, Arena *a) {
   r.near = ARENA_ARRAY(a, NodeId, n);
   for (uint32_t i = 0; i < n; i++) r.next[i] = (Edge){NO_NODE, 0};
   r.reads[loss.i] = r.open[loss.i] = true;
+  bool marks = false;
   for (uint32_t i = loss.i + 1; i-- > 0;) {
+    marks |= g->node.at[i].op == OP_GRAD;
     if (!r.reads[i]) continue;
-    NodeId id = {i};
-    Edge out = r.next[i]; /* final: all users came before */
-    bool stops = node_ok(out.user) && edge_class(f, out.user, out.input) != GC_CARRIES;
-    r.cut[i] = stops ? id : node_ok(out.user) ? r.cut[out.user.i] : NO_NODE;
-    r.near[i] = r.far[i] <= REACH_NEAR ? id : r.near[out.user.i];
-    const NodeId *in = graph_in(g, id);
-    for (uint32_t k = 0; k < g->node.at[i].nin; k++) {
-      EdgeClass c = edge_class(f, id, k);
-      uint32_t u = in[k].i;
-      if (c == EDGE_NONE) continue;
-      bool carries = c == GC_CARRIES, open = carries && r.open[i];
-      if (!r.reads[u] || (open && !r.open[u]) || (open == r.open[u] && r.far[i] + 1 < r.far[u])) {
-        r.far[u] = r.far[i] + 1;
-        r.next[u] = (Edge){id, k};
-      }
-      r.reads[u] = true;
-      r.open[u] |= open;
-      if (open) continue;
-      if (carries) {
-        r.cause[u] = sets_union(sets, r.cause[u], r.cause[i]);
-        continue;
-      }
-      uint32_t first =
-          0; /* operands that the node cuts alike are one cause; each part of a rule is its own */
-      while (edge_class(f, id, first) != c) first++;
-      if (c == EDGE_RULE) first = k;
-      r.cause[u] = sets_add(sets, r.cause[u], edge_key((Edge){id, first}));
-    }
+    settle(&r, i); /* all users came before */
+    for (uint32_t k = 0; k < g->node.at[i].nin; k++) give(&r, sets, (NodeId){i}, k);
   }
+  if (marks) under_grads(&r, sets, a);
   return r;
 }
 

@@ -1,15 +1,17 @@
-/* Reachability on source graphs: which values a loss reads, and which of them a gradient comes back to. One
- * pass over the nodes from the loss to the leaves; no recursion, no derivative, no algebra. */
+/* Reachability: which values a loss reads, and which of them a gradient comes back to. One pass over the
+ * nodes from the loss to the leaves; no recursion, no algebra. A loss that is written with `grad` is asked in
+ * its differentiated copy, for a derivative reads less than what it was taken of. */
 #ifndef DG_PASSES_REACH_H
 #define DG_PASSES_REACH_H
 
 #include "ir/program.h"
 
-/* What an edge does to the gradient: GradClass, and two that only the graph knows. */
+/* What an edge does to the gradient: GradClass, and three that only the graph knows. */
 enum {
-  EDGE_NONE = 'n', /* no value flows along it: the place a GRAD differentiates by, the rule of a CUSTOM */
-  EDGE_RULE = 'r', /* a declared backward rule stands in place of this value's own derivative and gives
-                      nothing to it */
+  EDGE_NONE = 'n',  /* no value flows along it: the place a GRAD differentiates by, the rule of a CUSTOM */
+  EDGE_RULE = 'r',  /* a declared backward rule stands in place of this value's own derivative and gives
+                       nothing to it */
+  EDGE_DERIV = 'g', /* read by what a grad differentiates, and not by the derivative */
 };
 typedef uint8_t EdgeClass;
 
@@ -58,10 +60,15 @@ typedef struct Reach {
   uint32_t *cause; /* reads and not open: set of the first edges after it that carry nothing */
 } Reach;
 
-/* Facts about the graph's GRAD and CUSTOM nodes as this loss (NO_NODE: anybody) sees them. */
+/* Facts about the graph's GRAD and CUSTOM nodes as this loss (NO_NODE: anybody, in a source graph) sees them.
+ */
 EdgeFacts *edge_facts(const Graph *g, NodeId loss, Arena *a);
 EdgeClass edge_class(const EdgeFacts *f, NodeId user, uint32_t input);
 
+/* What the loss reads, with its GRAD nodes differentiated (*at: the loss there); g itself where it has none.
+ * A GRAD node of the copy is a mark that nobody reads: of the derivative (first) of a scalar (second). */
+const Graph *reach_graph(const Graph *g, NodeId loss, Arena *a, NodeId *at);
+/* Of a graph made by reach_graph. */
 Reach reach_from(const Graph *g, NodeId loss, Sets *sets, Arena *a);
 
 /* By node: set of places where its value ends up: roots (index) and nodes nobody reads (SINK_NODE | id). */

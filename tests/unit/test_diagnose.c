@@ -213,6 +213,40 @@ START_TEST(no_train_block) {
 }
 END_TEST
 
+/* A bias that a derivative does not see, beside a rule that gives nothing to p: each is cut, and told why. */
+START_TEST(grads_in_the_loss) {
+  begin();
+  LeafId w = param("w"), b = param("b"), q = param("q");
+  fix_step(&f, "fit");
+  NodeId x = leaf(w),
+         e = fix_mean(&f, fix_2(&f, OP_ADD, fix_2(&f, OP_MUL, fix_1(&f, OP_SQUARE, x), leaf(q)), leaf(b)));
+  NodeId slope = fix_grad(&f, e, leaf(w)), twice = fix_grad(&f, fix_mean(&f, slope), leaf(w));
+  fix_loss(&f, "l", fix_mean(&f, fix_2(&f, OP_MUL, slope, twice)));
+  for (int i = 0; i < 3; i++) fix_own(&f, (LeafId[]){w, b, q}[i], 0.1);
+  ck_assert_str_eq(verdicts(), "DG0303 b");
+  const Diag *d = f.d.all.at[0];
+  ck_assert_uint_eq(d->label.n, 1);
+  ck_assert(str_eq(d->label.at[0].text, STR("the derivative taken here does not depend on it")));
+  fix_end(&f);
+
+  begin();
+  w = param("w");
+  LeafId p = param("p");
+  fix_step(&f, "fit");
+  x = leaf(p);
+  int64_t attr[2] = {7, 1};
+  NodeId cot = build_op(&f.b, OP_COTANGENT, NULL, 0, attr, &VEC4);
+  NodeId in[3] = {fix_1(&f, OP_TANH, x), x, fix_c(&f, cot, 0)};
+  NodeId own = build_op(&f.b, OP_CUSTOM, in, 3, attr, NULL);
+  slope = fix_grad(&f, fix_mean(&f, fix_1(&f, OP_SQUARE, leaf(w))), leaf(w));
+  fix_loss(&f, "l", fix_mean(&f, fix_2(&f, OP_ADD, own, slope)));
+  fix_own(&f, w, 0.1);
+  fix_own(&f, p, 0.1);
+  ck_assert_str_eq(verdicts(), "DG0303 p");
+  fix_end(&f);
+}
+END_TEST
+
 /* ---- what the rule does */
 
 static LeafId state(const char *name, LeafId of) { /* of a parameter, 0 at first */
@@ -311,8 +345,11 @@ static uint32_t dice(uint32_t n) {
   return (uint32_t)(seed >> 33) % n;
 }
 
+static bool inner; /* grads inside the loss, too */
+
 static NodeId random_node(NodeId x, NodeId y) {
   int64_t attr[2] = {0, 1};
+  if (inner && !dice(8)) return fix_grad(&f, fix_mean(&f, fix_1(&f, OP_SQUARE, x)), y);
   switch (dice(14)) {
   case 0: return build_op(&f.b, OP_STOP, &x, 1, NULL, NULL);
   case 1: return fix_1(&f, OP_ROUND, x);
@@ -341,6 +378,7 @@ START_TEST(agrees_with_autodiff) {
   for (uint64_t turn = 0; turn < 3000; turn++) {
     begin();
     seed = turn;
+    inner = turn % 2;
     for (int i = 0; i < 5; i++) (void)dice(2);
     VEC_PUSH(&f.arena, &f.p.externs, (Extern){.name = fix_sym(&f, "h"), .nin = 1, .in = {VEC4}, .out = VEC4});
     LeafId p[4];
@@ -576,5 +614,5 @@ END_TEST
 
 UNIT_MAIN(UNIT("diagnose", healthy, each_cut, cut_beside_a_path_is_healthy, two_cuts_are_two_messages,
                unowned_and_dead, unreachable_by_sink, dead_here_open_there, frozen_and_marks, declared_rule,
-               no_train_block, rules, a_state_that_moves_is_no_constant, agrees_with_autodiff,
-               rules_hold_when_run, bounds_hold, large))
+               no_train_block, grads_in_the_loss, rules, a_state_that_moves_is_no_constant,
+               agrees_with_autodiff, rules_hold_when_run, bounds_hold, large))
