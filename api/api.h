@@ -4,6 +4,7 @@
 
 #include "dg/dg.h"
 #include "ir/interp.h"
+#include "runtime/core/cpu.h"
 
 typedef struct Define {
   Str name, value;
@@ -23,6 +24,7 @@ struct dg_context {
   VEC(Str) warn;
   VEC(Str) root;
   VEC(HostReg) host;
+  CpuLevel cpu;        /* tests: as if the CPU had no more; CPU_ASK: what it has */
   uint32_t host_mxcsr; /* the host's, while one of its calls is under way */
   char error[1024];
 };

@@ -25,10 +25,13 @@ static dg_status emit_text(EmitCall *c) {
   return ok ? DG_OK : api_fail(p->cx, ST_REJECTED, "the text has syntax errors");
 }
 
-/* Are the passes named in the options passes? *stop stays where none is given. */
-static dg_status passes_known(EmitCall *c, PassId *stop) {
+/* Do the names in the options exist? Asked whatever the stage. *stop stays where no pass is given. */
+static dg_status names_known(EmitCall *c, PassId *stop) {
   const char *after = c->o->print_after, *at = c->o->stop_after, *bad = NULL;
   PassId any;
+  CpuLevel level;
+  if (c->o->isa && !cpu_isa(c->o->isa, &level))
+    return api_fail(c->p->cx, ST_USAGE, "there is no instruction set '%.40s': " CPU_ISA_NAMES, c->o->isa);
   if (after && strcmp(after, "all") && strcmp(after, "changed") && !pass_find(str_z(after), &any))
     bad = after;
   if (at && !pass_find(str_z(at), stop)) bad = at;
@@ -43,6 +46,9 @@ static dg_status emit_stage(EmitCall *c) {
   dg_program *p = c->p;
   dg_context *cx = p->cx;
   sb_init(&c->out, &p->arena);
+  PassId stop = PASS_COUNT;
+  dg_status known = names_known(c, &stop);
+  if (known != DG_OK) return known;
   if (p->sources.file.n < 2) return api_fail(cx, ST_REJECTED, "the file could not be read");
   if (str_eq(c->stage, STR("tokens")) || str_eq(c->stage, STR("fmt"))) return emit_text(c);
   if (str_eq(c->stage, STR("ast"))) {
@@ -61,9 +67,6 @@ static dg_status emit_stage(EmitCall *c) {
     diagnose_table(&p->prog, p->bound.at, p->bound.n, &c->out);
     return DG_OK;
   }
-  PassId stop = PASS_COUNT;
-  dg_status known = passes_known(c, &stop);
-  if (known != DG_OK) return known;
   Sb why;
   sb_init(&why, &p->arena);
   bool log = str_eq(c->stage, STR("log"));
@@ -90,7 +93,7 @@ static dg_status emit_stage(EmitCall *c) {
   }
   dg_status valued = dims_valued(p, g, &p->arena, p->bound.at, p->bound.n);
   if (valued != DG_OK) return valued;
-  ExecOptions xo = {.level = c->o->level, .isa = c->o->isa};
+  ExecOptions xo = {.level = c->o->level, .isa = c->o->isa, .cpu = cx->cpu};
   char stage[16] = "";
   if (c->stage.n < sizeof stage) memcpy(stage, c->stage.p, c->stage.n);
   Status st = exec_emit(&p->arena, g, &xo, stage, &c->out, &why);

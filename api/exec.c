@@ -28,13 +28,18 @@ static double now_ms(void) {
   return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-static Status target_of(Arena *a, const ExecOptions *o, CodegenOptions *c, Sb *why) {
+static Status target_of(Arena *a, const ExecOptions *o, bool print, CodegenOptions *c, Sb *why) {
   CodegenTarget t;
-  Status st = codegen_target(a, o->isa, &t, why);
+  Status st = codegen_target(a, &(TargetRequest){o->isa, o->cpu, print}, &t, why);
   if (st != ST_OK) return st;
   codegen_options_init(c, &t);
   if (o->level >= 0) codegen_options_level(c, o->level);
   return ST_OK;
+}
+
+Status exec_can(Arena *a, const ExecOptions *o, Sb *why) {
+  CodegenOptions c;
+  return target_of(a, o, false, &c, why);
 }
 
 static Plan *plan_for(Arena *a, const Graph *g, const ExecOptions *o, const CodegenOptions *c, Sb *why) {
@@ -48,7 +53,7 @@ static Plan *plan_for(Arena *a, const Graph *g, const ExecOptions *o, const Code
 Status exec_new(Arena *a, const Graph *g, const ExecOptions *o, Exec **out, Sb *why) {
   CodegenOptions c;
   CodegenStats stats;
-  Status st = target_of(a, o, &c, why);
+  Status st = target_of(a, o, false, &c, why);
   if (st != ST_OK) return st;
   Exec *x = ARENA_NEW(a, Exec);
   x->mem = a->mem;
@@ -180,7 +185,7 @@ Tensor exec_root(const Exec *x, uint32_t i, void *const *data) {
 
 Status exec_emit(Arena *a, const Graph *g, const ExecOptions *o, const char *stage, Sb *out, Sb *why) {
   CodegenOptions c;
-  Status st = target_of(a, o, &c, why);
+  Status st = target_of(a, o, true, &c, why);
   if (st != ST_OK) return st;
   Plan *p = plan_for(a, g, o, &c, why);
   if (!p) return ST_REJECTED;
@@ -203,6 +208,10 @@ Status exec_emit(Arena *a, const Graph *g, const ExecOptions *o, const char *sta
 static Status none(Sb *why) {
   sb_fmt(why, "this dgc was built without native code; use --interpret");
   return ST_REJECTED;
+}
+Status exec_can(Arena *a, const ExecOptions *o, Sb *why) {
+  (void)a, (void)o;
+  return none(why);
 }
 Status exec_new(Arena *a, const Graph *g, const ExecOptions *o, Exec **out, Sb *why) {
   (void)a, (void)g, (void)o, (void)out;

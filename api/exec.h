@@ -4,12 +4,14 @@
 #define DG_API_EXEC_H
 
 #include "ir/interp.h"
+#include "runtime/core/cpu.h"
 #include "runtime/core/pool.h"
 
 typedef struct ExecOptions {
   int level;       /* of LLVM's optimisation, 0 to 3; -1: the default list of passes */
   const char *isa; /* "avx512", "avx2"; NULL: the best this CPU has */
   Pool *pool;      /* NULL: the caller alone */
+  CpuLevel cpu;    /* tests: as if the CPU had no more; CPU_ASK: what it has */
   bool no_reuse;   /* arena memory is never used twice (bits must not change) */
 } ExecOptions;
 
@@ -22,6 +24,9 @@ typedef struct ExecFacts {
 } ExecFacts;
 
 typedef struct Exec Exec;
+/* Can code for these options run here? ST_USAGE: no such instruction set; ST_REJECTED: not on this CPU, or
+ * built without native code. */
+MUST_USE Status exec_can(Arena *a, const ExecOptions *o, Sb *why);
 /* g: optimised, dims constant; it must outlive the Exec. ST_REJECTED: no code for this CPU (*why). */
 MUST_USE Status exec_new(Arena *a, const Graph *g, const ExecOptions *o, Exec **out, Sb *why);
 void exec_free(Exec *x);

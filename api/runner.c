@@ -55,7 +55,7 @@ static Status compile(Runner *r, const Program *p, const Entry *e, const DimBind
   r->value = ARENA_ARRAY(&r->arena, Tensor, r->graph->root.n);
   r->facts.isa = "interpreter";
   if (r->how.interpret) return ST_OK;
-  ExecOptions o = {.level = r->how.level, .isa = r->how.isa, .pool = r->how.pool};
+  ExecOptions o = {.level = r->how.level, .isa = r->how.isa, .pool = r->how.pool, .cpu = r->how.cpu};
   st = exec_new(&r->arena, r->graph, &o, &r->exec, why);
   if (st != ST_OK) return st;
   const ExecFacts *f = exec_facts(r->exec);

@@ -10,6 +10,7 @@ typedef struct RunnerOptions {
   int level;       /* of LLVM's optimisation, -1: default */
   const char *isa; /* NULL: the best this CPU has */
   Pool *pool;      /* native: whose threads; NULL: the caller alone */
+  CpuLevel cpu;    /* as ExecOptions.cpu */
 } RunnerOptions;
 
 typedef struct RunnerFacts {

@@ -1,6 +1,7 @@
 /* Sessions: initial values, binding, compiled variants, steps. */
 #include "api/session.h"
 
+#include "api/exec.h"
 #include "base/size.h"
 #include "ir/scalar.h"
 #include "passes/passes.h"
@@ -159,6 +160,19 @@ static dg_status make_initial(dg_session *s) {
   return DG_OK;
 }
 
+/* An instruction set that does not exist or that this CPU lacks is refused here, not at the first step. */
+static dg_status isa_runs(dg_session *s) {
+  dg_context *cx = s->p->cx;
+  CpuLevel any;
+  if (s->opt.isa && !cpu_isa(s->opt.isa, &any))
+    return api_fail(cx, ST_USAGE, "there is no instruction set '%.40s': " CPU_ISA_NAMES, s->opt.isa);
+  if (s->opt.interpret) return DG_OK;
+  Sb why;
+  sb_init(&why, &s->arena);
+  Status st = exec_can(&s->arena, &(ExecOptions){.isa = s->opt.isa, .cpu = cx->cpu}, &why);
+  return st == ST_OK ? DG_OK : api_fail(cx, st, STRF, STRA(sb_str(&why)));
+}
+
 typedef struct NewCall {
   dg_program *p;
   dg_session *s;
@@ -170,6 +184,8 @@ static dg_status new_in(void *arg) {
   dg_context *cx = s->p->cx;
   if (s->opt.level < -1 || s->opt.level > 3) return api_fail(cx, ST_USAGE, "level: 0 to 3, or -1");
   if (s->opt.isa) s->opt.isa = str_copy(&s->arena, str_z(s->opt.isa)).p;
+  dg_status runs = isa_runs(s);
+  if (runs != DG_OK) return runs;
   if (s->opt.threads < 0) return api_fail(cx, ST_USAGE, "threads: %d is below 0", s->opt.threads);
   if (s->opt.threads == 0) s->opt.threads = core_count();
   if (!s->opt.interpret) {
@@ -443,7 +459,7 @@ dg_status session_variant(dg_session *s, const Entry *e, Variant **out) {
   }
   Sb why;
   sb_init(&why, &s->arena);
-  RunnerOptions how = {s->opt.interpret != 0, s->opt.level, s->opt.isa, s->pool};
+  RunnerOptions how = {s->opt.interpret != 0, s->opt.level, s->opt.isa, s->pool, s->p->cx->cpu};
   Runner *r = NULL;
   Status st = runner_new(&s->p->cx->mem, &s->p->prog, e, bind, n, &how, &r, &why);
   if (st != ST_OK) {

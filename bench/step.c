@@ -202,7 +202,7 @@ static void launches(Model *m, const Graph *g, const ExecOptions *o, void *const
   LowerOptions l;
   NativeCode *code;
   sb_init(&why, &m->arena);
-  if (codegen_target(&m->arena, o->isa, &target, &why) != ST_OK) exit(1);
+  if (codegen_target(&m->arena, &(TargetRequest){.isa = o->isa}, &target, &why) != ST_OK) exit(1);
   codegen_options_init(&c, &target);
   lower_options_init(&l, target.vector_bytes);
   Plan *p = lower_graph(&m->arena, g, &l, &why);

@@ -4,18 +4,22 @@
 #define DG_CODEGEN_CODEGEN_H
 
 #include "ir/kernel.h"
+#include "runtime/core/cpu.h"
 
-typedef enum { TARGET_AVX2, TARGET_AVX512 } TargetLevel;
 typedef struct CodegenTarget {
-  TargetLevel level;
+  CpuLevel level;       /* CPU_AVX2, CPU_AVX512 */
   uint8_t vector_bytes; /* native vectors: 32 or 64 */
   Str name;             /* "avx2", "avx512" */
   Str cpu, features;    /* as LLVM spells them; NUL-terminated */
 } CodegenTarget;
 
-/* The level for this CPU by CPUID, or the one asked for ("avx2", "avx512"; NULL: best). Initialises no LLVM
- * target. ST_REJECTED with *why: this CPU has no AVX2 and FMA, or not the level asked for. */
-MUST_USE Status codegen_target(Arena *a, const char *force, CodegenTarget *out, Sb *why);
+typedef struct TargetRequest {
+  const char *isa; /* "avx2", "avx512"; NULL: the best there is */
+  CpuLevel cpu;    /* tests: as if the CPU had no more */
+  bool print;      /* code to be read, or for another machine: any level, whatever runs here */
+} TargetRequest;
+/* Initialises no LLVM target. ST_USAGE: no such name; ST_REJECTED: this CPU cannot run it. *why says so. */
+MUST_USE Status codegen_target(Arena *a, const TargetRequest *r, CodegenTarget *out, Sb *why);
 
 typedef struct CodegenOptions {
   CodegenTarget target;

@@ -270,7 +270,7 @@ static void flag(Emit *e, const char *name) {
 
 static void start(Emit *e, const Kernel *k, const CodegenTarget *t) {
   e->k = k;
-  e->avx512 = t->level == TARGET_AVX512;
+  e->avx512 = t->level == CPU_AVX512;
   e->lanes = t->vector_bytes / (kernel_wide(k) ? 8 : 4);
   unsigned n = (unsigned)e->lanes;
   for (int i = 0; i < DT_COUNT; i++) {

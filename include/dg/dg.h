@@ -159,7 +159,7 @@ typedef struct dg_emit_options {
   const char *stop_after;  /* pass name */
   int time_passes;         /* 1: a table of times before the text */
   int level;               /* of optimisation by LLVM, -1: default */
-  const char *isa;
+  const char *isa;         /* "avx512", "avx2", also where the CPU lacks it; NULL: the best it has */
 } dg_emit_options;
 /* Text of a stage: tokens ast fmt graph facts grad step opt kernels plan llvm asm; obj gives bytes; log: only
  * what print_after and time_passes ask for. Stages from opt on need values for all dims (dg_define). */
@@ -174,7 +174,7 @@ typedef struct dg_session_options {
   uint32_t seed;    /* of initial values, noise and shuffling */
   int interpret;    /* 1: the reference interpreter instead of native code (same bits, slow) */
   int level;        /* of optimisation by LLVM, 0..3; -1: the default */
-  const char *isa;  /* "avx512", "avx2"; NULL: the best this CPU has */
+  const char *isa;  /* "avx512", "avx2"; NULL: the best this CPU has. What it lacks is DG_REJECTED at once */
   int check_finite; /* 1: a step whose loss is NaN or infinite fails with DG_NON_FINITE */
 } dg_session_options;
 /* Fills in the defaults. */

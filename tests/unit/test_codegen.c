@@ -1,11 +1,10 @@
-/* Native code equals the evaluator bit for bit, at every level and for every instruction set this machine
- * has; buffers end at unmapped pages; units run in pieces out of order; nothing but the kernels themselves is
- * linked. */
+/* Native code equals the evaluator bit for bit, at every level, for the instruction set at hand; buffers end
+ * at unmapped pages; units run in pieces out of order; nothing but the kernels themselves is linked. */
 #include "base/mem.h"
 #include "codegen/codegen.h"
 #include "codegen/guard.h"
+#include "isa_kit.h"
 #include "kernel_random.h"
-#include "unit.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,29 +24,22 @@ static const char *text(Sb *b) {
   return b->p;
 }
 
-/* ---- settings: levels x instruction sets ---- */
+/* ---- settings: levels of one instruction set ---- */
 
-typedef struct Setting {
-  const char *isa;
-  int level; /* -1: default passes */
-} Setting;
-static const Setting settings[] = {{"avx512", -1}, {"avx2", -1},  {"avx512", 0}, {"avx2", 3},
-                                   {"avx512", 1},  {"avx512", 3}, {"avx2", 0}};
+static const int levels[] = {-1, 0, 3, 1}; /* -1: default passes */
 #if defined __SANITIZE_ADDRESS__ /* what is looked for there is in the compiler, not in its results */
-enum { SETTINGS = 2, MAIN_SETTINGS = 2 };
+enum { SETTINGS = 1, MAIN_SETTINGS = 1 };
 #else
-enum { SETTINGS = sizeof settings / sizeof *settings, MAIN_SETTINGS = 4 };
+enum { SETTINGS = sizeof levels / sizeof *levels, MAIN_SETTINGS = 2 };
 #endif
 
-static bool options_for(const Setting *s,
-                        CodegenOptions *o) { /* false: this machine has no such instructions */
+static void options_for(const char *isa, int level, CodegenOptions *o) {
   CodegenTarget t;
   Sb why;
   sb_init(&why, &arena);
-  if (codegen_target(&arena, s->isa, &t, &why) != ST_OK) return false;
+  ck_assert_msg(codegen_target(&arena, &(TargetRequest){.isa = isa}, &t, &why) == ST_OK, "%s", text(&why));
   codegen_options_init(o, &t);
-  if (s->level >= 0) codegen_options_level(o, s->level);
-  return true;
+  if (level >= 0) codegen_options_level(o, level);
 }
 
 typedef struct Case {
@@ -103,20 +95,20 @@ static void run_and_compare(const Case *c, KernelFn *fn, const char *setting) {
   }
 }
 
-/* All cases as one set, at one setting. */
-static void check_set(const Case *c, uint32_t n, const Setting *s) {
+/* All cases as one set, at one level. */
+static void check_set(const Case *c, uint32_t n, int level) {
   CodegenOptions o;
   NativeCode *code;
   CodegenStats stats;
   Sb why;
-  if (!options_for(s, &o)) return;
+  options_for(isa_name(), level, &o);
   const Kernel **k = ARENA_ARRAY(&arena, const Kernel *, n);
   KernelFn **fn = ARENA_ARRAY(&arena, KernelFn *, n);
   for (uint32_t i = 0; i < n; i++) k[i] = c[i].k;
   sb_init(&why, &arena);
   Status st = codegen_compile(&arena, &(KernelSet){k, n}, &o, &code, fn, &stats, &why);
-  ck_assert_msg(st == ST_OK, "%s level %d: %s", s->isa, s->level, text(&why));
-  Str name = str_fmt(&arena, "%s level %d", s->isa, s->level);
+  ck_assert_msg(st == ST_OK, "%s level %d: %s", isa_name(), level, text(&why));
+  Str name = str_fmt(&arena, "%s level %d", isa_name(), level);
   for (uint32_t i = 0; i < n; i++) run_and_compare(&c[i], fn[i], name.p);
   if (getenv("DG_TIMES"))
     fprintf(stderr,
@@ -163,11 +155,11 @@ START_TEST(random_programs) {
   Rng g = {(uint64_t)_i * 1000 + 17 + seed()};
   Case c[PROGRAMS];
   for (int i = 0; i < PROGRAMS; i++) c[i] = prepare(program_kernel(&g, i % 3 == 0), &g, true);
-  check_set(c, PROGRAMS, &settings[_i]);
+  check_set(c, PROGRAMS, levels[_i]);
 }
 END_TEST
 
-static void random_kernels_at(const Setting *s, uint64_t seed, int n) {
+static void random_kernels_at(int level, uint64_t seed, int n) {
   Rng g = {seed};
   Case *c = ARENA_ARRAY(&arena, Case, (size_t)n);
   for (int i = 0; i < n; i++) {
@@ -177,11 +169,11 @@ static void random_kernels_at(const Setting *s, uint64_t seed, int n) {
     ck_assert_msg(kernel_verify(k, &why), "%s", text(&why));
     c[i] = prepare(k, &g, true);
   }
-  check_set(c, (uint32_t)n, s);
+  check_set(c, (uint32_t)n, level);
 }
 START_TEST(random_kernels) {
   begin();
-  random_kernels_at(&settings[_i], (uint64_t)_i * 999 + 3 + seed(), KERNELS);
+  random_kernels_at(levels[_i], (uint64_t)_i * 999 + 3 + seed(), KERNELS);
 }
 END_TEST
 
@@ -230,7 +222,7 @@ START_TEST(library_functions) {
       kernel_eval(k, q->want, 0, 64, &arena);
       fp_leave(env);
     }
-  check_set(c, 2 * BODIES, &settings[_i]);
+  check_set(c, 2 * BODIES, levels[_i]);
 }
 END_TEST
 
@@ -329,7 +321,7 @@ START_TEST(written_kernels) {
     c[2 * i] = prepare(k, &g, false);
     c[2 * i + 1] = prepare(k, &g, true);
   }
-  check_set(c, 2 * WRITTEN, &settings[_i]);
+  check_set(c, 2 * WRITTEN, levels[_i]);
 }
 END_TEST
 
@@ -362,7 +354,7 @@ START_TEST(transposes) {
         kernel_end(&b);
         c[n++] = prepare(k, &g, false);
       }
-  check_set(c, (uint32_t)n, &settings[_i]);
+  check_set(c, (uint32_t)n, levels[_i]);
 }
 END_TEST
 
@@ -377,7 +369,7 @@ START_TEST(equal_kernels_are_one_function) {
   KernelFn *fn[3];
   Sb why;
   sb_init(&why, &arena);
-  ck_assert_int_eq(codegen_target(&arena, NULL, &t, &why), ST_OK);
+  ck_assert_int_eq(codegen_target(&arena, &(TargetRequest){0}, &t, &why), ST_OK);
   codegen_options_init(&o, &t);
   const Kernel *k[3] = {read_kernel(written[1]), read_kernel(written[2]), read_kernel(written[1])};
   ((Kernel *)(uintptr_t)k[2])->name = STR("other name");
@@ -405,15 +397,20 @@ START_TEST(products_do_not_spill) {
   static const struct {
     const char *isa, *reg;
     int rows, cols;
-  } row[] = {{"avx512", "%zmm", 14, 32},
-             {"avx512", "%zmm", 9, 48},
-             {"avx512", "%zmm", 8, 48},
-             {"avx2", "%ymm", 6, 16}};
+    CpuLevel cpu;
+  } row[] = {{"avx512", "%zmm", 14, 32, CPU_ASK}, {"avx512", "%zmm", 9, 48, CPU_ASK},
+             {"avx512", "%zmm", 8, 48, CPU_ASK},  {"avx512", "%zmm", 14, 32, CPU_AVX2},
+             {"avx512", "%zmm", 9, 48, CPU_BASE}, {"avx2", "%ymm", 6, 16, CPU_ASK},
+             {"avx2", "%ymm", 6, 16, CPU_BASE}};
   for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
     CodegenOptions o;
     Sb out, why;
     sb_init(&out, &arena), sb_init(&why, &arena);
-    if (!options_for(&(Setting){row[i].isa, -1}, &o)) continue;
+    CodegenTarget
+        target; /* code to be read is made on every machine, as for this CPU and as for a lesser one */
+    TargetRequest ask = {row[i].isa, row[i].cpu, .print = true};
+    ck_assert_int_eq(codegen_target(&arena, &ask, &target, &why), ST_OK);
+    codegen_options_init(&o, &target);
     int R = row[i].rows, C = row[i].cols;
     Str t = str_fmt(&arena,
                     "kernel product\n  in X: f32[%d]\n  in Y: f32[%d]\n  out C: f32[%d]\n  tile acc: "
@@ -444,8 +441,8 @@ START_TEST(failures_come_back) {
   KernelFn *fn[1];
   Sb why;
   sb_init(&why, &arena);
-  ck_assert_int_eq(codegen_target(&arena, "sse9", &t, &why), ST_USAGE);
-  ck_assert_int_eq(codegen_target(&arena, NULL, &t, &why), ST_OK);
+  ck_assert_int_eq(codegen_target(&arena, &(TargetRequest){.isa = "sse9"}, &t, &why), ST_USAGE);
+  ck_assert_int_eq(codegen_target(&arena, &(TargetRequest){0}, &t, &why), ST_OK);
   codegen_options_init(&o, &t);
   const Kernel *k[1] = {read_kernel(written[2])};
   o.passes = "no-such-pass";
@@ -487,7 +484,7 @@ START_TEST(fatal_errors_come_back) {
 #else
   (void)fatal_call, (void)msg;
 #endif
-  ck_assert(options_for(&(Setting){NULL, -1}, &o));
+  options_for(isa_name(), -1, &o);
   const Kernel *k = read_kernel(written[2]);
   ck_assert_int_eq(codegen_compile(&arena, &(KernelSet){&k, 1}, &o, &code, fn, NULL, &why), ST_OK);
   native_release(code);
@@ -505,7 +502,7 @@ static Status compile_within(size_t limit) {
   Sb why;
   Rescue r;
   sb_init(&why, &arena);
-  ck_assert(options_for(&(Setting){NULL, -1}, &o));
+  options_for(isa_name(), -1, &o);
   mem.limit = limit;
   if (!RESCUE(&mem, &r)) return r.status;
   Status st = codegen_compile(&arena, &(KernelSet){&k, 1}, &o, &code, fn, NULL, &why);
@@ -534,7 +531,7 @@ START_TEST(sanitized_kernels) {
   Sb why;
   Rng g = {21};
   sb_init(&why, &arena);
-  ck_assert(options_for(&(Setting){NULL, -1}, &o));
+  options_for(isa_name(), -1, &o);
   o.sanitize = true;
   for (int i = 0; i < WRITTEN; i++) c[i] = prepare(k[i] = read_kernel(written[i]), &g, true);
   Status st = codegen_compile(&arena, &(KernelSet){k, WRITTEN}, &o, &code, fn, NULL, &why);
@@ -556,35 +553,13 @@ START_TEST(sanitized_kernels) {
 END_TEST
 #endif
 
-static TCase *new_case(Suite *s, const char *name) { /* CK_RUN_CASE=name runs one alone */
-  TCase *c = tcase_create(name);
-  tcase_set_timeout(c, 300);
-  suite_add_tcase(s, c);
-  return c;
-}
-
-int main(void) {
-  Suite *s = suite_create("codegen");
-  TCase *c = new_case(s, "compiler");
-  tcase_add_test(c, equal_kernels_are_one_function);
-  tcase_add_test(c, products_do_not_spill);
-  tcase_add_test(c, failures_come_back);
-  tcase_add_test(c, fatal_errors_come_back);
-  tcase_add_test(c, memory_limits);
 #if defined __SANITIZE_ADDRESS__
-  tcase_add_test(c, sanitized_kernels);
+#define SANITIZED , sanitized_kernels
+#else
+#define SANITIZED
 #endif
-  c = new_case(s, "kernels");
-  tcase_add_loop_test(c, written_kernels, 0, SETTINGS);
-  tcase_add_loop_test(c, transposes, 0, MAIN_SETTINGS);
-  tcase_add_loop_test(c, library_functions, 0, MAIN_SETTINGS);
-  c = new_case(s, "random");
-  tcase_add_loop_test(c, random_programs, 0, SETTINGS);
-  tcase_add_loop_test(c, random_kernels, 0, SETTINGS);
-  SRunner *r = srunner_create(s);
-  srunner_set_tap(r, "-");
-  srunner_run_all(r, CK_SILENT);
-  int failed = srunner_ntests_failed(r);
-  srunner_free(r);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
+ISA_MAIN(UNIT("compiler", equal_kernels_are_one_function, products_do_not_spill, failures_come_back,
+              fatal_errors_come_back, memory_limits SANITIZED),
+         UNIT_TURNS("kernels", SETTINGS, written_kernels),
+         UNIT_TURNS("main", MAIN_SETTINGS, transposes, library_functions),
+         UNIT_TURNS("random", SETTINGS, random_programs, random_kernels))

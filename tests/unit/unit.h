@@ -19,12 +19,11 @@
 typedef struct Unit {
   const char *name;
   const TTest *const *tests; /* ended by NULL */
+  int turns;                 /* each test runs with _i = 0 .. turns - 1 */
 } Unit;
 
-#define UNIT(name, ...)                                                                                      \
-  {                                                                                                          \
-    (name), (const TTest *const[]) { __VA_ARGS__, NULL }                                                     \
-  }
+#define UNIT(name, ...) UNIT_TURNS(name, 1, __VA_ARGS__)
+#define UNIT_TURNS(name, turns, ...) {(name), (const TTest *const[]){__VA_ARGS__, NULL}, (turns)}
 #define UNIT_MAIN(...)                                                                                       \
   int main(void) {                                                                                           \
     const Unit units[] = {__VA_ARGS__};                                                                      \
@@ -37,7 +36,7 @@ static inline int unit_run(const Unit *u, size_t n) {
     Suite *s = suite_create(u[i].name);
     TCase *c = tcase_create(u[i].name);
     tcase_set_timeout(c, 60);
-    for (const TTest *const *t = u[i].tests; *t; t++) tcase_add_test(c, *t);
+    for (const TTest *const *t = u[i].tests; *t; t++) tcase_add_loop_test(c, *t, 0, u[i].turns);
     suite_add_tcase(s, c);
     if (r)
       srunner_add_suite(r, s);
