@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <time.h>
 
@@ -86,6 +87,10 @@ static double trial(int threads, bool wide) {
   return 2.0 * CHAINS * (wide ? 16 : 8) * TRIPS * threads / seconds * 1e-9;
 }
 
+int peak_cores(void) {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
 double peak_fma(int threads, int vector_bytes, double seconds) {
   __builtin_cpu_init();
   bool can512 = __builtin_cpu_supports("avx512f"),
@@ -93,7 +98,7 @@ double peak_fma(int threads, int vector_bytes, double seconds) {
   if (vector_bytes == 0) vector_bytes = can512 ? 64 : 32;
   if ((vector_bytes == 64 && !can512) || (vector_bytes == 32 && !can256)) return 0;
   if (threads < 1) threads = 1;
-  if (threads > MOST_THREADS) threads = MOST_THREADS;
+  if (threads > MOST_THREADS || threads > peak_cores()) return 0;
   double best = 0;
   for (double end = now() + seconds; now() < end;) {
     double g = trial(threads, vector_bytes == 64);

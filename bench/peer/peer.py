@@ -1,191 +1,46 @@
-"""One training step (adam, batch 128, f32) of the models beside this file in dgc and in other frameworks, in turns within one
-run. usage: peer.py LIBDGC.so [mlp|cnn]... [--rounds=N] [--steps=N] [--threads=1,2] [--only=dgc,jax,...]
+"""One training step (adam, f32) of the models beside this file in dgc and in other frameworks, in turns within one run.
+usage: peer.py LIBDGC.so [MODEL]... --peers=DIR [--rounds=N] [--ms=300] [--threads=1,2] [--only=dgc,jax,...] [--isa=avx2] [--peak=FILE]
 
-Every framework is a process of its own that waits while another one works. A round gives each the same number of steps, by the
-clock from the first to the last result; the table shows the median round (least, greatest) and the median of the ratios within
-a round; then the CPU time of all its threads, which other work on the machine disturbs less. All start from the same parameters, and the loss after the warm-up is compared before a time counts."""
-import ctypes, importlib.metadata, os, statistics, subprocess, sys, time
+DIR is what `setup DIR` made. Every framework is a process of its own that waits while another one works. A round gives each about
+the same time, by the clock from the first to the last result; the table shows the median round (least, greatest) and the median
+of the ratios within a round; then the CPU time of all its threads, which other work on the machine disturbs less. All start from
+the same parameters, and the loss after the warm-up is compared before a time counts. A framework that is not there is an empty
+column with its reason."""
+import os, statistics, subprocess, sys, time
+
+import models
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PARAMS = {
-    "mlp": ["fc1.w", "fc1.b", "fc2.w", "fc2.b", "fc3.w", "fc3.b"],
-    "cnn": ["conv1.w", "conv1.b", "conv2.w", "conv2.b", "fc1.w", "fc1.b", "fc2.w", "fc2.b"],
+WARM = 20
+# name: environment below DIR, module, class
+KINDS = {
+    "dgc": ("jax", "with_dgc", "Dgc"),
+    "jax": ("jax", "with_jax", "Jax"),
+    "torch": ("torch", "with_torch", "Torch"),
+    "torch.compile": ("torch", "with_torch", "TorchCompiled"),
+    "tensorflow": ("tf", "with_tf", "Tf"),
 }
-LR, B1, B2, EPS, WARM = 1e-3, 0.9, 0.999, 1e-8, 20
 
 
-def batch():
-    import numpy as np
-    g = np.random.default_rng(7)
-    return (g.random((128, 784)) * 255).astype(np.float32), g.integers(0, 10, 128).astype(np.int32)
-
-
-class Dgc:
-    """Through the C API, as a host program would."""
-
-    class Array(ctypes.Structure):
-        _fields_ = [("dtype", ctypes.c_int), ("rank", ctypes.c_int), ("extent", ctypes.c_int64 * 8), ("data", ctypes.c_void_p)]
-
-    class Options(ctypes.Structure):
-        _fields_ = [("size", ctypes.c_uint32), ("threads", ctypes.c_int), ("seed", ctypes.c_uint32), ("interpret", ctypes.c_int),
-                    ("level", ctypes.c_int), ("isa", ctypes.c_char_p), ("check_finite", ctypes.c_int)]
-
-    def __init__(self, model, threads, lib, params):
-        self.lib = L = ctypes.CDLL(lib)
-        for f in ("dg_context_new", "dg_error", "dg_version"):
-            getattr(L, f).restype = ctypes.c_void_p if f == "dg_context_new" else ctypes.c_char_p
-        L.dg_error.argtypes = [ctypes.c_void_p]
-        self.cx = ctypes.c_void_p(L.dg_context_new())
-        program, self.s = ctypes.c_void_p(), ctypes.c_void_p()
-        self.ok(L.dg_check_file(self.cx, os.path.join(HERE, model + ".dg").encode(), ctypes.byref(program)))
-        o = Dgc.Options()
-        L.dg_session_options_init(ctypes.byref(o))
-        o.threads = threads
-        self.ok(L.dg_session_new(program, ctypes.byref(o), ctypes.byref(self.s)))
-        x, y = self.keep = batch()
-        for name, a, dtype in (("image", x, 0), ("label", y, 2)):
-            self.ok(L.dg_bind(self.s, name.encode(), ctypes.byref(self.array(a, dtype))))
-        for name, a in params.items():
-            self.ok(L.dg_write(self.s, name.encode(), ctypes.byref(self.array(a, 0))))
-        self.version = "dgc " + L.dg_version().decode()
-
-    def ok(self, status):
-        if status:
-            sys.exit(f"dgc: status {status}: {(self.lib.dg_error(self.cx) or b'').decode()}")
-
-    def array(self, a, dtype):
-        return Dgc.Array(dtype, a.ndim, (ctypes.c_int64 * 8)(*a.shape), a.ctypes.data)
-
-    def run(self, n):
-        for _ in range(n):
-            self.ok(self.lib.dg_step(self.s, b"fit"))
-        v = ctypes.c_double()
-        self.ok(self.lib.dg_value(self.s, b"ce", ctypes.byref(v)))
-        return v.value
-
-
-class Jax:
-    """One jitted step, everything donated; images with channels innermost (the other layout was tried: no difference)."""
-
-    def __init__(self, model, threads, lib, params):
-        os.environ["JAX_PLATFORMS"] = "cpu"
-        import jax
-        import jax.numpy as np
-
-        def pool(x):
-            return jax.lax.reduce_window(x, -np.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
-
-        def conv(x, w):
-            return jax.lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-
-        def loss(p, x, y):
-            h = x / 255
-            if model == "cnn":
-                h = pool(jax.nn.relu(conv(h.reshape(128, 28, 28, 1), p["conv1.w"]) + p["conv1.b"]))
-                h = pool(jax.nn.relu(conv(h, p["conv2.w"]) + p["conv2.b"])).transpose(0, 3, 1, 2).reshape(128, 1568)
-            names = [n[:-2] for n in p if n.startswith("fc") and n.endswith(".w")]
-            for i, n in enumerate(names):
-                h = h @ p[n + ".w"] + p[n + ".b"]
-                h = h if i + 1 == len(names) else jax.nn.relu(h)
-            return (jax.nn.logsumexp(h, axis=-1) - np.take_along_axis(h, y[:, None], 1)[:, 0]).mean()
-
-        def step(p, m, v, t, x, y):
-            l, g = jax.value_and_grad(loss)(p, x, y)
-            t = t + 1
-            m = {k: B1 * m[k] + (1 - B1) * g[k] for k in p}
-            v = {k: B2 * v[k] + (1 - B2) * g[k] ** 2 for k in p}
-            p = {k: p[k] - LR * (m[k] / (1 - B1**t)) / (np.sqrt(v[k] / (1 - B2**t)) + EPS) for k in p}
-            return p, m, v, t, l
-
-        self.step = jax.jit(step, donate_argnums=(0, 1, 2, 3))
-        p = {k: np.array(a.transpose(2, 3, 1, 0) if a.ndim == 4 else a) for k, a in params.items()}
-        self.state = (p, {k: np.zeros_like(a) for k, a in p.items()}, {k: np.zeros_like(a) for k, a in p.items()}, np.float32(0))
-        self.data = tuple(map(np.array, batch()))
-        self.version = "jax " + jax.__version__
-
-    def run(self, n):
-        for _ in range(n):
-            *self.state, l = self.step(*self.state, *self.data)
-        return float(l.block_until_ready())
-
-
-class Torch:
-    """Eager with the fused adam, or compiled; channels_last was tried for the convolutional net, and is a tenth slower."""
-
-    def __init__(self, model, threads, lib, params, compiled=False):
-        import torch
-        import torch.nn.functional as F
-        torch.set_num_threads(threads)
-        p = self.p = {}
-        for k, a in params.items():
-            p[k] = torch.from_numpy(a.T.copy() if a.ndim == 2 else a.copy()).requires_grad_()
-        x, y = batch()
-        self.x, self.y = torch.from_numpy(x), torch.from_numpy(y).long()
-
-        def loss(x, y):
-            h = x / 255
-            if model == "cnn":
-                h = h.reshape(128, 1, 28, 28)
-                for n in ("conv1", "conv2"):
-                    h = F.max_pool2d(F.relu(F.conv2d(h, p[n + ".w"], p[n + ".b"], padding=1)), 2)
-                h = h.flatten(1)
-            names = [n[:-2] for n in p if n.startswith("fc") and n.endswith(".w")]
-            for i, n in enumerate(names):
-                h = F.linear(h, p[n + ".w"], p[n + ".b"])
-                h = h if i + 1 == len(names) else F.relu(h)
-            return F.cross_entropy(h, y)
-
-        self.loss = torch.compile(loss) if compiled else loss
-        self.opt = torch.optim.Adam(p.values(), lr=LR, betas=(B1, B2), eps=EPS, fused=True)
-        self.version = f"torch {torch.__version__}" + (" compiled" if compiled else " eager")
-
-    def run(self, n):
-        for _ in range(n):
-            self.opt.zero_grad(set_to_none=True)
-            l = self.loss(self.x, self.y)
-            l.backward()
-            self.opt.step()
-        return l.item()
-
-
-class TorchCompiled(Torch):
-    def __init__(self, *a):
-        super().__init__(*a, compiled=True)
-
-
-KINDS = {"dgc": Dgc, "jax": Jax, "torch": Torch, "torch.compile": TorchCompiled}
-
-
-def initial(model):
-    import numpy as np
-    g = np.random.default_rng(1)
-    shapes = {"conv1.w": (16, 1, 3, 3), "conv2.w": (32, 16, 3, 3)} if model == "cnn" else {}
-    wide = [1568, 128, 10] if model == "cnn" else [784, 256, 128, 10]
-    shapes.update({f"fc{i + 1}.w": (a, b) for i, (a, b) in enumerate(zip(wide, wide[1:]))})
-    p = {}
-    for k in PARAMS[model]:
-        s = shapes.get(k)
-        if s is None:
-            w = shapes[k[:-1] + "w"]
-            p[k] = np.zeros((w[0] if len(w) == 4 else w[1],), np.float32)
-        else:
-            fan = s[1] * 9 if len(s) == 4 else s[0]
-            p[k] = (g.standard_normal(s) * (2 / fan) ** 0.5).astype(np.float32)
-    return p
-
-
-def worker(kind, model, threads, lib):
+def worker(kind, model, threads, library, isa):
     if threads == 1:  # jax knows no other way; the same for all
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     out = os.dup(1)
     os.dup2(2, 1)  # what a framework prints is no answer
+    _, module, cls = KINDS[kind]
     try:
-        w = KINDS[kind](model, threads, lib, initial(model))
+        w = getattr(__import__(module), cls)(model, threads, library, isa, models.initial(model))
     except ImportError as e:
-        os.write(out, f"- not installed: {e}\n".encode())
+        os.write(out, f"- {e}\n".encode())
         return
-    loss = w.run(WARM)
-    os.write(out, f"+ {loss} {w.version}\n".encode())
+    t = time.perf_counter()
+    w.run(1)
+    first = time.perf_counter() - t
+    loss = w.run(WARM - 1)
+    t = time.perf_counter()
+    w.run(5)
+    each = (time.perf_counter() - t) / 5
+    os.write(out, f"+ {loss} {each} {first} {w.version}\n".encode())
     for line in sys.stdin:
         t, c = time.perf_counter(), time.process_time()
         w.run(int(line))
@@ -193,53 +48,86 @@ def worker(kind, model, threads, lib):
         os.write(out, f"{t / int(line) * 1e3} {c / int(line) * 1e3}\n".encode())
 
 
-def measure(lib, model, threads, rounds, steps, kinds):
-    w, times, cpu, losses = {}, {}, {}, {}
-    for kind in kinds:
-        c = [sys.executable, os.path.abspath(__file__), "--worker", kind, model, str(threads), lib]
-        w[kind] = subprocess.Popen(c, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1)
-        said = w[kind].stdout.readline().split(maxsplit=2)
+class Peer:
+    """The near end of a worker."""
+
+    def __init__(self, kind, model, threads, opt):
+        self.kind, self.times, self.cpu, self.why = kind, [], [], None
+        python = os.path.join(opt["peers"], KINDS[kind][0], "py")
+        if not os.path.exists(python):
+            self.why = f"not installed (no {KINDS[kind][0]}/py below {opt['peers']})"
+            return
+        c = [python, os.path.abspath(__file__), "--worker", kind, model, str(threads), opt["library"], opt.get("isa", "")]
+        self.process = subprocess.Popen(c, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1)
+        said = self.process.stdout.readline().split(maxsplit=4)
         if not said or said[0] != "+":
-            print(f"{kind}: {' '.join(said[1:]) or 'failed'}")
-            w.pop(kind).stdin.close()
-            continue
-        losses[kind], times[kind], cpu[kind] = float(said[1]), [], []
-        print(f"  {said[2].strip()}: loss {losses[kind]:.6f} after {WARM} steps")
-    if "dgc" not in w:
+            self.process.stdin.close()
+            last = (self.process.stderr.read().strip().splitlines() or ["failed"])[-1]
+            self.why = " ".join(said[1:]) or last
+            return
+        self.loss, self.version, self.first = float(said[1]), said[4].strip(), float(said[3])
+        self.steps = max(2, int(float(opt.get("ms", 300)) / 1e3 / float(said[2])))
+
+    def round(self):
+        self.process.stdin.write(f"{self.steps}\n")
+        t, c = self.process.stdout.readline().split()
+        self.times.append(float(t))
+        self.cpu.append(float(c))
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def peak(opt, threads):
+    if "peak" not in opt:
+        return 0
+    c = [opt["peak"], str(threads)] + (["--isa=" + opt["isa"]] if opt.get("isa") else [])
+    return float(subprocess.run(c, capture_output=True, text=True, check=True).stdout)
+
+
+def measure(model, threads, opt):
+    all_peers = [Peer(kind, model, threads, opt) for kind in opt.get("only", ",".join(KINDS)).split(",")]
+    here = [w for w in all_peers if not w.why]
+    for w in all_peers:
+        print(f"  {w.kind}: {w.why}" if w.why else f"  {w.version}: loss {w.loss:.6f} after {WARM} steps; first step {w.first:.2f} s")
+    if not here or here[0].kind != "dgc":
         sys.exit("without dgc there is nothing to compare with")
-    worst = max(losses.values()) / min(losses.values())
+    worst = max(w.loss for w in here) / min(w.loss for w in here)
     if worst > 1.02:
         sys.exit(f"the losses differ by {worst:.3f}x: not the same model")
-    for _ in range(rounds):
-        for kind in w:
-            w[kind].stdin.write(f"{steps}\n")
-            t, c = w[kind].stdout.readline().split()
-            times[kind].append(float(t))
-            cpu[kind].append(float(c))
-    for kind in w:
-        w[kind].stdin.close()
-        w[kind].wait()
-        t, c = times[kind], cpu[kind]
-        ratio = sorted(a / b for a, b in zip(t, times["dgc"]))
-        work = statistics.median(a / b for a, b in zip(c, cpu["dgc"]))
-        print(f"{model} {threads} thread{'s' if threads > 1 else ' '} {kind:14} {statistics.median(t):8.3f} ms ({min(t):.3f} to {max(t):.3f}), "
-              f"{statistics.median(ratio):5.2f}x dgc's ({ratio[0]:.2f} to {ratio[-1]:.2f}); CPU {statistics.median(c):8.3f} ms, {work:.2f}x", flush=True)
+    before = peak(opt, threads)
+    for _ in range(int(opt.get("rounds", 11))):
+        for w in here:
+            w.round()
+    limit, mine, best = (before + peak(opt, threads)) / 2, here[0], None
+    for w in here:
+        w.stop()
+        t, m = w.times, statistics.median(w.times)
+        ratio = sorted(a / b for a, b in zip(t, mine.times))
+        rate = models.flops(model) / m * 1e-6
+        share = f", {100 * rate / limit:.0f} % of {limit:.0f}" if limit else ""
+        if w is not mine and (best is None or statistics.median(ratio) < best[0]):
+            best = (statistics.median(ratio), w.kind)
+        print(f"{model} {threads} thread{'s' if threads > 1 else ' '} {w.kind:14} {m:9.4f} ms ({min(t):.4f} to {max(t):.4f}) {rate:6.1f} GFLOP/s{share}; "
+              f"{statistics.median(ratio):5.2f}x dgc's ({ratio[0]:.2f} to {ratio[-1]:.2f}); CPU {statistics.median(w.cpu):.3f} ms", flush=True)
+    if best:
+        print(f"{model} {threads} thread{'s' if threads > 1 else ''}: best peer / dgc {best[0]:.2f} ({best[1]})", flush=True)
 
 
 def main():
     names = [a for a in sys.argv[1:] if not a.startswith("--")]
     opt = dict(a[2:].split("=", 1) for a in sys.argv[1:] if a.startswith("--") and "=" in a)
-    if not names:
-        sys.exit(__doc__)
-    lib = os.path.abspath(names[0])
-    kinds = opt.get("only", ",".join(KINDS)).split(",")
-    print("numpy", importlib.metadata.version("numpy"), "python", sys.version.split()[0])
-    for model in names[1:] or list(PARAMS):
+    unknown = set(opt) - {"peers", "rounds", "ms", "threads", "only", "isa", "peak"} or set(names[1:]) - set(models.NAMES)
+    if not names or "peers" not in opt or unknown:
+        sys.exit(f"unknown: {', '.join(sorted(unknown))}" if unknown else __doc__)
+    opt["library"], opt["peers"] = os.path.abspath(names[0]), os.path.abspath(opt["peers"])
+    for model in names[1:] or models.NAMES:
         for threads in map(int, opt.get("threads", "1,2").split(",")):
-            measure(lib, model, threads, int(opt.get("rounds", 11)), int(opt.get("steps", 40)), kinds)
+            measure(model, threads, opt)
 
 
-if len(sys.argv) == 6 and sys.argv[1] == "--worker":
-    worker(sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5])
+if len(sys.argv) >= 6 and sys.argv[1] == "--worker":
+    worker(sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5], sys.argv[6])
 else:
     main()
