@@ -114,6 +114,7 @@ dg_status dg_read(dg_session *s, const char *name, dg_array *out) {
   if (!t)
     return api_fail(s->p->cx, ST_USAGE,
                     "'%.60s' is no parameter, no state, and no output of the last prediction", name);
+  session_one_nan(t);
   *out = session_array(t);
   return DG_OK;
 }

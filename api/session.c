@@ -23,6 +23,11 @@ dg_array session_array(const Tensor *t) {
   return a;
 }
 
+/* What leaves holds one NaN (docs/numbers.md). A buffer that is clean, as the host's are, is not written. */
+void session_one_nan(const Tensor *t) {
+  if (!fp_clean(t->dtype, t->data, t->count)) fp_flush(t->dtype, t->data, t->count);
+}
+
 static bool from_dtype(dg_dtype d, DType *out) {
   static const DType from[] = {
       [DG_F32] = DT_F32, [DG_F64] = DT_F64, [DG_I32] = DT_I32, [DG_I64] = DT_I64, [DG_BOOL] = DT_BOOL};
@@ -35,7 +40,7 @@ static bool call_host(void *user, const Tensor *in, uint32_t nin, Tensor *out) {
   const HostThunk *k = user;
   dg_array a[16], o = session_array(out);
   if (nin > 16) return false;
-  for (uint32_t i = 0; i < nin; i++) a[i] = session_array(&in[i]);
+  for (uint32_t i = 0; i < nin; i++) session_one_nan(&in[i]), a[i] = session_array(&in[i]);
   uint32_t ours = api_host_enter(k->s->p->cx);
   int failed = k->reg.fn(k->reg.user, a, (int)nin, &o);
   api_host_leave(ours);
@@ -474,6 +479,7 @@ dg_status session_variant(dg_session *s, const Entry *e, Variant **out) {
 }
 
 double session_scalar(const Tensor *t) {
+  session_one_nan(t);
   switch (t->dtype) {
   case DT_F32: return (double)*(const float *)t->data;
   case DT_F64: return *(const double *)t->data;
@@ -528,6 +534,7 @@ dg_status session_run(dg_session *s, const Entry *e, Variant **ran) {
   arena_rewind(&s->arena, mark);
   for (uint32_t i = 0; i < v->runner->graph->root.n; i++) {
     const Root *r = &v->runner->graph->root.at[i];
+    if (r->kind == ROOT_OUTPUT) session_one_nan(&v->runner->value[i]);
     if ((r->kind == ROOT_LOSS || r->kind == ROOT_METRIC) && v->runner->value[i].count == 1)
       session_scalar_put(s, r->name, session_scalar(&v->runner->value[i]));
   }

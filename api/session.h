@@ -96,6 +96,7 @@ dg_status session_may_save(dg_session *s, const char *path);
 dg_status session_save(dg_session *s, const char *path);
 /* The values an input takes: declared, or class labels, or 0 and 1 of a bool. */
 DataRange session_range(const dg_session *s, uint32_t leaf);
+void session_one_nan(const Tensor *t);
 dg_array session_array(const Tensor *t); /* the public form; data stays where it is */
 DataType session_data_type(DType t);     /* the name readers and checkpoints have for it */
 double session_scalar(const Tensor *t);  /* first element as a double */

@@ -1,6 +1,7 @@
 /* Softmax and its kin: m = max, e = exp(x - m), s = sum of e, along one axis. */
 #include "ir/interp_internal.h"
 
+#include <float.h>
 #include <math.h>
 
 /* m, e and s for every row, by the reductions' own code. */
@@ -57,9 +58,19 @@ static void with_row(RowOp op, const Tensor *x, const Tensor *row, Along a, void
       }
 }
 
+static void at_least(Tensor *x, double least) { /* a NaN stays */
+  for (size_t i = 0; i < x->count; i++) {
+    if (x->dtype == DT_F32 && ((float *)x->data)[i] < (float)least)
+      ((float *)x->data)[i] = (float)least;
+    else if (x->dtype == DT_F64 && ((double *)x->data)[i] < least)
+      ((double *)x->data)[i] = least;
+  }
+}
+
 static Rows rows_of(Eval *e, const Tensor *x, int axis, Tensor *shifted) {
   Rows r = {
       .a = tensor_along(x, axis), .m = reduced(e, OP_MAX, x, axis), .e = interp_like(&e->run->scratch, x)};
+  at_least(&r.m, x->dtype == DT_F32 ? -(double)FLT_MAX : -DBL_MAX); /* a row of only -inf has exponentials */
   *shifted = interp_like(&e->run->scratch, x);
   with_row(ROW_SUB, x, &r.m, r.a, shifted->data);
   interp_map(e->run, OP_EXP, x->dtype, x->count, shifted->data, r.e.data);
@@ -96,6 +107,7 @@ void eval_row(Eval *e) {
   int axis = e->op == OP_CROSS_ENTROPY ? x->rank - 1 : (int)e->attr[0];
   Tensor shifted, log;
   Rows r = rows_of(e, x, axis, &shifted);
+  if (e->op == OP_SOFTMAX || e->op == OP_LOG_SOFTMAX) at_least(&r.s, 1);
   if (e->op == OP_SOFTMAX) {
     with_row(ROW_DIV, &r.e, &r.s, r.a, e->out->data);
     return;
@@ -118,10 +130,10 @@ static double *plain_softmax(Run *r, const double *x, Along a, size_t count) {
   for (size_t o = 0; o < a.outer; o++)
     for (size_t i = 0; i < a.inner; i++) {
       const double *row = x + o * a.n * a.inner + i;
-      double *out = p + o * a.n * a.inner + i, m = row[0], s = 0;
-      for (size_t k = 1; k < a.n; k++) m = fmax(m, row[k * a.inner]);
+      double *out = p + o * a.n * a.inner + i, m = -DBL_MAX, s = 0;
+      for (size_t k = 0; k < a.n; k++) m = fmax(m, row[k * a.inner]);
       for (size_t k = 0; k < a.n; k++) s += out[k * a.inner] = exp(row[k * a.inner] - m);
-      for (size_t k = 0; k < a.n; k++) out[k * a.inner] /= s;
+      for (size_t k = 0; k < a.n; k++) out[k * a.inner] /= s < 1 ? 1 : s;
     }
   return p;
 }

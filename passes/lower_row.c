@@ -2,6 +2,8 @@
 #include "ir/order.h"
 #include "passes/lower_internal.h"
 
+#include <float.h>
+
 typedef struct Row {
   Line line;
   Op op;
@@ -82,13 +84,15 @@ static void body(Making *m, const Coord *c, void *cx) {
   r->e = kernel_tile(b, STR("e"), r->type, c->rows, cols);
   r->max = kernel_tile(b, STR("m"), r->type, c->rows, lanes ? 1 : cols);
   r->sum = lanes ? kernel_tile(b, STR("s"), r->type, c->rows, 1) : r->acc;
-  kernel_fill(b, r->acc, -__builtin_inf());
+  kernel_fill(b, r->acc,
+              r->type == DT_F32 ? -(double)FLT_MAX : -DBL_MAX); /* never -inf: see docs/numbers.md */
   line_walk(m, &r->line, c, affine(0), r->line.n, 4, max_step, r);
   if (lanes)
     kernel_fold(b, FOLD_MAX, r->max, r->acc);
   else
     unary(m, r, "x", r->max, r->acc);
   r->last = line_pieces(m, c, r->line.n, r->order.chunk, r->type, r->sum, exp_part, r);
+  if (r->op == OP_SOFTMAX || r->op == OP_LOG_SOFTMAX) unary(m, r, "max(x, 1)", r->last, r->last);
   if (r->op != OP_SOFTMAX) unary(m, r, "log(x)", r->last, r->last);
   if (r->op == OP_SOFTMAX || r->op == OP_LOG_SOFTMAX) {
     line_walk(m, &r->line, c, affine(0), r->line.n, 2, result_step, r);

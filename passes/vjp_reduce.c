@@ -42,27 +42,72 @@ static void extreme(Vjp *v) {
 void vjp_MAX(Vjp *v) { extreme(v); }
 void vjp_MIN(Vjp *v) { extreme(v); }
 
-/* d prod / d x_i is the product of the others: r / x_i without zeros; with one zero, the product of the rest
- * at that place and 0 elsewhere; with two, 0. */
+/* x moved by some places along an axis, later elements towards the front with `ahead`; where nothing comes
+ * from stand ones. */
+static NodeId shift(Vjp *v, NodeId x, int axis, int64_t by, bool ahead) {
+  DimTable *t = v->b->g->program->dims;
+  Type ty = vjp_type(v, x), fill = ty;
+  DimId gap = dim_const(t, by), kept = dim_sub(t, ty.dim[axis], gap);
+  fill.dim[axis] = gap;
+  NodeId ones = build_const(v->b, fill, 1);
+  NodeId part = build_slice(v->b, x, axis, ahead ? gap : dim_const(t, 0), 1, kept);
+  NodeId in[2] = {ahead ? part : ones, ahead ? ones : part};
+  int64_t at = axis;
+  return build_op(v->b, OP_CONCAT, in, 2, &at, NULL);
+}
+
+/* At each place the product of the n - 1 elements before it (behind it with `ahead`), where there are so
+ * many: spans double. */
+static NodeId span_products(Vjp *v, NodeId x, int axis, int64_t n, bool ahead) {
+  NodeId span = shift(v, x, axis, 1, ahead);
+  for (int64_t width = 1; width < n - 1; width *= 2)
+    span = vjp_op2(v, OP_MUL, span, shift(v, span, axis, width, ahead));
+  return span;
+}
+
+/* The same for an extent that has no value yet (nothing runs such a graph): the product over a second axis of
+ * the extent, with a one on the diagonal. Other axes are flattened, so that the rank suffices. */
+static NodeId others_by_mask(Vjp *v, NodeId x, int axis) {
+  DimTable *t = v->b->g->program->dims;
+  Type ty = vjp_type(v, x), flat = {.dtype = ty.dtype, .rank = 4};
+  for (int i = 0; i < 4; i++) flat.dim[i] = dim_const(t, 1);
+  for (int i = 0; i < ty.rank; i++) {
+    int to = i < axis ? 0 : i > axis ? 3 : 2;
+    flat.dim[to] = dim_mul(t, flat.dim[to], ty.dim[i]);
+  }
+  Type square = flat, index, mask;
+  square.dim[1] = ty.dim[axis];
+  index = mask = square;
+  index.dtype = DT_I32, mask.dtype = DT_BOOL;
+  NodeId self = vjp_op2(v, OP_EQ, build_iota(v->b, index, 1), build_iota(v->b, index, 2));
+  NodeId each = build_broadcast(v->b, build_reshape(v->b, x, flat), square);
+  NodeId rest = build_scalar(v->b, OP_WHERE, self, constant(v, square, 1), each);
+  return build_reshape(v->b, build_reduce(v->b, OP_PROD, rest, 1u << 2), ty);
+}
+
+/* d prod / d x_i is the product of the others: of those before it times those behind it. Nothing is divided,
+ * so zeros, and products too small or too large for the type, do no harm to the slopes of the others. */
+static NodeId others(Vjp *v, NodeId x, int axis) {
+  int64_t n;
+  Type ty = vjp_type(v, x);
+  if (!dim_is_const(v->b->g->program->dims, ty.dim[axis], &n)) return others_by_mask(v, x, axis);
+  if (n < 2) return constant(v, ty, 1);
+  return vjp_op2(v, OP_MUL, span_products(v, x, axis, n, false), span_products(v, x, axis, n, true));
+}
+
+/* Axis by axis as the product itself, the last first; then back. */
 void vjp_PROD(Vjp *v) {
-  NodeId x = vjp_in(v, 0);
-  Type in = vjp_type(v, x), out = vjp_type(v, v->node);
+  NodeId x = vjp_in(v, 0), part[MAX_RANK];
   uint32_t axes = (uint32_t)vjp_attr(v, 0);
-  NodeId zero = constant(v, in, 0), one = constant(v, in, 1);
-  NodeId is_zero = vjp_op2(v, OP_EQ, x, zero);
-  NodeId safe = build_scalar(v->b, OP_WHERE, is_zero, one, x);
-  NodeId rest = build_reduce(v->b, OP_PROD, safe, axes);
-  NodeId zeros = build_reduce(v->b, OP_SUM, build_scalar(v->b, OP_WHERE, is_zero, one, zero), axes);
-  NodeId none = vjp_op2(v, OP_EQ, zeros, constant(v, out, 0)),
-         single = vjp_op2(v, OP_EQ, zeros, constant(v, out, 1));
-  NodeId g = stretch(v, v->g, in), r = stretch(v, rest, in);
-  Type mask = in;
-  mask.dtype = DT_BOOL;
-  NodeId at_zero =
-      build_scalar(v->b, OP_WHERE, build_broadcast(v->b, single, mask), vjp_op2(v, OP_MUL, g, r), zero);
-  NodeId others = vjp_op2(v, OP_MUL, g, vjp_op2(v, OP_DIV, r, safe));
-  NodeId at_other = build_scalar(v->b, OP_WHERE, build_broadcast(v->b, none, mask), others, zero);
-  v->dx[0] = build_scalar(v->b, OP_WHERE, is_zero, at_zero, at_other);
+  int axis[MAX_RANK], n = 0;
+  for (int i = vjp_type(v, x).rank; i-- > 0;) {
+    if (!(axes >> i & 1)) continue;
+    axis[n] = i, part[n++] = x;
+    x = build_reduce(v->b, OP_PROD, x, 1u << i);
+  }
+  NodeId g = v->g;
+  while (n-- > 0) g = vjp_op2(v, OP_MUL, stretch(v, g, vjp_type(v, part[n])), others(v, part[n], axis[n]));
+  v->dx[0] = g;
 }
 
 void vjp_ARGMAX(Vjp *v) { (void)v; }
