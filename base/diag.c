@@ -129,6 +129,11 @@ void diag_edit(Diag *g, Span at, Str text) {
   VEC_PUSH(g->owner->arena, &g->edit, e);
 }
 
+void diag_fix(Diag *g, DiagApply apply, const char *fmt, ...) {
+  g->apply = apply;
+  FORMAT(g->owner->arena, fmt, g->fix);
+}
+
 void diag_subject(Diag *g, Str param_path) {
   Str copy = str_copy(g->owner->arena, param_path);
   VEC_PUSH(g->owner->arena, &g->subject, copy);
@@ -194,6 +199,25 @@ static bool same_but_case(Str a, Str b) {
   return same;
 }
 
+/* Names that differ in their digits are two names, no slip: conv1d and conv2d, h1 and h2. A digit that was
+ * left out may be one. */
+static bool same_digits(Str got, Str name) {
+  size_t i = 0, k = 0, seen = 0;
+  for (;; i++, k++, seen++) {
+    while (i < got.n && (got.p[i] < '0' || got.p[i] > '9')) i++;
+    while (k < name.n && (name.p[k] < '0' || name.p[k] > '9')) k++;
+    if (i == got.n) return k == name.n || !seen;
+    if (k == name.n || got.p[i] != name.p[k]) return false;
+  }
+}
+
+/* Of three letters one that is another makes another name: std and sgd. */
+static bool short_and_other(Str got, Str name) {
+  return got.n == name.n && got.n < 4 && str_distance(got, name, 1) == 1 &&
+         (got.p[0] == name.p[0]) + (got.p[1] == name.p[1]) + (got.n == 3 && got.p[2] == name.p[2]) ==
+             (int)got.n - 1;
+}
+
 /* All letters of `part` in their order: letters were left out. */
 static bool keeps_letters(Str part, Str whole) {
   size_t k = 0;
@@ -212,7 +236,8 @@ Str diag_nearest(Str got, const Str *names, size_t n) {
     if (at == 0) continue;
     if (same_but_case(got, names[i]))
       at = 0;
-    else if (at > cap || at >= got.n || at >= names[i].n)
+    else if (at > cap || at >= got.n || at >= names[i].n || !same_digits(got, names[i]) ||
+             short_and_other(got, names[i]))
       continue;
     else /* of two as near, the one that keeps what was typed */
       at = 2 * at + !keeps_letters(got, names[i]);
@@ -221,4 +246,15 @@ Str diag_nearest(Str got, const Str *names, size_t n) {
     best_at = at;
   }
   return best;
+}
+
+bool diag_very_near(Str got, Str name) {
+  size_t least = got.n < name.n ? got.n : name.n;
+  return same_but_case(got, name) || (least >= 3 && str_distance(got, name, 1) == 1) ||
+         (least >= 8 && str_distance(got, name, 2) <= 2);
+}
+
+void diag_meant(Diag *g, Span at, Str got, Str name) {
+  diag_help(g, "did you mean '" STRF "'?", STRA(name));
+  if (diag_very_near(got, name)) diag_edit(g, at, name);
 }

@@ -48,6 +48,9 @@ typedef struct DiagEdit {
   Span at; /* replaced by text; lo == hi inserts */
   Str text;
 } DiagEdit;
+/* May a program apply the edits without asking? MACHINE: nothing else can be meant. MAYBE: one way out of
+ * several. */
+typedef enum { DIAG_MAYBE, DIAG_MACHINE } DiagApply;
 typedef struct DiagNote {
   Span at; /* file 0: text only */
   Str text;
@@ -64,6 +67,8 @@ typedef struct Diag {
   VEC(DiagNote) note;
   Str help;           /* "add it to the step, or declare it 'frozen'"; empty when none */
   VEC(DiagEdit) edit; /* shown as the line after the edit */
+  DiagApply apply;    /* of all its edits */
+  Str fix;            /* what they do, as a title: "remove 'stop_gradient'"; empty: the edit says it itself */
   VEC(Str) subject;   /* parameters the finding is about, by path: machine-readable */
 } Diag;
 
@@ -102,11 +107,16 @@ void diag_label(Diag *g, Span at, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void diag_note(Diag *g, Span at, const char *fmt, ...) PRINTF_LIKE(3, 4); /* at.file 0: no place */
 void diag_help(Diag *g, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void diag_edit(Diag *g, Span at, Str text); /* dropped in silence when `at` lies in a library file */
+void diag_fix(Diag *g, DiagApply apply, const char *fmt, ...) PRINTF_LIKE(3, 4); /* title of the edits */
 void diag_subject(Diag *g, Str param_path);
 void diag_status(Diag *g, Status st); /* class of an error other than ST_REJECTED */
 
 /* Nearest of n names to `got` for "did you mean"; empty when none is near enough. */
 Str diag_nearest(Str got, const Str *names, size_t n);
+/* Nothing else can be meant: a letter too few, too many, wrong or out of place. */
+bool diag_very_near(Str got, Str name);
+/* "did you mean 'name'?"; with the edit where it is very near to what was written. */
+void diag_meant(Diag *g, Span at, Str got, Str name);
 
 /* Renderers append to b. Control bytes and bidi marks in user text are shown escaped. */
 typedef struct DiagStyle {

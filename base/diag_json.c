@@ -50,6 +50,15 @@ static void put_placed(Sb *b, const Sources *s, Span at, Str text, bool first) {
   sb_char(b, '}');
 }
 
+/* What the edits do, for a menu: as the message says it, or read off the first. */
+static Str fix_title(const Diags *d, const Diag *g) {
+  const DiagEdit *e = &g->edit.at[0];
+  if (g->fix.n) return g->fix;
+  if (!e->text.n) return STR("remove this");
+  if (e->at.lo == e->at.hi) return str_fmt(d->arena, "insert '" STRF "'", STRA(e->text));
+  return str_fmt(d->arena, "write '" STRF "'", STRA(e->text));
+}
+
 static void put_diag(Sb *b, const Diags *d, const Diag *g) {
   const DiagInfo *info = &diag_info[g->kind];
   sb_fmt(b, "{\"code\":\"DG%04u\",\"name\":\"%s\",\"group\":\"%s\",\"severity\":\"%s\",", info->code,
@@ -70,7 +79,10 @@ static void put_diag(Sb *b, const Diags *d, const Diag *g) {
   sb_add(b, STR(",\"edits\":["));
   for (uint32_t i = 0; i < g->edit.n; i++)
     put_placed(b, d->sources, g->edit.at[i].at, g->edit.at[i].text, i == 0);
-  sb_add(b, STR("],\"subjects\":["));
+  sb_add(b, STR("],"));
+  put_field(b, "fix", g->edit.n ? fix_title(d, g) : STR(""));
+  sb_fmt(b, ",\"applicability\":\"%s\"", !g->edit.n ? "" : g->apply == DIAG_MACHINE ? "machine" : "maybe");
+  sb_add(b, STR(",\"subjects\":["));
   for (uint32_t i = 0; i < g->subject.n; i++) {
     if (i) sb_char(b, ',');
     put_string(b, g->subject.at[i]);

@@ -35,7 +35,8 @@ const Builtin *builtin_find(Str name) {
 }
 
 void builtin_names(void (*see)(void *cx, Str name), void *cx) {
-  for (size_t i = 0; i < sizeof table / sizeof *table; i++) see(cx, str_z(table[i].name));
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+    if (table[i].call != bi_not_built) see(cx, str_z(table[i].name));
   for (int op = 0; op < OP_COUNT; op++)
     if (is_function((Op)op)) see(cx, str_z(of_op[op].name));
 }
@@ -79,8 +80,10 @@ bool builtin_args(Elab *x, const Builtin *b, ArgVec *args, Span at, Operand *out
         Diag *g = TELL(x, arguments, a->name_at, name,
                        str_fmt(x->a, "it has no parameter '" STRF "'", STRA(sym_str(x, a->name))));
         Str names[MAX_BUILTIN_ARGS];
-        for (uint32_t j = 0; j < n; j++) names[j] = p[j].name;
-        suggest(x, g, a->name_at, sym_str(x, a->name), names, n, "it has");
+        uint32_t left = 0;
+        for (uint32_t j = 0; j < n; j++)
+          if (!arg_given(out[j]) && !arg_named(x, args, p[j].name)) names[left++] = p[j].name;
+        suggest(x, g, a->name_at, sym_str(x, a->name), names, left, "it has");
         return false;
       }
     } else if (k < n && !p[k].by_name)

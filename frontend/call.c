@@ -43,6 +43,12 @@ bool eval_args(Elab *x, Scope *s, const AstArgVec *args, ArgVec *out) {
   return good;
 }
 
+bool arg_named(const Elab *x, const ArgVec *args, Str name) {
+  for (uint32_t i = 0; i < args->n; i++)
+    if (args->at[i].name.i && str_eq(sym_str(x, args->at[i].name), name)) return true;
+  return false;
+}
+
 static void complain(Elab *x, Span at, Str name, Str what) { TELL(x, arguments, at, name, what); }
 
 bool bind_params(Elab *x, Scope *callee, const AstParamVec *params, uint32_t skip, ArgVec *args, Span at,
@@ -62,7 +68,9 @@ bool bind_params(Elab *x, Scope *callee, const AstParamVec *params, uint32_t ski
         Diag *g = TELL(x, arguments, a->name_at, name,
                        str_fmt(x->a, "it has no parameter '" STRF "'", STRA(sym_str(x, a->name))));
         VEC(Str) names = {0};
-        for (uint32_t j = 0; j < n; j++) VEC_PUSH(x->a, &names, sym_str(x, ps[j].name.name));
+        for (uint32_t j = 0; j < n; j++)
+          if (!given[j] && !arg_named(x, args, sym_str(x, ps[j].name.name)))
+            VEC_PUSH(x->a, &names, sym_str(x, ps[j].name.name));
         suggest(x, g, a->name_at, sym_str(x, a->name), names.at, names.n, "it has");
         good = false;
         misnamed = true;

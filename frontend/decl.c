@@ -63,10 +63,7 @@ void leaf_marks(Elab *x, const AstStmt *t, Leaf *leaf) {
       Diag *g = TELL(x, declaration, m->words.at[k].at,
                      str_fmt(x->a, "no group of warnings is named '" STRF "'", STRA(w)));
       Str near = diag_nearest(w, names, DGRP_COUNT);
-      if (near.n) {
-        diag_help(g, "did you mean '" STRF "'?", STRA(near));
-        diag_edit(g, m->words.at[k].at, near);
-      }
+      if (near.n) diag_meant(g, m->words.at[k].at, w, near);
     }
   }
 }

@@ -390,6 +390,7 @@ const Builtin *builtin_find(Str name);
 void builtin_names(void (*see)(void *cx, Str name), void *cx);
 enum { MAX_BUILTIN_ARGS = 8 };
 /* Sorts the arguments by the row's parameter list; what was left out is VAL_POISON with at.file 0. */
+bool arg_named(const Elab *x, const ArgVec *args, Str name); /* is it given by that name? */
 bool builtin_args(Elab *x, const Builtin *b, ArgVec *args, Span at, Operand *out);
 bool arg_given(Operand o);
 bool axes_of(Elab *x, Operand o, uint32_t rank, uint32_t *mask);

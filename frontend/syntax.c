@@ -129,10 +129,12 @@ static Diag *with_hint(const Report *r, Diag *g) {
   } else if (r->expected[TOK_COLON] && !r->expected[TOK_SET] && (r->got == TOK_DTYPE || r->got == TOK_INT)) {
     diag_help(g, "a type stands behind ':'");
     insert(g, reader_span(f->r, f->r->tokens.at[f->last_token - 1].hi, r->at.hi), ":");
+    diag_fix(g, DIAG_MACHINE, "insert ':'");
   } else if (r->expected[TOK_SET] && before == TOK_NAME && r->bracket == UINT32_MAX &&
              begins_operand(r->got)) {
     diag_help(g, "a value stands behind '='");
     insert(g, r->at, "= ");
+    diag_fix(g, DIAG_MACHINE, "insert '='");
   } else if (r->got == TOK_LPAR && before == TOK_DTYPE && r->expected[TOK_LBRACKET]) {
     diag_help(g, "dims stand in brackets: f32[N, 3]");
   } else if (r->got == TOK_COLON && (r->expected[TOK_LBRACE] || r->expected[TOK_LCHOICE])) {
@@ -141,9 +143,11 @@ static Diag *with_hint(const Report *r, Diag *g) {
              (str_eq(word, STR("elif")) || str_eq(word, STR("elseif")) || str_eq(word, STR("elsif")))) {
     diag_help(g, "write 'else if'");
     diag_edit(g, r->at, STR("else if"));
+    diag_fix(g, DIAG_MACHINE, "write 'else if'");
   } else if (r->got == TOK_REST && r->expected[TOK_COLON]) {
     diag_help(g, "a range is written 0:10");
     diag_edit(g, r->at, STR(":"));
+    diag_fix(g, DIAG_MACHINE, "write ':'");
   } else if (r->got == TOK_STRING && before == TOK_IMPORT) {
     diag_help(g, "an import has a name: import lib = " STRF, STRA(word));
     insert(g, r->at, "lib = ");

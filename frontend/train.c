@@ -58,10 +58,9 @@ static void setting(Elab *x, Step *st, const AstStmt *t) {
     Diag *g = TELL(x, setting, at, name, "is not one that a train step has");
     if (t->assign.target.parts.n == 1) name_mute(x, st->scope, t->assign.target.parts.at[0].name.name);
     Str near = diag_nearest(name, names, sizeof settings / sizeof *settings);
-    if (near.n) {
-      diag_help(g, "did you mean '" STRF "'?", STRA(near));
-      diag_edit(g, at, near);
-    } else
+    if (near.n)
+      diag_meant(g, at, name, near);
+    else
       diag_help(g, "settings are data, batch, epochs, steps, shuffle, last, validate, every, clip_norm, "
                    "clip_value; a name of your own needs 'let'");
     return;

@@ -33,7 +33,7 @@ static bool dim_names_known(Elab *x, Scope *s, const AstExpr *e) {
       Str near = nearest_name(x, s, e->name);
       if (near.n) {
         diag_help(g, "did you mean '" STRF "'? A dim that is bound later has an upper-case name", STRA(near));
-        diag_edit(g, e->at, near);
+        if (diag_very_near(sym_str(x, e->name), near)) diag_edit(g, e->at, near);
       } else
         diag_help(g, upper(sym_str(x, e->name))
                          ? "a symbol must stand alone in an input or in a parameter of the function"

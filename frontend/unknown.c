@@ -25,7 +25,7 @@ Str nearest_name(Elab *x, Scope *s, Sym name) {
     for (uint32_t i = 0; i < s->binding.n; i++)
       if (s->binding.at[i]->name.i && sym_str(x, s->binding.at[i]->name).p[0] != '(')
         name_seen(&l, sym_str(x, s->binding.at[i]->name));
-  builtin_names(name_seen, &l);
+  builtin_names(name_seen, &l); /* what is built */
   name_seen(&l, STR("true"));
   name_seen(&l, STR("false"));
   return diag_nearest(sym_str(x, name), l.at.at, l.at.n);
@@ -35,8 +35,7 @@ Str nearest_name(Elab *x, Scope *s, Sym name) {
 void suggest(Elab *x, Diag *g, Span at, Str got, const Str *names, size_t n, const char *have) {
   Str near = may_compare(x, n) ? diag_nearest(got, names, n) : STR("");
   if (near.n) {
-    diag_help(g, "did you mean '" STRF "'?", STRA(near));
-    diag_edit(g, at, near);
+    diag_meant(g, at, got, near);
   } else if (have && n) {
     Sb b;
     sb_init(&b, x->a);
@@ -66,6 +65,18 @@ static const Word words[] = {
     {"concatenate", "concat", NULL},
     {"view", "reshape", NULL},
     {"swish", "silu", NULL},
+    {"clamp", "clip", NULL},
+    {"conv", NULL, "a convolution of images [N, C, H, W] is written conv2d(x, w)"},
+    {"expand", "broadcast_to", NULL},
+    {"std", NULL, "the standard deviation is written sqrt(variance(x, axis = ..))"},
+    {"stddev", NULL, "the standard deviation is written sqrt(variance(x, axis = ..))"},
+    {"mse_loss", "mse", NULL},
+    {"zeros_like", NULL, "write zeros(shape(x))"},
+    {"ones_like", NULL, "write ones(shape(x))"},
+    {"masked_fill", NULL, "write where(mask, value, x)"},
+    {"no_grad", NULL, "write stop_gradient(e) around the value that no gradient may pass"},
+    {"mm", NULL, "the product of matrices is written a @ b"},
+    {"bmm", NULL, "the product of matrices is written a @ b"},
     {"matmul", NULL, "the product of matrices is written a @ b"},
     {"dot", NULL, "the product of matrices is written a @ b"},
     {"transpose", NULL, "the transpose of x is written x'"},
@@ -159,7 +170,7 @@ static Str explain(Elab *x, Diag *g, Scope *s, Sym name) {
                       : nearest_name(x, s, name);
   if (near.n) diag_help(g, "did you mean '" STRF "'?", STRA(near));
   if (file.n && !imported) edit_import(x, g, file);
-  return near;
+  return w || file.n || diag_very_near(text, near) ? near : STR("");
 }
 
 /* ---- what was said ---- */

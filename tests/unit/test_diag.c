@@ -417,6 +417,32 @@ START_TEST(nearest_names) {
   ck_assert_strn(diag_nearest(STR(""), names, 5), "");
   ck_assert_strn(diag_nearest(STR("relu"), names, 5), "");
   ck_assert_strn(diag_nearest(STR("relu2"), names, 0), "");
+  Str other[] = {STR("sgd"), STR("conv2d"), STR("h1"), STR("fc12")};
+  ck_assert_strn(diag_nearest(STR("std"), other, 4), "");    /* one letter of three is another name */
+  ck_assert_strn(diag_nearest(STR("sdg"), other, 4), "sgd"); /* two letters changed places */
+  ck_assert_strn(diag_nearest(STR("conv1d"), other, 4), ""); /* other digits are another name */
+  ck_assert_strn(diag_nearest(STR("h2"), other, 4), "");
+  ck_assert_strn(diag_nearest(STR("fc1"), other, 4), "");
+  ck_assert_strn(diag_nearest(STR("convd"), other, 4), "conv2d");
+}
+END_TEST
+
+START_TEST(edits_of_very_near_names_only) {
+  ck_assert(diag_very_near(STR("rleu"), STR("relu")));
+  ck_assert(diag_very_near(STR("Relu"), STR("relu")));
+  ck_assert(diag_very_near(STR("log_softmaks"), STR("log_softmax")));
+  ck_assert(!diag_very_near(STR("lrr"), STR("lr")));
+  ck_assert(!diag_very_near(STR("moment"), STR("momentum")));
+  uint32_t f = begin("rleu moment\n");
+  Diag *g = diag_empty_program(&diags, find(f, "rleu", 0));
+  diag_meant(g, find(f, "rleu", 0), STR("rleu"), STR("relu"));
+  ck_assert_uint_eq(g->edit.n, 1);
+  ck_assert_strn(g->help, "did you mean 'relu'?");
+  g = diag_empty_program(&diags, find(f, "moment", 0));
+  diag_meant(g, find(f, "moment", 0), STR("moment"), STR("momentum"));
+  ck_assert_uint_eq(g->edit.n, 0);
+  ck_assert_strn(g->help, "did you mean 'momentum'?");
+  end();
 }
 END_TEST
 
@@ -444,19 +470,21 @@ START_TEST(json_fields) {
   Sb b;
   sb_init(&b, &arena);
   diag_render_json(&diags, &b);
-  ck_assert_strn(sb_str(&b), "{\"version\":1,\"diagnostics\":[\n{\"code\":\"DG0005\",\"name\":\"import_"
-                             "cycle\",\"group\":\"\",\"severity\":"
-                             "\"error\",\"message\":\"import cycle: "
-                             "a\\\"\\\\\\n\\t\\u0001\xef\xbf\xbd\xc3\xa9\",\"span\":{\"file\":\"model.dg\","
-                             "\"lo\":11,\"hi\":16,\"line\":2,\"column\":7,\"end_line\":2,\"end_column\":12},"
-                             "\"under\":\"u\",\"labels\":["
-                             "{\"span\":{\"file\":\"model.dg\",\"lo\":0,\"hi\":3,\"line\":1,\"column\":1,"
-                             "\"end_line\":1,\"end_column\":4},\"text\":"
-                             "\"l\"}],\"notes\":[{\"span\":null,\"text\":\"n\"}],\"help\":\"h\",\"edits\":[{"
-                             "\"span\":{\"file\":\"model.dg\",\"lo\":4,"
-                             "\"hi\":7,\"line\":2,\"column\":1,\"end_line\":2,\"end_column\":4},\"text\":"
-                             "\"2\"}],\"subjects\":[\"net.w\",\"net.b\"]}"
-                             "],\n\"errors\":1,\"warnings\":0,\"not_shown\":0}\n");
+  ck_assert_strn(
+      sb_str(&b),
+      "{\"version\":1,\"diagnostics\":[\n{\"code\":\"DG0005\",\"name\":\"import_"
+      "cycle\",\"group\":\"\",\"severity\":"
+      "\"error\",\"message\":\"import cycle: "
+      "a\\\"\\\\\\n\\t\\u0001\xef\xbf\xbd\xc3\xa9\",\"span\":{\"file\":\"model.dg\","
+      "\"lo\":11,\"hi\":16,\"line\":2,\"column\":7,\"end_line\":2,\"end_column\":12},"
+      "\"under\":\"u\",\"labels\":["
+      "{\"span\":{\"file\":\"model.dg\",\"lo\":0,\"hi\":3,\"line\":1,\"column\":1,"
+      "\"end_line\":1,\"end_column\":4},\"text\":"
+      "\"l\"}],\"notes\":[{\"span\":null,\"text\":\"n\"}],\"help\":\"h\",\"edits\":[{"
+      "\"span\":{\"file\":\"model.dg\",\"lo\":4,"
+      "\"hi\":7,\"line\":2,\"column\":1,\"end_line\":2,\"end_column\":4},\"text\":"
+      "\"2\"}],\"fix\":\"write '2'\",\"applicability\":\"maybe\",\"subjects\":[\"net.w\",\"net.b\"]}"
+      "],\n\"errors\":1,\"warnings\":0,\"not_shown\":0}\n");
   end();
 }
 END_TEST
@@ -488,7 +516,7 @@ UNIT_MAIN(UNIT("render", the_form_of_the_contract, label_before_primary_and_same
                a_hostile_file_name, long_lines_show_a_window, edits_are_seen_in_long_lines,
                a_huge_line_is_not_walked, edits_on_several_lines, wide_gutter, colors_as_compilers_do),
           UNIT("collect", sorted_and_without_repeats, limit_of_errors_at_the_edge, status_of_the_first_error,
-               flags, table_is_sound, nearest_names, subjects_are_kept),
+               flags, table_is_sound, nearest_names, edits_of_very_near_names_only, subjects_are_kept),
           UNIT("json",
 #if DG_JANSSON
                json_is_read_by_others,
