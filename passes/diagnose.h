@@ -84,7 +84,9 @@ typedef struct Diagnose {
   Assigned *assigned;  /* by LeafId */
   VEC(Span) shape_use; /* places where only a shape is asked for, as sinks name them */
   LeafId *starts;      /* by LeafId: a parameter or state whose initial value reads this one's; UINT32_MAX */
-  uint32_t *sinks;     /* by LeafId: where its value ends up, made when first asked for */
+  Map shared_cut;      /* by place of a cut, made when first asked for: values that learn flow into it */
+  bool shared_known;
+  uint32_t *sinks; /* by LeafId: where its value ends up, made when first asked for */
   VEC(Finding)
   found; /* every parameter in order of declaration, each with all that was found, strongest first */
 } Diagnose;
@@ -107,7 +109,9 @@ void diagnose_say(Diagnose *x);
 void diagnose_losses(Diagnose *x);
 /* diagnose_edit.c: what can be put into the text by a machine. */
 typedef VEC(LeafId) LeafIds;
-void edit_stop(const Diagnose *x, Diag *g, Span at);         /* stop_gradient(e) -> e */
+bool edit_shared(Diagnose *x, const View *v, Edge cut); /* values that learn elsewhere flow into that cut */
+bool edit_squashed(const View *v, NodeId comparison);   /* of a probability or a draw */
+void edit_stop(const Diagnose *x, Diag *g, Span at);    /* stop_gradient(e) -> e */
 void edit_step(const Diagnose *x, Diag *g, Span at, Str op); /* round(e) -> its straight-through form */
 void edit_comparison(const Diagnose *x, const View *v, Diag *g, NodeId comparison, Str op); /* -> sigmoid */
 void edit_list(const Diagnose *x, const View *v, Diag *g, const LeafIds *); /* into the step's first list */

@@ -19,6 +19,14 @@ void say_assigned(const Say *s, Diag *g); /* by `after` blocks, of nothing that 
 Span say_node_place(const Say *s, const View *v, NodeId n);
 const Group *say_group(const View *v, LeafId param); /* that owns it in this view, or NULL */
 
+/* diagnose_cut.c */
+void say_cuts(const Say *s, const View *v, Diag *g); /* each with its reason */
+Edge cut_of_path(const View *v, LeafId param);       /* the cut on the path that is shown */
+bool say_next_cuts(const Say *s, const View *v, Diag *g,
+                   Edge first);            /* behind it, on that path; false: none */
+bool one_cut(const Say *s, const View *v); /* all of it is one place in the text */
+/* `edit`: mending this one cut is enough. */
+void help_cut(const Say *s, const View *v, Diag *g, Edge e, bool edit);
 /* diagnose_idle.c */
 void say_rule(const Say *s);        /* idle, moves without gradient */
 void say_overwritten(const Say *s); /* learned, and assigned by `after` */
