@@ -231,7 +231,8 @@ START_TEST(a_huge_line_is_not_walked) {
     diag_render_text(&diags, g, plain, &b);
     sb_char(&b, 0);
     Str head = str_fmt(&arena, "model.dg:1:%u: error", (i * APART + 1000) / 2 + 2 * i + 1);
-    ck_assert_msg(mem.used - before < 1 << 20, "%zu bytes", mem.used - before);
+    /* at most one new block of the arena, of whichever message it is */
+    ck_assert_msg(mem.used - before <= 1 << 20, "%zu bytes", mem.used - before);
     ck_assert(b.n < 2000);
     ck_assert_ptr_nonnull(strstr(b.p, "\xc3\xb6MARK\xc3\xb6"));
     ck_assert_ptr_nonnull(strstr(b.p, "\xc3\xb6"
