@@ -45,6 +45,8 @@ Status exec_can(Arena *a, const ExecOptions *o, Sb *why) {
 static Plan *plan_for(Arena *a, const Graph *g, const ExecOptions *o, const CodegenOptions *c, Sb *why) {
   LowerOptions l;
   lower_options_init(&l, c->target.vector_bytes);
+  l.cache_l1 = c->target.cache_l1;
+  l.cache_l2 = c->target.cache_l2;
   l.reuse = !o->no_reuse;
   l.in_place = !o->no_reuse;
   return lower_graph(a, g, &l, why);

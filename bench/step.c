@@ -205,6 +205,8 @@ static void launches(Model *m, const Graph *g, const ExecOptions *o, void *const
   if (codegen_target(&m->arena, &(TargetRequest){.isa = o->isa}, &target, &why) != ST_OK) exit(1);
   codegen_options_init(&c, &target);
   lower_options_init(&l, target.vector_bytes);
+  l.cache_l1 = target.cache_l1;
+  l.cache_l2 = target.cache_l2;
   Plan *p = lower_graph(&m->arena, g, &l, &why);
   if (!p) exit(1);
   KernelFn **fn = ARENA_ARRAY(&m->arena, KernelFn *, p->kernel.n);

@@ -11,6 +11,8 @@ typedef struct CodegenTarget {
   uint8_t vector_bytes; /* native vectors: 32 or 64 */
   Str name;             /* "avx2", "avx512" */
   Str cpu, features;    /* as LLVM spells them; NUL-terminated */
+  int64_t cache_l1,
+      cache_l2; /* bytes of data a core has, by CPUID; of a small machine where it does not say */
 } CodegenTarget;
 
 typedef struct TargetRequest {

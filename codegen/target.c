@@ -2,6 +2,7 @@
 #include "codegen/codegen.h"
 #include "codegen/guard.h"
 
+#include <cpuid.h>
 #include <llvm-c/Core.h>
 #include <llvm-c/TargetMachine.h>
 #include <llvm/Config/llvm-config.h>
@@ -14,6 +15,27 @@ static const char elsewhere[] =
     "-ptwrite,-rdpid,-serialize,-sgx,-sha,-shstk,-tsxldtrk,-uintr,-vaes,-vpclmulqdq,-waitpkg,-wbnoinvd";
 
 static void host_features(void *out) { *(char **)out = LLVMGetHostCPUFeatures(); }
+
+/* Bytes of the data or unified caches of levels 1 and 2, by the leaf that Intel (4) or AMD (0x8000001D)
+ * defines; both have the same form. */
+static void caches(CodegenTarget *t) {
+  unsigned a, b, c, d;
+  t->cache_l1 = 32 << 10;
+  t->cache_l2 = 512 << 10;
+  for (int vendor = 0; vendor < 2; vendor++) {
+    unsigned leaf = vendor ? 0x8000001du : 4u;
+    for (unsigned i = 0; i < 8; i++) {
+      if (!__get_cpuid_count(leaf, i, &a, &b, &c, &d) || (a & 31) == 0) break;
+      int64_t size = (int64_t)(b >> 22) + 1; /* ways */
+      size *= ((b >> 12) & 1023) + 1;        /* partitions */
+      size *= (b & 4095) + 1;                /* bytes of a line */
+      size *= (int64_t)c + 1;                /* sets */
+      bool data = (a & 31) != 2;
+      if (data && ((a >> 5) & 7) == 1 && size >= 8 << 10) t->cache_l1 = size;
+      if (data && ((a >> 5) & 7) == 2 && size >= 128 << 10) t->cache_l2 = size;
+    }
+  }
+}
 
 /* here: the code will run on this machine. */
 static void set_level(Arena *a, CpuLevel level, bool here, CodegenTarget *out) {
@@ -55,6 +77,7 @@ Status codegen_target(Arena *a, const TargetRequest *r, CodegenTarget *out, Sb *
   }
   if (want < CPU_AVX2) want = CPU_AVX2;
   set_level(a, want, want <= has, out);
+  caches(out);
   return ST_OK;
 }
 

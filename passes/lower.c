@@ -6,6 +6,8 @@
 
 void lower_options_init(LowerOptions *o, int vector_bytes) {
   *o = (LowerOptions){.vector_bytes = vector_bytes, .fuse = true, .in_place = true, .reuse = true};
+  o->cache_l1 = 32 << 10;
+  o->cache_l2 = 512 << 10;
 }
 
 static LowerFn *const op_lower[OP_COUNT] = {

@@ -1,18 +1,7 @@
-/* Products: a register tile of sums per unit, one fma chain per element, then the group's epilogue. Roles
- * (which axis is broadcast from memory, which lies in the lanes) and tile sizes are chosen by counting; a
- * lane axis that strides through memory is transposed first by a copy of its own. */
-#include "ir/order.h"
-#include "passes/lower_internal.h"
-
-typedef struct Product {
-  LowerCx *lo;
-  GroupBody gb;
-  DType type;
-  Order order;
-  Feed x, y; /* in the output's space: batch axes, M, N; k apart */
-  int64_t xk, yk, k;
-  int rank;
-} Product;
+/* Products: what is read, which roles and register tiles, how they are blocked. Roles (which axis is
+ * broadcast from memory, which lies in the lanes), tiles and blocks are chosen by counting cycles and cache
+ * bytes; none of it changes an element's chain. The kernels themselves: lower_product.c, lower_dot.c. */
+#include "passes/lower_product.h"
 
 /* Operand in the output's space. `own` is its position among M (0) and N (1). */
 static Feed operand(LowerCx *lo, NodeId n, int rank, bool swapped, int own, int64_t *k_step) {
@@ -26,117 +15,46 @@ static Feed operand(LowerCx *lo, NodeId n, int rank, bool swapped, int own, int6
   return s;
 }
 
-static Access stepped(const Product *p, const Coord *c, int buffer, const Feed *s, Affine k, int64_t step) {
-  Access a = coord_access(c, buffer, s, p->type);
-  a.at.a = affine_sum(a.at.a, k, step);
-  return a;
+/* ---- fewer axes ---- */
+
+static bool as_one(const Feed *s, int i, int64_t ext) { /* axes i and i + 1, the second of this extent */
+  bool one = s->at.c[i] == s->at.c[i + 1] * ext;
+  for (int g = 0; g < s->nguard; g++) one &= s->guard[g].at.c[i] == s->guard[g].at.c[i + 1] * ext;
+  return one;
 }
 
-/* acc = +0, then terms k0 .. k0 + n - 1 (k0 = base + var * chunk). */
-static void chain(Making *m, const Product *p, const Coord *c, int acc, Affine base, int64_t n) {
-  KernelBuilder *b = &m->b;
-  const Feed *rs = c->row == p->rank - 2 ? &p->x : &p->y, *ls = c->row == p->rank - 2 ? &p->y : &p->x;
-  int64_t rk = rs == &p->x ? p->xk : p->yk, lk = rs == &p->x ? p->yk : p->xk;
-  int rb = making_in(m, plan_buffer_source(m->lo, rs)), lb = making_in(m, plan_buffer_source(m->lo, ls));
-  int lanes = kernel_tile(b, STR("y"), p->type, 1, c->cols);
-  kernel_fill(b, acc, 0);
-  int v = kernel_loop(b, LOOP_SEQ, n, 1);
-  Affine k = affine_add(base, v, 1);
-  kernel_load(b, lanes, stepped(p, c, lb, ls, k, lk));
-  KernelOperand src[3] = {operand_memory(b, c->rows, 1, stepped(p, c, rb, rs, k, rk)), operand_tile(b, lanes),
-                          operand_tile(b, acc)};
-  kernel_map1(b, program_fma(b->arena, p->type), acc, 3, src);
-  kernel_end(b);
+/* Drops axis i of the linear form. */
+static void drop(Lin *l, int i, int rank) {
+  for (int j = i; j + 1 < rank; j++) l->c[j] = l->c[j + 1];
+  l->c[rank - 1] = 0;
 }
 
-static void add_tile(Making *m, DType t, int total, int part) {
-  KernelOperand src[2] = {operand_tile(&m->b, total), operand_tile(&m->b, part)};
-  kernel_map1(&m->b, program_sum(m->b.arena, t), total, 2, src);
+static void feed_drop(Feed *s, int i, int rank) {
+  drop(&s->at, i, rank);
+  for (int g = 0; g < s->nguard; g++) drop(&s->guard[g].at, i, rank);
 }
 
-static void product_body(Making *m, const Coord *c, void *cx) {
-  const Product *p = cx;
-  KernelBuilder *b = &m->b;
-  int acc = kernel_tile(b, STR("acc"), p->type, c->rows, c->cols);
-  if (p->order.chunks == 1) {
-    chain(m, p, c, acc, affine(0), p->k);
-    group_emit(m, &p->gb, c, acc);
-    return;
+/* Batch axes that everything steps through as one become one, and one with the rows where the right operand
+ * is the same for the whole batch. */
+static void merge_axes(Product *p) {
+  Feed *all[SCALAR_IN + SCALAR_OUT + 2] = {&p->x, &p->y};
+  int n = 2;
+  for (int i = 0; i < p->gb.nsrc; i++) all[n++] = &p->gb.src[i];
+  for (int i = 0; i < p->gb.nout; i++) all[n++] = &p->gb.dst[i];
+  for (int i = p->rank - 3; i >= 0; i--) {
+    bool last = i + 1 == p->rank - 2, first_one = p->ext[i] == 1, second_one = p->ext[i + 1] == 1;
+    bool one =
+        first_one || !last || p->y.at.c[i] == 0; /* rows are what the right operand does not step along */
+    for (int j = 0; j < n; j++) one &= first_one || second_one || as_one(all[j], i, p->ext[i + 1]);
+    if (!one) continue;
+    for (int j = 0; j < n; j++) feed_drop(all[j], second_one ? i + 1 : i, p->rank);
+    p->ext[i + 1] *= p->ext[i];
+    for (int j = i; j + 1 < p->rank; j++) p->ext[j] = p->ext[j + 1];
+    p->rank--;
   }
-  int total = kernel_tile(b, STR("total"), p->type, c->rows, c->cols);
-  kernel_fill(b, total, 0);
-  int64_t full = p->k / p->order.chunk, rest = p->k % p->order.chunk;
-  int v = kernel_loop(b, LOOP_SEQ, full, 1);
-  chain(m, p, c, acc, affine_add(affine(0), v, p->order.chunk), p->order.chunk);
-  add_tile(m, p->type, total, acc);
-  kernel_end(b);
-  if (rest) {
-    chain(m, p, c, acc, affine(full * p->order.chunk), rest);
-    add_tile(m, p->type, total, acc);
-  }
-  group_emit(m, &p->gb, c, total);
-}
-
-/* ---- dot products: sixteen lanes along k ---- */
-static void dot_part(Making *m, const Product *p, const Coord *c, int acc, Affine start, int64_t n) {
-  KernelBuilder *b = &m->b;
-  const Feed *s[2] = {&p->x, &p->y};
-  int64_t step[2] = {p->xk, p->yk};
-  for (int rest = 0; rest < 2; rest++) {
-    int64_t trips = rest ? n % 16 != 0 : n / 16;
-    if (!trips) continue;
-    int v = kernel_loop(b, LOOP_SEQ, trips, 4);
-    Affine k = affine_add(affine_sum(start, affine(rest ? n / 16 * 16 : 0), 1), v, 16);
-    KernelOperand src[3];
-    for (int i = 0; i < 2; i++) {
-      int buffer = making_in(m, plan_buffer_source(m->lo, s[i]));
-      Access a = stepped(p, c, buffer, s[i], k, step[i]);
-      a.at.c = step[i];
-      if (rest) {
-        /* 0 * -0 is -0, the one number that leaves every sum as it is */
-        a = access_pad(access_guard(a, k, 0, 1, p->k), p->type, i ? -0.0 : 0.0);
-      }
-      src[i] = operand_memory(b, coord_row_fixed(c, s[i]) ? 1 : c->rows, 16, a);
-    }
-    src[2] = operand_tile(b, acc);
-    kernel_map1(b, program_fma(b->arena, p->type), acc, 3, src);
-    kernel_end(b);
-  }
-}
-
-static void dot_body(Making *m, const Coord *c, void *cx) {
-  const Product *p = cx;
-  KernelBuilder *b = &m->b;
-  int acc = kernel_tile(b, STR("acc"), p->type, c->rows, 16),
-      part = kernel_tile(b, STR("part"), p->type, c->rows, 1);
-  int64_t full = p->k / p->order.chunk, rest = p->k % p->order.chunk;
-  int total = part;
-  if (p->order.chunks > 1) {
-    total = kernel_tile(b, STR("total"), p->type, c->rows, 1);
-    kernel_fill(b, total, 0);
-  }
-  for (int i = 0; i < 2; i++) {
-    int64_t trips = i ? rest != 0 : full;
-    if (!trips) continue;
-    int v = kernel_loop(b, LOOP_SEQ, trips, 1);
-    kernel_fill(b, acc, 0);
-    Affine start = affine_add(affine(i ? full * p->order.chunk : 0), v, p->order.chunk);
-    dot_part(m, p, c, acc, start, i ? rest : p->order.chunk);
-    kernel_fold(b, FOLD_SUM, part, acc);
-    if (total != part) add_tile(m, p->type, total, part);
-    kernel_end(b);
-  }
-  group_emit(m, &p->gb, c, total);
 }
 
 /* ---- choosing ---- */
-typedef struct Shape {
-  int row, lane; /* axes of the output */
-  int rows, nv;
-  int64_t more;
-  bool copy; /* the lane operand is transposed first */
-  double cost;
-} Shape;
 
 /* Cycles per k of all tiles: products at two a cycle, loads at two a cycle, four cycles of latency. */
 static double tile_cycles(int rows, int vectors, int side) {
@@ -178,84 +96,111 @@ double lower_tile_shape(LowerCx *lo, DType t, int64_t r, int64_t l, int side, in
   return best;
 }
 
-static void consider(const Product *p, const int64_t *ext, bool swapped, Shape *best) {
-  int row = swapped ? p->rank - 1 : p->rank - 2, lane = swapped ? p->rank - 2 : p->rank - 1;
-  int64_t l = ext[lane], r = ext[row];
-  const Feed *ls = swapped ? &p->x : &p->y;
-  bool copy = ls->at.c[lane] != 1 && l > 1;
-  Shape s = {.row = row, .lane = lane, .copy = copy};
-  s.cost = lower_tile_shape(p->lo, p->type, r, l, 1, &s.rows, &s.more, &s.nv);
-  if (copy) s.cost += (double)l;
-  if (swapped) s.cost += (double)(l * r) * 0.3 / (double)p->k;
-  if (s.cost < best->cost) *best = s;
+static int64_t bytes(const Product *p, int64_t elements) { return elements * (int64_t)dtype_bytes(p->type); }
+
+/* Cycles to pack n elements: contiguous vectors are copied, others transposed in registers or gathered. */
+static double pack_cycles(const Product *p, const Feed *lanes, int lane, int64_t k_step, int64_t n) {
+  double vectors = (double)bytes(p, n) / p->lo->opt.vector_bytes;
+  return vectors * (lanes->at.c[lane] == 1 ? 1.5 : k_step == 1 ? 6 : 16);
 }
 
-/* Replaces *s (lanes along axis `lane`, k by *k_step) by a copy with the lanes innermost. */
-static void transpose(Product *p, NodeId node, Feed *s, int64_t *k_step, int lane, const int64_t *ext) {
-  int nb = p->rank - 2; /* axes of the copy: batch.., k, lanes */
-  Feed from = *s, to = {.kind = FEED_VIEW, .type = s->type};
-  int64_t e[MAX_RANK], stride = 1;
-  for (int i = 0; i < nb; i++) e[i] = s->at.c[i] ? ext[i] : 1;
-  e[nb] = p->k;
-  e[nb + 1] = ext[lane];
-  int64_t along = s->at.c[lane];
-  from.at.c[nb] = *k_step;
-  from.at.c[nb + 1] = along;
-  for (int i = p->rank; i-- > 0;) {
-    if (i < nb && !s->at.c[i]) continue;
-    to.at.c[i] = stride;
-    stride *= e[i];
+/* Cycles a term and tile for reading the rows where they are neighbours in memory and terms are apart: a line
+ * of its own for every term, lines of few sets where the distance is a power of two. */
+static double walk_cycles(const Product *p, int64_t k_step) {
+  return k_step == 1 || p->k <= 32 ? 0 : bytes(p, k_step) % 2048 == 0 ? 4 : 1;
+}
+
+static void consider(const Product *p, bool swapped, Shape *best) {
+  Shape s = {.row = swapped ? p->rank - 1 : p->rank - 2, .lane = swapped ? p->rank - 2 : p->rank - 1};
+  int64_t l = p->ext[s.lane], r = p->ext[s.row];
+  const Feed *ls = swapped ? &p->x : &p->y;
+  double k = (double)p->k;
+  s.cycles = k * lower_tile_shape(p->lo, p->type, r, l, 1, &s.rows, &s.more, &s.nv);
+  if (ls->at.c[s.lane] != 1 && l > 1)
+    s.cycles += pack_cycles(p, ls, s.lane, swapped ? p->xk : p->yk, l * p->k);
+  s.cycles +=
+      k * walk_cycles(p, swapped ? p->yk : p->xk) * (double)(ceil_div(r, s.rows) * ceil_div(l, 16 * s.nv));
+  if (swapped) s.cycles += (double)(l * r) * 0.3;
+  if (s.cycles < best->cycles) *best = s;
+}
+
+static int64_t at_least(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* Whether the lane operand is packed. Lanes that are no neighbours always are. Else a copy pays where panels
+ * are read again and their lines meet in few sets of the cache, or the operand is large. */
+static bool packs(const Product *p, const Shape *s) {
+  const LowerOptions *o = &p->lo->opt;
+  bool last = s->lane == p->rank - 1;
+  int64_t l = p->ext[s->lane], nr = 16 * s->nv, step = bytes(p, last ? p->yk : p->xk),
+          again = ceil_div(p->ext[s->row], s->rows);
+  if ((last ? &p->y : &p->x)->at.c[s->lane] != 1 && l > 1) return true;
+  if (o->block_pack == BLOCK_PACK_NEVER || l <= nr) return false;
+  if (step % 2048 == 0) return again >= 3;
+  return again >= 8 && bytes(p, l * p->k) > o->cache_l2 / 3;
+}
+
+enum { LONGEST = 8192 }; /* terms of a panel: pieces of a very long chain are read in place */
+enum { UNITS = 8 };      /* enough for two threads to end at about the same time */
+
+/* Blocks of terms so that a panel stays in the second-level cache beside the block of rows it meets; blocks
+ * of rows so that they stay there while panels pass. */
+Blocks product_blocks(const Product *p, const Shape *s) {
+  const LowerOptions *o = &p->lo->opt;
+  int64_t nr = 16 * s->nv, l = p->ext[s->lane], r = p->ext[s->row], batch = 1;
+  int64_t kmost = o->block_terms ? o->block_terms : at_least(o->cache_l2 / 8 / bytes(p, nr), 256);
+  Blocks b = {.nkb = p->order.chunks, .kc = p->order.chunks > 1 ? p->order.chunk : p->k, .panels = 1};
+  for (int i = 0; i < p->rank - 2; i++) batch *= p->ext[i];
+  if (p->order.chunks == 1 && p->k > kmost) {
+    b.kc = ceil_div(p->k, ceil_div(p->k, kmost));
+    b.nkb = ceil_div(p->k, b.kc);
   }
-  uint32_t buffer = plan_buffer_temp(p->lo, p->type, stride);
-  lower_copy(p->lo, node, p->rank, e, &from, plan_buffer_source(p->lo, s), &to, buffer);
-  Lin at = to.at;
-  *k_step = at.c[nb];
-  at.c[nb] = at.c[nb + 1] = 0;
-  at.c[lane] = 1;
-  s->at = at;
-  s->temp = buffer + 1;
+  b.pack = (o->block_pack == BLOCK_PACK_ALWAYS || packs(p, s)) && b.kc <= LONGEST;
+  /* rows */
+  int64_t most = at_least(o->cache_l2 / 2 / bytes(p, b.kc), 8 * s->rows), panels = at_least(l / nr, 1);
+  if (batch * panels < UNITS) most = at_most(most, at_least(ceil_div(r, UNITS), 64));
+  if (o->block_rows) most = o->block_rows;
+  if (p->rank > 5 || r <= most + most / 4) return b;
+  b.rows = most;
+  b.by_rows = r / most >= UNITS || panels < UNITS;
+  b.panels = at_least(at_most(o->cache_l2 / 2 / bytes(p, most * nr), b.by_rows ? panels : panels / UNITS), 1);
+  if (b.nkb == 1 && b.by_rows) b.panels = 1;
+  return b;
+}
+
+static double product_lower(Making *m, const Product *p) {
+  Shape s = {.cycles = 1e300};
+  consider(p, false, &s);
+  consider(p, true, &s);
+  Blocks b = product_blocks(p, &s);
+  product_emit(m, p, &s, &b);
+  double batch = 1;
+  for (int i = 0; i < p->rank - 2; i++) batch *= (double)p->ext[i];
+  return s.cycles * batch;
 }
 
 void lower_CONTRACT(LowerCx *lo, const LowerGroup *gr) {
-  NodeId n = gr->anchor;
+  NodeId n = gr->anchor, xn = graph_in(lo->g, n)[0], yn = graph_in(lo->g, n)[1];
   const Node *d = graph_node(lo->g, n);
-  const int64_t *attr = graph_attr(lo->g, n), *ext = lo->ext[n.i];
+  const int64_t *attr = graph_attr(lo->g, n);
   Product p = {.lo = lo, .type = (DType)d->type.dtype, .rank = d->type.rank};
-  p.x = operand(lo, graph_in(lo->g, n)[0], p.rank, attr[0], 0, &p.xk);
-  p.y = operand(lo, graph_in(lo->g, n)[1], p.rank, attr[1], 1, &p.yk);
-  NodeId xn = graph_in(lo->g, n)[0];
+  memcpy(p.ext, lo->ext[n.i], sizeof p.ext);
+  p.x = operand(lo, xn, p.rank, attr[0], 0, &p.xk);
+  p.y = operand(lo, yn, p.rank, attr[1], 1, &p.yk);
   p.k = lo->ext[xn.i][attr[0] ? p.rank - 2 : p.rank - 1];
-  int64_t M = ext[p.rank - 2], N = ext[p.rank - 1];
-  p.order = order_contract(M, N, p.k, attr[0], attr[1]);
+  p.order = order_contract(p.ext[p.rank - 2], p.ext[p.rank - 1], p.k, attr[0], attr[1]);
   group_body(lo, gr, &p.gb);
-  Tiling t = {.rank = p.rank};
-  memcpy(t.ext, ext, sizeof t.ext);
+  merge_axes(&p);
   Making m;
-  double cycles;
+  double cycles, count = (double)lo->count[n.i];
+  making_begin(&m, lo, n, p.order.kind == ORDER_LANES16 ? "dot" : "product");
   if (p.order.kind == ORDER_LANES16) {
-    making_begin(&m, lo, n, "dot");
-    t.row = N == 1 ? p.rank - 2 : p.rank - 1;
-    t.lane = -1;
-    t.rows = t.ext[t.row] < 8 ? (int)t.ext[t.row] : 8;
-    lower_tiles(&m, &t, dot_body, &p);
-    cycles = (double)lo->count[n.i] * (double)p.k / 8;
+    dot_emit(&m, &p);
+    cycles = count * (double)p.k / 8;
   } else {
-    Shape s = {.cost = 1e300};
-    consider(&p, ext, false, &s);
-    consider(&p, ext, true, &s);
-    Feed *ls = s.lane == p.rank - 1 ? &p.y : &p.x;
-    if (s.copy) transpose(&p, n, ls, ls == &p.y ? &p.yk : &p.xk, s.lane, ext);
-    making_begin(&m, lo, n, "product");
-    t.row = s.row;
-    t.lane = s.lane;
-    t.rows = s.rows;
-    t.more = s.more;
-    t.cols = 16 * s.nv;
-    if (t.ext[t.lane] < t.cols) t.cols = (int)ceil_div(t.ext[t.lane], 16) * 16;
-    lower_tiles(&m, &t, product_body, &p);
-    cycles = s.cost * (double)p.k * (double)(lo->count[n.i] / (M * N));
+    cycles = product_lower(&m, &p);
   }
-  m.flops = 2.0 * (double)lo->count[n.i] * (double)p.k;
-  m.cost_ns = cycles / 2.6 + (double)lo->count[n.i] * (p.gb.program->nins + 1) / 60;
+  m.flops = 2.0 * count * (double)p.k;
+  m.cost_ns = cycles / 2.6 + count * (p.gb.program->nins + 1) / 60;
   making_end(&m);
 }

@@ -224,6 +224,10 @@ static bool planned(Gen *g, Arena *a, const Program *p, const Graph *r, const Di
   LowerOptions o;
   lower_options_init(&o, gen_next(g, 2) ? 32 : 64);
   o.fuse = gen_next(g, 4), o.in_place = gen_next(g, 4), o.reuse = gen_next(g, 4);
+  if (gen_next(g, 3) == 0) { /* products in small blocks */
+    o.block_terms = 1 + gen_next(g, 7), o.block_rows = 1 + gen_next(g, 20);
+    o.block_pack = gen_next(g, 2) ? BLOCK_PACK_ALWAYS : BLOCK_PACK_NEVER;
+  }
   Plan *plan = lower_graph(a, passes_optimise(a, r, NULL), &o, &why);
   if (!plan || !plan_verify(plan, &why)) return sb_char(&why, 0), failed(g, "plan", why.p);
   void **memory = ARENA_ARRAY(a, void *, p->leaf.n);

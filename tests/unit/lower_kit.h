@@ -90,6 +90,15 @@ static inline void kit_assign(Kit *k, LeafId l, NodeId n) {
   graph_root(k->b.g, ROOT_ASSIGN, (Sym){0}, l, n, (Span){0});
 }
 
+static inline NodeId kit_product(Kit *k, DType t, int64_t m, int64_t n, int64_t depth, bool ta, bool tb,
+                                 int64_t batch) {
+  int64_t xe[3] = {batch, ta ? depth : m, ta ? m : depth}, ye[3] = {batch, tb ? n : depth, tb ? depth : n};
+  int skip = batch == 0;
+  NodeId x = kit_leaf(k, kit_type(k, t, 3 - skip, xe + skip)),
+         y = kit_leaf(k, kit_type(k, t, 3 - skip, ye + skip));
+  return build_contract(&k->b, x, y, ta, tb);
+}
+
 static inline bool kit_same(DType t, const void *a, const void *b, size_t i) {
   switch (t) {
   case DT_F32: {
@@ -184,15 +193,17 @@ static inline Plan *kit_lower(Kit *k, const LowerOptions *o) {
   return p;
 }
 
+enum { KIT_WAYS = 6 };
 /* Every option against the interpreter. */
 static inline void kit_check(Kit *k) {
   Interp it = kit_interpret(k);
-  for (int o = 0; o < 4; o++) {
+  for (int o = 0; o < KIT_WAYS; o++) {
     LowerOptions opt;
     lower_options_init(&opt, o & 1 ? 32 : 64);
     opt.fuse = o != 2;
     opt.in_place = o != 3;
     opt.reuse = o != 3;
+    if (o >= 4) opt.block_terms = 5, opt.block_rows = o == 4 ? 11 : 40, opt.block_pack = BLOCK_PACK_ALWAYS;
     ArenaMark mark = arena_mark(&k->arena);
     Plan *p = kit_lower(k, &opt);
     void *leaf[256];

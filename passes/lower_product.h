@@ -1,0 +1,48 @@
+/* Shared between lower_contract.c, lower_product.c and lower_dot.c only. */
+#ifndef DG_PASSES_LOWER_PRODUCT_H
+#define DG_PASSES_LOWER_PRODUCT_H
+
+#include "ir/order.h"
+#include "passes/lower_internal.h"
+
+typedef struct Product {
+  LowerCx *lo;
+  GroupBody gb;
+  DType type;
+  Order order;
+  int rank; /* of the output's space: batch axes, M, N */
+  int64_t ext[MAX_RANK];
+  Feed x, y; /* in that space; k apart */
+  int64_t xk, yk, k;
+} Product;
+
+/* Roles and register tile. */
+typedef struct Shape {
+  int row, lane; /* axes of the output: broadcast from memory; in the lanes */
+  int rows, nv;  /* rows of a tile, vectors of 16 lanes */
+  int64_t more;  /* leading tiles of rows + 1 */
+  double cycles; /* of the whole product but its batch axes */
+} Shape;
+
+/* What a unit works on at a time. */
+typedef struct Blocks {
+  bool pack;       /* the lane operand goes through scratch, one panel at a time */
+  int64_t kc, nkb; /* terms a block, blocks; the last may be shorter */
+  int64_t rows;    /* of output a block, about; 0: all */
+  int64_t panels;  /* of lanes between two blocks of terms */
+  bool by_rows;    /* units are blocks of rows */
+} Blocks;
+
+Blocks product_blocks(const Product *p, const Shape *s);
+void product_emit(Making *m, const Product *p, const Shape *s, const Blocks *b);
+/* Sixteen lanes along k. */
+void dot_emit(Making *m, const Product *p);
+
+static inline Access product_access(const Product *p, const Coord *c, int buffer, const Feed *s, Affine k,
+                                    int64_t step) {
+  Access a = coord_access(c, buffer, s, p->type);
+  a.at.a = affine_sum(a.at.a, k, step);
+  return a;
+}
+
+#endif

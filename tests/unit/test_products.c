@@ -1,0 +1,204 @@
+/* Products: every form (blocks of terms, of rows, of columns; panels packed or not; 256 and 512 bit tiles)
+ * gives the interpreter's bits, by the kernel evaluator and by native code. */
+#include "lower_random.h"
+
+#if DG_CODEGEN
+#include "codegen/codegen.h"
+#include "runtime/core/fpenv.h"
+#endif
+
+static Kit kit;
+static const int64_t sizes[] = {1, 2, 3, 7, 16, 17, 31, 33, 48, 49, 100};
+static int64_t size_of(int i) { return sizes[(size_t)i % (sizeof sizes / sizeof *sizes)]; }
+
+START_TEST(products) {
+  for (int i = 0; i < 66; i++) {
+    kit_begin(&kit, (uint64_t)i);
+    kit.specials = i % 5 == 4;
+    DType t = i % 9 == 8 ? DT_F64 : DT_F32;
+    NodeId y = kit_product(&kit, t, size_of(i), size_of(i * 3 + i / 11), size_of(i * 7 + i / 5), i & 1, i & 2,
+                           i % 6 == 5 ? 3 : 0);
+    kit_root(&kit, y);
+    kit_check(&kit);
+  }
+}
+END_TEST
+
+START_TEST(epilogues) {
+  for (int i = 0; i < 24; i++) {
+    kit_begin(&kit, (uint64_t)i);
+    kit.specials = i % 4 == 3;
+    int64_t m = size_of(i), n = size_of(i + 3);
+    NodeId y = kit_product(&kit, DT_F32, m, n, size_of(i + 7), i & 1, i & 2, 0);
+    Type full = graph_node(kit.b.g, y)->type;
+    NodeId bias = build_broadcast(&kit.b, kit_leaf(&kit, KIT_TYPE(&kit, DT_F32, n)), full);
+    NodeId z = build_scalar(&kit.b, OP_ADD, y, bias, NO_NODE),
+           a = build_scalar(&kit.b, OP_RELU, z, NO_NODE, NO_NODE);
+    if (i % 3) kit_root(&kit, z);
+    kit_root(&kit, a);
+    kit_root(&kit, build_reduce(&kit.b, OP_SUM, a, 1));
+    kit_check(&kit);
+  }
+}
+END_TEST
+
+START_TEST(long_products) {
+  static const int64_t s[][3] = {{3, 5, 4096},  {17, 16, 5000}, {1, 1, 70000},
+                                 {1, 33, 4100}, {20, 1, 65600}, {2, 3, 33000}};
+  for (int i = 0; i < 24; i++) {
+    kit_begin(&kit, (uint64_t)i);
+    kit_root(&kit, kit_product(&kit, DT_F32, s[i / 4][0], s[i / 4][1], s[i / 4][2], i & 1, i & 2, 0));
+    kit_check(&kit);
+  }
+}
+END_TEST
+
+/* ---- blocked forms, forced small ---- */
+
+static LowerOptions blocked(int vector_bytes, uint64_t seed) {
+  static const int64_t terms[] = {0, 1, 5, 8, 16, 21}, rows[] = {0, 1, 13, 24, 40};
+  LowerOptions o;
+  lower_options_init(&o, vector_bytes);
+  o.block_terms = terms[seed % 6];
+  o.block_rows = rows[seed / 6 % 5];
+  o.block_pack = (uint8_t)(seed / 30 % 3);
+  o.cache_l2 = seed / 90 % 2 ? 512 << 10 : 16 << 10;
+  return o;
+}
+
+/* A copy of the leaves, and an arena full of NaNs. */
+static PlanMemory memory_of(const Plan *p) {
+  void **leaf = ARENA_ARRAY(&kit.arena, void *, kit.program.leaf.n + 1);
+  for (uint32_t i = 0; i < kit.program.leaf.n; i++) {
+    leaf[i] = arena_alloc(&kit.arena, kit.bytes[i], 64);
+    memcpy(leaf[i], kit.data[i], kit.bytes[i]);
+  }
+  PlanMemory m = {.leaf = leaf, .arena = arena_alloc(&kit.arena, p->arena_bytes + 1, PLAN_ALIGN)};
+  memset(m.arena, 0xff, p->arena_bytes);
+  return m;
+}
+
+#if DG_CODEGEN
+/* Units one by one from the last to the first, scratch full of NaNs before each. */
+static void run_native(const Plan *p, const PlanMemory *m, const char *isa) {
+  Sb why;
+  CodegenTarget t;
+  CodegenOptions c;
+  NativeCode *code;
+  sb_init(&why, &kit.arena);
+  if (codegen_target(&kit.arena, &(TargetRequest){.isa = isa}, &t, &why) != ST_OK) return;
+  codegen_options_init(&c, &t);
+  KernelFn **fn = ARENA_ARRAY(&kit.arena, KernelFn *, p->kernel.n);
+  KernelSet set = {p->kernel.at, p->kernel.n};
+  ck_assert_msg(codegen_compile(&kit.arena, &set, &c, &code, fn, NULL, &why) == ST_OK, "%.*s", (int)why.n,
+                why.p);
+  char *scratch = arena_alloc(&kit.arena, p->scratch_bytes + 1, PLAN_ALIGN);
+  FpEnv env = fpenv_enter();
+  for (uint32_t i = 0; i < p->launch.n; i++) {
+    const PlanLaunch *l = &p->launch.at[i];
+    const Kernel *k = p->kernel.at[l->kernel];
+    void *buf[KERNEL_BUFFERS];
+    size_t offset[KERNEL_BUFFERS];
+    ck_assert_uint_le(plan_scratch(k, offset), p->scratch_bytes);
+    for (int j = 0; j < k->nbuffer; j++)
+      buf[j] = k->buffer[j].kind == BUFFER_SCRATCH ? scratch + offset[j]
+                                                   : plan_address(p, m, p->bind.at[l->bind + (uint32_t)j]);
+    for (int64_t u = l->units; u-- > 0;) {
+      memset(scratch, 0xff, p->scratch_bytes);
+      fn[l->kernel](buf, u, u + 1);
+    }
+  }
+  fpenv_leave(env);
+  native_release(code);
+}
+#endif
+
+static void check_blocked(uint64_t seed) {
+  Interp it = kit_interpret(&kit);
+  for (int wide = 0; wide < 2; wide++)
+    for (int form = 0; form < 2; form++) {
+      LowerOptions o = blocked(wide ? 64 : 32, seed * 2 + (uint64_t)form);
+      ArenaMark mark = arena_mark(&kit.arena);
+      Plan *p = kit_lower(&kit, &o);
+      PlanMemory m = memory_of(p);
+      char how[120];
+      snprintf(how, sizeof how, "vectors %d, blocks of %lld terms, %lld rows, pack %u", o.vector_bytes,
+               (long long)o.block_terms, (long long)o.block_rows, o.block_pack);
+      ck_assert_int_eq(plan_eval(p, &m, &kit.arena), ST_OK);
+      kit_compare(&kit, p, &m, &it, how);
+#if DG_CODEGEN
+      m = memory_of(p);
+      Sb why;
+      CodegenTarget t;
+      sb_init(&why, &kit.arena);
+      const char *isa = wide ? "avx512" : "avx2";
+      if (codegen_target(&kit.arena, &(TargetRequest){.isa = isa}, &t, &why) == ST_OK) {
+        run_native(p, &m, isa);
+        kit_compare(&kit, p, &m, &it, how);
+      }
+#endif
+      arena_rewind(&kit.arena, mark);
+    }
+}
+
+/* Transposes, batch axes (also of one operand only), tails, an epilogue that also overwrites what it reads.
+ */
+START_TEST(blocked_products) {
+  for (int i = 0; i < 60; i++) {
+    kit_begin(&kit, (uint64_t)i);
+    kit.specials = i % 7 == 6;
+    static const int64_t some[] = {1, 2, 5, 7, 16, 17, 31, 33, 49, 70, 130};
+    int64_t e[3];
+    for (int j = 0; j < 3; j++) e[j] = some[kit_random(&kit) % (j == 2 ? 9 : 11)];
+    DType t = i % 6 == 5 ? DT_F64 : DT_F32;
+    bool ta = kit_random(&kit) % 2, tb = kit_random(&kit) % 2;
+    int64_t batch = i % 4 == 3 ? 1 + kit_random(&kit) % 3 : 0;
+    NodeId y = kit_product(&kit, t, e[0], e[1], e[2], ta, tb, batch);
+    Type full = graph_node(kit.b.g, y)->type;
+    if (i % 3 == 0) {
+      kit_root(&kit, y);
+    } else if (i % 3 == 1) {
+      NodeId bias = build_broadcast(&kit.b, kit_leaf(&kit, kit_type(&kit, t, 1, &e[1])), full);
+      NodeId z = build_scalar(&kit.b, OP_ADD, y, bias, NO_NODE);
+      kit_root(&kit, build_scalar(&kit.b, OP_RELU, z, NO_NODE, NO_NODE));
+    } else {
+      LeafId w = kit_leaf_id(&kit, full);
+      NodeId step = build_scalar(&kit.b, OP_MUL, y, build_const(&kit.b, full, 0.1), NO_NODE);
+      kit_assign(&kit, w, build_scalar(&kit.b, OP_SUB, build_leaf(&kit.b, w), step, NO_NODE));
+    }
+    check_blocked((uint64_t)i);
+  }
+}
+END_TEST
+
+/* A left operand with batch axes times one matrix: the batch goes into the rows. */
+START_TEST(shared_right) {
+  for (int i = 0; i < 12; i++) {
+    kit_begin(&kit, (uint64_t)i);
+    int64_t b = size_of(i % 3 + 1), m = i % 4 == 3 ? 1 : size_of(i), n = size_of(i + 4), k = size_of(i + 6);
+    NodeId x = kit_leaf(&kit, KIT_TYPE(&kit, DT_F32, 2, b, i % 2 ? k : m, i % 2 ? m : k)),
+           w = kit_leaf(&kit, KIT_TYPE(&kit, DT_F32, k, n));
+    NodeId wide = build_broadcast(&kit.b, w, KIT_TYPE(&kit, DT_F32, 2, b, k, n));
+    NodeId y = build_contract(&kit.b, x, wide, i % 2, false);
+    kit_root(&kit, y);
+    uint8_t perm[] = {1, 0, 2, 3};
+    if (i % 3 == 0)
+      kit_root(&kit, build_transpose(&kit.b, build_scalar(&kit.b, OP_RELU, y, NO_NODE, NO_NODE), perm));
+    check_blocked((uint64_t)i);
+  }
+}
+END_TEST
+
+/* Pieces of a long chain, blocked by piece. */
+START_TEST(blocked_pieces) {
+  static const int64_t s[][3] = {{3, 5, 4096}, {33, 17, 4500}, {2, 70, 5000}, {50, 1, 4100}};
+  for (int i = 0; i < 8; i++) {
+    kit_begin(&kit, (uint64_t)i);
+    kit_root(&kit, kit_product(&kit, DT_F32, s[i / 2][0], s[i / 2][1], s[i / 2][2], true, i % 2, 0));
+    check_blocked((uint64_t)i * 7);
+  }
+}
+END_TEST
+
+UNIT_MAIN(UNIT("forms", products, epilogues, long_products),
+          UNIT("blocks", blocked_products, shared_right, blocked_pieces))
