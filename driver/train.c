@@ -171,15 +171,29 @@ static void summary(dg_program *p, dg_session *s, const char *step, int columns)
   if (half) puts(half);
 }
 
+/* What may help when a step was not finite. Rates and clipping work on what steps make of the parameters: not
+ * on the first loss, and hardly on what is no number without having been large. */
+static const char *advice(const char *error) {
+  long long step = 0;
+  bool first = sscanf(error, "step %lld of", &step) == 1 && step == 1;
+  bool no_number = strstr(error, "not a number") != NULL;
+  if (first && (no_number || strstr(error, "the loss")))
+    return "no step came before it, so no learning rate and no clipping changes that: look for a division, "
+           "a logarithm, a root or a power at the edge of its domain, and at the data";
+  if (no_number)
+    return "if the loss grew before, a smaller learning rate or 'clip_norm = 1' may help; if not, look for a "
+           "division, a logarithm, a root or a power at the edge of its domain";
+  return "a smaller learning rate or 'clip_norm = 1' may keep the numbers finite";
+}
+
 /* What the numbers alone do not say: that it was stopped and how it goes on, or that there was nothing to do.
  */
-static void ending(const Show *w, dg_status st, const char *save) {
+static void ending(const dg_context *cx, const Show *w, dg_status st, const char *save) {
   const dg_progress *g = &w->last;
   if (st == DG_NON_FINITE && save && w->epochs)
     fprintf(stderr, "dgc: %s holds the end of epoch %lld\n", save,
             (long long)(g->at == DG_AT_EPOCH ? g->epoch : g->epoch - 1));
-  if (st == DG_NON_FINITE)
-    fputs("dgc: a smaller learning rate or 'clip_norm = 1' may keep the numbers finite\n", stderr);
+  if (st == DG_NON_FINITE) fprintf(stderr, "dgc: %s\n", advice(dg_error(cx)));
   if (st != DG_OK) return;
   if (interrupted && g->epochs && !w->quiet)
     printf("stopped in epoch %lld of %lld; %s%s\n", (long long)(g->epoch ? g->epoch : 1),
@@ -211,7 +225,7 @@ int command_train(dg_context *cx, const Options *o) {
     if (st == DG_OK) st = say(cx, dg_train(s, &to, NULL));
     if (w.drawn) fputc('\n', stdout);
     if (st == DG_OK && to.save && !w.quiet) printf("saved %s\n", to.save);
-    ending(&w, st, to.save);
+    ending(cx, &w, st, to.save);
   }
   dg_session_free(s);
   dg_program_free(p);

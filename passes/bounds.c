@@ -59,7 +59,7 @@ static Bound truth(bool always, bool never) { return (Bound){always ? 1 : 0, nev
 static Bound each(double (*f)(double), Bound a) { return (Bound){f(a.lo), f(a.hi)}; }
 
 static Bound power(Bound a, Bound b, DType t) {
-  if (a.lo < 0) return UNKNOWN;
+  if (a.lo < 0 || (a.lo == 0 && b.lo < 0)) return UNKNOWN; /* a negative power of -0 is -inf */
   if (a.lo == a.hi && a.lo == 1) return (Bound){1, 1};
   if (a.hi == 0 && b.lo > 0) return (Bound){0, 0};
   Bound r = loose(corners(pow, a, b), t);

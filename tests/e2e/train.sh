@@ -51,6 +51,30 @@ gives "a step that reads no input" 0 "$DGC" train gan.dg --data x=$seed/x.npy --
 gives "a dim without a value" 1 "$DGC" train gan.dg --step gen --steps 1 --interpret
 says "the dim 'N' has no value"
 
+# What is not finite, and advice that fits: none on rates where no step came before.
+printf '0\n1\n2\n' >three.csv
+echo 'input x: f32[N]
+param w: f32 = 1
+loss l = mean(log(x) * w)
+train fit { minimize l; update w using sgd(lr = 0.1) }' >first.dg
+gives "infinite at first" 7 "$DGC" train first.dg -d x=three.csv --interpret
+says "step 1 of 'fit': the loss 'l' is infinite"
+says "no learning rate and no clipping changes that"
+lacks "keep the numbers finite"
+echo 'input x: f32[N]
+param w: f32 = 1
+loss l = mean((x * w)^4)
+train fit { minimize l; update w using sgd(lr = 10) }' >grows.dg
+gives "infinite later" 7 "$DGC" train grows.dg -d x=three.csv --interpret --epochs 20
+says "a smaller learning rate or 'clip_norm = 1' may keep the numbers finite"
+echo 'input x: f32[N]
+param w: f32 = 1
+param e: f32 = 0.5
+loss l = mean((x * w)^e)
+train fit { minimize l; update w, e using sgd(lr = 0.01) }' >power.dg
+gives "not a number later" 7 "$DGC" train power.dg -d x=three.csv --interpret --epochs 20
+says "look for a division, a logarithm, a root or a power at the edge of its domain"
+
 # Ctrl-C: finishes the step, saves, says so.
 "$DGC" train $b.dg $data --epochs 100000000 --steps 2000000000 -o stopped.safetensors --interpret >out 2>err &
 pid=$!

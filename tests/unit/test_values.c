@@ -1,6 +1,8 @@
 /* Values and derivatives at the places where they are easily wrong: zeros, ties, the edges of the range. */
 #include "values_kit.h"
 
+#include <float.h>
+
 /* ---- products: of the others, without dividing ---- */
 
 #define PROD                                                                                                 \
@@ -145,5 +147,80 @@ START_TEST(reductions_of_nan) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("products", products, products_in_a_penalty, products_of_each_length),
+/* ---- powers ---- */
+
+/* Every pair of special values, by the C library's pow (annex F of the C standard is IEEE 754's). */
+START_TEST(powers_of_special_values) {
+  static const double at[] = {0,
+                              -0.0,
+                              1,
+                              -1,
+                              2,
+                              -2,
+                              3,
+                              -3,
+                              0.5,
+                              -0.5,
+                              2.5,
+                              -2.5,
+                              1e9,
+                              -1e9,
+                              1e30,
+                              -1e30,
+                              4503599627370497.0,
+                              INFINITY,
+                              -INFINITY,
+                              NAN};
+  enum { N = sizeof at / sizeof *at };
+  char text[256], x[8192] = "", y[8192] = "", want[2][16384] = {"p:", "p:"};
+  for (int i = 0; i < N; i++)
+    for (int k = 0; k < N; k++) {
+      snprintf(x + strlen(x), sizeof x - strlen(x), " %.17g", at[i]);
+      snprintf(y + strlen(y), sizeof y - strlen(y), " %.17g", at[k]);
+      double d = pow(at[i], at[k]);
+      float s = (float)pow((double)(float)at[i], (double)(float)at[k]);
+      if (d != 0 && fabs(d) < DBL_MIN) d = copysign(0, d); /* subnormals are flushed */
+      if (s != 0 && fabsf(s) < FLT_MIN) s = copysignf(0, s);
+      snprintf(want[0] + strlen(want[0]), sizeof want[0] - strlen(want[0]), " %.17g", s);
+      snprintf(want[1] + strlen(want[1]), sizeof want[1] - strlen(want[1]), " %.17g", d);
+    }
+  for (int t = 0; t < 2; t++) {
+    const char *type = t ? "f64" : "f32";
+    snprintf(text, sizeof text, "input x: %s[N]\ninput y: %s[N]\noutput p = x^y\n", type, type);
+    GIVES({text, x, y, 0, 0, t ? 2e-13 : 0, want[t]});
+  }
+}
+END_TEST
+
+START_TEST(slopes_of_powers) {
+  static const char pow_text[] =
+      "let p = x^y\noutput gx = grad(sum(p), x)\noutput gy = grad(sum(p), y)\n"
+      "output gxx = grad(sum(grad(sum(p), x)), x)\noutput gyx = grad(sum(grad(sum(p), y)), x)\n"
+      "output gxy = grad(sum(grad(sum(p), x)), y)\noutput gxxx = grad(sum(grad(sum(grad(sum(p), x)), x)), "
+      "x)\n";
+  char text[2][1024];
+  for (int t = 0; t < 2; t++)
+    snprintf(text[t], sizeof text[t], "input x: %s[N]\ninput y: %s[N]\n%s", t ? "f64" : "f32",
+             t ? "f64" : "f32", pow_text);
+  for (int t = 0; t < 2; t++)
+    GIVES(/* the exponents at which a factor is 0 while the power of 0 is infinite */
+          {text[t], "0 0 0 0 -0.0", "0 1 2 3 0", 0, 0, 0,
+           "gx: 0 1 0 0 0; gy: 0 0 0 0 0; gxx: 0 0 2 0 0; gyx: 0 0 0 0 0; gxxx: 0 0 0 6 0"},
+          {text[t], "2 2 -2 -2", "0 3 2 3", 0, 0, 1e-6,
+           "gx: 0 12 -4 12; gy: 0.69314718 5.5451774 0 0; gxx: 0 12 2 -12; gyx: 0.5 12.31776617 0 0;"
+           "gxy: 0.5 12.31776617 -2 4; gxxx: 0 6 0 6"});
+}
+END_TEST
+
+/* A learned exponent that starts at 0, of a feature that is 0. */
+START_TEST(learned_exponent) {
+  GIVES({"input x: f32[N]\ninput y: f32[N]\nparam k: f32 = 1\nparam e: f32 = 0\nloss l = mean(((k*x)^e - "
+         "y)^2)\n"
+         "train fit { minimize l; update k, e using sgd(lr = 0.1) }\n",
+         "0 1 2", "1 2 3", 0, 1, 1e-6, "k: 1; e: 0.0924196"});
+}
+END_TEST
+
+UNIT_MAIN(UNIT("powers", powers_of_special_values, slopes_of_powers, learned_exponent),
+          UNIT("products", products, products_in_a_penalty, products_of_each_length),
           UNIT("infinities", one_nan, one_nan_for_the_host, masked_rows, reductions_of_nan))
