@@ -67,12 +67,15 @@ static Bound power(Bound a, Bound b, DType t) {
 }
 
 static Bound leaf(const Bounds *b, NodeId n) {
-  switch (program_leaf_at(b->w->b.g->program, (LeafId){(uint32_t)graph_attr(b->w->b.g, n)[0]})->kind) {
+  LeafId id = {(uint32_t)graph_attr(b->w->b.g, n)[0]};
+  switch (program_leaf_at(b->w->b.g->program, id)->kind) {
   case LEAF_STEP:
   case LEAF_EPOCH: return (Bound){1, CLOCK_MAX};
-  case LEAF_INPUT:
   case LEAF_PARAM:
   case LEAF_STATE:
+    if (b->leaf) return b->leaf[id.i];
+    break;
+  case LEAF_INPUT:
   case LEAF_SEED: break;
   }
   return UNKNOWN;
@@ -125,6 +128,7 @@ static Bound bound(const Bounds *b, NodeId n) {
     Bound r = loose(each(exp, x), t);
     return (Bound){fmax(r.lo, 0), r.hi};
   }
+  case OP_UNIT: return (Bound){0, 1};
   case OP_SIGMOID: return (Bound){0, 1.001};
   case OP_TANH: return (Bound){-1.001, 1.001};
   case OP_SIN: /* ir/mathlib.def: beyond, they are not bounded by 1 */

@@ -11,7 +11,8 @@ typedef struct Bound { /* lo <= every element <= hi, where it is a number; infin
 } Bound;
 
 typedef struct Bounds {
-  Rewrite *w; /* nodes of w->b.g */
+  Rewrite *w;        /* nodes of w->b.g */
+  const Bound *leaf; /* of parameters and states, by LeafId; NULL: nothing is known */
   VEC(Bound) at;
 } Bounds;
 

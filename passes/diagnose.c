@@ -47,8 +47,7 @@ void diagnose_run(Diagnose *x) {
       if (g->root.at[i].kind == ROOT_LOSS)
         add_view(x, NULL, g, g->root.at[i].node, names_str(p->names, g->root.at[i].name));
   }
-  for (uint32_t i = 0; i < x->view.n; i++)
-    if (x->view.at[i].step) diagnose_rules(x, &x->view.at[i]);
+  diagnose_rules(x);
   diagnose_find(x);
 }
 

@@ -14,11 +14,19 @@ typedef enum {                   /* strongest first */
 } Flow;
 
 typedef enum {
-  RULE_NONE,  /* the step does not own it */
-  RULE_MOVES, /* nothing shown against it */
-  RULE_IDLE,  /* the update gives back the parameter for every gradient and every state it can reach */
-  RULE_DRIFTS /* the update changes it and reads no gradient */
+  RULE_NONE,   /* the step does not own it */
+  RULE_MOVES,  /* nothing shown against it */
+  RULE_IDLE,   /* the update gives back the parameter for every gradient and every state it can reach */
+  RULE_BLIND,  /* the update reads no gradient; whether it changes the parameter is not shown */
+  RULE_DRIFTS, /* the update reads no gradient, and changes it */
 } Rule;
+
+/* IDLE: as long as nothing from outside writes these. */
+typedef struct Assumes {
+  LeafId at[2];
+  uint8_t n;
+  bool more, states; /* others; states of optimizers */
+} Assumes;
 
 /* One parameter under one loss. */
 typedef struct Verdict {
@@ -30,6 +38,9 @@ typedef struct Verdict {
   NodeId why;     /* IDLE, DRIFTS: the literal that did it, or NO_NODE */
   uint32_t group; /* rule not NONE: index into the step's groups */
   bool always;    /* IDLE: it would be with any gradient, too */
+  bool unread;    /* the rule as it is written reads no gradient */
+  bool rounds;    /* IDLE: in real arithmetic; the update rounds */
+  Assumes assumes;
 } Verdict;
 
 /* One loss: that of a train step, or, where a file has no train block, one of the file's. */
@@ -101,8 +112,8 @@ bool assigned_overwrites(const Diagnose *x, LeafId param);
 void diagnose_find(Diagnose *x);
 /* Does a step's rule change the parameter? */
 static inline bool rule_changes(Rule r) { return r == RULE_MOVES || r == RULE_DRIFTS; }
-/* diagnose_rule.c: what the step's update does, by the simplifier on a private copy. */
-void diagnose_rules(Diagnose *x, View *v);
+/* diagnose_rule.c: what the steps' updates do, by the simplifier on private copies. */
+void diagnose_rules(Diagnose *x);
 /* diagnose_say.c: one root cause, one message. */
 void diagnose_say(Diagnose *x);
 /* diagnose_loss.c: dead terms, hints. */

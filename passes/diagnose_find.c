@@ -46,7 +46,7 @@ static Owners owners(const Diagnose *x, LeafId id) {
       o.changers = o.changers * 1024 + i + 1;
     }
     o.training += v->rule == RULE_MOVES;
-    bool blind = v->rule == RULE_IDLE || v->rule == RULE_DRIFTS;
+    bool blind = v->rule != RULE_NONE && v->rule != RULE_MOVES;
     if (blind && (o.rule == UINT32_MAX || v->flow > x->view.at[o.rule].param[id.i].flow)) o.rule = i;
   }
   return o;
@@ -81,7 +81,10 @@ static void find_death(Diagnose *x, Finding f, const Owners *o) {
 static void find_rule(Diagnose *x, Finding f, const Owners *o) {
   if (!o->training && o->rule != UINT32_MAX) {
     const Verdict *v = &x->view.at[o->rule].param[f.param.i];
-    add(x, f, v->rule == RULE_IDLE ? HEAD_IDLE : HEAD_DRIFTS, o->rule, (uint64_t)v->group << 20 | o->rule);
+    uint64_t key = (uint64_t)v->group << 20 | o->rule;
+    bool idle = v->rule == RULE_IDLE && !v->unread;
+    if (idle) key ^= hash_bytes(&v->assumes, sizeof v->assumes, 0);
+    add(x, f, idle ? HEAD_IDLE : HEAD_DRIFTS, o->rule, key);
   }
   if (o->training && o->changing > 1) add(x, f, HEAD_OWNED_TWICE, o->best, o->changers);
   if (o->training && assigned_overwrites(x, f.param)) {

@@ -80,16 +80,33 @@ static Span say_zero(const Say *s, const View *v, Diag *g, const Group *group, c
   return at;
 }
 
-/* Something else changes one of them: another step's rule, or an assignment. */
-static bool changed_elsewhere(const Say *s) {
+/* Is "never changes" more than is shown? Another step's rule or an assignment changes one of them, or the
+ * update rounds. */
+static bool may_change(const Say *s, const View *v) {
   const Diagnose *x = s->x;
   for (uint32_t i = 0; i < s->who.n; i++) {
     LeafId p = s->who.at[i];
-    if (x->assigned[p.i].any) return true;
+    if (x->assigned[p.i].any || v->param[p.i].rounds) return true;
     for (uint32_t k = 0; k < x->view.n; k++)
-      if (rule_changes(x->view.at[k].param[p.i].rule)) return true;
+      if (x->view.at[k].param[p.i].rule > RULE_IDLE || x->view.at[k].param[p.i].rule == RULE_MOVES)
+        return true;
   }
   return false;
+}
+
+/* ", as long as nothing from outside writes 'rate'" */
+static Str if_kept(const Say *s, const View *v) {
+  const Program *p = s->x->p;
+  Assumes need = v->param[s->first->param.i].assumes;
+  if (!need.n && !need.more) return (Str){0};
+  Sb b;
+  sb_init(&b, s->x->arena);
+  sb_fmt(&b, ", as long as nothing from outside writes ");
+  for (uint8_t i = 0; i < need.n; i++)
+    sb_fmt(&b, "%s'" STRF "'", i ? " or " : "",
+           STRA(names_str(p->names, program_leaf_at(p, need.at[i])->path)));
+  if (need.more) sb_fmt(&b, need.n ? " or other values" : "the values that the rule reads");
+  return sb_str(&b);
 }
 
 /* The line under the declaration: where its gradient comes from, or that there is none. */
@@ -111,9 +128,15 @@ void say_rule(const Say *s) {
   const Group *group = say_group(v, s->first->param);
   bool idle = s->first->head == HEAD_IDLE, one = s->who.n == 1;
   const char *it = one ? "it" : "them";
-  const char *changes = changed_elsewhere(s) ? one ? "learns" : "learn" : one ? "changes" : "change";
-  Diag *g =
-      idle ? diag_idle(x->d, at, who, changes, step) : diag_moves(x->d, at, who, one ? "is" : "are", step);
+  const Verdict *verdict = &v->param[s->first->param.i];
+  const char *changes = may_change(s, v) ? one ? "learns" : "learn" : one ? "changes" : "change";
+  bool drifts = true, dead = verdict->flow != FLOW_OPEN;
+  for (uint32_t i = 0; i < s->who.n; i++) drifts &= v->param[s->who.at[i].i].rule == RULE_DRIFTS;
+  const char *moved = one ? "is changed without a gradient" : "are changed without a gradient",
+             *blind = one ? "gets nothing from its gradient" : "get nothing from their gradients";
+  Diag *g = idle ? diag_idle(x->d, at, who, changes, step, if_kept(s, v))
+                 : diag_moves(x->d, at, who, drifts ? moved : blind, step,
+                              dead ? "has none to read" : "does not read it");
   say_flow(s, v, g);
   NodeId why = v->param[s->first->param.i].why;
   Span using_at = group ? group->using_at : (Span){0};
@@ -121,7 +144,11 @@ void say_rule(const Say *s) {
   Span zero = say_zero(s, v, g, group, setting, why);
   bool inside = zero.file == using_at.file && zero.lo >= using_at.lo && zero.hi <= using_at.hi;
   if (using_at.file && !inside)
-    diag_label(g, using_at, idle ? "this rule changes nothing" : "this rule changes %s by itself", it);
+    diag_label(g, using_at,
+               idle     ? "this rule changes nothing"
+               : drifts ? "this rule changes %s by itself"
+                        : "this rule reads no gradient",
+               it);
   const char *freeze = one ? "declare the parameter 'frozen'" : "declare the parameters 'frozen'";
   if (!idle)
     diag_help(g, "%s, or let the rule use the gradient", freeze);
@@ -135,6 +162,9 @@ void say_rule(const Say *s) {
   if (idle && setting) edit_setting(s, g, setting);
   say_others(s, g);
   say_assigned(s, g);
+  if (group && verdict->assumes.states)
+    diag_note(g, (Span){0}, "as long as nothing from outside writes the states of '" STRF "'",
+              STRA(names_str(x->p->names, group->optimizer)));
 }
 
 /* ---- assignments */

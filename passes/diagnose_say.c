@@ -150,9 +150,13 @@ static void note_drift(const Say *s, const View *v, Diag *g) {
   if (n == s->who.n)
     diag_note(g, group->using_at, "'" STRF "' changes %s all the same, without a gradient", STRA(opt),
               n == 1 ? "it" : "them");
-  else
+  else if (n == 1)
     diag_note(g, group->using_at, "'" STRF "' changes '" STRF "' all the same, without a gradient", STRA(opt),
               STRA(path));
+  else
+    diag_note(g, group->using_at,
+              "'" STRF "' changes '" STRF "' and %u more of them all the same, without a gradient", STRA(opt),
+              STRA(path), n - 1);
 }
 
 /* ", and no step lists it", and the initial values that read it all the same. */

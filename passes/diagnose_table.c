@@ -16,6 +16,7 @@ static const char *rule_word(Rule r) {
   case RULE_NONE: return "not listed";
   case RULE_MOVES: return "moves";
   case RULE_IDLE: return "idle";
+  case RULE_BLIND: return "reads no gradient";
   case RULE_DRIFTS: return "moves without gradient";
   }
   return "";
@@ -56,6 +57,20 @@ static const char *proof_word(Headline h) {
   case HEAD_SILENT: return "-";
   }
   return "";
+}
+
+/* With what it needs to stay as it is. */
+static Str proof(Diagnose *x, const Finding *f) {
+  if (f->head != HEAD_IDLE) return str_z(proof_word(f->head));
+  Assumes need = x->view.at[f->view].param[f->param.i].assumes;
+  Sb b;
+  sb_init(&b, x->arena);
+  sb_fmt(&b, "%s", proof_word(f->head));
+  for (uint8_t i = 0; i < need.n; i++)
+    sb_fmt(&b, "%s'" STRF "'", i ? ", " : " while nobody writes ",
+           STRA(names_str(x->p->names, program_leaf_at(x->p, need.at[i])->path)));
+  if (need.more || need.states) sb_fmt(&b, "%s", need.n ? ", states" : " while nobody writes its states");
+  return sb_str(&b);
 }
 
 static Str reason(Diagnose *x, const Finding *f) {
@@ -110,10 +125,12 @@ void diagnose_table(const Program *p, const DimBinding *bind, size_t nbind, Sb *
     for (uint32_t k = row[i]; k < row[i + 1]; k++) {
       Headline h = x.found.at[k].head;
       const char *word = h == HEAD_SILENT ? (leaf->frozen ? "frozen" : "assigned") : head_word(h);
+      if (h == HEAD_DRIFTS && x.view.at[x.found.at[k].view].param[f->param.i].rule != RULE_DRIFTS)
+        word = rule_word(RULE_BLIND);
       sb_fmt(&t, "%s%s", k > row[i] ? ", " : "", word);
     }
     c[3] = sb_str(&t);
-    c[4] = str_z(proof_word(f->head));
+    c[4] = proof(&x, f);
     sb_init(&t, p->arena);
     for (uint32_t k = 0; k < x.view.n; k++) {
       const View *v = &x.view.at[k];
