@@ -120,12 +120,12 @@ static void conv_kernel(LowerCx *lo, NodeId n, Conv *p, const GroupBody *gb, int
     for (int nh = 1; nh <= CONV_ROWS && nh <= height - p->h0; nh++) {
       int r, v;
       int64_t more;
-      double per = lower_tile_shape(lo, p->type, rows, p->v.n, nh, &r, &more, &v) / nh;
+      double per = lower_tile_shape(lo, p->type, rows, p->v.n, nh, 3, &r, &more, &v) / nh;
       if (per >= least * 0.985 || (p->h0 && nh < height - p->h0)) continue;
       least = per;
       best = nh;
     }
-    lower_tile_shape(lo, p->type, rows, p->v.n, best, &t.rows, &t.more, &nv);
+    lower_tile_shape(lo, p->type, rows, p->v.n, best, 3, &t.rows, &t.more, &nv);
     p->nh = best;
     int64_t ext[5] = {images, groups, rows, (height - p->h0) / best, p->v.n};
     memcpy(t.ext, ext, sizeof ext);
@@ -332,7 +332,7 @@ void lower_CONV2D_DW(LowerCx *lo, const LowerGroup *gr) {
   if (KH > t.ext[t.row]) t.row = W_KH;
   if (KW > t.ext[t.row]) t.row = W_KW;
   int nv;
-  double cycles = lower_tile_shape(lo, type, t.ext[t.row], outs, 1, &t.rows, &t.more, &nv);
+  double cycles = lower_tile_shape(lo, type, t.ext[t.row], outs, 1, 3, &t.rows, &t.more, &nv);
   t.cols = 16 * nv;
   if (outs < t.cols) t.cols = (int)ceil_div(outs, 16) * 16;
   int64_t full = o.n / o.chunk, rest = o.n % o.chunk;

@@ -161,10 +161,10 @@ bool lower_in_expression(const LowerCx *lo, NodeId m);
 void group_emit(Making *m, const GroupBody *gb, const Coord *c, int acc);
 const Scalar *lower_op_program(LowerCx *lo, NodeId n); /* of a scalar node */
 
-/* Register tile of r rows and l lanes: rows a block (`more` blocks have one more), vectors of 16 lanes.
- * Returns cycles a k. */
-double lower_tile_shape(LowerCx *lo, DType t, int64_t r, int64_t l, int side, int *rows, int64_t *more,
-                        int *nv);
+/* Register tile of r rows and l lanes: rows a block (`more` blocks have one more), at most `widest` vectors
+ * of 16 lanes. Returns cycles a k. */
+double lower_tile_shape(LowerCx *lo, DType t, int64_t r, int64_t l, int side, int widest, int *rows,
+                        int64_t *more, int *nv);
 
 /* ---- small programs ---- */
 const Scalar *program_of(Arena *a, const char *text, DType in, DType out); /* over x y z, all of type `in` */

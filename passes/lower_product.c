@@ -1,6 +1,6 @@
 /* The loops of a product: units, blocks of rows, of terms and of columns, a panel packed into scratch,
- * register tiles. One fma chain per element, its terms ascending: a block of terms begins where the sums of
- * the block before were left, in scratch, so blocking changes no bit. */
+ * register tiles. One fma chain per element, its terms ascending: a block of terms begins where the sums
+ * of the block before were left, in scratch, so blocking changes no bit. */
 #include "passes/lower_product.h"
 
 /* A run of equal tiles along the rows: `blocks` times `tiles` tiles of `height`, from row `start` on. */
@@ -26,14 +26,15 @@ typedef struct Nest {
   const Feed *rs, *ls; /* the row operand, the lane operand */
   int64_t rk, lk;      /* their steps along k */
   int pack, sums;      /* scratch buffers, or -1 */
+  uint32_t packed;     /* plan buffer of the packed row operand, or PLAN_NONE */
   int rows_n;
   Rows rows[RUNS];
   int cols_n;
   Cols cols[RUNS];
 } Nest;
 
-/* Terms first .. first + n - 1 of every chain; block: the loop variable that counts blocks before this one,
- * -1: none. */
+/* Terms first .. first + n - 1 of every chain; block: the loop variable that counts blocks before this
+ * one, -1: none. */
 typedef struct Terms {
   Affine first;
   int64_t n;
@@ -43,21 +44,38 @@ typedef struct Terms {
 
 /* ---- a register tile ---- */
 
-static void add_terms(const Nest *n, const Coord *c, int acc, const Terms *t) {
+/* Tiles before a row hold as many elements as rows before it, times the terms: whatever their heights. */
+static Access packed_rows(const Nest *n, const Coord *c, Affine k) {
+  const Product *p = n->p;
+  int64_t step[MAX_RANK];
+  product_row_steps(p, n->rs, p->ext[c->row], step);
+  Affine a = affine_sum(affine_sum(affine(0), c->at[c->row], p->k), k, c->rows);
+  for (int i = 0; i < p->rank - 2; i++) a = affine_sum(a, c->at[i], step[i]);
+  return access_at(making_in(n->m, n->packed), a, 1, 0);
+}
+
+typedef enum { PANEL_NONE, PANEL_WRITE, PANEL_READ } Panel;
+
+static Access row_access(const Nest *n, const Coord *c, Affine k) {
+  if (n->packed != PLAN_NONE) return packed_rows(n, c, k);
+  return product_access(n->p, c, making_in(n->m, plan_buffer_source(n->m->lo, n->rs)), n->rs, k, n->rk);
+}
+
+static void add_terms(const Nest *n, const Coord *c, int acc, const Terms *t, Panel panel) {
   Making *m = n->m;
   KernelBuilder *b = &m->b;
-  int rb = making_in(m, plan_buffer_source(m->lo, n->rs));
   int lanes = kernel_tile(b, STR("y"), n->p->type, 1, c->cols);
   int v = kernel_loop(b, LOOP_SEQ, t->n, 1);
   Affine k = affine_add(t->first, v, 1);
-  if (n->pack >= 0) {
-    kernel_load(b, lanes, access_at(n->pack, affine_add(affine(0), v, c->cols), 0, 1));
-  } else {
-    int lb = making_in(m, plan_buffer_source(m->lo, n->ls));
-    kernel_load(b, lanes, product_access(n->p, c, lb, n->ls, k, n->lk));
-  }
-  KernelOperand src[3] = {operand_memory(b, c->rows, 1, product_access(n->p, c, rb, n->rs, k, n->rk)),
-                          operand_tile(b, lanes), operand_tile(b, acc)};
+  Access packed = access_at(n->pack, affine_add(affine(0), v, c->cols), 0, 1);
+  if (panel == PANEL_READ)
+    kernel_load(b, lanes, packed);
+  else
+    kernel_load(b, lanes,
+                product_access(n->p, c, making_in(m, plan_buffer_source(m->lo, n->ls)), n->ls, k, n->lk));
+  if (panel == PANEL_WRITE) kernel_store(b, lanes, packed);
+  KernelOperand src[3] = {operand_memory(b, c->rows, 1, row_access(n, c, k)), operand_tile(b, lanes),
+                          operand_tile(b, acc)};
   kernel_map1(b, program_fma(b->arena, n->p->type), acc, 3, src);
   kernel_end(b);
 }
@@ -73,17 +91,18 @@ static void load_sums(const Nest *n, int tile, const Terms *t, Access at) {
   kernel_load(&n->m->b, tile, at);
 }
 
-static void tile_emit(const Nest *n, const Coord *c, const Terms *t, Affine sums_at) {
+static void tile_emit(const Nest *n, const Coord *c, const Terms *t, Affine sums_at, Panel panel) {
   KernelBuilder *b = &n->m->b;
   int acc = kernel_tile(b, STR("acc"), n->p->type, c->rows, c->cols), result = acc;
   Access sums = access_at(n->sums, sums_at, c->cols, 1);
   if (n->p->order.chunks == 1) {
     load_sums(n, acc, t, sums);
-    add_terms(n, c, acc, t);
-  } else { /* the block is a piece: a chain of its own, then its total is added */
+    add_terms(n, c, acc, t, panel);
+  } else { /* the block is a piece: a chain of its own, then its total is added
+            */
     result = kernel_tile(b, STR("total"), n->p->type, c->rows, c->cols);
     kernel_fill(b, acc, 0);
-    add_terms(n, c, acc, t);
+    add_terms(n, c, acc, t, panel);
     load_sums(n, result, t, sums);
     KernelOperand src[2] = {operand_tile(b, result), operand_tile(b, acc)};
     kernel_map1(b, program_sum(b->arena, n->p->type), result, 2, src);
@@ -124,7 +143,7 @@ static void pack_panel(const Nest *n, const Coord *c, const Terms *t) {
     if (rest ? rows == 0 : full == 0) continue;
     Affine k = affine_sum(t->first, affine(rest ? full * high : 0), 1),
            to = affine(rest ? full * high * c->cols : 0);
-    int v = kernel_loop(b, LOOP_SEQ, rest ? 1 : full, 1), w = kernel_loop(b, LOOP_SEQ, c->cols / 16, 1);
+    int w = kernel_loop(b, LOOP_SEQ, c->cols / 16, 1), v = kernel_loop(b, LOOP_SEQ, rest ? 1 : full, 1);
     Coord at = *c;
     at.at[c->lane] = affine_add(at.at[c->lane], w, 16);
     pack_tile(n, &at, affine_add(k, v, high), affine_add(affine_add(to, v, (int64_t)high * c->cols), w, 16),
@@ -138,8 +157,24 @@ static void pack_panel(const Nest *n, const Coord *c, const Terms *t) {
 
 static int64_t block_rows(const Rows *r) { return r->tiles * r->height; }
 
-/* One block of terms: every panel of the block of columns, every tile of the block of rows. c stands at the
- * first element of both. */
+/* A run of tiles over one panel; c stands at the block's first row. */
+static void tiles_emit(const Nest *n, const Coord *c, const Rows *rows, const Terms *t, Affine sums,
+                       Panel panel) {
+  KernelBuilder *b = &n->m->b;
+  Coord d = *c;
+  d.rows = rows->height;
+  d.at[d.row] = affine_add(d.at[d.row], -1, rows->start);
+  if (rows->tiles > 1) {
+    int v = kernel_loop(b, LOOP_SEQ, rows->tiles, 1);
+    d.at[d.row] = affine_add(d.at[d.row], v, d.rows);
+    sums = affine_add(sums, v, (int64_t)d.rows * d.cols);
+  }
+  tile_emit(n, &d, t, sums, panel);
+  if (rows->tiles > 1) kernel_end(b);
+}
+
+/* One block of terms: every panel of the block of columns, every tile of the block of rows. c stands at
+ * the first element of both. */
 static void terms_emit(const Nest *n, const Coord *block, const Rows *rows, int nrows, const Cols *cols,
                        const Terms *t) {
   KernelBuilder *b = &n->m->b;
@@ -152,20 +187,18 @@ static void terms_emit(const Nest *n, const Coord *block, const Rows *rows, int 
     c.at[c.lane] = affine_add(c.at[c.lane], v, cols->cols);
     sums = affine_add(sums, v, high * cols->cols);
   }
-  if (n->pack >= 0) pack_panel(n, &c, t);
+  bool passing = n->pack >= 0 && n->b->in_passing;
+  if (n->pack >= 0 && !passing) pack_panel(n, &c, t);
   for (int i = 0; i < nrows; i++) {
-    Coord d = c;
-    Affine at = sums;
-    d.rows = rows[i].height;
-    d.at[c.row] = affine_add(d.at[c.row], -1, rows[i].start);
-    if (rows[i].tiles > 1) {
-      int v = kernel_loop(b, LOOP_SEQ, rows[i].tiles, 1);
-      d.at[c.row] = affine_add(d.at[c.row], v, d.rows);
-      at = affine_add(at, v, (int64_t)d.rows * d.cols);
+    Rows left = rows[i];
+    if (passing && i == 0) { /* the first tile reads the operand and leaves the panel */
+      tiles_emit(n, &c, &(Rows){left.height, left.start, 1, 1}, t, sums, PANEL_WRITE);
+      left.start += left.height;
+      left.tiles--;
+      sums = affine_add(sums, -1, (int64_t)left.height * c.cols);
     }
-    tile_emit(n, &d, t, at);
-    if (rows[i].tiles > 1) kernel_end(b);
-    sums = affine_add(sums, -1, block_rows(&rows[i]) * d.cols);
+    if (left.tiles) tiles_emit(n, &c, &left, t, sums, n->pack >= 0 ? PANEL_READ : PANEL_NONE);
+    sums = affine_add(sums, -1, block_rows(&left) * c.cols);
   }
   if (cols->panels > 1) kernel_end(b);
 }
@@ -186,11 +219,6 @@ static void chains_emit(const Nest *n, const Coord *c, const Rows *rows, int nro
 
 /* ---- units ---- */
 
-typedef struct UnitLoop {
-  int axis;
-  int64_t trips, step;
-} UnitLoop;
-
 /* The loops around the blocks: batch axes, blocks of rows, blocks of columns; the units are those of the
  * blocks that were chosen, else the longest. */
 static void unit_emit(const Nest *n, const Rows *rows, int nrows, const Cols *cols) {
@@ -203,7 +231,7 @@ static void unit_emit(const Nest *n, const Rows *rows, int nrows, const Cols *co
              .tail = cols->tail,
              .end = p->ext[n->s->lane]};
   UnitLoop loop[MAX_RANK + 2];
-  int count = 0, par = 0;
+  int count = 0, par;
   for (int i = 0; i < p->rank; i++) c.at[i] = affine(i == c.lane ? cols->start : 0);
   for (int i = 0; i < p->rank - 2; i++)
     if (p->ext[i] > 1) loop[count++] = (UnitLoop){i, p->ext[i], 1};
@@ -211,14 +239,9 @@ static void unit_emit(const Nest *n, const Rows *rows, int nrows, const Cols *co
   if (rows->blocks > 1) loop[count++] = (UnitLoop){c.row, rows->blocks, block_rows(rows)};
   if (cols->blocks > 1) loop[count++] = (UnitLoop){c.lane, cols->blocks, cols->panels * cols->cols};
   if (count == 0) loop[count++] = (UnitLoop){c.lane, 1, 0};
-  for (int i = 1; i < count; i++)
-    if (loop[i].trips > loop[par].trips) par = i;
-  if (n->b->by_rows && rows->blocks > 1 && loop[par].trips == loop[count - 1].trips) par = batch;
-  for (int q = 0; q < count; q++) {
-    int i = q == 0 ? par : q <= par ? q - 1 : q;
-    int v = kernel_loop(b, q == 0 ? LOOP_PAR : LOOP_SEQ, loop[i].trips, 1);
-    c.at[loop[i].axis] = affine_add(c.at[loop[i].axis], v, loop[i].step);
-  }
+  par = product_longest(loop, count);
+  if (n->b->by_rows && rows->blocks > 1 && par > batch) par = batch;
+  product_loops(n->m, &c, loop, count, par);
   chains_emit(n, &c, rows, nrows, cols);
   for (int i = 0; i < count; i++) kernel_end(b);
 }
@@ -255,9 +278,9 @@ static int scratch(Making *m, const char *name, DType t, int64_t n) {
   return i;
 }
 
-void product_emit(Making *m, const Product *p, const Shape *s, const Blocks *b) {
+void product_emit(Making *m, const Product *p, const Shape *s, const Blocks *b, uint32_t rows) {
   bool straight = s->row == p->rank - 2;
-  Nest n = {.m = m, .p = p, .s = s, .b = b, .pack = -1, .sums = -1};
+  Nest n = {.m = m, .p = p, .s = s, .b = b, .pack = -1, .sums = -1, .packed = rows};
   n.rs = straight ? &p->x : &p->y, n.ls = straight ? &p->y : &p->x;
   n.rk = straight ? p->xk : p->yk, n.lk = straight ? p->yk : p->xk;
   int64_t r = p->ext[s->row], taken = s->more * (s->rows + 1), full = (r - taken) / s->rows;
