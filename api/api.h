@@ -40,8 +40,9 @@ struct dg_program {
   Diags diags;
   Program prog;
   struct AstFile *ast;
-  bool sound; /* no errors: entry points may be compiled */
-  Str folder; /* of the main file: data and imports are looked up beneath it */
+  bool sound;      /* no errors: entry points may be compiled */
+  double check_ms; /* how long reading, checking and diagnosing took */
+  Str folder;      /* of the main file: data and imports are looked up beneath it */
   dg_diagnostic *view;
   VEC(DimBinding) bound; /* symbols bound by dg_define */
 };

@@ -42,6 +42,24 @@ static dg_status names_known(EmitCall *c, PassId *stop) {
   return api_fail(c->p->cx, ST_USAGE, "no pass '%.40s':" STRF, bad, STRA(sb_str(&names)));
 }
 
+/* Rows for what comes behind the passes: where dims have no value there is nothing, and it is said. */
+static dg_status time_rest(EmitCall *c, const Graph *g, TimeLog *times, double began) {
+  dg_program *p = c->p;
+  Sb why;
+  sb_init(&why, &p->arena);
+  dg_status st = dims_valued(p, g, &p->arena, p->bound.at, p->bound.n);
+  if (st != DG_OK) { /* the passes' rows are there all the same */
+    sb_fmt(times->out, "lowering needs more: %s\n", dg_error(p->cx));
+    timelog_total(times, p->check_ms + clock_ms() - began);
+    return DG_OK;
+  }
+  ExecOptions o = {.level = c->o->level, .isa = c->o->isa, .cpu = p->cx->cpu};
+  Status made = exec_time(&p->arena, g, &o, times, &why);
+  if (made != ST_OK) return api_fail(p->cx, made, STRF, STRA(sb_str(&why)));
+  timelog_total(times, p->check_ms + clock_ms() - began);
+  return DG_OK;
+}
+
 static dg_status emit_stage(EmitCall *c) {
   dg_program *p = c->p;
   dg_context *cx = p->cx;
@@ -69,10 +87,13 @@ static dg_status emit_stage(EmitCall *c) {
   }
   Sb why;
   sb_init(&why, &p->arena);
+  TimeLog times = {.out = &c->out};
+  double began = clock_ms();
+  if (c->o->time_passes) timelog_row(&times, "check", p->check_ms, e->graph->node.n, "nodes");
   bool log = str_eq(c->stage, STR("log"));
   PassOptions po = {.print_after = c->o->print_after,
                     .stop_after = c->o->stop_after,
-                    .time = c->o->time_passes != 0,
+                    .time = c->o->time_passes ? &times : NULL,
                     .log = &c->out};
   if (str_eq(c->stage, STR("grad")) && stop > PASS_autodiff) {
     stop = PASS_autodiff;
@@ -86,7 +107,7 @@ static dg_status emit_stage(EmitCall *c) {
     return DG_OK;
   }
   g = passes_optimise(&p->arena, g, &po);
-  if (log) return DG_OK;
+  if (log) return c->o->time_passes && stop == PASS_COUNT ? time_rest(c, g, &times, began) : DG_OK;
   if (str_eq(c->stage, STR("opt")) || stop != PASS_COUNT) {
     graph_print(g, &c->out);
     return DG_OK;

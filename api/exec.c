@@ -4,8 +4,6 @@
 #include "passes/lower.h"
 #include "runtime/core/fpenv.h"
 
-#include <time.h>
-
 #if DG_CODEGEN
 #include "codegen/codegen.h"
 
@@ -22,12 +20,6 @@ struct Exec {
   size_t scratch_bytes;
 };
 
-static double now_ms(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
-
 static Status target_of(Arena *a, const ExecOptions *o, bool print, CodegenOptions *c, Sb *why) {
   CodegenTarget t;
   Status st = codegen_target(a, &(TargetRequest){o->isa, o->cpu, print}, &t, why);
@@ -42,11 +34,13 @@ Status exec_can(Arena *a, const ExecOptions *o, Sb *why) {
   return target_of(a, o, false, &c, why);
 }
 
-static Plan *plan_for(Arena *a, const Graph *g, const ExecOptions *o, const CodegenOptions *c, Sb *why) {
+static Plan *plan_for(Arena *a, const Graph *g, const ExecOptions *o, const CodegenOptions *c, TimeLog *time,
+                      Sb *why) {
   LowerOptions l;
   lower_options_init(&l, c->target.vector_bytes);
   l.cache_l1 = c->target.cache_l1;
   l.cache_l2 = c->target.cache_l2;
+  l.time = time;
   l.reuse = !o->no_reuse;
   l.in_place = !o->no_reuse;
   return lower_graph(a, g, &l, why);
@@ -60,10 +54,10 @@ Status exec_new(Arena *a, const Graph *g, const ExecOptions *o, Exec **out, Sb *
   Exec *x = ARENA_NEW(a, Exec);
   x->mem = a->mem;
   x->pool = o->pool;
-  double t0 = now_ms();
-  x->plan = plan_for(a, g, o, &c, why);
+  double t0 = clock_ms();
+  x->plan = plan_for(a, g, o, &c, NULL, why);
   if (!x->plan) return ST_REJECTED;
-  x->facts.lower_ms = now_ms() - t0;
+  x->facts.lower_ms = clock_ms() - t0;
   int64_t most = g->program->limits->arena_bytes;
   if ((uint64_t)x->plan->arena_bytes > (uint64_t)most) {
     sb_fmt(why, "the program needs %zu bytes of memory, above the limit 'arena_bytes' of %lld",
@@ -189,7 +183,7 @@ Status exec_emit(Arena *a, const Graph *g, const ExecOptions *o, const char *sta
   CodegenOptions c;
   Status st = target_of(a, o, true, &c, why);
   if (st != ST_OK) return st;
-  Plan *p = plan_for(a, g, o, &c, why);
+  Plan *p = plan_for(a, g, o, &c, NULL, why);
   if (!p) return ST_REJECTED;
   if (strcmp(stage, "plan") == 0) {
     plan_print(p, out);
@@ -203,6 +197,28 @@ Status exec_emit(Arena *a, const Graph *g, const ExecOptions *o, const char *sta
                       : strcmp(stage, "asm") == 0 ? PRINT_ASSEMBLY
                                                   : PRINT_OBJECT;
   return codegen_print(a, &(KernelSet){p->kernel.at, p->kernel.n}, &c, what, "dgc_k", out, why);
+}
+
+Status exec_time(Arena *a, const Graph *g, const ExecOptions *o, TimeLog *time, Sb *why) {
+  CodegenOptions c;
+  Status st = target_of(a, o, false, &c, why);
+  if (st != ST_OK) return st;
+  c.threads = 1; /* so that the parts add up to the whole */
+  Plan *p = plan_for(a, g, o, &c, time, why);
+  if (!p) return ST_REJECTED;
+  CodegenStats s;
+  NativeCode *code;
+  KernelFn **fn = ARENA_ARRAY(a, KernelFn *, p->kernel.n + 1);
+  st = codegen_compile(a, &(KernelSet){p->kernel.at, p->kernel.n}, &c, &code, fn, &s, why);
+  if (st != ST_OK) return st;
+  timelog_row(time, "code: start", s.ms_start, 0, NULL);
+  timelog_row(time, "code: emit", s.ms_emit, s.functions, "functions");
+  timelog_row(time, "code: LLVM passes", s.ms_passes, 0, NULL);
+  timelog_row(time, "code: generate", s.ms_code, (uint32_t)s.object_bytes, "bytes");
+  double start = clock_ms();
+  native_release(code);
+  timelog_row(time, "code: link", s.ms_link + clock_ms() - start, 0, NULL);
+  return ST_OK;
 }
 
 #else /* built without native code */
@@ -232,6 +248,12 @@ Status exec_run(Exec *x, void *const *data, const HostEntry *host, Sb *why) {
 Tensor exec_root(const Exec *x, uint32_t i, void *const *data) {
   (void)x, (void)i, (void)data;
   return (Tensor){0};
+}
+Status exec_time(Arena *a, const Graph *g, const ExecOptions *o, TimeLog *time, Sb *why) {
+  LowerOptions l;
+  lower_options_init(&l, o->isa && strcmp(o->isa, "avx2") == 0 ? 32 : 64);
+  l.time = time;
+  return lower_graph(a, g, &l, why) ? ST_OK : ST_REJECTED;
 }
 /* Plan and kernels do not need LLVM; vectors are sized as for AVX-512. */
 Status exec_emit(Arena *a, const Graph *g, const ExecOptions *o, const char *stage, Sb *out, Sb *why) {

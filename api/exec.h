@@ -3,6 +3,7 @@
 #ifndef DG_API_EXEC_H
 #define DG_API_EXEC_H
 
+#include "base/clock.h"
 #include "ir/interp.h"
 #include "runtime/core/cpu.h"
 #include "runtime/core/pool.h"
@@ -36,6 +37,8 @@ const ExecFacts *exec_facts(const Exec *x);
 MUST_USE Status exec_run(Exec *x, void *const *data, const HostEntry *host, Sb *why);
 /* Where root i's value stands after exec_run with the same data. */
 Tensor exec_root(const Exec *x, uint32_t i, void *const *data);
+/* Compiles by one thread and throws the code away: rows of --time-passes for lowering and code generation. */
+MUST_USE Status exec_time(Arena *a, const Graph *g, const ExecOptions *o, TimeLog *time, Sb *why);
 /* Text of --emit=kernels, plan, llvm, asm, obj for a graph. */
 MUST_USE Status exec_emit(Arena *a, const Graph *g, const ExecOptions *o, const char *stage, Sb *out,
                           Sb *why);

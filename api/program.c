@@ -1,5 +1,6 @@
 /* Programs: the pipeline from text to a checked program with its diagnosis, and diagnostics as data. */
 #include "api/api.h"
+#include "base/clock.h"
 #include "base/embed.h"
 #include "base/file.h"
 #include "frontend/frontend.h"
@@ -55,6 +56,7 @@ static dg_status check_in(void *arg) {
   CheckCall *c = arg;
   dg_program *p = c->p;
   dg_context *cx = c->cx;
+  double began = clock_ms();
   names_init(&p->names, &p->arena);
   sources_init(&p->sources, &p->arena);
   diags_init(&p->diags, &p->arena, &p->sources, &cx->limits);
@@ -81,6 +83,7 @@ static dg_status check_in(void *arg) {
   if (ok || lists_only(&p->diags)) diagnose(&p->prog, p->bound.at, p->bound.n, &p->diags);
   diags_finish(&p->diags);
   c->complete = true;
+  p->check_ms = clock_ms() - began;
   p->sound = ok && p->diags.status == ST_OK;
   return p->diags.status == ST_OK ? DG_OK : first_error(p);
 }

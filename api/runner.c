@@ -6,14 +6,6 @@
 #include "base/size.h"
 #include "passes/passes.h"
 
-#include <time.h>
-
-static double now_ms(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
-
 /* Shapes of the leaves that the graph reads or assigns, now that dims have values. */
 static Status bind_leaves(Runner *r, const Program *p, const DimBinding *bind, size_t nbind, Sb *why) {
   const Graph *g = r->graph;
@@ -70,7 +62,7 @@ Status runner_new(Mem *m, const Program *p, const Entry *e, const DimBinding *bi
   Runner *volatile r = mem_get(m, sizeof *r);
   arena_init(&r->arena, m);
   r->how = *how;
-  double began = now_ms();
+  double began = clock_ms();
   Status st;
   Rescue rescue;
   if (RESCUE(m, &rescue)) { /* what was built goes before the raise goes on */
@@ -84,7 +76,7 @@ Status runner_new(Mem *m, const Program *p, const Entry *e, const DimBinding *bi
     runner_free(r);
     return st;
   }
-  r->facts.compile_ms = now_ms() - began;
+  r->facts.compile_ms = clock_ms() - began;
   r->values = arena_mark(&r->arena);
   *out = r;
   return ST_OK;

@@ -41,6 +41,7 @@ typedef struct KernelSet {
 
 typedef struct CodegenStats {
   double ms;                                   /* wall clock of codegen_compile */
+  double ms_start;                             /* LLVM's own, and finding equal kernels */
   double ms_emit, ms_passes, ms_code, ms_link; /* summed over threads */
   uint32_t functions;                          /* after sharing equal kernels */
   size_t object_bytes;

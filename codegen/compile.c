@@ -237,7 +237,7 @@ static void dispose_objects(ModuleJob *job, int n) {
 
 Status codegen_compile(Arena *a, const KernelSet *set, const CodegenOptions *o, NativeCode **out,
                        KernelFn **fn, CodegenStats *stats, Sb *why) {
-  double t0 = clock_ms(), t1;
+  double t0 = clock_ms(), start, t1;
   ModuleJob job[JOBS];
   *out = NULL;
   memset(job, 0, sizeof job);
@@ -261,6 +261,7 @@ Status codegen_compile(Arena *a, const KernelSet *set, const CodegenOptions *o, 
   l.address = ARENA_ARRAY(a, LLVMOrcExecutorAddress, plan.n);
   NativeCode *code = mem_get(a->mem, sizeof *code);
   code->mem = a->mem;
+  start = clock_ms() - t0;
   run_jobs(job, n);
   for (int i = 0; i < n && st == ST_OK; i++)
     if (job[i].status != ST_OK) {
@@ -286,7 +287,8 @@ Status codegen_compile(Arena *a, const KernelSet *set, const CodegenOptions *o, 
   for (uint32_t i = 0; i < set->n; i++) fn[i] = (KernelFn *)(uintptr_t)l.address[plan.of[i]];
   *out = code;
   if (!stats) return ST_OK;
-  *stats = (CodegenStats){.functions = plan.n, .object_bytes = bytes, .ms_link = clock_ms() - t1};
+  *stats = (CodegenStats){
+      .functions = plan.n, .object_bytes = bytes, .ms_start = start, .ms_link = clock_ms() - t1};
   for (int i = 0; i < n; i++) {
     stats->ms_emit += job[i].ms_emit;
     stats->ms_passes += job[i].ms_passes;

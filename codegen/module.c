@@ -10,16 +10,9 @@
 #include <llvm-c/TargetMachine.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 #include <stdio.h>
-#include <time.h>
 
 /* More passes showed no gain on any kernel (docs/decisions/0005-one-emitter.md); licm hoists masks. */
 #define DEFAULT_PASSES "function(early-cse,loop-mssa(licm),dce)"
-
-double clock_ms(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
 
 static void fail(ModuleJob *j, Status st, const char *stage, const char *text) {
   if (j->status != ST_OK) return;
@@ -124,12 +117,12 @@ static void module_work(ModuleJob *j, Arena *a) {
   if (ok) ok = optimise(j, m, tm);
   t2 = clock_ms();
   if (ok) write_out(j, m, tm);
-  j->ms_emit = t1 - t0;
-  j->ms_passes = t2 - t1;
-  j->ms_code = clock_ms() - t2;
   LLVMDisposeModule(m);
   LLVMContextDispose(c);
   LLVMDisposeTargetMachine(tm);
+  j->ms_emit = t1 - t0;
+  j->ms_passes = t2 - t1;
+  j->ms_code = clock_ms() - t2;
 }
 
 typedef struct Work {

@@ -3,6 +3,7 @@
 #ifndef DG_CODEGEN_MODULE_H
 #define DG_CODEGEN_MODULE_H
 
+#include "base/clock.h"
 #include "codegen/codegen.h"
 
 #include <llvm-c/Core.h>
@@ -28,7 +29,6 @@ typedef struct ModuleJob {
 /* Registers the X86 target and all that a compilation uses. Any number of times, from any thread. Anything
  * but ST_OK: why (cap bytes) says the reason. */
 MUST_USE Status llvm_start(char *why, unsigned cap);
-double clock_ms(void);
 /* Runs the job, guarded. Never raises. */
 void module_run(ModuleJob *j);
 

@@ -83,6 +83,7 @@ static void fill(uint32_t *p, uint32_t n, uint32_t v) {
 }
 
 Plan *lower_graph(Arena *a, const Graph *g, const LowerOptions *o, Sb *why) {
+  double start = o->time ? clock_ms() : 0;
   LowerCx *lo = ARENA_NEW(a, LowerCx);
   lo->arena = a;
   lo->g = g;
@@ -112,9 +113,14 @@ Plan *lower_graph(Arena *a, const Graph *g, const LowerOptions *o, Sb *why) {
   if (!extents(lo)) return NULL;
   leaf_counts(lo);
   lower_roles(lo);
+  timelog_lap(o->time, &start, "lower: roles", n, "nodes");
   lower_fuse(lo);
+  timelog_lap(o->time, &start, "lower: fuse", lo->groups.n, "groups");
   lower_schedule(lo);
+  timelog_lap(o->time, &start, "lower: schedule", lo->order.n, "groups");
   for (uint32_t i = 0; i < lo->order.n; i++) group_lower(lo, &lo->groups.at[lo->order.at[i]]);
+  timelog_lap(o->time, &start, "lower: kernels", lo->plan->kernel.n, "kernels");
   plan_finish(lo);
+  timelog_lap(o->time, &start, "lower: plan", lo->plan->launch.n, "launches");
   return lo->plan;
 }

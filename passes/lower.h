@@ -3,6 +3,7 @@
 #ifndef DG_PASSES_LOWER_H
 #define DG_PASSES_LOWER_H
 
+#include "base/clock.h"
 #include "ir/plan.h"
 
 typedef enum { BLOCK_PACK_AUTO, BLOCK_PACK_ALWAYS, BLOCK_PACK_BEFORE, BLOCK_PACK_NEVER } BlockPack;
@@ -15,6 +16,7 @@ typedef struct LowerOptions {
   /* of products, for tests; 0: chosen. Terms and rows a block; whether operands in the lanes are packed */
   int64_t block_terms, block_rows;
   uint8_t block_pack; /* BlockPack */
+  TimeLog *time; /* a row a stage; NULL: none */
 } LowerOptions;
 void lower_options_init(LowerOptions *o, int vector_bytes); /* caches of a small machine */
 

@@ -1,7 +1,5 @@
 #include "passes/copy.h"
 
-#include <time.h>
-
 const PassInfo pass_info[PASS_COUNT] = {
 #define PASS(id, fn, needs, keeps, help) {#id, fn, needs, keeps, help},
 #include "passes/passes.def"
@@ -79,12 +77,6 @@ static void require(const PassInfo *p, const char *verb, uint32_t missing, Mem *
 
 /* ---- running */
 
-static double now_ms(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
-
 static Str graph_text(Graph *g, Arena *a) {
   Sb b;
   sb_init(&b, a);
@@ -105,14 +97,16 @@ Graph *passes_run(Graph *g, PassCx *cx, const PassId *list, size_t n) {
   const PassOptions *o = cx->options ? cx->options : &none;
   bool changed = o->log && is(o->print_after, "changed"), all = o->log && is(o->print_after, "all");
   Str before = {0};
+  double checking = 0;
   if (changed && !cx->stopped) before = graph_text(g, cx->arena);
   for (size_t i = 0; i < n && !cx->stopped; i++) {
     const PassInfo *p = &pass_info[list[i]];
+    double start = o->time ? clock_ms() : 0;
     uint32_t held = facts_of(g, cx->arena);
     require(p, "needs a graph that is", facts_named(str_z(p->needs)) & ~held, cx->arena->mem);
-    double start = o->time ? now_ms() : 0;
+    if (o->time) checking += clock_ms() - start, start = clock_ms();
     g = p->fn(g, cx);
-    if (o->time && o->log) sb_fmt(o->log, "%-10s %9.3f ms %8u nodes\n", p->name, now_ms() - start, g->node.n);
+    timelog_lap(o->time, &start, p->name, g->node.n, "nodes");
     Sb why;
     sb_init(&why, cx->arena);
     if (!graph_verify(g, &why)) {
@@ -121,6 +115,7 @@ Graph *passes_run(Graph *g, PassCx *cx, const PassId *list, size_t n) {
     }
     uint32_t kept = facts_named(str_z(p->keeps)) & held;
     require(p, "does not keep", kept & ~facts_of(g, cx->arena), cx->arena->mem);
+    if (o->time) checking += clock_ms() - start;
     if (all || (o->log && is(o->print_after, p->name))) log_graph(o->log, p->name, graph_text(g, cx->arena));
     if (changed) {
       Str after = graph_text(g, cx->arena);
@@ -129,6 +124,7 @@ Graph *passes_run(Graph *g, PassCx *cx, const PassId *list, size_t n) {
     }
     cx->stopped = is(o->stop_after, p->name);
   }
+  timelog_row(o->time, "verifying", checking, 0, NULL);
   return g;
 }
 

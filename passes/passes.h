@@ -2,14 +2,15 @@
 #ifndef DG_PASSES_PASSES_H
 #define DG_PASSES_PASSES_H
 
+#include "base/clock.h"
 #include "ir/program.h"
 
 /* Options and results of running pipelines: --print-after, --time-passes, --stop-after. All may be zero. */
 typedef struct PassOptions {
   const char *print_after; /* a pass name, "all", "changed", or NULL */
   const char *stop_after;  /* a pass name, or NULL */
-  bool time;
-  Sb *log; /* where prints and times go; NULL: nowhere */
+  TimeLog *time;           /* a row a pass, and one for looking after them; NULL: none */
+  Sb *log;                 /* where prints go; NULL: nowhere */
 } PassOptions;
 
 /* Proves which parameters do not train and reports it; nothing that is executed depends on it. Dims bound by

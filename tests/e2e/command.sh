@@ -107,6 +107,13 @@ gives "--entry" 0 "$DGC" --emit=graph --entry=predict "$good"
 gives "--entry=nothing" 2 "$DGC" --emit=graph --entry=nothing "$good"
 gives "--time-passes" 0 "$DGC" --time-passes -D N=4 "$good"
 says "autodiff"
+says "lower: kernels"
+# what the rows leave out, in per cent of the whole; other work on the machine counts for neither
+case $stages in *asm*) says "code: generate" ;; esac
+awk '/^total/ { left = 100 - $4; exit left > 5 }' out
+result $? "--time-passes: the rows cover 95 % of the time"
+gives "--time-passes without values for dims" 0 "$DGC" --time-passes "$good"
+says "lowering needs more: the dim 'N' has no value"
 gives "--print-after" 0 "$DGC" --print-after=all -D N=4 "$good"
 [ -s out ]
 result $? "--print-after: a text"

@@ -78,7 +78,8 @@ START_TEST(prints_and_stops) {
   o = (PassOptions){.stop_after = "cse"};
   ck_assert_uint_eq(count(passes_optimise(&f.arena, g, &o), OP_EXP), 1);
   sb_init(&log, &f.arena);
-  o = (PassOptions){.time = true, .log = &log};
+  TimeLog times = {.out = &log};
+  o = (PassOptions){.time = &times};
   (void)passes_optimise(&f.arena, g, &o);
   ck_assert(holds(&log, "fold") && holds(&log, " ms "));
   PassId id;
