@@ -93,6 +93,7 @@ typedef struct Diagnose {
   Sets sets;
   VEC(View) view;
   Assigned *assigned;  /* by LeafId */
+  bool *constant;      /* by LeafId: a parameter or state that nothing in the file changes */
   VEC(Span) shape_use; /* places where only a shape is asked for, as sinks name them */
   LeafId *starts;      /* by LeafId: a parameter or state whose initial value reads this one's; UINT32_MAX */
   Map shared_cut;      /* by place of a cut, made when first asked for: values that learn flow into it */
@@ -108,6 +109,8 @@ void diagnose_run(Diagnose *x);
 void diagnose_assigned(Diagnose *x);
 /* The `after` entries of every step whose rule moves it assign it a value that reads nothing. */
 bool assigned_overwrites(const Diagnose *x, LeafId param);
+/* A state of the user's that the loss of a step reads and nothing assigns. */
+bool state_unassigned(const Diagnose *x, LeafId state);
 /* diagnose_find.c: what is found about each parameter. */
 void diagnose_find(Diagnose *x);
 /* Does a step's rule change the parameter? */

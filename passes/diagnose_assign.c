@@ -72,11 +72,10 @@ static void add_root(Diagnose *x, Walk *w, uint32_t index, const bool *constant)
 void diagnose_assigned(Diagnose *x) {
   const Program *p = x->p;
   x->assigned = ARENA_ARRAY(x->arena, Assigned, p->leaf.n);
-  const bool *constant = NULL;
+  const bool *constant = x->constant = constant_leaves(x);
   for (uint32_t e = 0; e < p->entry.n; e++) {
     const Graph *g = p->entry.at[e].graph;
     if (!g || p->entry.at[e].kind != ENTRY_AFTER) continue;
-    if (!constant) constant = constant_leaves(x);
     Walk w = {.g = g, .seen = ARENA_ARRAY(x->arena, uint32_t, g->node.n + 1)};
     for (uint32_t i = 0; i < g->root.n; i++)
       if (g->root.at[i].kind == ROOT_ASSIGN) add_root(x, &w, i, constant);
@@ -106,4 +105,13 @@ bool assigned_overwrites(const Diagnose *x, LeafId param) {
       return false;
   }
   return true;
+}
+
+bool state_unassigned(const Diagnose *x, LeafId state) {
+  const Leaf *leaf = program_leaf_at(x->p, state);
+  bool own = !leaf->at.file || !x->p->sources->file.at[leaf->at.file].library;
+  if (leaf->kind != LEAF_STATE || leaf->of.i != UINT32_MAX || !x->constant[state.i] || !own) return false;
+  for (uint32_t i = 0; i < x->view.n; i++)
+    if (x->view.at[i].step && x->view.at[i].param[state.i].flow > FLOW_UNREACHABLE) return true;
+  return false;
 }

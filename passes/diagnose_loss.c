@@ -70,6 +70,23 @@ static TermFacts look(Diagnose *x, const View *v, NodeId term, const bool *repor
   return f;
 }
 
+/* The term is written at a place that is a term of another step's loss, too, and is trained there: each step
+ * trains its part of a shared value, as the two of a minimax game do. */
+static bool others_business(Diagnose *x, const View *v, NodeId term, const bool *reported) {
+  Span at = graph_user_span(v->g, x->p->sources, term);
+  for (uint32_t i = 0; i < x->view.n; i++) {
+    const View *w = &x->view.at[i];
+    if (w == v || !w->step) continue;
+    Terms t = split(w->g, w->reach.loss);
+    for (uint32_t k = 0; k < t.n; k++) {
+      Span other = graph_user_span(w->g, x->p->sources, t.at[k]);
+      if (!at.file || other.file != at.file || other.lo != at.lo || other.hi != at.hi) continue;
+      if (node_op(w->g, t.at[k]) == node_op(v->g, term) && look(x, w, t.at[k], reported).trained) return true;
+    }
+  }
+  return false;
+}
+
 static void dead_terms(Diagnose *x, const View *v, const bool *reported) {
   Terms t = split(v->g, v->reach.loss);
   if (t.n < 2) return;
@@ -77,11 +94,15 @@ static void dead_terms(Diagnose *x, const View *v, const bool *reported) {
   for (uint32_t i = 0; i < x->p->leaf.n; i++)
     any |= v->param[i].rule != RULE_NONE && v->param[i].flow == FLOW_OPEN;
   if (!any) return;
-  for (uint32_t i = 0; i < x->view.n; i++) /* one loss for several steps: each step trains a part of it */
-    if (&x->view.at[i] != v && str_eq(x->view.at[i].loss, v->loss)) return;
+  Span loss = graph_user_span(v->g, x->p->sources, v->reach.loss);
+  for (uint32_t i = 0; i < x->view.n; i++) { /* one loss for several steps: each step trains a part of it */
+    const View *w = &x->view.at[i];
+    Span other = graph_user_span(w->g, x->p->sources, w->reach.loss);
+    if (w != v && loss.file && other.file == loss.file && other.lo == loss.lo && other.hi == loss.hi) return;
+  }
   for (uint32_t i = 0; i < t.n; i++) {
     TermFacts f = look(x, v, t.at[i], reported);
-    if (!f.reads_data || f.trained || f.explained) continue;
+    if (!f.reads_data || f.trained || f.explained || others_business(x, v, t.at[i], reported)) continue;
     Str step = names_str(x->p->names, v->step->name);
     Span at = graph_user_span(v->g, x->p->sources, t.at[i]);
     Diag *g = diag_dead_term(x->d, at, step);
@@ -102,8 +123,56 @@ static NodeId source(const Graph *g, NodeId n) {
   }
 }
 
+/* By node: depends on a parameter that may be trained. */
+static bool *trainable(const Diagnose *x, const View *v) {
+  bool *made = ARENA_ARRAY(x->arena, bool, v->g->node.n);
+  for (uint32_t i = 0; i <= v->reach.loss.i; i++) {
+    NodeId n = {i};
+    if (node_op(v->g, n) == OP_LEAF) {
+      const Leaf *leaf = program_leaf_at(x->p, (LeafId){(uint32_t)graph_attr(v->g, n)[0]});
+      made[i] = leaf->kind == LEAF_PARAM && !leaf->frozen;
+    }
+    for (uint32_t k = 0; k < v->g->node.at[i].nin; k++) made[i] |= made[graph_in(v->g, n)[k].i];
+  }
+  return made;
+}
+
+/* By node: the loss is a sum of it, of its mean, of it weighted by what is not trained: it is a loss itself,
+ * and no layer of a model. */
+static bool *summed(const Diagnose *x, const View *v) {
+  const Graph *g = v->g;
+  bool *made = trainable(x, v), *is = ARENA_ARRAY(x->arena, bool, g->node.n);
+  is[v->reach.loss.i] = true;
+  for (uint32_t i = v->reach.loss.i + 1; i-- > 0;) {
+    const NodeId *in = graph_in(g, (NodeId){i});
+    if (!is[i]) continue;
+    for (uint32_t k = 0; k < g->node.at[i].nin; k++) {
+      bool through = false;
+      switch (node_op(g, (NodeId){i})) {
+      case OP_ADD:
+      case OP_SUB:
+      case OP_NEG:
+      case OP_SUM:
+      case OP_MEAN:
+      case OP_RESHAPE:
+      case OP_TRANSPOSE:
+      case OP_SLICE:
+      case OP_CONCAT:
+      case OP_BROADCAST: through = true; break;
+      case OP_MUL: through = !made[in[1 - k].i]; break;
+      case OP_DIV: through = k == 0 && !made[in[1].i]; break;
+      case OP_WHERE: through = k > 0; break;
+      default: break; /* default: what follows is no loss yet */
+      }
+      is[in[k].i] |= through;
+    }
+  }
+  return is;
+}
+
 static void hints(Diagnose *x, const View *v) {
   const Graph *g = v->g;
+  const bool *is_loss = summed(x, v);
   for (uint32_t i = 0; i <= v->reach.loss.i; i++) {
     Op op = (Op)g->node.at[i].op;
     if (node_ok(g->node.at[i].primal)) continue; /* part of a derivative: nobody wrote it */
@@ -118,7 +187,7 @@ static void hints(Diagnose *x, const View *v) {
     } else if (op == OP_CROSS_ENTROPY && below == OP_SOFTMAX) {
       d = diag_softmax_twice(x->d, at);
       diag_help(d, "give cross_entropy the logits: it normalises them itself");
-    } else if (op == OP_SOFTPLUS && below == OP_SIGMOID) {
+    } else if (op == OP_SOFTPLUS && below == OP_SIGMOID && is_loss[i]) {
       d = diag_sigmoid_twice(x->d, at);
       diag_help(d, "give the loss the value before 'sigmoid', or use a loss for probabilities");
     } else if (op == OP_LOG && below == OP_SOFTMAX) {
@@ -128,6 +197,38 @@ static void hints(Diagnose *x, const View *v) {
     if (d && (inner.file != at.file || inner.lo != at.lo || inner.hi != at.hi))
       diag_label(d, inner, "this is its operand");
   }
+}
+
+/* States that a loss reads and nothing ever assigns: meant to learn, or to follow, perhaps. */
+static void unassigned_states(Diagnose *x) {
+  const Program *p = x->p;
+  Diag *g = NULL;
+  Sb who;
+  sb_init(&who, x->arena);
+  VEC(LeafId) all = {0};
+  for (uint32_t i = 0; i < p->leaf.n; i++)
+    if (state_unassigned(x, (LeafId){i})) VEC_PUSH(x->arena, &all, (LeafId){i});
+  for (uint32_t i = 0; i < all.n && i < 4; i++)
+    sb_fmt(&who, "%s'" STRF "'",
+           !i               ? ""
+           : i + 1 == all.n ? " and "
+                            : ", ",
+           STRA(names_str(p->names, program_leaf_at(p, all.at[i])->path)));
+  if (all.n > 4) sb_fmt(&who, " and %u more", all.n - 4);
+  bool one = all.n == 1;
+  for (uint32_t i = 0; i < all.n; i++) {
+    const Leaf *leaf = program_leaf_at(p, all.at[i]);
+    if (i == 0)
+      g = diag_unassigned_state(x->d, leaf->at, one ? "state" : "states", sb_str(&who), one ? "is" : "are",
+                                one ? "it keeps its first value" : "they keep their first values");
+    else if (i < 6)
+      diag_label(g, leaf->at, "and this one");
+    diag_subject(g, names_str(p->names, leaf->path));
+  }
+  if (g)
+    diag_help(g,
+              "to train %s write 'param'; what stays is a 'frozen param'; what follows is assigned with ':='",
+              one ? "it" : "them");
 }
 
 void diagnose_losses(Diagnose *x) {
@@ -140,4 +241,5 @@ void diagnose_losses(Diagnose *x) {
     if (v->step) dead_terms(x, v, reported);
     hints(x, v);
   }
+  unassigned_states(x);
 }

@@ -103,12 +103,19 @@ void diagnose_table(const Program *p, const DimBinding *bind, size_t nbind, Sb *
   for (uint32_t i = 0; i < x.found.n; i++)
     if (!i || !leaf_eq(x.found.at[i].param, x.found.at[i - 1].param)) row[rows++] = i;
   row[rows] = x.found.n;
+  VEC(LeafId) state = {0};
+  for (uint32_t i = 0; i < p->leaf.n; i++)
+    if (state_unassigned(&x, (LeafId){i})) VEC_PUSH(p->arena, &state, (LeafId){i});
+  uint32_t params = rows;
+  rows += state.n;
   Str *cell = arena_array(p->arena, (size_t)rows + 1, sizeof(Str[COLUMNS]), _Alignof(Str));
   static const char *const title[COLUMNS] = {"parameter", "shape", "count", "verdict",
                                              "proof",     "steps", "reason"};
   for (int k = 0; k < COLUMNS; k++) cell[k] = str_z(title[k]);
   for (uint32_t i = 0; i < rows; i++) {
-    const Finding *f = &x.found.at[row[i]];
+    Finding at_rest = {.head = HEAD_SILENT};
+    if (i >= params) at_rest.param = state.at[i - params];
+    const Finding *f = i < params ? &x.found.at[row[i]] : &at_rest;
     const Leaf *leaf = program_leaf_at(p, f->param);
     Str *c = &cell[(i + 1) * COLUMNS];
     c[0] = names_str(p->names, leaf->path);
@@ -122,7 +129,8 @@ void diagnose_table(const Program *p, const DimBinding *bind, size_t nbind, Sb *
     dim_print(p->dims, type_count(p->dims, &ty), &t);
     c[2] = sb_str(&t);
     sb_init(&t, p->arena);
-    for (uint32_t k = row[i]; k < row[i + 1]; k++) {
+    if (i >= params) sb_fmt(&t, "never assigned");
+    for (uint32_t k = i < params ? row[i] : 0; i < params && k < row[i + 1]; k++) {
       Headline h = x.found.at[k].head;
       const char *word = h == HEAD_SILENT ? (leaf->frozen ? "frozen" : "assigned") : head_word(h);
       if (h == HEAD_DRIFTS && x.view.at[x.found.at[k].view].param[f->param.i].rule != RULE_DRIFTS)
@@ -130,7 +138,7 @@ void diagnose_table(const Program *p, const DimBinding *bind, size_t nbind, Sb *
       sb_fmt(&t, "%s%s", k > row[i] ? ", " : "", word);
     }
     c[3] = sb_str(&t);
-    c[4] = proof(&x, f);
+    c[4] = i < params ? proof(&x, f) : STR("structural");
     sb_init(&t, p->arena);
     for (uint32_t k = 0; k < x.view.n; k++) {
       const View *v = &x.view.at[k];
