@@ -148,13 +148,27 @@ void diag_status(Diag *g, Status st) {
   }
 }
 
+/* Texts as a reader orders them: b[2] before b[10]. */
+static int by_number(Str a, Str b) {
+  size_t i = 0, k = 0;
+  while (i < a.n && k < b.n) {
+    size_t m = i, n = k;
+    while (m < a.n && a.p[m] >= '0' && a.p[m] <= '9') m++;
+    while (n < b.n && b.p[n] >= '0' && b.p[n] <= '9') n++;
+    if (m - i != n - k && m > i && n > k) return m - i < n - k ? -1 : 1;
+    if (a.p[i] != b.p[k]) return (unsigned char)a.p[i] < (unsigned char)b.p[k] ? -1 : 1;
+    i++, k++;
+  }
+  return (i < a.n) - (k < b.n);
+}
+
 static int by_place(const void *a, const void *b) {
   const Diag *x = *(Diag *const *)a, *y = *(Diag *const *)b;
   if (x->at.file != y->at.file) return x->at.file < y->at.file ? -1 : 1;
   if (x->at.lo != y->at.lo) return x->at.lo < y->at.lo ? -1 : 1;
   if (x->at.hi != y->at.hi) return x->at.hi < y->at.hi ? -1 : 1;
   if (x->kind != y->kind) return x->kind < y->kind ? -1 : 1;
-  int c = str_cmp(x->text, y->text);
+  int c = by_number(x->text, y->text);
   return c ? c : (x->seq > y->seq) - (x->seq < y->seq);
 }
 

@@ -69,6 +69,12 @@ static void unknown_path(Elab *x, Scope *s, const AstPath *p) {
   suggest(x, g, at, text, names.at, names.n, "parameters and instances:");
 }
 
+static bool holds_states(const Elab *x, const uint8_t *taken) {
+  for (uint32_t k = 0; k < x->p->leaf.n; k++)
+    if (taken[k] && x->p->leaf.at[k].kind == LEAF_STATE) return true;
+  return false;
+}
+
 static bool has_star(const AstPath *p) {
   for (uint32_t i = 0; i < p->parts.n; i++)
     if (p->parts.at[i].star) return true;
@@ -221,7 +227,9 @@ void own_group(Elab *x, Step *st, uint32_t group) {
                          .grad = NO_NODE,
                          .update = NO_NODE});
     }
-    if (!any)
+    if (!any && holds_states(x, taken))
+      TELL(x, not_param, p->at, path_text(x, p), "what holds states only");
+    else if (!any)
       unknown_path(x, st->scope, p);
     else if (!exact)
       same_path(x, st, &t->update.paths, i, taken);

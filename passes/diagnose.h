@@ -97,7 +97,8 @@ typedef struct Diagnose {
   VEC(Span) shape_use; /* places where only a shape is asked for, as sinks name them */
   LeafId *starts;      /* by LeafId: a parameter or state whose initial value reads this one's; UINT32_MAX */
   Map shared_cut;      /* by place of a cut, made when first asked for: values that learn flow into it */
-  bool shared_known;
+  bool shared_known, homes_known;
+  Map home;        /* by hash of a step and an instance: the group that lists something of it */
   uint32_t *sinks; /* by LeafId: where its value ends up, made when first asked for */
   VEC(Finding)
   found; /* every parameter in order of declaration, each with all that was found, strongest first */
@@ -128,10 +129,17 @@ bool edit_squashed(const View *v, NodeId comparison);   /* of a probability or a
 void edit_stop(const Diagnose *x, Diag *g, Span at);    /* stop_gradient(e) -> e */
 void edit_step(const Diagnose *x, Diag *g, Span at, Str op); /* round(e) -> its straight-through form */
 void edit_comparison(const Diagnose *x, const View *v, Diag *g, NodeId comparison, Str op); /* -> sigmoid */
-void edit_list(const Diagnose *x, const View *v, Diag *g, const LeafIds *); /* into the step's first list */
-bool edit_frozen(const Diagnose *x, Diag *g, const LeafIds *);              /* `frozen` before declarations */
+/* diagnose_list.c: the step that lists a parameter's siblings, or excepts it, and of whose loss it has a
+ * path. */
+typedef struct Home {
+  uint32_t view, group; /* view UINT32_MAX: none */
+  bool sure;            /* nothing else speaks for another step or list */
+} Home;
+Home list_home(Diagnose *x, LeafId param);
+bool edit_list(Diagnose *x, const View *v, Diag *g, const LeafIds *); /* into their lists in that step */
+bool edit_frozen(const Diagnose *x, Diag *g, const LeafIds *);        /* `frozen` before declarations */
 /* diagnose_path.c */
-uint64_t flow_cut_place(const Diagnose *x, const View *v, Edge e); /* equal: one cut to the user */
+uint64_t flow_cut_place(const View *v, Edge e); /* equal: one cut to the user */
 Str flow_path_text(const Diagnose *x, const View *v,
                    LeafId param); /* w -> @ -> pred -> mse; -/-> where it is blocked */
 Str flow_op_text(const Program *p, const Graph *g, NodeId n); /* how a user writes the op: + @ relu f */

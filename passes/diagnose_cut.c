@@ -67,12 +67,29 @@ static Set cause_of(const Say *s, const View *v) {
 
 /* The literal 0 that a declared rule gives to one of its parameters, if that is why the node cuts; else 0. */
 static uint32_t zero_part(const View *v, Set cause, NodeId custom) {
+  Span at = graph_user_span(v->g, v->g->program->sources, custom);
   for (uint8_t i = 0; i < cause.n; i++) {
     Edge e = key_edge(cause.at[i]);
-    if (node_eq(e.user, custom) && e.input && edge_class(v->reach.facts, e.user, e.input) == EDGE_RULE)
-      return e.input;
+    Span own = graph_user_span(v->g, v->g->program->sources, e.user);
+    bool there = node_eq(e.user, custom) || (at.file && own.file == at.file && own.lo == at.lo);
+    if (there && e.input && edge_class(v->reach.facts, e.user, e.input) == EDGE_RULE) return e.input;
   }
   return 0;
+}
+
+enum { BODY = 64 };
+
+/* A cut inside a function with a declared rule, which stands in place of its derivative: what counts is what
+ * the rule gives, and that is a cut of its own. */
+static bool behind_rule(const View *v, Set cause, Edge e) {
+  NodeId at = e.user;
+  for (uint32_t k = 0; k < BODY && !node_eq(at, v->reach.loss); k++) {
+    Edge next = v->reach.next[at.i];
+    if (!node_ok(next.user)) return false;
+    if (node_op(v->g, next.user) == OP_CUSTOM && next.input == 0) return zero_part(v, cause, next.user) != 0;
+    at = next.user;
+  }
+  return false;
 }
 
 /* Every cut once: a place in the text may be expanded often, and the value of a function with a rule comes in
@@ -83,9 +100,9 @@ void say_cuts(const Say *s, const View *v, Diag *g) {
   for (uint8_t i = 0; i < cause.n; i++) {
     Edge e = key_edge(cause.at[i]);
     bool again = false;
-    said[i] = flow_cut_place(s->x, v, e);
+    said[i] = flow_cut_place(v, e);
     for (uint8_t k = 0; k < i; k++) again |= said[k] == said[i];
-    if (again) continue;
+    if (again || behind_rule(v, cause, e)) continue;
     label_cut(s, v, g, e);
     uint32_t part = cut_kind(v, e) == CUT_RULE ? zero_part(v, cause, e.user) : 0;
     if (!part) continue;
@@ -104,16 +121,15 @@ Edge cut_of_path(const View *v, LeafId param) {
  * comparison there are integers and truth values, whose cuts are part of the first. */
 bool say_next_cuts(const Say *s, const View *v, Diag *g, Edge first) {
   bool any = false;
-  uint64_t said = flow_cut_place(s->x, v, first);
+  uint64_t said = flow_cut_place(v, first);
   NodeId at = v->reach.cut[first.user.i];
   for (uint32_t k = 0; k < 64 && node_ok(at) && g->label.n < 8; k++) {
     Edge e = v->reach.next[at.i];
     bool real = dtype_is_float((DType)graph_node(v->g, at)->type.dtype);
     at = v->reach.cut[e.user.i];
-    if (edge_class(v->reach.facts, e.user, e.input) == EDGE_RULE || !real ||
-        flow_cut_place(s->x, v, e) == said)
+    if (edge_class(v->reach.facts, e.user, e.input) == EDGE_RULE || !real || flow_cut_place(v, e) == said)
       continue;
-    said = flow_cut_place(s->x, v, e);
+    said = flow_cut_place(v, e);
     label_cut(s, v, g, e);
     any = true;
   }
@@ -124,8 +140,7 @@ bool say_next_cuts(const Say *s, const View *v, Diag *g, Edge first) {
 bool one_cut(const Say *s, const View *v) {
   Set cause = cause_of(s, v);
   for (uint8_t i = 1; i < cause.n; i++)
-    if (flow_cut_place(s->x, v, key_edge(cause.at[i])) != flow_cut_place(s->x, v, key_edge(cause.at[0])))
-      return false;
+    if (flow_cut_place(v, key_edge(cause.at[i])) != flow_cut_place(v, key_edge(cause.at[0]))) return false;
   return true;
 }
 

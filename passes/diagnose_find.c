@@ -10,7 +10,7 @@ static uint64_t cut_places(const Diagnose *x, const View *v, uint32_t set) {
   const Set *s = &x->sets.set.at[set];
   uint64_t place[SET_CAP], n = 0;
   for (uint8_t i = 0; i < s->n; i++) {
-    uint64_t h = flow_cut_place(x, v, key_edge(s->at[i]));
+    uint64_t h = flow_cut_place(v, key_edge(s->at[i]));
     uint64_t k = 0;
     while (k < n && place[k] < h) k++;
     if (k < n && place[k] == h) continue;
@@ -115,8 +115,11 @@ static void find(Diagnose *x, LeafId id) {
     find_death(x, f, &o);
   else if (o.n)
     find_rule(x, f, &o);
-  else if (x->p->train.n)
-    add(x, f, HEAD_UNOWNED, o.best, o.best);
+  else if (x->p->train.n) {
+    uint32_t home = list_home(x, id).view;
+    if (home == UINT32_MAX) home = o.best;
+    add(x, f, HEAD_UNOWNED, home, home);
+  }
   if (x->found.n == before) add(x, f, HEAD_HEALTHY, o.best, 0);
 }
 
@@ -124,6 +127,21 @@ static void find(Diagnose *x, LeafId id) {
 static size_t component(Str path, size_t i) {
   while (i < path.n && path.p[i] != '.' && path.p[i] != '[') i++;
   return i;
+}
+
+/* One cause for every instance of a module: a parameter that its functions never read; an item of a list, or
+ * a member of one, that nobody calls. `whole`: path of the outermost thing of which nothing is used. */
+static uint64_t unused_key(const Diagnose *x, LeafId id, Str whole) {
+  const Leaf *leaf = program_leaf_at(x->p, id);
+  Str path = names_str(x->p->names, leaf->path);
+  if (whole.n == path.n && leaf->at.file && !x->p->sources->file.at[leaf->at.file].library)
+    return hash_mix((uint64_t)leaf->at.file << 32 | leaf->at.lo);
+  uint64_t key = 0;
+  for (size_t i = 0, end = 0; i < whole.n; i = end + 1) { /* its names without their indices */
+    end = component(whole, i);
+    if (i == 0 || whole.p[i - 1] == '.') key = hash_mix(key ^ hash_str((Str){whole.p + i, end - i}));
+  }
+  return key;
 }
 
 /* The parameters of an instance that nobody uses are one cause: the outermost one of which nothing is used.
@@ -143,7 +161,7 @@ static void group_unused(Diagnose *x) {
     uint32_t yes;
     size_t k = component(path, 0);
     while (k < path.n && map_get(&used, hash_str((Str){path.p, k}), &yes)) k = component(path, k + 1);
-    x->found.at[i].key = hash_str((Str){path.p, k});
+    x->found.at[i].key = unused_key(x, x->found.at[i].param, (Str){path.p, k < path.n ? k : path.n});
   }
 }
 

@@ -19,13 +19,16 @@ static bool mentions(const Program *p, Span at, Sym name) {
   return false;
 }
 
+/* A number that is not 0 as written, and 0 in f32. */
+static bool rounds_away(double number) { return number != 0 && (float)number == 0; }
+
 /* The setting that is 0 and that the vanishing part of the rule is written with. */
 static const GroupSetting *zero_setting(const Say *s, const View *v, const Group *group, NodeId why) {
   if (!group || !node_ok(why) || node_op(v->source, why) != OP_CONST) return NULL;
   Span own = v->source->site.at[graph_node(v->source, why)->site.i].at;
   for (uint32_t i = 0; i < group->setting.n; i++) {
     const GroupSetting *r = &group->setting.at[i];
-    if (r->number == 0 && r->at.file && mentions(s->x->p, own, r->name)) return r;
+    if ((r->number == 0 || rounds_away(r->number)) && r->at.file && mentions(s->x->p, own, r->name)) return r;
   }
   return NULL;
 }
@@ -61,7 +64,9 @@ static Span say_zero(const Say *s, const View *v, Diag *g, const Group *group, c
                      NodeId why) {
   const Program *p = s->x->p;
   if (setting) {
-    diag_label(g, setting->at, "'" STRF "' is 0", STRA(names_str(p->names, setting->name)));
+    diag_label(g, setting->at,
+               rounds_away(setting->number) ? "'" STRF "' rounds to 0 in f32" : "'" STRF "' is 0",
+               STRA(names_str(p->names, setting->name)));
     say_constants(s, g, setting->at);
     return setting->at;
   }
@@ -153,8 +158,12 @@ void say_rule(const Say *s) {
   if (!idle)
     diag_help(g, "%s, or let the rule use the gradient", freeze);
   else if (setting)
-    diag_help(g, "give '" STRF "' a value that is not 0, or %s", STRA(names_str(x->p->names, setting->name)),
-              freeze);
+    diag_help(g, "give '" STRF "' a value that %s, or %s", STRA(names_str(x->p->names, setting->name)),
+              rounds_away(setting->number) ? "does not round to 0" : "is not 0", freeze);
+  else if (zero.file && node_op(v->source, why) == OP_LEAF)
+    diag_help(g, "give it a value that is not 0, or %s", freeze);
+  else if (zero.file && !inside)
+    diag_help(g, "let what is marked differ from 0, or %s", freeze);
   else if (node_ok(why))
     diag_help(g, "give the step a rate that is not zero, or %s", freeze);
   else

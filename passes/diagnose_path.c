@@ -2,12 +2,7 @@
 #include "base/hash.h"
 #include "passes/diagnose.h"
 
-uint64_t flow_cut_place(const Diagnose *x, const View *v, Edge e) {
-  Span at = graph_user_span(v->g, x->p->sources, e.user);
-  uint64_t word[4] = {at.file, at.lo, at.hi, node_op(v->g, e.user)};
-  if (!at.file) word[1] = edge_key(e); /* nothing to see */
-  return hash_bytes(word, sizeof word, edge_class(v->reach.facts, e.user, e.input));
-}
+uint64_t flow_cut_place(const View *v, Edge e) { return reach_place(v->g, v->reach.facts, e); }
 
 /* `a > b` is lt(b, a): what the user wrote stands between the operands, outside of brackets but those around
  * all of it. */

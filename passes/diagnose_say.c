@@ -230,10 +230,11 @@ static void say_dead(const Say *s) {
     else if (loss.n && v->step)
       diag_help(g, "update %s in a step that minimizes '" STRF "', or let this loss use %s", it, STRA(loss),
                 it);
-    else
+    else {
+      uint32_t none;
       diag_help(g, "let the loss use what is made of %s, or declare %s 'frozen'", it, it);
-    uint32_t none;
-    if (x->p->train.n && unlisted(s, &none) == s->who.n) (void)edit_frozen(x, g, &s->who);
+      if (x->p->train.n && unlisted(s, &none) == s->who.n) (void)edit_frozen(x, g, &s->who);
+    }
     say_others(s, g);
     note_unlisted(s, g);
     note_drift(s, v, g);
@@ -339,8 +340,11 @@ static void say_unowned(const Say *s) {
   diag_under(g, "has a path to the loss: " STRF, STRA(path));
   if (!say_left_out(s, v, g)) {
     label_step(s, v, g);
-    diag_help(g, "add %s to the step, or declare %s 'frozen'", one ? "it" : "them", one ? "it" : "them");
-    edit_list(x, v, g, &s->who);
+    bool there = edit_list(x, v, g, &s->who) || x->p->train.n == 1;
+    const char *where = !there                               ? "a step"
+                        : !g->edit.n && v->step->group.n > 1 ? "one of the lists"
+                                                             : "the step";
+    diag_help(g, "add %s to %s, or declare %s 'frozen'", one ? "it" : "them", where, one ? "it" : "them");
   }
   say_others(s, g);
   say_assigned(s, g);

@@ -111,6 +111,25 @@ const Graph *reach_graph(const Graph *g, NodeId loss, Arena *a, NodeId *at) {
   return any ? autodiff_marked(g, seen, loss, a, at) : g;
 }
 
+uint64_t reach_place(const Graph *g, const EdgeFacts *f, Edge e) {
+  const Program *p = g->program;
+  Span at = p && p->sources ? graph_user_span(g, p->sources, e.user) : (Span){0};
+  uint64_t word[4] = {at.file, at.lo, at.hi,
+                      (uint64_t)node_op(g, e.user) << 1 | node_ok(graph_node(g, e.user)->primal)};
+  if (!at.file) word[1] = edge_key(e); /* nothing to see */
+  return hash_bytes(word, sizeof word, edge_class(f, e.user, e.input));
+}
+
+/* A cut in a loop or in a function that is called often is one cause: the edge that was first met there. */
+static Edge first_there(Reach *r, Edge e) {
+  uint64_t key = reach_place(r->g, r->facts, e);
+  if (edge_class(r->facts, e.user, e.input) == EDGE_RULE) key = hash_mix(key + e.input);
+  uint32_t user;
+  if (map_get(&r->place, key, &user)) return (Edge){{user}, e.input};
+  map_put(&r->place, key, e.user.i);
+  return e;
+}
+
 /* What node `id` gives to its input k. */
 static void give(Reach *r, Sets *sets, NodeId id, uint32_t k) {
   EdgeClass c = edge_class(r->facts, id, k);
@@ -131,7 +150,7 @@ static void give(Reach *r, Sets *sets, NodeId id, uint32_t k) {
   uint32_t first = 0; /* operands that the node cuts alike are one cause; each part of a rule is its own */
   while (edge_class(r->facts, id, first) != c) first++;
   if (c == EDGE_RULE) first = k;
-  r->cause[u] = sets_add(sets, r->cause[u], edge_key((Edge){id, first}));
+  r->cause[u] = sets_add(sets, r->cause[u], edge_key(first_there(r, (Edge){id, first})));
 }
 
 /* All that is known of node i once its users have given. */
@@ -174,6 +193,7 @@ Reach reach_from(const Graph *g, NodeId loss, Sets *sets, Arena *a) {
   r.cause = ARENA_ARRAY(a, uint32_t, n);
   r.cut = ARENA_ARRAY(a, NodeId, n);
   r.near = ARENA_ARRAY(a, NodeId, n);
+  map_init(&r.place, a);
   for (uint32_t i = 0; i < n; i++) r.next[i] = (Edge){NO_NODE, 0};
   r.reads[loss.i] = r.open[loss.i] = true;
   bool marks = false;

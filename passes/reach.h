@@ -58,12 +58,16 @@ typedef struct Reach {
   NodeId *cut; /* on that path from here: the node whose edge is the first that carries nothing; or NO_NODE */
   NodeId *near;    /* on that path: the first node at most REACH_NEAR edges from the loss */
   uint32_t *cause; /* reads and not open: set of the first edges after it that carry nothing */
+  Map place;       /* by reach_place: the edge that stands in causes for all of one place */
 } Reach;
 
 /* Facts about the graph's GRAD and CUSTOM nodes as this loss (NO_NODE: anybody, in a source graph) sees them.
  */
 EdgeFacts *edge_facts(const Graph *g, NodeId loss, Arena *a);
 EdgeClass edge_class(const EdgeFacts *f, NodeId user, uint32_t input);
+
+/* The place of a cut as the user sees it: equal for every expansion of one place in the text. */
+uint64_t reach_place(const Graph *g, const EdgeFacts *f, Edge e);
 
 /* What the loss reads, with its GRAD nodes differentiated (*at: the loss there); g itself where it has none.
  * A GRAD node of the copy is a mark that nobody reads: of the derivative (first) of a scalar (second). */

@@ -447,6 +447,20 @@ START_TEST(edits_of_very_near_names_only) {
 }
 END_TEST
 
+START_TEST(numbers_in_texts_are_ordered_as_numbers) {
+  uint32_t f = begin("one\n");
+  static const char *const path[] = {"b[10]", "b[9].w", "a", "b[1]", "b[2]"}, *const order[] = {
+                                                                                  "a", "b[1]", "b[2]",
+                                                                                  "b[9].w", "b[10]"};
+  for (int i = 0; i < 5; i++) (void)diag_unknown_name(&diags, find(f, "one", 0), str_z(path[i]));
+  diags_finish(&diags);
+  ck_assert_uint_eq(diags.all.n, 5);
+  for (int i = 0; i < 5; i++)
+    ck_assert_msg(strstr(diags.all.at[i]->text.p, order[i]) != NULL, "%d: %s", i, diags.all.at[i]->text.p);
+  end();
+}
+END_TEST
+
 START_TEST(subjects_are_kept) {
   begin("");
   Diag *g = diag_empty_program(&diags, (Span){0, 0, 0});
@@ -517,7 +531,8 @@ UNIT_MAIN(UNIT("render", the_form_of_the_contract, label_before_primary_and_same
                a_hostile_file_name, long_lines_show_a_window, edits_are_seen_in_long_lines,
                a_huge_line_is_not_walked, edits_on_several_lines, wide_gutter, colors_as_compilers_do),
           UNIT("collect", sorted_and_without_repeats, limit_of_errors_at_the_edge, status_of_the_first_error,
-               flags, table_is_sound, nearest_names, edits_of_very_near_names_only, subjects_are_kept),
+               flags, table_is_sound, nearest_names, edits_of_very_near_names_only,
+               numbers_in_texts_are_ordered_as_numbers, subjects_are_kept),
           UNIT("json",
 #if DG_JANSSON
                json_is_read_by_others,
