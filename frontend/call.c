@@ -113,7 +113,9 @@ bool bind_params(Elab *x, Scope *callee, const AstParamVec *params, uint32_t ski
     }
     if (v.kind == VAL_TENSOR) v.ones |= ones;
     good = good && val_ok(v);
-    scope_bind(x, callee, ps[k].name, value_named(x, callee, ps[k].name, v, true));
+    v = value_named(x, callee, ps[k].name, v, true);
+    value_goes(x, ps[k].name, v, LOCAL_ARGUMENT);
+    scope_bind(x, callee, ps[k].name, v);
   }
   return good;
 }

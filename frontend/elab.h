@@ -302,6 +302,7 @@ Value name_value(Elab *x, Scope *s, Sym name, Span at);
 /* v as the value of a name of this scope: where something differentiates by the name, a node of its own, so
  * that what reads the same value otherwise is no use of the name. given: by a caller or a loop. */
 Value value_named(Elab *x, Scope *s, AstIdent name, Value v, bool given);
+void value_goes(Elab *x, AstIdent name, Value v, LocalKind kind); /* remembers where a value went */
 
 /* ---- unknown.c ---- */
 Value unknown_name(Elab *x, Scope *s, Sym name, Span at);

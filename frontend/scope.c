@@ -472,6 +472,17 @@ Value value_named(Elab *x, Scope *s, AstIdent name, Value v, bool given) {
   return !alias && differentiated_by(x, s, name.name) ? own_node(x, v, name.at) : v;
 }
 
+enum { ITEMS_LOCAL = 64 };
+
+void value_goes(Elab *x, AstIdent name, Value v, LocalKind kind) {
+  if (!x->g || !name.at.file || x->entry == ENTRY_INIT || x->src->file.at[name.at.file].library) return;
+  for (uint32_t i = 0; (v.kind == VAL_LIST || v.kind == VAL_TUPLE) && i < v.list.n && i < ITEMS_LOCAL; i++)
+    if (v.list.at[i].kind == VAL_TENSOR) value_goes(x, name, v.list.at[i], kind);
+  if (v.kind != VAL_TENSOR) return;
+  LocalName b = {.node = v.node, .kind = kind, .name = name.name, .in = x->frame->what, .at = name.at};
+  VEC_PUSH(x->g->arena, &x->g->local, b);
+}
+
 Value name_value(Elab *x, Scope *s, Sym name, Span at) {
   if (!name.i) return val_poison();
   Scope *in;

@@ -78,6 +78,7 @@ void exec_let(Elab *x, Scope *s, const AstStmt *t) {
     b->value = value_named(x, s, name, n == 1 || !val_ok(v) ? v : v.list.at[i], false);
     b->epoch = EPOCH_ALWAYS;
     b->is_var = t->kind == STMT_VAR;
+    value_goes(x, name, b->value, b->is_var ? LOCAL_VAR : LOCAL_LET);
   }
 }
 
@@ -113,6 +114,7 @@ static void exec_set(Elab *x, Scope *s, const AstStmt *t) {
     return;
   }
   b->value = value_named(x, in, p->parts.at[0].name, eval(x, s, t->assign.value), false);
+  value_goes(x, p->parts.at[0].name, b->value, LOCAL_VAR);
 }
 
 static bool any_dim(Value a, Value b) {

@@ -228,7 +228,7 @@ void own_group(Elab *x, Step *st, uint32_t group) {
                          .update = NO_NODE});
     }
     if (!any && holds_states(x, taken))
-      TELL(x, not_param, p->at, path_text(x, p), "what holds states only");
+      TELL(x, not_param, p->at, path_text(x, p), "a name for states only");
     else if (!any)
       unknown_path(x, st->scope, p);
     else if (!exact)

@@ -61,6 +61,16 @@ typedef struct ShapeUse {
   Span at;     /* the question, in the user's files */
 } ShapeUse;
 
+/* A value got a name inside a function: for messages about values that nothing reads. The last name a node
+ * got is where it went. */
+typedef enum { LOCAL_LET, LOCAL_VAR, LOCAL_ARGUMENT } LocalKind;
+typedef struct LocalName {
+  NodeId node;
+  LocalKind kind;
+  Sym name, in; /* `in`: the function or instance */
+  Span at;      /* the name, where it is declared or assigned; never in a library */
+} LocalName;
+
 typedef struct Graph {
   Arena *arena;
   struct Program *program; /* leaves, names, dims */
@@ -73,6 +83,7 @@ typedef struct Graph {
   VEC(Root) root;
   VEC(Table) table;
   VEC(ShapeUse) shape_use;
+  VEC(LocalName) local;
   Map cons; /* used when share */
 } Graph;
 

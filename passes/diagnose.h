@@ -86,17 +86,27 @@ typedef struct Assigned {
   Span at;      /* the first of them that teaches nothing: reads the old value and constants, or less */
 } Assigned;
 
+/* Where values end up: a name inside a function, an assignment of a state, a question about a shape. */
+typedef struct SinkPlace {
+  Span at;
+  Str name, in; /* a name and its function; the state, or what several states have in common */
+  LocalKind kind;
+  bool several;
+  Str first; /* of several */
+} SinkPlace;
+
 typedef struct Diagnose {
   Arena *arena;
   const Program *p;
   Diags *d;
   Sets sets;
   VEC(View) view;
-  Assigned *assigned;  /* by LeafId */
-  bool *constant;      /* by LeafId: a parameter or state that nothing in the file changes */
-  VEC(Span) shape_use; /* places where only a shape is asked for, as sinks name them */
-  LeafId *starts;      /* by LeafId: a parameter or state whose initial value reads this one's; UINT32_MAX */
-  Map shared_cut;      /* by place of a cut, made when first asked for: values that learn flow into it */
+  Assigned *assigned;   /* by LeafId */
+  bool *constant;       /* by LeafId: a parameter or state that nothing in the file changes */
+  VEC(SinkPlace) place; /* places in the text, as sinks name them */
+  Map place_index;
+  LeafId *starts; /* by LeafId: a parameter or state whose initial value reads this one's; UINT32_MAX */
+  Map shared_cut; /* by place of a cut, made when first asked for: values that learn flow into it */
   bool shared_known, homes_known;
   Map home;        /* by hash of a step and an instance: the group that lists something of it */
   uint32_t *sinks; /* by LeafId: where its value ends up, made when first asked for */
@@ -143,9 +153,11 @@ uint64_t flow_cut_place(const View *v, Edge e); /* equal: one cut to the user */
 Str flow_path_text(const Diagnose *x, const View *v,
                    LeafId param); /* w -> @ -> pred -> mse; -/-> where it is blocked */
 Str flow_op_text(const Program *p, const Graph *g, NodeId n); /* how a user writes the op: + @ relu f */
+/* diagnose_sink.c */
 /* Named places where a parameter's value ends up, its own update and state left out; 0: nobody uses it. */
 uint32_t flow_sinks(Diagnose *x, LeafId param);
 Str flow_sinks_text(Diagnose *x, uint32_t set);
+void flow_sinks_label(const Diagnose *x, uint32_t set, Diag *g);   /* the names that nothing reads */
 bool flow_only_shape(const Diagnose *x, uint32_t set);             /* nothing but the shape is used */
 Span flow_shape_place(const Diagnose *x, uint32_t set, uint8_t i); /* then: where; file 0 behind the last */
 Str flow_sinks_loss(const Diagnose *x, uint32_t set);              /* a loss among them, or empty */

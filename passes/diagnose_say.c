@@ -219,6 +219,7 @@ static void say_dead(const Say *s) {
     Diag *g = diag_unreachable(x->d, at, who, gets, loss_text(s, v), unlisted_text(s));
     Str sinks = flow_sinks_text(x, flow_sinks(x, f->param));
     diag_under(g, STRF, STRA(sinks));
+    flow_sinks_label(x, flow_sinks(x, f->param), g);
     if (v->step)
       diag_label(g, v->step->minimize_at, "what step '" STRF "' minimizes does not read %s",
                  STRA(names_str(x->p->names, v->step->name)), one ? "it" : "them");
