@@ -370,7 +370,7 @@ Value bi_append(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   Value *out = ARENA_ARRAY(x->a, Value, (size_t)n + 1);
   for (uint32_t i = 0; i < n; i++) out[i] = o[0].v.list.at[i];
   out[n] = o[1].v;
-  return (Value){.kind = VAL_LIST, .list = {n + 1, out}};
+  return list_value(VAL_LIST, out, n + 1);
 }
 
 Value bi_reverse(Elab *x, const Builtin *b, ArgVec *args, Span at) {

@@ -145,6 +145,47 @@ static void drop_beside_syntax(Elab *x, uint32_t first) {
   d->all.n = kept;
 }
 
+static void elaborate(Elab *x, ElabOptions *o, uint32_t file, const AstFile *ast, bool parsed) {
+  load_prelude(x);
+  SrcFile *f = ARENA_NEW(x->a, SrcFile);
+  *f = (SrcFile){.file = file, .ast = ast, .key = x->src->file.at[file].name, .loading = true};
+  VEC_PUSH(x->a, &x->file, f);
+  x->main = f;
+  x->nameless = ast->nameless;
+  f->scope = scope_new(x, SCOPE_FILE, x->prelude);
+  f->scope->file = f;
+  file_symbols(x, &ast->stmts);
+  scope_declare(x, f->scope, &ast->stmts);
+  for (uint32_t i = 0; i < f->scope->binding.n; i++)
+    if (f->scope->binding.at[i]->decl && f->scope->binding.at[i]->decl->kind == STMT_IMPORT)
+      binding_value(x, f->scope, f->scope->binding.at[i]);
+  f->loading = false;
+  check_defines(x, o);
+  each_entry(x);
+  for (uint32_t i = 0; i < x->file.n && parsed && !x->stopped; i++)
+    if (!x->file.at[i]->library) resolve_unused(x, x->file.at[i]);
+}
+
+/* A limit that is met below, in the graph or in an allocation, is told at the expression that was evaluated,
+ * beside what was found before. */
+static void elaborate_rescued(Elab *x, ElabOptions *o, uint32_t file, const AstFile *ast, bool parsed) {
+  Rescue r;
+  Frame *top = x->frame;
+  if (RESCUE(x->a->mem, &r)) {
+    elaborate(x, o, file, ast, parsed);
+    rescue_end(x->a->mem, &r);
+    return;
+  }
+  bool memory = str_starts(str_z(r.what), STR("out of memory")); /* then none is left for messages */
+  if (r.status != ST_LIMIT || memory) mem_raise(x->a->mem, r.status, "%s", r.what);
+  x->frame = top; /* what lay on the C stack is gone */
+  if (x->g->node.n >= x->limits->nodes)
+    limit_passed(x, x->now, "the nodes of the graph", "nodes", x->limits->nodes);
+  else
+    diag_status(TELL(x, declaration, x->now, str_copy(x->a, str_z(r.what))), ST_LIMIT);
+  x->stopped = true;
+}
+
 bool frontend_program(uint32_t file, ElabOptions *o, Diags *d, Program *p, AstFile **ast) {
   *ast = NULL;
   uint32_t errors = d->errors;
@@ -174,24 +215,10 @@ bool frontend_program(uint32_t file, ElabOptions *o, Diags *d, Program *p, AstFi
   for (int i = 0; i < 3; i++) x->clock[i] = (LeafId){UINT32_MAX};
   x->epoch = EPOCH_NONE + 1;
   x->g = graph_new(p->arena, p, sym_of(x, "file")); /* nodes of static ifs' tests, if any, are dropped */
-  load_prelude(x);
-  SrcFile *f = ARENA_NEW(x->a, SrcFile);
-  *f = (SrcFile){.file = file, .ast = *ast, .key = p->sources->file.at[file].name, .loading = true};
-  VEC_PUSH(x->a, &x->file, f);
-  x->main = f;
-  x->nameless = (*ast)->nameless;
-  f->scope = scope_new(x, SCOPE_FILE, x->prelude);
-  f->scope->file = f;
-  file_symbols(x, &(*ast)->stmts);
-  scope_declare(x, f->scope, &(*ast)->stmts);
-  for (uint32_t i = 0; i < f->scope->binding.n; i++)
-    if (f->scope->binding.at[i]->decl && f->scope->binding.at[i]->decl->kind == STMT_IMPORT)
-      binding_value(x, f->scope, f->scope->binding.at[i]);
-  f->loading = false;
-  check_defines(x, o);
-  each_entry(x);
-  for (uint32_t i = 0; i < x->file.n && parsed && !x->stopped; i++)
-    if (!x->file.at[i]->library) resolve_unused(x, x->file.at[i]);
+  uint64_t text = 0;
+  for (uint32_t i = 0; i < p->sources->file.n; i++) text += p->sources->file.at[i].text.n;
+  x->room = x->a->mem->used + (size_t)p->limits->expansion_bytes + 64 * text; /* size-ok: texts are bounded */
+  elaborate_rescued(x, o, file, *ast, parsed);
   Sb why;
   sb_init(&why, x->a);
   size_t broken = program_dims_broken(p, o->bound.at, o->bound.n, &why);

@@ -43,6 +43,7 @@ typedef enum {
 
 typedef struct ValueList {
   uint32_t n;
+  uint32_t cells; /* values within, nested lists' too: saturates; a list may hold another many times */
   Value *at;
 } ValueList;
 
@@ -134,6 +135,7 @@ struct Scope {
   SrcFile *file;
   Instance *inst; /* MODULE */
   VEC(Binding *) binding;
+  uint32_t spare; /* bindings of an earlier turn of a loop behind binding.n, to be used again */
   Map by_name;
   /* a call's own: what `..` and dtype variables stand for */
   bool has_rest;
@@ -224,6 +226,9 @@ struct Elab {
   VEC(Binding *) chain; /* declarations being evaluated */
   VEC(Instance *) instance;
   int64_t expanded;
+  size_t room;       /* bytes of the arena's memory in use at which expansion ends */
+  Span now;          /* the expression being evaluated */
+  uint64_t closures; /* made so far: each keeps its scope */
   uint64_t compared; /* names, for suggestions */
   uint32_t depth, calls, nparams, ncustom, prepares;
   Sym step_name;             /* of the step whose optimizer is expanded */
@@ -241,7 +246,8 @@ static inline Value val_node(NodeId n) {
   return node_ok(n) ? (Value){.kind = VAL_TENSOR, .node = n} : (Value){.kind = VAL_POISON};
 }
 static inline Value val_leaf(LeafId l) { return (Value){.kind = VAL_LEAF, .leaf = l}; }
-Value val_dim(Elab *x, DimId d); /* VAL_INT when constant */
+Value val_dim(Elab *x, DimId d);                         /* VAL_INT when constant */
+Value list_value(ValueKind kind, Value *at, uint32_t n); /* keeps at */
 Value val_list(Elab *x, ValueKind kind, const Value *at, uint32_t n);
 static inline bool val_ok(Value v) { return v.kind != VAL_POISON; }
 static inline bool val_number(Value v) {
@@ -286,6 +292,7 @@ bool type_small(Elab *x, Span at, const Type *t); /* rank and bytes within the l
 
 /* ---- scope.c ---- */
 Scope *scope_new(Elab *x, ScopeKind kind, Scope *outer);
+bool scope_empty(Scope *s); /* for another turn; false when it is too large for that */
 Binding *scope_find_here(Elab *x, Scope *s, Sym name);
 Binding *scope_find(Elab *x, Scope *s, Sym name, Scope **in);
 Binding *scope_add(Elab *x, Scope *s, Sym name, Span at); /* reports a name declared twice */
@@ -334,10 +341,12 @@ void file_symbols(Elab *x, const AstStmtVec *stmts);
 
 /* ---- expr.c, stmt.c ---- */
 Value eval(Elab *x, Scope *s, const AstExpr *e);
-bool walk_sources(Elab *x, Scope *s, const AstFor *w, Value *lists,
-                  uint32_t *turns); /* lists: w->sources.n of them */
-void walk_names(Elab *x, Scope *turn, const AstFor *w, const Value *lists, uint32_t k); /* the k-th turn's */
-bool exec_block(Elab *x, Scope *s, const AstBlock *b, Value *ret);                      /* true: returned */
+Value eval_comprehension(Elab *x, Scope *s, const AstExpr *e); /* loop.c */
+bool exec_for(Elab *x, Scope *s, const AstStmt *t, Value *ret);
+/* The block did not run: what it would have assigned, and declared where it opens no scope, is poison. True:
+ * it could have returned. */
+bool poison_block(Elab *x, Scope *s, const AstBlock *b, bool declares);
+bool exec_block(Elab *x, Scope *s, const AstBlock *b, Value *ret); /* true: returned */
 void exec_let(Elab *x, Scope *s, const AstStmt *t);
 Value eval_init(Elab *x, Scope *s, const AstExpr *call, Type want); /* `~ f(args)` */
 void assign_state(Elab *x, Scope *s, const AstStmt *t);
@@ -440,7 +449,8 @@ LeafId clock_leaf(Elab *x, LeafKind kind);
 Scope *scope_root(Scope *s); /* past the blocks of loops */
 void stands_not(Elab *x, const AstStmt *t, const char *place);
 void declares_not(Elab *x, Scope *s, const AstStmt *t,
-                  const char *place); /* and what it would declare is known */
+                  const char *place);                  /* and what it would declare is known */
+void mute_block(Elab *x, Scope *s, const AstBlock *b); /* what it would have declared is no unknown name */
 Type leaf_type(const Elab *x, LeafId l);
 
 #endif

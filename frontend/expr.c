@@ -46,82 +46,7 @@ static Value eval_list(Elab *x, Scope *s, const AstExpr *e) {
   x->frame->path = path;
   for (uint32_t i = 0; i < n; i++)
     if (!val_ok(at[i])) return val_poison();
-  return (Value){.kind = e->kind == EXPR_LIST ? VAL_LIST : VAL_TUPLE, .list = {n, at}};
-}
-
-/* What a `for` walks: ranges of ints, lists, or the leading axis of a tensor. */
-bool walk_sources(Elab *x, Scope *s, const AstFor *w, Value *lists, uint32_t *turns) {
-  if (w->names.n != w->sources.n) {
-    TELL(x, declaration, w->at, str_fmt(x->a, "%u names walk %u sources", w->names.n, w->sources.n));
-    return false;
-  }
-  bool good = true;
-  for (uint32_t i = 0; i < w->sources.n; i++) {
-    const AstExpr *e = w->sources.at[i];
-    if (e->kind == EXPR_RANGE) {
-      int64_t lo, hi, step = 1;
-      good = val_static_int(x, eval(x, s, e->range.lo), e->range.lo->at, "the start of a range", &lo) &&
-             val_static_int(x, eval(x, s, e->range.hi), e->range.hi->at, "the end of a range", &hi) && good;
-      if (good && e->range.step)
-        good = val_static_int(x, eval(x, s, e->range.step), e->range.step->at, "the step of a range", &step);
-      if (!good) return false;
-      if (step < 1) {
-        TELL(x, static_arith, e->at, STR("the step of a range is at least 1"));
-        return false;
-      }
-      uint64_t n = hi > lo ? ((uint64_t)hi - (uint64_t)lo - 1) / (uint64_t)step + 1 : 0;
-      if (n > (uint64_t)x->limits->expansion || n > UINT32_MAX)
-        return limit_passed(x, e->at, "the turns of a loop", "expansion", x->limits->expansion), false;
-      Value *at = ARENA_ARRAY(x->a, Value, n ? n : 1);
-      for (uint64_t k = 0; k < n; k++) at[k] = val_int(lo + (int64_t)k * step);
-      lists[i] = (Value){.kind = VAL_LIST, .list = {(uint32_t)n, at}};
-    } else {
-      lists[i] = eval(x, s, e);
-      if (!val_ok(lists[i])) return false;
-      if (lists[i].kind != VAL_LIST) {
-        if (val_tensor(lists[i]))
-          not_built(x, e->at, "walking a tensor's leading axis");
-        else if (val_number(lists[i]))
-          diag_help(TELL(x, wrong_kind, e->at, val_text(x, lists[i]), "a list or a range"),
-                    "a range is written 0:" STRF, STRA(span_text(x, e->at)));
-        else
-          wrong_kind(x, e->at, lists[i], "a list or a range");
-        return false;
-      }
-    }
-    if (i && lists[i].list.n != lists[0].list.n) {
-      TELL(x, declaration, e->at,
-           str_fmt(x->a, "lists walked together have one length, and these have %u and %u", lists[0].list.n,
-                   lists[i].list.n));
-      return false;
-    }
-  }
-  *turns = w->sources.n ? lists[0].list.n : 0;
-  return good;
-}
-
-void walk_names(Elab *x, Scope *turn, const AstFor *w, const Value *lists, uint32_t k) {
-  for (uint32_t i = 0; i < w->names.n; i++)
-    scope_bind(x, turn, w->names.at[i], value_named(x, turn, w->names.at[i], lists[i].list.at[k], true));
-}
-
-static Value eval_comprehension(Elab *x, Scope *s, const AstExpr *e) {
-  const AstFor *w = &e->comprehension.walk;
-  Value *lists = ARENA_ARRAY(x->a, Value, w->sources.n + 1);
-  uint32_t turns;
-  if (!walk_sources(x, s, w, lists, &turns)) return val_poison();
-  Value *at = ARENA_ARRAY(x->a, Value, turns ? turns : 1);
-  Str path = x->frame->path;
-  bool good = true;
-  for (uint32_t k = 0; k < turns && !x->stopped; k++) {
-    Scope *turn = scope_new(x, SCOPE_BLOCK, s);
-    walk_names(x, turn, w, lists, k);
-    x->frame->path = str_fmt(x->a, STRF "[%u]", STRA(path), k);
-    at[k] = eval(x, turn, e->comprehension.item);
-    good = good && val_ok(at[k]);
-  }
-  x->frame->path = path;
-  return good && !x->stopped ? (Value){.kind = VAL_LIST, .list = {turns, at}} : val_poison();
+  return list_value(e->kind == EXPR_LIST ? VAL_LIST : VAL_TUPLE, at, n);
 }
 
 static Value eval_field(Elab *x, Scope *s, const AstExpr *e) {
@@ -216,6 +141,7 @@ static Value eval_form(Elab *x, Scope *s, const AstExpr *e) {
   case EXPR_LAMBDA: {
     Closure *c = ARENA_NEW(x->a, Closure);
     *c = (Closure){.fn = e->lambda, .scope = s, .ext = UINT32_MAX};
+    x->closures++;
     return (Value){.kind = VAL_FN, .fn = c};
   }
   case EXPR_COUNT: break;
@@ -228,6 +154,10 @@ Value eval(Elab *x, Scope *s, const AstExpr *e) {
   if (++x->expanded > x->limits->expansion)
     return limit_passed(x, e->at, "the expressions of the expanded program", "expansion",
                         x->limits->expansion);
+  if (x->a->mem->used > x->room)
+    return limit_passed(x, e->at, "the bytes of the expanded program", "expansion_bytes",
+                        x->limits->expansion_bytes);
+  x->now = e->at;
   if (x->depth >= DEPTH_MAX)
     return limit_passed(x, e->at, "nested expressions and calls together", "nesting", x->limits->nesting);
   x->depth++;
@@ -236,5 +166,7 @@ Value eval(Elab *x, Scope *s, const AstExpr *e) {
   Value v = eval_form(x, s, e);
   x->frame->making = making;
   x->depth--;
+  if ((v.kind == VAL_LIST || v.kind == VAL_TUPLE) && v.list.cells > x->limits->expansion)
+    return limit_passed(x, e->at, "the values of a list", "expansion", x->limits->expansion);
   return v;
 }

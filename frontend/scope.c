@@ -18,6 +18,13 @@ Scope *scope_new(Elab *x, ScopeKind kind, Scope *outer) {
   return s;
 }
 
+bool scope_empty(Scope *s) {
+  if (s->binding.n > SCAN_MAX) return false;
+  s->spare = s->binding.n > s->spare ? s->binding.n : s->spare;
+  s->binding.n = 0;
+  return true;
+}
+
 Scope *scope_root(Scope *s) {
   while (s->kind == SCOPE_BLOCK && s->outer) s = s->outer;
   return s;
@@ -60,10 +67,16 @@ Binding *scope_add(Elab *x, Scope *s, Sym name, Span at) {
     diag_label(TELL(x, redeclared, at, sym_str(x, name)), old->at, "first here");
     return NULL;
   }
-  Binding *b = ARENA_NEW(x->a, Binding);
-  b->name = name;
-  b->at = at;
-  VEC_PUSH(x->a, &s->binding, b);
+  Binding *b;
+  if (s->binding.n < s->spare) {
+    b = s->binding.at[s->binding.n++];
+    *b = (Binding){.name = name, .at = at};
+  } else {
+    b = ARENA_NEW(x->a, Binding);
+    b->name = name;
+    b->at = at;
+    VEC_PUSH(x->a, &s->binding, b);
+  }
   if (s->binding.n == SCAN_MAX + 1) /* most scopes are small: they are scanned */
     for (uint32_t i = 0; i < SCAN_MAX; i++) map_put(&s->by_name, s->binding.at[i]->name.i, i);
   if (s->binding.n > SCAN_MAX) map_put(&s->by_name, name.i, s->binding.n - 1);
@@ -153,8 +166,12 @@ void scope_declare(Elab *x, Scope *s, const AstStmtVec *stmts) {
     if (t->kind == STMT_FOR)
       not_built(x, t->word,
                 module ? "'for' among a module's declarations" : "'for' among a file's declarations");
-    else if (t->kind == STMT_IF && val_static_bool(x, eval(x, s, t->choice.test), t->choice.test->at,
-                                                   "the test of an 'if'", &yes)) {
+    else if (t->kind == STMT_IF) {
+      if (!val_static_bool(x, eval(x, s, t->choice.test), t->choice.test->at, "the test of an 'if'", &yes)) {
+        mute_block(x, s, t->choice.then);
+        mute_block(x, s, t->choice.otherwise);
+        continue;
+      }
       const AstBlock *taken = yes ? t->choice.then : t->choice.otherwise;
       if (taken) scope_declare(x, s, &taken->stmts);
     }

@@ -22,6 +22,19 @@ static void mute_names(Elab *x, Scope *s, const AstStmt *t) {
     name_mute(x, s, t->import.name.name);
 }
 
+void mute_block(Elab *x, Scope *s, const AstBlock *b) {
+  for (uint32_t i = 0; b && i < b->stmts.n; i++) {
+    const AstStmt *t = b->stmts.at[i];
+    if (t->kind == STMT_FN || t->kind == STMT_EXTERN)
+      name_mute(x, s, t->fn->name.name);
+    else if (t->kind == STMT_IF) {
+      mute_block(x, s, t->choice.then);
+      mute_block(x, s, t->choice.otherwise);
+    } else
+      mute_names(x, s, t);
+  }
+}
+
 void declares_not(Elab *x, Scope *s, const AstStmt *t, const char *place) {
   mute_names(x, s, t);
   if (t->kind == STMT_SET && s->file == x->main && t->assign.target.parts.n == 1) { /* `loss = mean(..)` */
@@ -179,21 +192,6 @@ bool check_assert(Elab *x, Scope *s, const AstStmt *t) {
   return check_fact(x, s, t, e);
 }
 
-static bool exec_for(Elab *x, Scope *s, const AstStmt *t, Value *ret) {
-  const AstFor *w = &t->loop.walk;
-  Value *lists = ARENA_ARRAY(x->a, Value, w->sources.n + 1);
-  uint32_t turns;
-  if (!walk_sources(x, s, w, lists, &turns)) return false;
-  for (uint32_t k = 0; k < turns && !x->stopped; k++) {
-    Scope *turn = scope_new(x, SCOPE_BLOCK, s);
-    walk_names(x, turn, w, lists, k);
-    if (exec_block(x, turn, t->loop.body, ret)) return true;
-    if (++x->expanded > x->limits->expansion)
-      limit_passed(x, t->at, "the turns of a loop", "expansion", x->limits->expansion);
-  }
-  return false;
-}
-
 bool exec_block(Elab *x, Scope *s, const AstBlock *b, Value *ret) {
   const char *place = s->kind == SCOPE_TRAIN
                           ? x->entry == ENTRY_AFTER ? "in an 'after' block" : "in a train step"
@@ -216,7 +214,9 @@ bool exec_block(Elab *x, Scope *s, const AstBlock *b, Value *ret) {
     case STMT_IF:
       if (!val_static_bool(x, eval(x, s, t->choice.test), t->choice.test->at, "the test of an 'if'", &yes)) {
         *ret = val_poison();
-        return true;
+        bool returns = poison_block(x, s, t->choice.then, true);
+        if (poison_block(x, s, t->choice.otherwise, true) || returns) return true;
+        break;
       }
       if (yes ? exec_block(x, s, t->choice.then, ret)
               : t->choice.otherwise && exec_block(x, s, t->choice.otherwise, ret))

@@ -127,9 +127,12 @@ static void step_stmts(Elab *x, Step *st, const AstStmtVec *stmts) {
     else if (t->kind == STMT_SET && !names_var(x, st->scope, &t->assign.target))
       setting(x, st, t);
     else if (t->kind == STMT_IF) {
-      if (val_static_bool(x, eval(x, st->scope, t->choice.test), t->choice.test->at, "the test of an 'if'",
-                          &yes) &&
-          (yes || t->choice.otherwise))
+      if (!val_static_bool(x, eval(x, st->scope, t->choice.test), t->choice.test->at, "the test of an 'if'",
+                           &yes)) {
+        st->hurt = true;
+        (void)poison_block(x, st->scope, t->choice.then, true);
+        (void)poison_block(x, st->scope, t->choice.otherwise, true);
+      } else if (yes || t->choice.otherwise)
         step_stmts(x, st, yes ? &t->choice.then->stmts : &t->choice.otherwise->stmts);
     } else {
       AstStmt *copy = stmts->at[i];
@@ -370,7 +373,7 @@ void elaborate_train(Elab *x, const AstStmt *t) {
   bind_clock(x, st.scope, st.ts.at);
   step_stmts(x, &st, &t->unit.body->stmts);
   Str name = sym_str(x, st.ts.name);
-  if (!st.minimize && !has_error(&t->unit.body->stmts))
+  if (!st.minimize && !st.hurt && !has_error(&t->unit.body->stmts))
     diag_help(TELL(x, minimize, st.ts.at, name, "minimizes nothing"), "say what it minimizes: minimize loss");
   for (uint32_t i = 0; i < st.update.n && !x->stopped; i++) group_optimizer(x, &st, i);
   if (node_ok(st.ts.loss)) {

@@ -16,6 +16,7 @@ typedef struct Step {
   const AstStmt *minimize;
   VEC(Update) update;
   double clip_norm, clip_value; /* 0: none */
+  bool hurt;                    /* a static `if` could not be decided: what seems missing may stand in it */
   bool left_in;                 /* an `except` names nothing: what it meant to leave out is not owned twice */
   Map owner;                    /* LeafId -> index into ts.owned */
 } Step;

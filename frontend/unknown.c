@@ -114,6 +114,8 @@ static bool declares(Str text, const char *word, Str name) {
 /* The import that sees a member of that name: "nn". *imported: it stands in the file already. */
 static Str import_with(Elab *x, Str name, bool *imported) {
   Scope *s = x->main->scope;
+  *imported = false;
+  if (!may_compare(x, s->binding.n)) return STR("");
   *imported = true;
   for (uint32_t i = 0; i < s->binding.n; i++) {
     const Binding *b = s->binding.at[i];

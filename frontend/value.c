@@ -23,10 +23,17 @@ Value val_dim(Elab *x, DimId d) {
   return dim_is_const(x->dims, d, &i) ? val_int(i) : (Value){.kind = VAL_DIM, .dim = d};
 }
 
+Value list_value(ValueKind kind, Value *at, uint32_t n) {
+  uint64_t cells = n;
+  for (uint32_t i = 0; i < n; i++)
+    if (at[i].kind == VAL_LIST || at[i].kind == VAL_TUPLE) cells += at[i].list.cells;
+  return (Value){.kind = kind, .list = {n, cells > UINT32_MAX ? UINT32_MAX : (uint32_t)cells, at}};
+}
+
 Value val_list(Elab *x, ValueKind kind, const Value *at, uint32_t n) {
   Value *copy = ARENA_ARRAY(x->a, Value, n ? n : 1);
   if (n) memcpy(copy, at, n * sizeof *copy); /* size-ok: just allocated */
-  return (Value){.kind = kind, .list = {n, copy}};
+  return list_value(kind, copy, n);
 }
 
 Str type_text(Elab *x, Type t) {

@@ -31,7 +31,17 @@ static void initial_reads(Diagnose *x) {
     x->starts[p->initial_read.at[i].of.i] = p->initial_read.at[i].by;
 }
 
-void diagnose_run(Diagnose *x) {
+/* Each loss keeps a few words a node. One is always looked at; thousands of losses over one graph are not. */
+static bool too_many(Diagnose *x, uint32_t nodes, Span at) {
+  x->visits += nodes;
+  if (!x->view.n || x->visits <= x->p->limits->diagnosis || !x->d->limits) return false;
+  diag_status(diag_limit(x->d, at, "nodes that the losses of the program are made of, added up", "diagnosis",
+                         x->p->limits->diagnosis),
+              ST_LIMIT);
+  return true;
+}
+
+bool diagnose_run(Diagnose *x) {
   const Program *p = x->p;
   sets_init(&x->sets, x->arena);
   diagnose_assigned(x);
@@ -39,23 +49,29 @@ void diagnose_run(Diagnose *x) {
   for (uint32_t i = 0; i < p->train.n; i++) {
     const TrainStep *t = &p->train.at[i];
     const Graph *g = t->entry < p->entry.n ? p->entry.at[t->entry].graph : NULL;
-    if (g && node_ok(t->loss)) add_view(x, t, g, t->loss, names_str(p->names, t->loss_name));
+    if (!g || !node_ok(t->loss)) continue;
+    if (too_many(x, g->node.n, t->at)) return false;
+    add_view(x, t, g, t->loss, names_str(p->names, t->loss_name));
   }
   if (!p->train.n) {
     const Graph *g = program_graph(p, ENTRY_EVAL, (Sym){0});
-    for (uint32_t i = 0; g && i < g->root.n; i++)
-      if (g->root.at[i].kind == ROOT_LOSS)
-        add_view(x, NULL, g, g->root.at[i].node, names_str(p->names, g->root.at[i].name));
+    for (uint32_t i = 0; g && i < g->root.n; i++) {
+      const Root *root = &g->root.at[i];
+      if (root->kind != ROOT_LOSS) continue;
+      if (too_many(x, g->node.n, root->at)) return false;
+      add_view(x, NULL, g, root->node, names_str(p->names, root->name));
+    }
   }
   diagnose_rules(x);
   diagnose_find(x);
+  return true;
 }
 
 void diagnose(const Program *p, const DimBinding *bind, size_t nbind, Diags *d) {
   (void)bind; /* every verdict here holds for all extents */
   (void)nbind;
   Diagnose x = {.arena = p->arena, .p = p, .d = d};
-  diagnose_run(&x);
+  if (!diagnose_run(&x)) return;
   diagnose_say(&x);
   diagnose_losses(&x);
 }

@@ -100,6 +100,7 @@ typedef struct Diagnose {
   const Program *p;
   Diags *d;
   Sets sets;
+  int64_t visits; /* nodes of all losses so far */
   VEC(View) view;
   Assigned *assigned;   /* by LeafId */
   bool *constant;       /* by LeafId: a parameter or state that nothing in the file changes */
@@ -115,7 +116,7 @@ typedef struct Diagnose {
 } Diagnose;
 
 /* diagnose.c: verdicts per loss. */
-void diagnose_run(Diagnose *x);
+bool diagnose_run(Diagnose *x); /* false: a limit was passed, and nothing can be said */
 /* diagnose_assign.c: what `after` blocks make of parameters. */
 void diagnose_assigned(Diagnose *x);
 /* The `after` entries of every step whose rule moves it assign it a value that reads nothing. */

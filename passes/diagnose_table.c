@@ -98,7 +98,7 @@ enum { COLUMNS = 7 };
 void diagnose_table(const Program *p, const DimBinding *bind, size_t nbind, Sb *b) {
   Diags silent = {0};
   Diagnose x = {.arena = p->arena, .p = p, .d = &silent};
-  diagnose_run(&x);
+  if (!diagnose_run(&x)) return;
   uint32_t *row = ARENA_ARRAY(p->arena, uint32_t, x.found.n + 1), rows = 0; /* first finding of each */
   for (uint32_t i = 0; i < x.found.n; i++)
     if (!i || !leaf_eq(x.found.at[i].param, x.found.at[i - 1].param)) row[rows++] = i;
