@@ -302,6 +302,21 @@ Value bi_variance(Elab *x, const Builtin *b, ArgVec *args, Span at) {
                  keep, at);
 }
 
+/* 1 where the squares of numbers up to m, and their sum, stay within the type; else the power of two that
+ * brings them there, exactly. `tiny`: also where squares are too small. A choice of constants has no
+ * derivative. */
+NodeId norm_scale(Builder *b, NodeId m, bool tiny) {
+  Type t = graph_node(b->g, m)->type;
+  bool single = t.dtype == DT_F32;
+  NodeId s = build_const(b, t, 1);
+  if (tiny)
+    s = build_scalar(b, OP_WHERE,
+                     build_scalar(b, OP_LT, m, build_const(b, t, single ? 0x1p-40 : 0x1p-450), NO_NODE),
+                     build_const(b, t, single ? 0x1p84 : 0x1p560), s);
+  NodeId large = build_scalar(b, OP_LT, build_const(b, t, single ? 0x1p48 : 0x1p480), m, NO_NODE);
+  return build_scalar(b, OP_WHERE, large, build_const(b, t, single ? 0x1p-80 : 0x1p-600), s);
+}
+
 /* sqrt(s) with both value and derivative 0 where s is 0: the root is taken of 1 there, and not chosen. */
 Value bi_norm(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   Operand o[MAX_BUILTIN_ARGS];
@@ -311,12 +326,17 @@ Value bi_norm(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   if (!builtin_args(x, b, args, at, o) || !reduction(x, o, &n, &mask, &keep) || !fits(x, b, n, at, true))
     return val_poison();
   Builder bu = builder_at(x, at);
-  NodeId s = build_scalar(&bu, OP_SQUARE, n, NO_NODE, NO_NODE);
+  NodeId m = build_scalar(&bu, OP_ABS, n, NO_NODE, NO_NODE);
+  if (mask) m = build_reduce(&bu, OP_MAX, m, mask);
+  NodeId scale = norm_scale(&bu, m, true);
+  NodeId scaled = build_scalar(&bu, OP_MUL, n, build_broadcast(&bu, scale, node_type(x, n)), NO_NODE);
+  NodeId s = build_scalar(&bu, OP_SQUARE, scaled, NO_NODE, NO_NODE);
   if (mask) s = build_reduce(&bu, OP_SUM, s, mask);
   NodeId zero = build_const(&bu, node_type(x, s), 0), one = build_const(&bu, node_type(x, s), 1);
-  NodeId pos = build_scalar(&bu, OP_LT, zero, s, NO_NODE);
-  NodeId root = build_scalar(&bu, OP_SQRT, build_scalar(&bu, OP_WHERE, pos, s, one), NO_NODE, NO_NODE);
-  return reduced(x, build_scalar(&bu, OP_WHERE, pos, root, zero), mask, keep, at);
+  NodeId none = build_scalar(&bu, OP_EQ, s, zero, NO_NODE); /* a NaN stays one */
+  NodeId root = build_scalar(&bu, OP_SQRT, build_scalar(&bu, OP_WHERE, none, one, s), NO_NODE, NO_NODE);
+  root = build_scalar(&bu, OP_DIV, root, scale, NO_NODE);
+  return reduced(x, build_scalar(&bu, OP_WHERE, none, zero, root), mask, keep, at);
 }
 
 Value bi_arg(Elab *x, const Builtin *b, ArgVec *args, Span at) {

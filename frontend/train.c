@@ -203,6 +203,52 @@ static void group_optimizer(Elab *x, Step *st, uint32_t i) {
 
 static Operand op_of(Value v, Span at) { return (Operand){v, at}; }
 
+static Value clip_arith(Elab *x, Op op, Value a, Value b, Span at) {
+  return arith(x, op, "clip_norm", at, op_of(a, at), op_of(b, at));
+}
+
+/* One number from all gradients: `op` over f(g) of each, f and the reduction being part(..). */
+typedef enum { CLIP_MOST, CLIP_SQUARES } ClipPart;
+static Value over_all(Elab *x, const Step *st, const NodeId *grad, ClipPart part, Span at) {
+  Value total = val_poison();
+  for (uint32_t i = 0; i < st->ts.owned.n; i++) {
+    Value f =
+        arith1(x, part == CLIP_MOST ? OP_ABS : OP_SQUARE, "clip_norm", at, op_of(val_node(grad[i]), at));
+    if (!val_ok(f)) return val_poison();
+    Builder b = builder_at(x, at);
+    uint32_t all = (1u << node_type(x, f.node).rank) - 1;
+    Op over = part == CLIP_MOST ? OP_MAX : OP_SUM;
+    NodeId s = all ? build_drop_axes(&b, build_reduce(&b, over, f.node, all), all) : f.node;
+    total = i ? clip_arith(x, part == CLIP_MOST ? OP_MAXIMUM : OP_ADD, total, val_node(s), at) : val_node(s);
+  }
+  return total;
+}
+
+/* g * (c / max(norm, c)): 1 where the norm is small enough, and divides by no zero. The squares are of scaled
+ * gradients, so that the norm of large ones is no infinity; ordinary ones keep their bits. */
+static void clip_norm(Elab *x, const Step *st, NodeId *grad, Span at) {
+  uint32_t n = st->ts.owned.n;
+  Value most = over_all(x, st, grad, CLIP_MOST, at), c = val_real(st->clip_norm);
+  if (!val_ok(most)) return;
+  Builder b = builder_at(x, at);
+  /* tiny gradients are below an ordinary c whatever their squares; and c * scale stays finite */
+  Value scale = val_node(norm_scale(&b, most.node, st->clip_norm < 0x1p-20));
+  for (uint32_t i = 0; i < n && val_ok(scale); i++) {
+    Value v = clip_arith(x, OP_MUL, val_node(grad[i]), scale, at);
+    grad[i] = val_ok(v) ? v.node : NO_NODE;
+    if (!val_ok(v)) return;
+  }
+  Value total = over_all(x, st, grad, CLIP_SQUARES, at);
+  if (!val_ok(total)) return;
+  Value norm = arith1(x, OP_SQRT, "clip_norm", at, op_of(total, at));
+  Value least = clip_arith(x, OP_MUL, scale, c, at);
+  Value factor = clip_arith(x, OP_DIV, c, clip_arith(x, OP_MAXIMUM, norm, least, at), at);
+  for (uint32_t i = 0; i < n && val_ok(factor); i++) {
+    Value v = clip_arith(x, OP_MUL, val_node(grad[i]), factor, at);
+    grad[i] = val_ok(v) ? v.node : NO_NODE;
+  }
+}
+
 static void clip(Elab *x, Step *st, NodeId *grad) {
   Span at = st->ts.at;
   uint32_t n = st->ts.owned.n;
@@ -217,23 +263,7 @@ static void clip(Elab *x, Step *st, NodeId *grad) {
     grad[i] = val_ok(v) ? v.node : NO_NODE;
   }
   if (st->clip_norm <= 0 || !n) return;
-  Value total = val_poison();
-  for (uint32_t i = 0; i < n; i++) {
-    Value sq = arith1(x, OP_SQUARE, "clip_norm", at, op_of(val_node(grad[i]), at));
-    if (!val_ok(sq)) return;
-    Builder b = builder_at(x, at);
-    uint32_t all = (1u << node_type(x, sq.node).rank) - 1;
-    NodeId s = all ? build_drop_axes(&b, build_reduce(&b, OP_SUM, sq.node, all), all) : sq.node;
-    total = i ? arith(x, OP_ADD, "clip_norm", at, op_of(total, at), op_of(val_node(s), at)) : val_node(s);
-  }
-  /* c / max(norm, c) is 1 where the norm is small enough, and divides by no zero */
-  Value norm = arith1(x, OP_SQRT, "clip_norm", at, op_of(total, at));
-  Value top = arith(x, OP_MAXIMUM, "clip_norm", at, op_of(norm, at), op_of(val_real(st->clip_norm), at));
-  Value factor = arith(x, OP_DIV, "clip_norm", at, op_of(val_real(st->clip_norm), at), op_of(top, at));
-  for (uint32_t i = 0; i < n && val_ok(factor); i++) {
-    Value v = arith(x, OP_MUL, "clip_norm", at, op_of(val_node(grad[i]), at), op_of(factor, at));
-    grad[i] = val_ok(v) ? v.node : NO_NODE;
-  }
+  clip_norm(x, st, grad, at);
 }
 
 /* ---- optimizers ---- */

@@ -221,6 +221,51 @@ START_TEST(learned_exponent) {
 }
 END_TEST
 
+/* ---- norms: of numbers whose squares leave the range ---- */
+
+START_TEST(clipping_by_norm) {
+  static const char overflow[] =
+      "input x: f32[N, 2]\nparam w: f32[2] = [3, 4]\nloss l = sum(w * x) * 1e25\n"
+      "train t { minimize l; update w using %s; clip_norm = 1.0 }\noutput g = grad(l, w)\n";
+  static const char two[] = "input x: f32[N, 2]\nparam w: f32[2] = [3, 4]\nparam b: f32 = 1\n"
+                            "loss l = (sum(w * x) + b * 0) * %s\n"
+                            "train t { minimize l; update w, b using sgd(lr = 1.0); clip_norm = %s }\n";
+  char a[512], b[512], c[512], d[512], e[512];
+  snprintf(a, sizeof a, overflow, "sgd(lr = 1.0)");
+  snprintf(b, sizeof b, overflow, "adam(lr = 0.5)");
+  snprintf(c, sizeof c, two, "1.0", "1.0");
+  snprintf(d, sizeof d, two, "1.0", "10.0");
+  snprintf(e, sizeof e, two, "1e-25", "1e-26");
+  GIVES({a, "0.6 0.8", NULL, 2, 1, 1e-6, "w: 2.4 3.2; g: 6e24 8e24"},
+        {b, "0.6 0.8", NULL, 2, 3, 1e-6, "w: 1.5 2.5; t.v.w: 0.0010789 0.0019181"},
+        {c, "0 0", NULL, 2, 1, 0, "w: 3 4; b: 1"}, {c, "3 4", NULL, 2, 1, 1e-7, "w: 2.4 3.2; b: 1"},
+        {d, "0.3 0.4", NULL, 2, 1, 1e-7, "w: 2.7 3.6; b: 1"}, {e, "3 4", NULL, 2, 1, 0, "w: 3 4; b: 1"},
+        /* tiny gradients against a tinier bound: their squares are 0 */
+        {"input x: f32[2]\nparam w: f32[2] = 0\nloss l = sum(w * x) * 1e-25\n"
+         "train t { minimize l; update w using sgd(lr = 1e26); clip_norm = 1e-26 }\n",
+         "3 4", NULL, 0, 1, 1e-6, "w: -0.6 -0.8"},
+        {"input x: f64[2]\nparam w: f64[2] = 0\nloss l = sum(w * x) * 1e200\n"
+         "train t { minimize l; update w using sgd(lr = 1.0); clip_norm = 1.0 }\n",
+         "3 4", NULL, 0, 1, 1e-14, "w: -0.6 -0.8"});
+}
+END_TEST
+
+START_TEST(norms) {
+  GIVES({"input x: f32[N, 2]\noutput n = norm(x, axis = -1)\noutput g = grad(sum(norm(x, axis = -1)), x)\n"
+         "output u = l2norm(x)\noutput h = grad(sum(grad(sum(norm(x, axis = -1)), x)^2), x)\n",
+         "3 4  3e30 4e30  3e-30 4e-30  0 0", NULL, 2, 0, 1e-6,
+         "n: 5 5e30 5e-30 0; g: 0.6 0.8 0.6 0.8 0.6 0.8 0 0; u: 0.6 0.8 0.6 0.8 3e-18 4e-18 0 0;"
+         "h: 0 0 0 0 0 0 0 0"},
+        {"input x: f64[N, 2]\noutput n = norm(x, axis = -1)\noutput g = grad(sum(norm(x, axis = -1)), x)\n",
+         "3 4  3e300 4e300  3e-300 4e-300  0 0", NULL, 2, 0, 1e-14,
+         "n: 5 5e300 5e-300 0; g: 0.6 0.8 0.6 0.8 0.6 0.8 0 0"},
+        {"input x: f32[N]\noutput n = norm(x)\noutput m = norm(x, axis = [])\n", "inf 1", NULL, 0, 0, 0,
+         "n: inf; m: inf 1"},
+        {"input x: f32[N]\noutput n = norm(x)\n", "nan 1e30", NULL, 0, 0, 0, "n: nan"});
+}
+END_TEST
+
 UNIT_MAIN(UNIT("powers", powers_of_special_values, slopes_of_powers, learned_exponent),
           UNIT("products", products, products_in_a_penalty, products_of_each_length),
+          UNIT("norms", clipping_by_norm, norms),
           UNIT("infinities", one_nan, one_nan_for_the_host, masked_rows, reductions_of_nan))
