@@ -367,7 +367,8 @@ Value arith3(Elab *x, Op op, const char *name, Span at, Operand a, Operand b, Op
 Value binary_value(Elab *x, AstBinary op, Span at, Operand a, Operand b);
 Value matmul(Elab *x, Span at, Operand a, Operand b);
 Value power(Elab *x, Span at, Operand a, Operand b);
-NodeId norm_scale(Builder *b, NodeId m, bool tiny); /* of the largest magnitude m: what the squares are taken of */
+NodeId norm_scale(Builder *b, NodeId m,
+                  bool tiny); /* of the largest magnitude m: what the squares are taken of */
 
 /* ---- call.c, instance.c ---- */
 typedef struct Arg {

@@ -212,6 +212,13 @@ START_TEST(slopes_of_powers) {
 }
 END_TEST
 
+/* By the exponent the slope at x <= 0 is 0 also where the power is infinite. */
+START_TEST(slope_by_the_exponent) {
+  GIVES({"input x: f32[N]\ninput y: f32[N]\noutput g = grad(sum(x^y), y)\n", "0 -0.0 -2 -inf 1 2",
+         "-1 -1 -1 2 -1 -1", 0, 0, 1e-6, "g: 0 0 0 0 0 0.34657359"});
+}
+END_TEST
+
 /* A learned exponent that starts at 0, of a feature that is 0. */
 START_TEST(learned_exponent) {
   GIVES({"input x: f32[N]\ninput y: f32[N]\nparam k: f32 = 1\nparam e: f32 = 0\nloss l = mean(((k*x)^e - "
@@ -265,7 +272,7 @@ START_TEST(norms) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("powers", powers_of_special_values, slopes_of_powers, learned_exponent),
+UNIT_MAIN(UNIT("powers", powers_of_special_values, slopes_of_powers, slope_by_the_exponent, learned_exponent),
           UNIT("products", products, products_in_a_penalty, products_of_each_length),
           UNIT("norms", clipping_by_norm, norms),
           UNIT("infinities", one_nan, one_nan_for_the_host, masked_rows, reductions_of_nan))
