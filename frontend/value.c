@@ -232,6 +232,12 @@ static bool number_fits(Elab *x, Value v, DType t, Span at) {
   return true;
 }
 
+/* The attribute of a constant of type t: integers whole, however large. */
+static int64_t number_word(Value v, DType t) {
+  if (v.kind == VAL_INT && dtype_is_int(t)) return v.i;
+  return build_word(t, v.kind == VAL_BOOL ? v.boolean : static_real(v));
+}
+
 NodeId val_to_node(Elab *x, Value v, Span at, int dtype) {
   Builder b = builder_at(x, at);
   switch (v.kind) {
@@ -243,7 +249,7 @@ NodeId val_to_node(Elab *x, Value v, Span at, int dtype) {
   case VAL_INT:
   case VAL_REAL: {
     DType t = dtype >= 0 ? (DType)dtype : v.kind == VAL_INT ? DT_I32 : DT_F32;
-    return number_fits(x, v, t, at) ? build_const(&b, type_scalar(t), static_real(v)) : NO_NODE;
+    return number_fits(x, v, t, at) ? build_const_word(&b, type_scalar(t), number_word(v, t)) : NO_NODE;
   }
   case VAL_DIM: {
     DType t = dtype >= 0 ? (DType)dtype : DT_I32;
@@ -280,18 +286,12 @@ NodeId val_to_node(Elab *x, Value v, Span at, int dtype) {
 /* Flattens a list of numbers nested to the rank of t into words; counts down the extents it expects. */
 static bool table_words(Elab *x, Value v, const Type *t, int axis, uint64_t *word, uint64_t *n, Span at) {
   if (axis == t->rank) {
-    double d;
-    if (v.kind == VAL_BOOL && t->dtype == DT_BOOL)
-      word[(*n)++] = v.boolean;
-    else if (v.kind == VAL_INT && dtype_is_int((DType)t->dtype))
-      word[(*n)++] = (uint64_t)v.i;
-    else if ((v.kind == VAL_INT || v.kind == VAL_REAL) && dtype_is_float((DType)t->dtype)) {
-      d = static_real(v);
-      memcpy(&word[(*n)++], &d, sizeof d);
-    } else {
+    if (v.kind != VAL_INT && v.kind != VAL_REAL && v.kind != VAL_BOOL) {
       wrong_kind(x, at, v, dtype_name((DType)t->dtype));
       return false;
     }
+    if (!number_fits(x, v, (DType)t->dtype, at)) return false;
+    word[(*n)++] = (uint64_t)number_word(v, (DType)t->dtype);
     return true;
   }
   int64_t ext;
@@ -334,7 +334,7 @@ NodeId val_coerce(Elab *x, Value v, Type want, Span at, const char *what) {
   if (v.kind == VAL_LIST) return table_node(x, v, &want, at);
   if (v.kind == VAL_INT || v.kind == VAL_REAL || v.kind == VAL_BOOL)
     return number_fits(x, v, (DType)want.dtype, at)
-               ? build_const(&b, want, v.kind == VAL_BOOL ? v.boolean : static_real(v))
+               ? build_const_word(&b, want, number_word(v, (DType)want.dtype))
                : NO_NODE;
   NodeId n = val_to_node(x, v, at, want.dtype);
   if (!node_ok(n)) return NO_NODE;

@@ -27,10 +27,9 @@ NodeId build_scalar(Builder *b, Op op, NodeId x, NodeId y, NodeId z) {
   return build_op(b, op, in, (uint32_t)node_ok(x) + node_ok(y) + node_ok(z), NULL, NULL);
 }
 
-NodeId build_const(Builder *b, Type type, double value) {
+int64_t build_word(DType t, double value) {
   int64_t word;
-  DType t = (DType)type.dtype;
-  if (dtype_is_float(t)) { /* as the program will see it: rounded, flushed, one NaN */
+  if (dtype_is_float(t)) {
     double x = value;
     if (t == DT_F32) {
       float s = (float)value;
@@ -45,6 +44,14 @@ NodeId build_const(Builder *b, Type type, double value) {
   } else {
     word = (int64_t)value;
   }
+  return word;
+}
+
+NodeId build_const(Builder *b, Type type, double value) {
+  return build_const_word(b, type, build_word((DType)type.dtype, value));
+}
+
+NodeId build_const_word(Builder *b, Type type, int64_t word) {
   return build_op(b, OP_CONST, NULL, 0, &word, &type);
 }
 
