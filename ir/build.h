@@ -21,7 +21,7 @@ MUST_USE bool op_infer(const Graph *g, Op op, const NodeId *in, uint32_t nin, co
 NodeId build_op(Builder *b, Op op, const NodeId *in, uint32_t nin, const int64_t *attr, const Type *given);
 /* Elementwise: operands must have equal shapes (build_stretch first). */
 NodeId build_scalar(Builder *b, Op op, NodeId x, NodeId y, NodeId z); /* unused operands NO_NODE */
-NodeId build_const(Builder *b, Type type, double value); /* floats and integers up to 2^53 */
+NodeId build_const(Builder *b, Type type, double value);              /* floats and integers up to 2^53 */
 /* The attribute of a constant as the program will see it: rounded, flushed, one NaN. */
 int64_t build_word(DType t, double value);
 NodeId build_const_word(Builder *b, Type type, int64_t word);

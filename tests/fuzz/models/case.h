@@ -1,0 +1,61 @@
+/* A program to be checked and what it is given. The first lines of its text say it, so that a file alone can
+ * be checked again:
+ *
+ *     // case: N = 5, M = 3, rows = 0, data = 77, specials = 0
+ *     // expect: DG0206 at 17        (only of a program with a mistake)
+ *     // no duals                    (only where dual numbers are not the gradient) */
+#ifndef DG_TESTS_FUZZ_MODELS_CASE_H
+#define DG_TESTS_FUZZ_MODELS_CASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { TEXT = 1 << 16 };
+
+typedef struct Case {
+  char text[TEXT];
+  int N, M;           /* values of the dim symbols */
+  int rows;           /* of the data files; 0: none */
+  unsigned long data; /* seed of the inputs' values */
+  bool specials;      /* infinities, NaN, signed zeros, subnormals among them */
+  bool no_duals;
+  char expect[8]; /* code of the only error, "" for a good program */
+  int line;       /* of it */
+} Case;
+
+/* Reads the head lines of c->text into the fields; false: there are none. */
+bool case_read(Case *c);
+/* Writes the fields into the head lines of `to`, then the program. */
+void case_write(const Case *c, const char *program, char *to, size_t n);
+/* The text behind the head lines. */
+const char *case_program(const Case *c);
+
+/* What is done with a case: bits. */
+enum {
+  DO_PLAN = 1,   /* every entry: kernels by plan_eval against the interpreter */
+  DO_DUALS = 2,  /* gradients against duals, verdicts against gradients */
+  DO_NATIVE = 4, /* native code of one configuration against the interpreter, through the library */
+  DO_MATRIX = 8, /* of every level, instruction set and some numbers of threads */
+  DO_TRAIN = 16, /* data sets: training, saving, resuming */
+  DO_WRONG = 32, /* the expected error and no other */
+};
+
+typedef struct Finding { /* shared with the process that checks */
+  char stage[24];        /* of the check; "" when all is well */
+  char detail[400];
+  double worst;  /* error of a gradient */
+  int gradients; /* compared with duals */
+  int dead;      /* parameters that a verdict calls dead, held against the gradient */
+} Finding;
+
+/* Checks c in a process of its own, at most `seconds`. False: a finding. */
+bool case_check(const Case *c, unsigned what, unsigned seconds, Finding *f);
+/* The same in this process: crashes are the caller's. */
+bool case_check_here(const Case *c, unsigned what, Finding *f);
+/* A smaller case with a finding at the same stage. */
+void case_reduce(Case *c, unsigned what, const Finding *f, unsigned seconds);
+
+__attribute__((format(printf, 3, 4))) bool finding(Finding *f, const char *stage, const char *why, ...);
+
+#endif

@@ -1,0 +1,156 @@
+/* Random whole programs (gen.h). Of each, every entry point as lowered, run by the kernel evaluator, has the
+ * bits of the interpreter on the reference graph, and its gradients are those of dual numbers. Of each fifth,
+ * native code of some level, instruction set and number of threads against the interpreter, through the
+ * library; of the large ones and a few others, of all of them. Programs with data sets are trained, saved and
+ * resumed. Every second turn makes a program with a mistake, too, which gets the expected error and no other.
+ *
+ * usage: models [COUNT [FIRST [EVERY]]]   programs FIRST .. FIRST+COUNT-1, native code of each EVERYth
+ *        models --complete [COUNT]        the same, and nothing may be left uncovered
+ *        models --seed N                  everything of one program
+ *        models -p N | -w N               prints a program, or one with a mistake
+ *        models FILE                      checks a case from a file again
+ *
+ * What fails is made smaller and written to models-N.dg (in the folder MODELS_OUT); MODELS_SHOW=1 prints it.
+ */
+#include "cover.h"
+#include "gen.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+typedef struct Campaign {
+  long first, count, every, bad, gradients, dead, wrong, natives, trained;
+  double worst;
+  bool complete;
+} Campaign;
+
+enum { LARGE_FIRST = 39, LARGE_STEP = 40, LARGE_KINDS = 5 };
+
+static unsigned work_of(const Campaign *k, long turn, const Case *c) {
+  unsigned what = DO_PLAN | DO_DUALS;
+  if (!k->complete && (turn % 200 == 39 || turn % 97 == 50))
+    return what | DO_MATRIX | (c->rows ? DO_TRAIN : 0);
+  if (turn % k->every == 0) what |= DO_NATIVE;
+  if (c->rows && (k->every <= 10 || turn % k->every == 4)) what |= DO_TRAIN;
+  return what;
+}
+
+static void report(const Case *c, unsigned what, long turn, const Finding *f, bool wrong) {
+  static Case small;
+  char path[256];
+  const char *folder = getenv("MODELS_OUT");
+  printf("# program %ld: %s: %s\n# again: models --seed %ld\n", turn, f->stage, f->detail, turn);
+  small = *c;
+  if (strcmp(f->stage, "machine") != 0 && !getenv("MODELS_KEEP"))
+    case_reduce(&small, what, f, getenv("MODELS_SECONDS") ? (unsigned)atoi(getenv("MODELS_SECONDS")) : 60);
+  snprintf(path, sizeof path, "%s/models-%s%ld.dg", folder ? folder : ".", wrong ? "w" : "", turn);
+  FILE *to = fopen(path, "w");
+  if (to && fputs(small.text, to) >= 0 && fclose(to) == 0) printf("# written: %s\n", path);
+  if (getenv("MODELS_SHOW")) printf("%s\n", small.text);
+}
+
+static bool one(Campaign *k, const Case *c, unsigned what, long turn, bool wrong) {
+  Finding f;
+  bool good = case_check(c, what, what & DO_MATRIX ? 240 : 120, &f);
+  if (f.worst > k->worst) k->worst = f.worst;
+  k->gradients += f.gradients, k->dead += f.dead, k->natives += (what & (DO_NATIVE | DO_MATRIX)) != 0;
+  k->trained += (what & DO_TRAIN) != 0;
+  if (!good) report(c, what, turn, &f, wrong);
+  k->bad += !good;
+  return good;
+}
+
+static void campaign(Campaign *k) {
+  static Gen g;
+  static Case c;
+  for (long turn = k->first; turn < k->first + k->count; turn++) {
+    gen_model(&g, turn, &c);
+    cover_text(c.text);
+    one(k, &c, work_of(k, turn, &c), turn, false);
+    if (turn % 2) continue;
+    gen_wrong(&g, turn / 2, &c);
+    k->wrong++;
+    one(k, &c, DO_WRONG, turn / 2, true);
+  }
+}
+
+/* The programs beyond each threshold that a short run does not reach, without machine code. */
+static void large_ones(Campaign *k) {
+  static Gen g;
+  static Case c;
+  for (int i = 0; i < LARGE_KINDS; i++) {
+    long turn = LARGE_FIRST + LARGE_STEP * i;
+    if (turn >= k->first && turn < k->first + k->count) continue;
+    gen_model(&g, turn, &c);
+    cover_text(c.text);
+    one(k, &c, DO_PLAN, turn, false);
+    k->count++;
+  }
+}
+
+static int print_one(const char *how, long turn) {
+  static Gen g;
+  static Case c;
+  (strcmp(how, "-w") == 0 ? gen_wrong : gen_model)(&g, turn, &c);
+  fputs(c.text, stdout);
+  return 0;
+}
+
+static bool check_file(const char *path) {
+  static Case c;
+  Finding f;
+  FILE *in = fopen(path, "r");
+  size_t n = in ? fread(c.text, 1, sizeof c.text - 1, in) : 0;
+  if (!in || fclose(in) != 0 || !n || !case_read(&c)) {
+    printf("# %s is no case\n", path);
+    return false;
+  }
+  bool good = case_check(&c, c.expect[0] ? DO_WRONG : DO_PLAN | DO_DUALS | DO_MATRIX | DO_TRAIN, 600, &f);
+  if (!good) printf("# %s: %s\n", f.stage, f.detail);
+  printf("%s 1 - %s\n", good ? "ok" : "not ok", path);
+  return good;
+}
+
+static bool one_seed(long turn) {
+  static Gen g;
+  static Case c;
+  Campaign k = {.every = 1};
+  gen_model(&g, turn, &c);
+  bool good = one(&k, &c, DO_PLAN | DO_DUALS | DO_NATIVE | DO_TRAIN, turn, false);
+  good = good && one(&k, &c, DO_MATRIX, turn, false);
+  gen_wrong(&g, turn, &c);
+  good = one(&k, &c, DO_WRONG, turn, true) && good;
+  printf("%s 1 - program %ld\n", good ? "ok" : "not ok", turn);
+  return good;
+}
+
+int main(int argc, char **argv) {
+  Campaign k = {.count = 60, .every = 5};
+  Cover *cover = mmap(NULL, sizeof *cover, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (cover == MAP_FAILED) return 2;
+  if (argc == 3 && (strcmp(argv[1], "-p") == 0 || strcmp(argv[1], "-w") == 0))
+    return print_one(argv[1], atol(argv[2]));
+  puts("1..1");
+  if (argc == 3 && strcmp(argv[1], "--seed") == 0) return !one_seed(atol(argv[2]));
+  if (argc == 2 && strchr(argv[1], '.')) return !check_file(argv[1]);
+  int at = 1;
+  if (argc > 1 && strcmp(argv[1], "--complete") == 0) k.complete = true, at++;
+  if (argc > at) k.count = atol(argv[at]);
+  if (argc > at + 1) k.first = atol(argv[at + 1]);
+  if (argc > at + 2 && atol(argv[at + 2]) > 0) k.every = atol(argv[at + 2]);
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  cover_begin(cover);
+  campaign(&k);
+  if (k.complete) large_ones(&k);
+  printf(
+      "# %ld programs: %ld steps with gradients by duals (worst %.2g of the sum of absolute terms), %ld "
+      "natively, "
+      "%ld trained from files, %ld dead parameters held against the gradient; %ld programs with a mistake\n",
+      k.count, k.gradients, k.worst, k.natives, k.trained, k.dead, k.wrong);
+  bool covered = cover_print(cover, k.complete);
+  bool good = !k.bad && covered;
+  printf("%s 1 - %ld of %ld random programs\n", good ? "ok" : "not ok", k.count + k.wrong - k.bad,
+         k.count + k.wrong);
+  return !good;
+}
