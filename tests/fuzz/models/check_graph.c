@@ -48,6 +48,10 @@ static bool plan_one(const Case *c, Loaded *l, Arena *a, const Graph *r, const I
   sb_init(&why, a);
   lower_options_init(&o, bits & 1 ? 32 : 64);
   o.fuse = bits & 6, o.in_place = bits & 24, o.reuse = bits & 96;
+  if (bits % 3 == 0) { /* products in small blocks */
+    o.block_terms = 1 + bits / 128 % 7, o.block_rows = 1 + bits / 1024 % 20;
+    o.block_pack = bits / 32768 % 2 ? BLOCK_PACK_ALWAYS : BLOCK_PACK_NEVER;
+  }
   Plan *plan = lower_graph(a, passes_optimise(a, r, NULL), &o, &why);
   if (!plan || !plan_verify(plan, &why)) return sb_char(&why, 0), finding(f, "plan", "%s: %s", entry, why.p);
   count_work(plan);

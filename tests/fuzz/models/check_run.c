@@ -71,31 +71,75 @@ bool host_same(const Host *h, dg_session *a, dg_session *b, dg_kind kind, const 
   return true;
 }
 
-static bool kept_same(const Host *h, dg_session *a, dg_session *b, const char *when, Finding *f) {
-  return host_same(h, a, b, DG_PARAM, when, f) && host_same(h, a, b, DG_STATE, when, f);
+/* ---- what a session computes, written down ---- */
+
+typedef struct Mark { /* where an array begins */
+  size_t from;
+  char label[80];
+} Mark;
+typedef struct Trace {
+  FILE *to;
+  char *text;
+  size_t n, written;
+  Mark *mark;
+  int marks;
+} Trace;
+
+/* One array, NaN as one value. */
+static void put(Trace *t, const char *name, const char *when, const dg_array *a) {
+  size_t n = array_count(a), w = a->dtype == DG_F64 || a->dtype == DG_I64 ? 8 : 4;
+  if (t->marks % 64 == 0) t->mark = realloc(t->mark, sizeof *t->mark * (size_t)(t->marks + 64));
+  Mark *mark = &t->mark[t->marks++];
+  mark->from = t->written, t->written += n * w;
+  snprintf(mark->label, sizeof mark->label, "'%s' %s", name, when);
+  for (size_t i = 0; i < n; i++) {
+    double d = a->dtype == DG_F64   ? ((const double *)a->data)[i]
+               : a->dtype == DG_F32 ? (double)((const float *)a->data)[i]
+                                    : 0;
+    if (d != d)
+      fwrite("\xff\xff\xff\xff\xff\xff\xff\xff", w, 1, t->to);
+    else
+      fwrite((const char *)a->data + i * w, w, 1, t->to);
+  }
 }
 
-/* Both calls succeed, or fail with the same status. */
-static bool both(const Host *h, dg_status x, dg_status y, const char *what, Finding *f) {
-  if (x == DG_OK && y == DG_OK) return true;
-  return finding(f, "run", "%s: status %d and %d: %s", what, x, y, dg_error(h->cx));
+static bool put_kind(const Host *h, dg_session *s, Trace *t, dg_kind kind, const char *when, Finding *f) {
+  for (int i = 0; i < dg_name_count(h->p, kind); i++) {
+    const char *name = dg_name_at(h->p, kind, i);
+    double v;
+    dg_array x = {DG_F64, 0, {0}, &v};
+    if (kind == DG_LOSS || kind == DG_METRIC) {
+      if (dg_value(s, name, &v) != DG_OK) continue; /* not of this entry */
+    } else if (dg_read(s, name, &x) != DG_OK)
+      return finding(f, "read", "'%s' %s: %s", name, when, dg_error(h->cx));
+    put(t, name, when, &x);
+  }
+  return true;
 }
 
-static bool compare(const Host *h, dg_session *a, dg_session *b, Finding *f) {
+static bool kept(const Host *h, dg_session *s, Trace *t, const char *when, Finding *f) {
+  return put_kind(h, s, t, DG_PARAM, when, f) && put_kind(h, s, t, DG_STATE, when, f);
+}
+
+static bool runs(const Host *h, dg_status st, const char *what, Finding *f) {
+  return st == DG_OK || finding(f, "run", "%s: status %d: %s", what, st, dg_error(h->cx));
+}
+
+/* Initial values, rounds of all train steps, evaluation, prediction. */
+static bool play(const Host *h, dg_session *s, Trace *t, int rounds, Finding *f) {
   char when[64];
-  if (!kept_same(h, a, b, "at first", f)) return false;
-  for (int round = 1; round <= 3; round++)
+  if (!kept(h, s, t, "at first", f)) return false;
+  for (int round = 1; round <= rounds; round++)
     for (int i = 0; i < dg_name_count(h->p, DG_STEP); i++) {
       const char *name = dg_name_at(h->p, DG_STEP, i);
       snprintf(when, sizeof when, "after step %s, round %d", name, round);
-      if (!both(h, dg_step(a, name), dg_step(b, name), when, f) || !host_same(h, a, b, DG_LOSS, when, f) ||
-          !kept_same(h, a, b, when, f))
+      if (!runs(h, dg_step(s, name), when, f) || !put_kind(h, s, t, DG_LOSS, when, f) ||
+          !kept(h, s, t, when, f))
         return false;
     }
-  return both(h, dg_evaluate(a), dg_evaluate(b), "evaluate", f) &&
-         host_same(h, a, b, DG_LOSS, "of eval", f) && host_same(h, a, b, DG_METRIC, "of eval", f) &&
-         both(h, dg_predict(a), dg_predict(b), "predict", f) &&
-         host_same(h, a, b, DG_OUTPUT, "of predict", f);
+  return runs(h, dg_evaluate(s), "evaluate", f) && put_kind(h, s, t, DG_LOSS, "of eval", f) &&
+         put_kind(h, s, t, DG_METRIC, "of eval", f) && runs(h, dg_predict(s), "predict", f) &&
+         put_kind(h, s, t, DG_OUTPUT, "of predict", f);
 }
 
 /* A parameter that the diagnosis calls idle is what it was. */
@@ -114,36 +158,64 @@ static bool idle_stays(const Host *h, dg_session *first, dg_session *trained, Fi
   return true;
 }
 
-static bool against(const Case *c, const Host *h, const Config *reference, const Config *k, Finding *f) {
-  dg_session *a = host_session(c, h, reference, f), *b = a ? host_session(c, h, k, f) : NULL,
-             *first = b ? host_session(c, h, reference, f) : NULL;
-  bool good = first && compare(h, a, b, f) && (c->specials || idle_stays(h, first, a, f));
-  if (!good && a && b) {
+static bool trace(const Case *c, const Host *h, const Config *k, int rounds, Trace *t, Finding *f) {
+  dg_session *s = host_session(c, h, k, f);
+  t->to = open_memstream(&t->text, &t->n);
+  bool good = s && t->to && play(h, s, t, rounds, f);
+  if (t->to) fclose(t->to);
+  if (good && k->interpret && !c->specials) {
+    dg_session *first = host_session(c, h, k, f);
+    good = first && idle_stays(h, first, s, f);
+    dg_session_free(first);
+  }
+  dg_session_free(s);
+  return good;
+}
+
+/* The array that holds the first byte that differs. */
+static const char *differs(const Trace *a, const Trace *b) {
+  size_t i = 0;
+  int k = 0;
+  while (i < a->n && i < b->n && a->text[i] == b->text[i]) i++;
+  while (k + 1 < a->marks && a->mark[k + 1].from <= i) k++;
+  return a->marks ? a->mark[k].label : "the first value";
+}
+
+static bool against(const Case *c, const Host *h, const Trace *want, int rounds, const Config *k,
+                    Finding *f) {
+  Trace got = {0};
+  bool good = trace(c, h, k, rounds, &got, f);
+  if (good && (want->n != got.n || memcmp(want->text, got.text, got.n) != 0))
+    good = finding(f, "native", "%s differs", differs(want, &got));
+  if (!good) {
     size_t n = strlen(f->detail);
     snprintf(f->detail + n, sizeof f->detail - n, " (%d threads, level %d, %s)", k->threads, k->level,
              k->isa ? k->isa : "best");
   }
-  dg_session_free(a), dg_session_free(b), dg_session_free(first);
+  free(got.text), free(got.mark);
   return good;
 }
 
 bool check_run(const Case *c, const Loaded *l, unsigned what, Finding *f) {
   static const int threads[] = {1, 2, 3, 5, 8};
   static const char *const isa[] = {"avx2", "avx512"};
-  static const Config interpreter = {1, 1, -1, NULL}, best = {0, 2, -1, NULL};
-  int isas = cpu_level(CPU_ASK) < CPU_AVX512 ? 1 : 2;
+  static const Config interpreter = {1, 1, -1, NULL};
+  unsigned isas = cpu_level(CPU_ASK) < CPU_AVX512 ? 1 : 2;
+  int rounds = c->N > 2000 ? 1 : 3;
   Host h;
-  bool good = host_open(c, l, NULL, &h, f);
+  Trace want = {0};
   uint64_t pick = c->data * UINT64_C(0x9e3779b97f4a7c15) >> 20;
+  bool good = host_open(c, l, NULL, &h, f) && trace(c, &h, &interpreter, rounds, &want, f);
   if (good && !(what & DO_MATRIX)) {
-    Config k = {0, threads[pick % 5], (int)(pick / 5 % 4), isa[pick / 20 % 2 % (unsigned)isas]};
-    good = against(c, &h, &interpreter, &k, f);
+    Config k = {0, threads[pick % 5], (int)(pick / 5 % 4), isa[pick / 20 % 2 % isas]};
+    good = against(c, &h, &want, rounds, &k, f);
   } else if (good) {
-    good = against(c, &h, &interpreter, &best, f);
-    for (int i = 0; good && i < 4 * isas; i++)
-      good = against(c, &h, &best, &(Config){0, threads[(pick + (unsigned)i) % 5], i % 4, isa[i / 4]}, f);
-    for (int i = 0; good && i < 5; i++) good = against(c, &h, &best, &(Config){0, threads[i], -1, NULL}, f);
+    for (unsigned i = 0; good && i < 4 * isas; i++)
+      good = against(c, &h, &want, rounds, &(Config){0, threads[(pick + i) % 5], (int)i % 4, isa[i / 4]}, f);
+    for (unsigned i = 0; good && i < 5; i++)
+      good = against(c, &h, &want, rounds, &(Config){0, threads[i], -1, NULL}, f);
   }
+  free(want.text), free(want.mark);
   host_close(&h);
   return good;
 }

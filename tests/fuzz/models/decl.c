@@ -10,6 +10,7 @@ void gen_library(Gen *g) {
       "fn scaled(x: F[..], by: F[..]) -> F[..] = x * by\n  backward (dy) = (dy * by, dy * x)\n"
       "fn through(x: F[..]) -> F[..] = round(x)\n  backward (dy) = dy\n"
       "fn mix(x: F[..], y: F[..], share = 0.25) -> F[..] = share * x + (1 - share) * y\n"
+      "fn slope(v: F[..]) -> F[..] = grad(sum(tanh(v)^2), v)\n"
       "fn apply(f: fn, x: F[..]) -> F[..] = f(x)\n"
       "fn ends(x: F[..]) -> (F[..], F[..]) = (tanh(x), 0.5 * x)\n"
       "fn noisy(x: F[..]) -> F[..] {\n  if training { return 0.9 * x } else { return x }\n}\n");
@@ -87,6 +88,7 @@ enum {
   GRAD,
   GRAD_INPUT,
   GRAD_TWICE,
+  GRAD_NAME,
   TUPLE,
   ASSERTION,
   DRAW,
@@ -103,6 +105,7 @@ static void decl_instance(Gen *g, int kind) {
   if (v.type != g->dt || !ext_fixed(last)) v = gen_param(g, gval_row(g->dt, gen_size(g))), last = v.dim[0];
   char d[48], name[NAME], more[NAME];
   int n = g->made++;
+  bool plain = gen_one_in(g, 2);
   snprintf(name, sizeof name, "g%d", n), snprintf(more, sizeof more, "h%d", n);
   ext_text(g, last, d);
   gen_feature(g, FEAT_module), gen_feature(g, FEAT_module_state);
@@ -114,7 +117,7 @@ static void decl_instance(Gen *g, int kind) {
   }
   gen_feature(g, FEAT_nested_module), gen_feature(g, FEAT_module_list);
   say(g, "%slet %s = Block(%s%s)\n", kind == FROZEN ? "frozen " : "", name, d,
-      gen_one_in(g, 2) ? "" : ", depth = 1, skip = false");
+      plain ? ", depth = 1, skip = false" : "");
   if (kind == FROZEN) gen_feature(g, FEAT_frozen_instance);
   if (kind != FROZEN) instance(g, name, g->dt);
   Val r = gen_let(g, v, "%s(%s)", name, v.name);
@@ -126,7 +129,7 @@ static void decl_instance(Gen *g, int kind) {
     bool still = gen_one_in(g, 2);
     gen_feature(g, FEAT_copy_instance);
     say(g, "%slet %s = Block(%s%s) ~ %s\n", still ? "frozen " : "", more, d,
-        strstr(g->text + g->len - 120, "skip = false") ? ", depth = 1, skip = false" : "", name);
+        plain ? ", depth = 1, skip = false" : "", name);
     if (!still) instance(g, more, g->dt);
     gen_let(g, v, "0.5 * %s(%s) + %s", more, v.name, v.name);
   } else if (kind == CALL_TWICE) {
@@ -139,6 +142,14 @@ static void decl_grad(Gen *g, int kind) {
   char e[NAME + 96];
   Val v = gen_pick(g, REAL, -1), p;
   gen_scalar(g, &v, e, sizeof e);
+  if (kind == GRAD_NAME) { /* of a function's parameter, or of a let: a place, whoever made it */
+    gen_feature(g, FEAT_grad_by_name);
+    if (gen_one_in(g, 2) || strcmp(v.name, "x") == 0)
+      gen_let(g, v, "tanh(slope(%s))", v.name);
+    else
+      gen_let(g, v, "tanh(grad(%s, %s))", e, v.name);
+    return;
+  }
   if (kind == GRAD_INPUT) {
     p = g->pool[0]; /* x */
     if (strcmp(p.name, "x") != 0) return;
@@ -180,7 +191,8 @@ void gen_decl(Gen *g) {
   case WRONG_RULE: decl_host(g, kind); return;
   case GRAD:
   case GRAD_INPUT:
-  case GRAD_TWICE: decl_grad(g, kind); return;
+  case GRAD_TWICE:
+  case GRAD_NAME: decl_grad(g, kind); return;
   case TUPLE: {
     v = gen_pick(g, REAL, -1);
     gen_feature(g, FEAT_tuple_result);

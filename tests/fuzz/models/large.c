@@ -5,7 +5,7 @@
 enum { LONG_ROW, OUTER, INNER_K, WIDE_K, IMAGES, WIDE, MATRICES, MOVED, CLASSES, INTEGERS, KINDS };
 
 static const int extents[KINDS][4] = {
-    [LONG_ROW] = {131077, 65536, 65537, 131077},
+    [LONG_ROW] = {131077, 65537, 70001, 131072},
     [OUTER] = {4096, 4097, 9001, 66000},
     [INNER_K] = {4095, 4096, 4097, 6145},
     [WIDE_K] = {4096, 4100, 2049, 8193},
@@ -14,7 +14,7 @@ static const int extents[KINDS][4] = {
     [MATRICES] = {129, 150, 193, 256},
     [MOVED] = {255, 300, 511, 512},
     [CLASSES] = {64, 100, 300, 513},
-    [INTEGERS] = {65537, 5000, 70001, 4097},
+    [INTEGERS] = {65536, 5000, 70001, 4097},
 };
 
 static Val let1(Gen *g, Val s, const char *form, const char *a) {

@@ -13,7 +13,7 @@ enum { LINES = 600 };
 typedef struct Reduce {
   Case *best, *trial; /* trial: what is tried next */
   unsigned what, seconds;
-  char stage[24];
+  char stage[24], detail[16]; /* of a mistake what is wrong, too: any other error would do else */
   time_t end;
   int tries;
 } Reduce;
@@ -25,6 +25,7 @@ static bool holds(Reduce *r) {
     return false;
   r->tries++;
   if (case_check(r->trial, r->what, r->seconds, &f) || strcmp(f.stage, r->stage) != 0) return false;
+  if (strcmp(f.stage, "wrong") == 0 && strncmp(f.detail, r->detail, sizeof r->detail - 1) != 0) return false;
   *r->best = *r->trial;
   return true;
 }
@@ -233,6 +234,7 @@ void case_reduce(Case *c, unsigned what, const Finding *f, unsigned seconds) {
               .seconds = 20,
               .end = time(NULL) + (time_t)seconds};
   snprintf(r.stage, sizeof r.stage, "%s", f->stage);
+  snprintf(r.detail, sizeof r.detail, "%.15s", f->detail);
   if (!r.trial) return;
   *r.trial = *c;
   for (bool more = true; more && time(NULL) < r.end;) {

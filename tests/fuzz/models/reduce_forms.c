@@ -85,7 +85,7 @@ void gen_row(Gen *g) {
     return;
   case COSINE: gen_let(g, gval_without(v, v.rank - 1), "cosine(%s, %s)", v.name, w.name); return;
   case RANGE:
-    if (!ext_fixed(last)) break;
+    if (!ext_fixed(last)) v = gen_param(g, gval_row(g->dt, gen_size(g))), last = v.dim[0];
     gen_let(g, v, "tanh(%s) * %s(range(%s))", v.name, gval_type[v.type], ext_text(g, last, d));
     return;
   default: break;

@@ -179,12 +179,10 @@ void gen_steps(Gen *g) {
   say(g, "output o1 = %s\noutput o2 = %s\noutput o3 = argmax(f32(x) @ %s, axis = 1)\n", u.name, o.name,
       logits.name);
   if (g->has_data) datasets(g);
-  train(g, "fit", "l", true);
+  if (steps > 1) gen_feature(g, FEAT_two_steps), gen_loss(g, "l2", 2, false);
+  if (steps > 2) gen_feature(g, FEAT_three_steps);
+  train(g, "fit", "l", true); /* all parameters are known: `*` means them, too */
   gen_after(g);
-  if (steps > 1) {
-    gen_feature(g, FEAT_two_steps);
-    gen_loss(g, "l2", 2, false);
-    train(g, "more", "l2", false);
-  }
-  if (steps > 2) gen_feature(g, FEAT_three_steps), train(g, "again", gen_one_in(g, 2) ? "l" : "l2", false);
+  if (steps > 1) train(g, "more", "l2", false);
+  if (steps > 2) train(g, "again", gen_one_in(g, 2) ? "l" : "l2", false);
 }

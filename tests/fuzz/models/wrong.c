@@ -30,7 +30,7 @@ static const Mistake mistakes[] = {
   {"DG0504", "train bad { minimize l; update $p, $p using sgd() }"}, {"DG0505", "train bad { minimize l; update x using sgd() }"},
   {"DG0506", "train bad { minimize l; update $p using sgd(); batsch = 3 }"}, {"DG0507", "loss bad = $v[_, ..]"}, {"DG0507", "loss bad = 3 > 2"},
   {"DG0508", "train bad { minimize l; update $p using 3 }"}, {"DG0509", "dataset bad { nosuch = npy(\"a.npy\") }"},
-  {"DG0510", "after fit { x := x }"}, {"DG0510", "after fit { $v := 3 }"},
+  {"DG0510", "after fit { x := x }"}, {"DG0510", "after fit { label := label }"},
   {"DG0101", "let bad = 007"}, {"DG0102", "assert 2 > 1, \"open"}, {"DG0105", "let bad = true && false"}, {"DG0106", "/* a comment */"},
   {"DG0107", "let _bad = 3"}, {"DG0108", "let bad = (1 + 2"}, {"DG0109", "let bad = 1)"}, {"DG0110", "let bad = [1 2]"},
   {"DG0111", "let train = 3"}, {"DG0112", "assert 2 > 1, 'why'"}, {"DG0113", "input bad"}, {"DG0115", "tanh($v)"},
