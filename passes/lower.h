@@ -16,7 +16,7 @@ typedef struct LowerOptions {
   /* of products, for tests; 0: chosen. Terms and rows a block; whether operands in the lanes are packed */
   int64_t block_terms, block_rows;
   uint8_t block_pack; /* BlockPack */
-  TimeLog *time; /* a row a stage; NULL: none */
+  TimeLog *time;      /* a row a stage; NULL: none */
 } LowerOptions;
 void lower_options_init(LowerOptions *o, int vector_bytes); /* caches of a small machine */
 
