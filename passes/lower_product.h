@@ -16,7 +16,9 @@ typedef struct Product {
   int64_t xk, yk, k;
 } Product;
 
-enum { WIDEST = 8 }; /* vectors of a tile */
+enum {
+  WIDEST = 8
+}; /* vectors of a tile of few rows; taller ones read too much from the second-level cache */
 /* Roles and register tile. */
 typedef struct Shape {
   int row, lane; /* axes of the output: broadcast from memory; in the lanes */

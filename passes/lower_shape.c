@@ -76,7 +76,7 @@ static void consider(const Product *p, bool swapped, Shape *best) {
   Shape s = {.row = swapped ? p->rank - 1 : p->rank - 2, .lane = swapped ? p->rank - 2 : p->rank - 1};
   int64_t l = p->ext[s.lane], r = p->ext[s.row];
   double k = (double)p->k;
-  s.cycles = k * lower_tile_shape(p->lo, p->type, r, l, 1, WIDEST, &s.rows, &s.more, &s.nv);
+  s.cycles = k * lower_tile_shape(p->lo, p->type, r, l, 1, r < 8 ? WIDEST : 3, &s.rows, &s.more, &s.nv);
   if (scattered(p, &s)) s.cycles += pack_cycles(p, &s);
   s.cycles += k * walk_cycles(p, &s) * (double)(ceil_div(r, s.rows) * ceil_div(l, 16 * s.nv));
   if (swapped) s.cycles += (double)(l * r) * 0.3;
@@ -131,6 +131,8 @@ static void block_terms(const Product *p, const Shape *s, Blocks *b) {
   bool thin =
       !scattered(p, s) && r <= FEW && panels >= 2 && bytes(p, p->ext[s->lane] * p->k) > o->cache_l2 / 2;
   if (thin && !o->block_terms) most = 16;
+  /* Lanes that are transposed for a few rows only: the panel does not leave the first-level cache. */
+  if (scattered(p, s) && r <= 2 * FEW && !o->block_terms) most = at_least(o->cache_l1 / 3 / bytes(p, nr), 32);
   if (p->k <= most) return;
   b->kc = ceil_div(p->k, ceil_div(p->k, most));
   b->nkb = ceil_div(p->k, b->kc);
