@@ -55,7 +55,6 @@ static dg_status open_feed(dg_session *s, DataSet *set, Sym input, Str path, Dat
   if (!data_fits(&f.source, names_str(&s->p->names, input), ext, (uint32_t)l->type.rank - 1, &err))
     return api_fail(cx, err.status, "%s", err.what);
   f.range = s->range[id.i];
-  s->eval[set - s->set] = NULL; /* a kept pass is over the old file */
   Feed *old = set_find(set, input);
   if (old)
     *old = f;
@@ -111,31 +110,19 @@ static dg_status find_path(dg_session *s, const DataField *f, Str *out) {
                   err.what, STRA(sb_str(&looked)));
 }
 
-dg_status set_from_program(dg_session *s, SetKind kind, Str name) {
-  const Program *p = &s->p->prog;
-  for (uint32_t i = 0; i < p->dataset.n; i++) {
-    const Dataset *d = &p->dataset.at[i];
-    if (!str_eq(names_str(p->names, d->name), name)) continue;
-    for (uint32_t k = 0; k < d->field.n; k++) {
-      const DataField *f = &d->field.at[k];
-      if (set_find(&s->set[kind], f->input)) continue; /* given by the host */
-      Str path, reader = names_str(p->names, f->reader);
-      dg_status found = find_path(s, f, &path);
-      if (found != DG_OK) return found;
-      DataFormat format = str_eq(reader, STR("idx"))   ? DATA_IDX
-                          : str_eq(reader, STR("npy")) ? DATA_NPY
-                          : str_eq(reader, STR("csv")) ? DATA_CSV
-                                                       : DATA_BY_NAME;
-      dg_status st = open_feed(s, &s->set[kind], f->input, path, format, f->column);
-      if (st != DG_OK) return st;
-    }
-    return DG_OK;
-  }
-  return api_fail(s->p->cx, ST_USAGE, "the program has no dataset '" STRF "'", STRA(name));
+dg_status set_open_field(dg_session *s, DataSet *set, const DataField *f) {
+  Str path, reader = names_str(s->p->prog.names, f->reader);
+  dg_status found = find_path(s, f, &path);
+  if (found != DG_OK) return found;
+  DataFormat format = str_eq(reader, STR("idx"))   ? DATA_IDX
+                      : str_eq(reader, STR("npy")) ? DATA_NPY
+                      : str_eq(reader, STR("csv")) ? DATA_CSV
+                                                   : DATA_BY_NAME;
+  return open_feed(s, set, f->input, path, format, f->column);
 }
 
-dg_status pass_begin(dg_session *s, DataSet *set, const Entry *const *entry, uint32_t nentry, PassHow how,
-                     Pass *out) {
+dg_status pass_begin(dg_session *s, Arena *a, DataSet *set, const Entry *const *entry, uint32_t nentry,
+                     PassHow how, Pass *out) {
   const Program *p = &s->p->prog;
   *out = (Pass){.s = s};
   for (uint32_t i = 0; i < p->leaf.n; i++) {
@@ -145,7 +132,7 @@ dg_status pass_begin(dg_session *s, DataSet *set, const Entry *const *entry, uin
     if (!read) continue;
     Feed *f = set_find(set, p->leaf.at[i].path);
     if (f)
-      VEC_PUSH(&s->arena, &out->feed, f);
+      VEC_PUSH(a, &out->feed, f);
     else if (!s->bound[i].has || s->bound[i].fed)
       return api_fail(
           s->p->cx, ST_USAGE,
@@ -154,28 +141,50 @@ dg_status pass_begin(dg_session *s, DataSet *set, const Entry *const *entry, uin
   }
   if (!out->feed.n) return DG_OK;
   VEC(const DataSource *) src = {0};
-  for (uint32_t i = 0; i < out->feed.n; i++) VEC_PUSH(&s->arena, &src, &out->feed.at[i]->source);
+  for (uint32_t i = 0; i < out->feed.n; i++) VEC_PUSH(a, &src, &out->feed.at[i]->source);
   HostError err;
   if (!data_same_rows(src.at, src.n, &err)) return api_fail(s->p->cx, err.status, "%s", err.what);
   int64_t rows = out->feed.at[0]->source.dim[0];
   int64_t batch = how.batch <= 0 || (how.last == LAST_ROWS_KEEP && how.batch > rows) ? rows : how.batch;
-  if (!data_order_init(&s->arena, &out->order, rows, batch,
-                       how.last == LAST_ROWS_DROP ? LAST_DROP : LAST_KEEP, how.shuffle, s->opt.seed, &err))
+  if (!data_order_init(a, &out->order, rows, batch, how.last == LAST_ROWS_DROP ? LAST_DROP : LAST_KEEP,
+                       how.shuffle, s->opt.seed, &err))
     return api_fail(s->p->cx, err.status, "%s", err.what);
-  if (how.last == LAST_ROWS_PAD && rows % batch) out->padded = ARENA_ARRAY(&s->arena, int64_t, batch);
+  if (how.last == LAST_ROWS_PAD && rows % batch) out->padded = ARENA_ARRAY(a, int64_t, batch);
   for (uint32_t i = 0; i < out->feed.n; i++) {
     const Leaf *l = program_leaf_at(p, out->feed.at[i]->leaf);
     size_t n, bytes;
     if (!size_mul((size_t)batch, (size_t)out->feed.at[i]->source.row_elements, &n) ||
         !size_mul(n, dtype_bytes((DType)l->type.dtype), &bytes))
       return api_fail(s->p->cx, ST_LIMIT, "a batch of %lld rows is too large", (long long)batch);
-    VEC_PUSH(&s->arena, &out->staging, arena_alloc(&s->arena, bytes, 64));
+    VEC_PUSH(a, &out->staging, arena_alloc(a, bytes, 64));
   }
   return DG_OK;
 }
 
 void pass_epoch(Pass *ps, uint32_t epoch) {
   if (ps->feed.n) data_order_epoch(&ps->order, epoch);
+}
+
+/* The rows in the staging buffers become what the next run reads. */
+dg_status pass_rebind(Pass *ps) {
+  dg_session *s = ps->s;
+  for (uint32_t k = 0; k < ps->feed.n; k++) {
+    const Feed *f = ps->feed.at[k];
+    const Leaf *l = program_leaf_at(&s->p->prog, f->leaf);
+    Tensor t = {.dtype = (DType)l->type.dtype,
+                .rank = l->type.rank,
+                .data = ps->staging.at[k],
+                .count = (size_t)ps->filled};
+    t.ext[0] = ps->filled;
+    for (int d = 1; d < t.rank; d++) {
+      t.ext[d] = f->ext[d];
+      if (!size_mul(t.count, (size_t)t.ext[d], &t.count))
+        return api_fail(s->p->cx, ST_LIMIT, "sizes overflow");
+    }
+    s->bound[f->leaf.i] = (Bound){.has = true, .fed = true, .t = t};
+    s->leaf[f->leaf.i] = t.data;
+  }
+  return DG_OK;
 }
 
 dg_status pass_batch(Pass *ps, int64_t i, int64_t *rows) {
@@ -198,16 +207,7 @@ dg_status pass_batch(Pass *ps, int64_t i, int64_t *rows) {
     if (!data_rows_gather(&f->source, row, n, ps->staging.at[k], session_data_type((DType)l->type.dtype),
                           f->range, &err))
       return api_fail(s->p->cx, err.status, "%s", err.what);
-    Tensor t = {
-        .dtype = (DType)l->type.dtype, .rank = l->type.rank, .data = ps->staging.at[k], .count = (size_t)n};
-    t.ext[0] = n;
-    for (int d = 1; d < t.rank; d++) {
-      t.ext[d] = f->ext[d];
-      if (!size_mul(t.count, (size_t)t.ext[d], &t.count))
-        return api_fail(s->p->cx, ST_LIMIT, "sizes overflow");
-    }
-    s->bound[f->leaf.i] = (Bound){.has = true, .fed = true, .t = t};
-    s->leaf[f->leaf.i] = t.data;
   }
-  return DG_OK;
+  ps->filled = n;
+  return pass_rebind(ps);
 }

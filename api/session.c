@@ -101,6 +101,7 @@ static dg_status make_leaves(dg_session *s) {
   s->own = ARENA_ARRAY(&s->arena, Bound, n);
   s->counter = ARENA_ARRAY(&s->arena, int32_t, p->train.n + 1);
   s->range = ARENA_ARRAY(&s->arena, DataRange, n);
+  s->dataset = ARENA_ARRAY(&s->arena, DataSet, p->dataset.n + 1);
   for (uint32_t i = 0; i < n; i++)
     if (p->leaf.at[i].kind == LEAF_INPUT) s->range[i] = session_range(s, i);
   for (uint32_t i = 0; i < n; i++) {
@@ -228,6 +229,9 @@ dg_status dg_session_new(dg_program *p, const dg_session_options *options, dg_se
   p->refs++;
   arena_init(&s->arena, &p->cx->mem);
   arena_init(&s->missing_names, &p->cx->mem);
+  arena_init(&s->work, &p->cx->mem);
+  arena_init(&s->predicted, &p->cx->mem);
+  arena_init(&s->evaluated.arena, &p->cx->mem);
   if (options)
     s->opt = *options;
   else
@@ -249,6 +253,9 @@ void dg_session_free(dg_session *s) {
   if (s->pool) pool_stop(s->pool);
   mem_free(&cx->mem, s->pool_memory, s->pool_size);
   arena_release(&s->missing_names);
+  arena_release(&s->work);
+  arena_release(&s->predicted);
+  arena_release(&s->evaluated.arena);
   arena_release(&s->arena);
   dg_program *p = s->p;
   mem_free(&cx->mem, s, sizeof *s);

@@ -41,6 +41,12 @@ typedef struct DataSet {
 } DataSet;
 typedef enum { SET_TRAIN, SET_TEST, SET_COUNT } SetKind;
 
+/* What the last evaluation or prediction read and found. */
+typedef struct Evaluated {
+  Arena arena; /* of the texts */
+  VEC(dg_evaluated) all;
+} Evaluated;
+
 struct dg_session {
   dg_program *p;
   Arena arena;
@@ -67,9 +73,12 @@ struct dg_session {
   VEC(Scalar1) scalar;
   Arena missing_names;
   VEC(const char *) missing; /* states that the last file loaded did not hold */
-  DataSet set[SET_COUNT];
-  struct Pass *eval[SET_COUNT]; /* kept passes of evaluation, and their batch */
-  int64_t eval_batch[SET_COUNT];
+  DataSet set[SET_COUNT];    /* files that the host gave */
+  DataSet *dataset;          /* by dataset of the program: what has been opened of it */
+  VEC(Entry *) part;         /* evaluation of some losses and metrics alone */
+  Arena work;                /* of one call: passes, means */
+  Arena predicted;           /* rows of the last dg_predict_set: an output may be an input */
+  Evaluated evaluated;
   bool running;  /* inside a step or prediction: a host function may not call back */
   bool training; /* inside dg_train: its callback may look, not train or change what is fed */
   bool dead;     /* after DG_INTERNAL or DG_NO_MEMORY: may only be freed */
