@@ -148,6 +148,8 @@ static dg_status load_in(void *arg) {
   if (ok) keep_missing(s, &v, how.lacks);
   for (uint32_t i = 0; ok && i < s->p->prog.leaf.n; i++) /* anybody may have written the file */
     if (s->leaf_bytes[i]) fp_flush(s->leaf_tensor[i].dtype, s->leaf_tensor[i].data, s->leaf_tensor[i].count);
+  for (uint32_t i = 0; ok && i < s->p->prog.leaf.n; i++) session_finite_begin(s, i);
+  for (uint32_t i = 0; ok && i < s->p->prog.train.n; i++) s->look[i].last = s->counter[i];
   arena_rewind(&s->arena, mark);
   if (!ok && all && err.status == ST_MISMATCH && !meta.ours)
     return api_fail(s->p->cx, err.status,

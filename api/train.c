@@ -47,9 +47,17 @@ static bool tell(Loop *l, dg_moment at) {
 
 /* ---- saving ---- */
 
+static dg_status all_finite(Loop *l) {
+  dg_status st = DG_OK;
+  for (uint32_t i = 0; st == DG_OK && i < l->plan.turns; i++)
+    st = session_finite(l->s, l->plan.turn[i].train);
+  return st;
+}
+
 static dg_status save(Loop *l) {
   double began = now();
-  dg_status st = session_save(l->s, l->o->save);
+  dg_status st = all_finite(l);
+  if (st == DG_OK) st = session_save(l->s, l->o->save);
   if (st != DG_OK) return st;
   l->saved_at = now();
   l->save_cost = l->saved_at - began;
@@ -240,6 +248,7 @@ static dg_status train_in(void *arg) {
   if (st != DG_OK) return st;
   tell_start(&l);
   st = rounds(&l);
+  if (st == DG_OK) st = all_finite(&l);
   bool done = schedule_done(&l.plan) >= l.plan.until;
   if (st == DG_OK && s->batch && l.unsaved) st = tell_values(&l, DG_AT_PART, done);
   if (st != DG_OK) return failed(&l, st);

@@ -175,7 +175,8 @@ typedef struct dg_session_options {
   int interpret;    /* 1: the reference interpreter instead of native code (same bits, slow) */
   int level;        /* of optimisation by LLVM, 0..3; -1: the default */
   const char *isa;  /* "avx512", "avx2"; NULL: the best this CPU has. What it lacks is DG_REJECTED at once */
-  int check_finite; /* 1: a step whose loss is NaN or infinite fails with DG_NON_FINITE */
+  int check_finite; /* 1: a step whose loss, or what it assigns, becomes NaN or infinite fails with
+                       DG_NON_FINITE; parameters and states of a large model are looked at every few steps */
 } dg_session_options;
 /* Fills in the defaults. */
 DG_API void dg_session_options_init(dg_session_options *o);
