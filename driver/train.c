@@ -130,6 +130,10 @@ static const char *advice(const char *error) {
   if (first && (no_number || strstr(error, "the loss")))
     return "no step came before it, so no learning rate and no clipping changes that: look for a division, "
            "a logarithm, a root or a power at the edge of its domain, and at the data";
+  if (strstr(error, "the state"))
+    return "gradients are too large for what the optimizer keeps of them: 'clip_norm = 1', or a smaller "
+           "factor "
+           "before the loss";
   if (no_number)
     return "if the loss grew before, a smaller learning rate or 'clip_norm = 1' may help; if not, look for a "
            "division, a logarithm, a root or a power at the edge of its domain";
