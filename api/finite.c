@@ -1,6 +1,6 @@
 /* Parameters and states that stop being numbers are noticed at the step that makes them so, not when a file
  * is written. */
-#include "runtime/core/finite.h"
+#include "runtime/host/finite.h"
 
 #include "api/session.h"
 

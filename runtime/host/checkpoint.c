@@ -1,9 +1,9 @@
 #include "runtime/host/checkpoint.h"
 
 #include "base/size.h"
-#include "runtime/core/finite.h"
 #include "runtime/core/safetensors.h"
 #include "runtime/core/sum.h"
+#include "runtime/host/finite.h"
 
 #include <inttypes.h>
 #include <stdio.h>

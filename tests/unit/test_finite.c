@@ -1,7 +1,7 @@
 /* Numbers that stop being numbers: found wherever they stand, and told at the step that makes them. */
 #include "api/session.h"
 #include "api_kit.h"
-#include "runtime/core/finite.h"
+#include "runtime/host/finite.h"
 
 START_TEST(first_of_many) {
   enum { MOST = 3 * FINITE_BLOCK + 5 };

@@ -1,6 +1,6 @@
 /* Where numbers end: the first NaN or infinity of many, found by integer bits, a block at a time. */
-#ifndef DG_RUNTIME_CORE_FINITE_H
-#define DG_RUNTIME_CORE_FINITE_H
+#ifndef DG_RUNTIME_HOST_FINITE_H
+#define DG_RUNTIME_HOST_FINITE_H
 
 #include <stddef.h>
 #include <stdint.h>
