@@ -304,7 +304,7 @@ static dg_status train_in(void *arg) {
                    .step = names_str(&s->p->names, s->p->prog.train.at[l.step.at[0]].name).p,
                    .epochs = l.epochs,
                    .batches = batches};
-  if (ps.feed.n) {
+  if (ps.order.rows) {
     g.rows = ps.order.rows, g.batch_rows = ps.order.batch;
     g.left_out = l.last == LAST_ROWS_DROP ? ps.order.rows % ps.order.batch : 0;
   }

@@ -24,7 +24,7 @@ static void catch_signals(void) {
   if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler != SIG_IGN) sigaction(SIGHUP, &ours, NULL);
 }
 
-/* [SET:]INPUT=FILE[:COLUMNS] */
+/* [SET:]INPUT=FILE[:PART] */
 static dg_status feed(dg_context *cx, dg_session *s, const char *text) {
   char set[32] = "train", input[256], path[4096];
   const char *at = text, *colon = strchr(text, ':'), *eq = strchr(text, '=');
@@ -33,7 +33,7 @@ static dg_status feed(dg_context *cx, dg_session *s, const char *text) {
     at = colon + 1;
   }
   if (!eq || eq == at || (size_t)(eq - at) >= sizeof input || strlen(eq + 1) >= sizeof path) {
-    fprintf(stderr, "dgc: --data=%s: write [SET:]INPUT=FILE[:COLUMNS]\n", text);
+    fprintf(stderr, "dgc: --data=%s: write [SET:]INPUT=FILE[:PART]\n", text);
     return DG_USAGE;
   }
   snprintf(input, sizeof input, "%.*s", (int)(eq - at), at);

@@ -120,10 +120,10 @@ typedef struct Extern {
 
 typedef struct DataField {
   Sym input;  /* the input it feeds */
-  Sym reader; /* npy, idx, csv, safetensors */
+  Sym reader; /* a name of base/readers.def */
   Str path;
   Span at;
-  Str column; /* csv */
+  Str part; /* which part of the file, where the reader takes one; else empty */
 } DataField;
 typedef struct Dataset {
   Sym name;
