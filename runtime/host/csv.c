@@ -171,8 +171,11 @@ bool csv_is_numeric(Str s) {
   return csv_is_number(s, false) || (s.n && csv_is_non_finite(s, &ignored)) || is_c_number(s);
 }
 
-/* A letter in it, in front of all digits; no word for a missing value. */
+/* A letter in it, in front of all digits; no word for a missing value, and no byte that text does not have.
+ */
 bool csv_is_name(Str s) {
+  for (size_t i = 0; i < s.n; i++)
+    if (((unsigned char)s.p[i] < 0x20 && !memchr("\t\n\r", s.p[i], 3)) || s.p[i] == 0x7f) return false;
   static const char *const missing[] = {"na", "n/a", "#n/a", "<na>", "nan", "null", "none", "nil", "missing"};
   for (size_t i = 0; i < sizeof missing / sizeof missing[0]; i++)
     if (is_word(s, missing[i])) return false;
