@@ -22,6 +22,7 @@ Feed *set_find(const DataSet *set, Sym input) {
 typedef struct Part {
   DataFormat format;
   Str text;
+  FieldHeader header;
 } Part;
 
 /* Extents of what the file holds for the input: of a row, or of the whole; -1 for those not known yet. */
@@ -55,12 +56,16 @@ static dg_status read_feed(dg_session *s, Feed *f, Str path, Part part) {
   dg_context *cx = s->p->cx;
   const Leaf *l = program_leaf_at(&s->p->prog, f->leaf);
   DataType type = session_data_type((DType)l->type.dtype);
+  static const CsvHeader header[] = {[FIELD_HEADER_AUTO] = CSV_HEADER_AUTO,
+                                     [FIELD_HEADER_YES] = CSV_HEADER_YES,
+                                     [FIELD_HEADER_NO] = CSV_HEADER_NO};
   DataWant want = {names_str(s->p->prog.names, f->input), f->whole, (uint32_t)l->type.rank - !f->whole,
                    f->ext + !f->whole};
   DataOpen how = {
       .format = part.format,
       .limit = {cx->limits.data_bytes, cx->limits.unpack_ratio, cx->limits.line_bytes},
       .want = &want,
+      .header = header[part.header],
       .type = type == DATA_BOOL ? DATA_I32 : type,
   };
   VEC(Str) parts = {0};
@@ -118,7 +123,8 @@ static dg_status data_in(void *arg) {
   Arena *a = &c->s->arena;
   Sym input = names_add(&c->s->p->names, str_z(c->input));
   Str column = c->column ? str_copy(a, str_z(c->column)) : STR("");
-  return open_feed(c->s, &c->s->set[kind], input, str_copy(a, str_z(c->path)), (Part){DATA_BY_NAME, column});
+  return open_feed(c->s, &c->s->set[kind], input, str_copy(a, str_z(c->path)),
+                   (Part){DATA_BY_NAME, column, FIELD_HEADER_AUTO});
 }
 
 dg_status dg_data(dg_session *s, const char *set, const char *input, const char *path, const char *column) {
@@ -151,7 +157,7 @@ static dg_status open_field(dg_session *s, DataSet *set, const DataField *f) {
   dg_status st = find_path(s, f, &path);
   if (st != DG_OK) return st;
   return open_feed(s, set, f->input, path,
-                   (Part){data_format_named(names_str(s->p->prog.names, f->reader)), f->part});
+                   (Part){data_format_named(names_str(s->p->prog.names, f->reader)), f->part, f->header});
 }
 
 dg_status set_from_program(dg_session *s, SetKind kind, Str name) {

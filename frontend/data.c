@@ -3,8 +3,9 @@
 
 static const struct {
   const char *name, *part;
+  bool header;
 } readers[] = {
-#define READER(id, name, endings, magic, part) {#name, part},
+#define READER(id, name, endings, magic, part, header) {#name, part, header},
 #include "base/readers.def"
 #undef READER
 };
@@ -19,29 +20,43 @@ static Str readers_text(Arena *a) {
   return sb_str(&b);
 }
 
-/* Does the argument say which part of the file is meant? */
-static bool is_part(Elab *x, const AstArg *a, int reader) {
-  return ast_ident_written(a->name) && str_eq(sym_str(x, a->name.name), str_z(readers[reader].part));
+static bool is_called(Elab *x, const AstArg *a, const char *name) {
+  return ast_ident_written(a->name) && str_eq(sym_str(x, a->name.name), str_z(name));
 }
 
-/* What a field is called with: a file's name, and the part of it that is meant. */
-static bool arguments(Elab *x, const AstExpr *e, int reader, DataField *f) {
-  const char *name = readers[reader].name, *part = readers[reader].part;
-  for (uint32_t i = 0; i < e->call.args.n; i++) {
-    const AstArg *a = &e->call.args.at[i];
-    bool path = i == 0 && !ast_ident_written(a->name), chosen = is_part(x, a, reader);
-    Value v = eval(x, x->main->scope, a->value);
-    if ((!path && !chosen) || (val_ok(v) && v.kind != VAL_STRING)) {
-      TELL(x, dataset_field, a->at,
-           *part ? str_fmt(x->a, "'%s' takes a file's name as text, and %s = \"..\"", name, part)
-                 : str_fmt(x->a, "'%s' takes a file's name as text and nothing else", name));
-      return false;
-    }
-    if (!val_ok(v)) return false;
-    *(path ? &f->path : &f->part) = v.str;
+/* "'csv' takes a file's name as text, and column = "..", header = true or false" */
+static Str takes_text(Arena *a, int reader) {
+  Sb b;
+  sb_init(&b, a);
+  sb_fmt(&b, "'%s' takes a file's name as text", readers[reader].name);
+  if (!*readers[reader].part) sb_add(&b, STR(" and nothing else"));
+  if (*readers[reader].part) sb_fmt(&b, ", and %s = \"..\"", readers[reader].part);
+  if (readers[reader].header) sb_add(&b, STR(", header = true or false"));
+  return sb_str(&b);
+}
+
+/* One argument: the file's name, the part of it that is meant, whether its first line is a header. */
+static bool argument(Elab *x, const AstArg *a, bool first, int reader, DataField *f) {
+  bool path = first && !ast_ident_written(a->name), part = is_called(x, a, readers[reader].part),
+       header = readers[reader].header && is_called(x, a, "header");
+  Value v = eval(x, x->main->scope, a->value);
+  if ((!path && !part && !header) || (val_ok(v) && v.kind != (header ? VAL_BOOL : VAL_STRING))) {
+    TELL(x, dataset_field, a->at, takes_text(x->a, reader));
+    return false;
   }
+  if (!val_ok(v)) return false;
+  if (header)
+    f->header = v.boolean ? FIELD_HEADER_YES : FIELD_HEADER_NO;
+  else
+    *(path ? &f->path : &f->part) = v.str;
+  return true;
+}
+
+static bool arguments(Elab *x, const AstExpr *e, int reader, DataField *f) {
+  for (uint32_t i = 0; i < e->call.args.n; i++)
+    if (!argument(x, &e->call.args.at[i], i == 0, reader, f)) return false;
   if (f->path.n) return true;
-  TELL(x, dataset_field, e->at, str_fmt(x->a, "'%s' needs a file's name", name));
+  TELL(x, dataset_field, e->at, str_fmt(x->a, "'%s' needs a file's name", readers[reader].name));
   return false;
 }
 

@@ -24,7 +24,7 @@ static const struct Reader {
   const char *name, *endings, *part;
   Str magic;
 } reader[] = {
-#define READER(id, name, endings, magic, part)                                                               \
+#define READER(id, name, endings, magic, part, header)                                                       \
   [DATA_##id] = {#name, endings, part, {magic, sizeof(magic) - 1}},
 #include "base/readers.def"
 #undef READER

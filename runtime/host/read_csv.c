@@ -48,11 +48,12 @@ static bool fail_value(const Csv *c, int64_t line, uint32_t column, Str s, const
   bool first = !c->head.n && line == 1 && c->how->header == CSV_HEADER_AUTO;
   HostShown file = host_show(c->name), text = host_show(s),
             name = host_show(c->head.n ? c->head.at[column] : STR(""));
-  return host_fail(c->err, ST_BAD_DATA, "%s:%lld: column %u%s%s%s: '%s' %s%s", file.z, (long long)line,
-                   column + 1, c->head.n ? " '" : "", name.z, c->head.n ? "'" : "", text.z, why,
-                   first ? " (a first line is a header where it has names and no number, or where 'column' "
-                           "names one of its fields)"
-                         : "");
+  return host_fail(
+      c->err, ST_BAD_DATA, "%s:%lld: column %u%s%s%s: '%s' %s%s", file.z, (long long)line, column + 1,
+      c->head.n ? " '" : "", name.z, c->head.n ? "'" : "", text.z, why,
+      first ? " (a first line is a header where it has names and no number, where 'column' names one of its "
+              "fields, or with header = true)"
+            : "");
 }
 
 static bool convert_all(Csv *c, Str *f, int64_t rows, locale_t c_locale, char *to) {

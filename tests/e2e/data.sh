@@ -40,6 +40,16 @@ E1
 printf '1.5,?\n3,4\n5,6\n' >t.csv
 gives "a bad cell in the first row" 3 "$DGC" train two.dg $quick
 says "t.csv:1: column 2: '?' is not a number (a first line is a header where"
+says "or with header = true)"
+printf 'a,0\n1.5,2\n3,4\n5,6\n' >t.csv
+gives "a header with a number" 3 "$DGC" train two.dg $quick
+says "t.csv:1: column 1: 'a' is not a number"
+sed 's/"t.csv"/"t.csv", header = true/' two.dg >said.dg
+gives "a header that is said to be one" 0 "$DGC" train said.dg --interpret
+says "3 rows in 3 batches of 1"
+sed 's/"t.csv"/"t.csv", header = 1/' two.dg >said.dg
+gives "a header that is neither" 1 "$DGC" said.dg
+says "'csv' takes a file's name as text, and column = \"..\", header = true or false"
 printf 'a,b\n1.5,2\n3,4\n5,6\n' >t.csv
 gives "a header" 0 "$DGC" train two.dg --interpret
 says "3 rows in 3 batches of 1"
