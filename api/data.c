@@ -14,52 +14,92 @@ DataType session_data_type(DType t) {
 
 Feed *set_find(const DataSet *set, Sym input) {
   for (uint32_t i = 0; i < set->feed.n; i++)
-    if (sym_eq(set->feed.at[i].input, input)) return &set->feed.at[i];
+    if (sym_eq(set->feed.at[i]->input, input)) return set->feed.at[i];
   return NULL;
 }
 
-static dg_status open_feed(dg_session *s, DataSet *set, Sym input, Str path, DataFormat format, Str column) {
+/* Which part of a file is meant: of a CSV file columns, between commas; else one name. */
+typedef struct Part {
+  DataFormat format;
+  Str text;
+  FieldHeader header;
+} Part;
+
+/* Extents of what the file holds for the input: of a row, or of the whole; -1 for those not known yet. */
+static void known_extents(const dg_session *s, const Feed *f, int64_t ext[MAX_RANK]) {
+  const Leaf *l = program_leaf_at(&s->p->prog, f->leaf);
+  for (int k = !f->whole; k < l->type.rank; k++) {
+    DimId d = dim_bind(s->p->prog.dims, l->type.dim[k], s->p->bound.at, s->p->bound.n);
+    if (!dim_is_const(s->p->prog.dims, d, &ext[k])) ext[k] = -1;
+  }
+}
+
+/* Extents that the file decides, and whether all of it fits then. */
+static dg_status fit_extents(const dg_session *s, Feed *f) {
   dg_context *cx = s->p->cx;
+  Str name = names_str(s->p->prog.names, f->input);
+  int rank = program_leaf_at(&s->p->prog, f->leaf)->type.rank, first = !f->whole;
+  HostError err;
+  for (int k = first; k < rank; k++) {
+    if (f->ext[k] >= 0) continue;
+    if ((uint32_t)k >= f->source.rank)
+      return api_fail(cx, ST_REJECTED, "input '" STRF "': the data have no axis %d", STRA(name), k);
+    f->ext[k] = f->source.dim[k];
+  }
+  bool fits = f->whole ? data_fits_whole(&f->source, name, f->ext, (uint32_t)rank, &err)
+                       : data_fits(&f->source, name, f->ext + 1, (uint32_t)rank - 1, &err);
+  return fits ? DG_OK : api_fail(cx, err.status, "%s", err.what);
+}
+
+/* Opens the file and looks at all of its values, in their order: what a step reads later is good. */
+static dg_status read_feed(dg_session *s, Feed *f, Str path, Part part) {
+  dg_context *cx = s->p->cx;
+  const Leaf *l = program_leaf_at(&s->p->prog, f->leaf);
+  DataType type = session_data_type((DType)l->type.dtype);
+  static const CsvHeader header[] = {[FIELD_HEADER_AUTO] = CSV_HEADER_AUTO,
+                                     [FIELD_HEADER_YES] = CSV_HEADER_YES,
+                                     [FIELD_HEADER_NO] = CSV_HEADER_NO};
+  DataWant want = {names_str(s->p->prog.names, f->input), f->whole, (uint32_t)l->type.rank - !f->whole,
+                   f->ext + !f->whole};
+  DataOpen how = {
+      .format = part.format,
+      .limit = {cx->limits.data_bytes, cx->limits.unpack_ratio, cx->limits.line_bytes},
+      .want = &want,
+      .header = header[part.header],
+      .type = type == DATA_BOOL ? DATA_I32 : type,
+  };
+  VEC(Str) parts = {0};
+  bool one = part.format == DATA_SAFETENSORS;
+  for (size_t i = 0, from = 0; part.text.n && i <= part.text.n; i++)
+    if (i == part.text.n || (part.text.p[i] == ',' && !one)) {
+      VEC_PUSH(&s->arena, &parts, (Str){part.text.p + from, i - from});
+      from = i + 1;
+    }
+  how.part = parts.at, how.parts = parts.n;
+  HostError err;
+  known_extents(s, f, f->ext);
+  if (!data_open(&s->arena, path, &how, &f->source, &err)) return api_fail(cx, err.status, "%s", err.what);
+  dg_status st = fit_extents(s, f);
+  if (st != DG_OK) return st;
+  f->range = s->range[f->leaf.i];
+  return data_check(&s->arena, &f->source, type, f->range, &err) ? DG_OK
+                                                                 : api_fail(cx, err.status, "%s", err.what);
+}
+
+static dg_status open_feed(dg_session *s, DataSet *set, Sym input, Str path, Part part) {
   LeafId id;
   if (!program_find_leaf(&s->p->prog, names_str(&s->p->names, input), &id) ||
       program_leaf_at(&s->p->prog, id)->kind != LEAF_INPUT)
     return session_no_input(s, api_z(&s->arena, names_str(&s->p->names, input)));
-  const Leaf *l = program_leaf_at(&s->p->prog, id);
-  DataOpen how = {
-      .format = format, .max_bytes = cx->limits.data_bytes, .type = session_data_type((DType)l->type.dtype)};
-  if (how.type == DATA_BOOL) how.type = DATA_I32;
-  VEC(Str) columns = {0};
-  for (size_t i = 0, from = 0; column.n && i <= column.n; i++)
-    if (i == column.n || column.p[i] == ',') {
-      VEC_PUSH(&s->arena, &columns, (Str){column.p + from, i - from});
-      from = i + 1;
-    }
-  how.column = columns.at, how.columns = columns.n;
-  Feed f = {.input = input, .leaf = id};
-  HostError err;
-  if (!data_open(&s->arena, path, &how, &f.source, &err)) return api_fail(cx, err.status, "%s", err.what);
-  if (l->type.rank == 0)
-    return api_fail(cx, ST_REJECTED, "input '" STRF "' has no axis for the rows of a data set",
-                    STRA(names_str(&s->p->names, input)));
-  int64_t ext[MAX_RANK];
-  for (int k = 1; k < l->type.rank; k++) {
-    DimId d = dim_bind(s->p->prog.dims, l->type.dim[k], s->p->bound.at, s->p->bound.n);
-    if (!dim_is_const(s->p->prog.dims, d, &ext[k - 1])) {
-      if ((uint32_t)k >= f.source.rank)
-        return api_fail(cx, ST_REJECTED, "input '" STRF "': the data have no axis %d",
-                        STRA(names_str(&s->p->names, input)), k);
-      ext[k - 1] = f.source.dim[k];
-    }
-    f.ext[k] = ext[k - 1];
-  }
-  if (!data_fits(&f.source, names_str(&s->p->names, input), ext, (uint32_t)l->type.rank - 1, &err))
-    return api_fail(cx, err.status, "%s", err.what);
-  f.range = s->range[id.i];
+  Feed f = {.input = input, .leaf = id, .whole = !session_has_rows(s, id)};
+  dg_status st = read_feed(s, &f, path, part);
+  if (st != DG_OK) return st;
   Feed *old = set_find(set, input);
-  if (old)
-    *old = f;
-  else
-    VEC_PUSH(&s->arena, &set->feed, f);
+  if (!old) {
+    old = ARENA_NEW(&s->arena, Feed);
+    VEC_PUSH(&s->arena, &set->feed, old);
+  }
+  *old = f;
   return DG_OK;
 }
 
@@ -82,7 +122,8 @@ static dg_status data_in(void *arg) {
   Arena *a = &c->s->arena;
   Sym input = names_add(&c->s->p->names, str_z(c->input));
   Str column = c->column ? str_copy(a, str_z(c->column)) : STR("");
-  return open_feed(c->s, &c->s->set[kind], input, str_copy(a, str_z(c->path)), DATA_BY_NAME, column);
+  return open_feed(c->s, &c->s->set[kind], input, str_copy(a, str_z(c->path)),
+                   (Part){DATA_BY_NAME, column, FIELD_HEADER_AUTO});
 }
 
 dg_status dg_data(dg_session *s, const char *set, const char *input, const char *path, const char *column) {
@@ -111,101 +152,148 @@ static dg_status find_path(dg_session *s, const DataField *f, Str *out) {
 }
 
 dg_status set_open_field(dg_session *s, DataSet *set, const DataField *f) {
-  Str path, reader = names_str(s->p->prog.names, f->reader);
-  dg_status found = find_path(s, f, &path);
-  if (found != DG_OK) return found;
-  DataFormat format = str_eq(reader, STR("idx"))   ? DATA_IDX
-                      : str_eq(reader, STR("npy")) ? DATA_NPY
-                      : str_eq(reader, STR("csv")) ? DATA_CSV
-                                                   : DATA_BY_NAME;
-  return open_feed(s, set, f->input, path, format, f->column);
+  Str path;
+  dg_status st = find_path(s, f, &path);
+  if (st != DG_OK) return st;
+  return open_feed(s, set, f->input, path,
+                   (Part){data_format_named(names_str(s->p->prog.names, f->reader)), f->part, f->header});
+}
+
+/* The dataset which a train step names as its data and which feeds an input, and its field; NULL: none does.
+ */
+static const DataField *training_field(const Program *p, Sym input, uint32_t *dataset) {
+  for (uint32_t i = 0; i < p->train.n; i++) {
+    const Setting *named = step_setting(p, i, STR("data"));
+    for (uint32_t k = 0; named && k < p->dataset.n; k++) {
+      const Dataset *d = &p->dataset.at[k];
+      for (uint32_t f = 0; str_eq(names_str(p->names, d->name), named->text) && f < d->field.n; f++)
+        if (sym_eq(d->field.at[f].input, input)) return *dataset = k, &d->field.at[f];
+    }
+  }
+  return NULL;
+}
+
+/* The data of an input that an entry reads; NULL: the host has bound it. What is no row belongs to the model,
+ * not to a set: where this set has none, that of training is taken. */
+static dg_status feed_for(dg_session *s, DataSet *set, uint32_t leaf, Feed **out) {
+  const Program *p = &s->p->prog;
+  Sym input = p->leaf.at[leaf].path;
+  *out = set_find(set, input);
+  if (*out || (s->bound[leaf].has && !s->bound[leaf].fed)) return DG_OK;
+  if (!session_has_rows(s, (LeafId){leaf})) {
+    uint32_t d = 0;
+    *out = set_find(&s->set[SET_TRAIN], input);
+    const DataField *f = *out ? NULL : training_field(p, input, &d);
+    dg_status st = f && !set_find(&s->dataset[d], input) ? set_open_field(s, &s->dataset[d], f) : DG_OK;
+    if (st != DG_OK) return st;
+    if (f) *out = set_find(&s->dataset[d], input);
+    if (*out) return DG_OK;
+  }
+  return api_fail(s->p->cx, ST_USAGE,
+                  "input '" STRF "' has no data: name a dataset in the program, or give it a file (" STRF
+                  "=FILE)",
+                  STRA(names_str(p->names, input)), STRA(names_str(p->names, input)));
+}
+
+/* A buffer for n times what a row of the feed has, or for all of it. */
+static dg_status stage(Pass *ps, const Feed *f, int64_t n) {
+  dg_session *s = ps->s;
+  DType dt = (DType)program_leaf_at(&s->p->prog, f->leaf)->type.dtype;
+  HostError err;
+  size_t count, bytes;
+  if (f->whole) n = f->source.dim[0];
+  if (!size_mul((size_t)n, (size_t)f->source.row_elements, &count) ||
+      !size_mul(count, dtype_bytes(dt), &bytes))
+    return api_fail(s->p->cx, ST_LIMIT, "a batch of %lld rows is too large", (long long)n);
+  void *to = arena_alloc(ps->arena, bytes, 64);
+  VEC_PUSH(ps->arena, &ps->staging, to);
+  if (!f->whole) return DG_OK;
+  ArenaMark mark = arena_mark(ps->arena);
+  int64_t *row = ARENA_ARRAY(ps->arena, int64_t, n);
+  for (int64_t i = 0; i < n; i++) row[i] = i;
+  bool ok = data_rows_gather(&f->source, row, n, to, session_data_type(dt), f->range, &err);
+  arena_rewind(ps->arena, mark);
+  return ok ? DG_OK : api_fail(s->p->cx, err.status, "%s", err.what);
 }
 
 dg_status pass_begin(dg_session *s, Arena *a, DataSet *set, const Entry *const *entry, uint32_t nentry,
                      PassHow how, Pass *out) {
   const Program *p = &s->p->prog;
-  *out = (Pass){.s = s};
+  *out = (Pass){.s = s, .arena = a};
+  VEC(const DataSource *) src = {0};
+  dg_status st;
   for (uint32_t i = 0; i < p->leaf.n; i++) {
     if (p->leaf.at[i].kind != LEAF_INPUT) continue;
     bool read = false;
     for (uint32_t e = 0; e < nentry; e++) read |= entry_reads(entry[e], (LeafId){i});
     if (!read) continue;
-    Feed *f = set_find(set, p->leaf.at[i].path);
-    if (f)
-      VEC_PUSH(a, &out->feed, f);
-    else if (!s->bound[i].has || s->bound[i].fed)
-      return api_fail(
-          s->p->cx, ST_USAGE,
-          "input '" STRF "' has no data: name a dataset in the program, or give it a file (" STRF "=FILE)",
-          STRA(names_str(p->names, p->leaf.at[i].path)), STRA(names_str(p->names, p->leaf.at[i].path)));
+    Feed *f;
+    if ((st = feed_for(s, set, i, &f)) != DG_OK) return st;
+    if (f) VEC_PUSH(a, &out->feed, f);
+    if (f && !f->whole) VEC_PUSH(a, &src, &f->source);
   }
-  if (!out->feed.n) return DG_OK;
-  VEC(const DataSource *) src = {0};
-  for (uint32_t i = 0; i < out->feed.n; i++) VEC_PUSH(a, &src, &out->feed.at[i]->source);
+  int64_t batch = 1;
   HostError err;
-  if (!data_same_rows(src.at, src.n, &err)) return api_fail(s->p->cx, err.status, "%s", err.what);
-  int64_t rows = out->feed.at[0]->source.dim[0];
-  int64_t batch = how.batch <= 0 || (how.last == LAST_ROWS_KEEP && how.batch > rows) ? rows : how.batch;
-  if (!data_order_init(a, &out->order, rows, batch, how.last == LAST_ROWS_DROP ? LAST_DROP : LAST_KEEP,
-                       how.shuffle, s->opt.seed, &err))
-    return api_fail(s->p->cx, err.status, "%s", err.what);
-  if (how.last == LAST_ROWS_PAD && rows % batch) out->padded = ARENA_ARRAY(a, int64_t, batch);
-  for (uint32_t i = 0; i < out->feed.n; i++) {
-    const Leaf *l = program_leaf_at(p, out->feed.at[i]->leaf);
-    size_t n, bytes;
-    if (!size_mul((size_t)batch, (size_t)out->feed.at[i]->source.row_elements, &n) ||
-        !size_mul(n, dtype_bytes((DType)l->type.dtype), &bytes))
-      return api_fail(s->p->cx, ST_LIMIT, "a batch of %lld rows is too large", (long long)batch);
-    VEC_PUSH(a, &out->staging, arena_alloc(a, bytes, 64));
+  if (src.n) {
+    if (!data_same_rows(src.at, src.n, &err)) return api_fail(s->p->cx, err.status, "%s", err.what);
+    int64_t rows = src.at[0]->dim[0];
+    batch = how.batch <= 0 || (how.last == LAST_ROWS_KEEP && how.batch > rows) ? rows : how.batch;
+    if (!data_order_init(a, &out->order, rows, batch, how.last == LAST_ROWS_DROP ? LAST_DROP : LAST_KEEP,
+                         how.shuffle, s->opt.seed, &err))
+      return api_fail(s->p->cx, err.status, "%s", err.what);
+    if (how.last == LAST_ROWS_PAD && rows % batch) out->padded = ARENA_ARRAY(a, int64_t, batch);
   }
+  for (uint32_t i = 0; i < out->feed.n; i++)
+    if ((st = stage(out, out->feed.at[i], batch)) != DG_OK) return st;
   return DG_OK;
 }
 
 void pass_epoch(Pass *ps, uint32_t epoch) {
-  if (ps->feed.n) data_order_epoch(&ps->order, epoch);
+  if (ps->order.rows) data_order_epoch(&ps->order, epoch);
 }
 
-/* The rows in the staging buffers become what the next run reads. */
-dg_status pass_rebind(Pass *ps) {
+/* What is in the staging buffer, n rows or all of it, becomes what the next run reads. */
+static dg_status bind_staged(Pass *ps, uint32_t k, int64_t n) {
   dg_session *s = ps->s;
-  for (uint32_t k = 0; k < ps->feed.n; k++) {
-    const Feed *f = ps->feed.at[k];
-    const Leaf *l = program_leaf_at(&s->p->prog, f->leaf);
-    Tensor t = {.dtype = (DType)l->type.dtype,
-                .rank = l->type.rank,
-                .data = ps->staging.at[k],
-                .count = (size_t)ps->filled};
-    t.ext[0] = ps->filled;
-    for (int d = 1; d < t.rank; d++) {
-      t.ext[d] = f->ext[d];
-      if (!size_mul(t.count, (size_t)t.ext[d], &t.count))
-        return api_fail(s->p->cx, ST_LIMIT, "sizes overflow");
-    }
-    s->bound[f->leaf.i] = (Bound){.has = true, .fed = true, .t = t};
-    s->leaf[f->leaf.i] = t.data;
+  const Feed *f = ps->feed.at[k];
+  const Leaf *l = program_leaf_at(&s->p->prog, f->leaf);
+  Tensor t = {.dtype = (DType)l->type.dtype, .rank = l->type.rank, .data = ps->staging.at[k], .count = 1};
+  for (int d = 0; d < t.rank; d++) {
+    t.ext[d] = d == 0 && !f->whole ? n : f->ext[d];
+    if (!size_mul(t.count, (size_t)t.ext[d], &t.count)) return api_fail(s->p->cx, ST_LIMIT, "sizes overflow");
   }
+  s->bound[f->leaf.i] = (Bound){.has = true, .fed = true, .t = t};
+  s->leaf[f->leaf.i] = t.data;
   return DG_OK;
+}
+
+/* The rows of batch i; *rows is how many of them the epoch counts. */
+static const int64_t *batch_rows(Pass *ps, int64_t i, int64_t *rows, int64_t *n) {
+  const int64_t *row = data_order_batch(&ps->order, i, rows);
+  *n = *rows;
+  if (!ps->padded || *n == ps->order.batch) return row;
+  for (int64_t k = 0; k < ps->order.batch; k++)
+    ps->padded[k] = k < *n ? row[k] : ps->order.row[(k - *n) % ps->order.rows];
+  *n = ps->order.batch;
+  return ps->padded;
+}
+
+dg_status pass_rebind(Pass *ps) {
+  dg_status st = DG_OK;
+  for (uint32_t k = 0; st == DG_OK && k < ps->feed.n; k++) st = bind_staged(ps, k, ps->filled);
+  return st;
 }
 
 dg_status pass_batch(Pass *ps, int64_t i, int64_t *rows) {
   dg_session *s = ps->s;
-  if (!ps->feed.n) {
-    *rows = 1;
-    return DG_OK;
-  }
-  const int64_t *row = data_order_batch(&ps->order, i, rows);
-  int64_t n = *rows;
-  if (ps->padded && n < ps->order.batch) {
-    for (int64_t k = 0; k < ps->order.batch; k++)
-      ps->padded[k] = k < n ? row[k] : ps->order.row[(k - n) % ps->order.rows];
-    row = ps->padded, n = ps->order.batch;
-  }
+  int64_t n = *rows = 1;
+  const int64_t *row = ps->order.rows ? batch_rows(ps, i, rows, &n) : NULL;
   for (uint32_t k = 0; k < ps->feed.n; k++) {
     const Feed *f = ps->feed.at[k];
-    const Leaf *l = program_leaf_at(&s->p->prog, f->leaf);
+    DType dt = (DType)program_leaf_at(&s->p->prog, f->leaf)->type.dtype;
     HostError err;
-    if (!data_rows_gather(&f->source, row, n, ps->staging.at[k], session_data_type((DType)l->type.dtype),
-                          f->range, &err))
+    if (!f->whole &&
+        !data_rows_gather(&f->source, row, n, ps->staging.at[k], session_data_type(dt), f->range, &err))
       return api_fail(s->p->cx, err.status, "%s", err.what);
   }
   ps->filled = n;

@@ -71,14 +71,14 @@ dg_status session_may_save(dg_session *s, const char *path) {
       return api_fail(s->p->cx, ST_USAGE, "'%s' is not overwritten: it is the program's text", path);
   for (int k = 0; k < SET_COUNT; k++)
     for (uint32_t i = 0; i < s->set[k].feed.n; i++)
-      if (file_same(str_z(path), s->set[k].feed.at[i].source.name))
+      if (file_same(str_z(path), s->set[k].feed.at[i]->source.name))
         return api_fail(s->p->cx, ST_USAGE, "'%s' is not overwritten: it is the data of input '" STRF "'",
-                        path, STRA(names_str(s->p->prog.names, s->set[k].feed.at[i].input)));
+                        path, STRA(names_str(s->p->prog.names, s->set[k].feed.at[i]->input)));
   for (uint32_t d = 0; d < s->p->prog.dataset.n; d++)
     for (uint32_t i = 0; i < s->dataset[d].feed.n; i++)
-      if (file_same(str_z(path), s->dataset[d].feed.at[i].source.name))
+      if (file_same(str_z(path), s->dataset[d].feed.at[i]->source.name))
         return api_fail(s->p->cx, ST_USAGE, "'%s' is not overwritten: it is the data of input '" STRF "'",
-                        path, STRA(names_str(s->p->prog.names, s->dataset[d].feed.at[i].input)));
+                        path, STRA(names_str(s->p->prog.names, s->dataset[d].feed.at[i]->input)));
   FileError err; /* said before the training, not after it */
   return file_may_replace(str_z(path), &err) ? DG_OK : api_fail(s->p->cx, err.status, "%s", err.what);
 }

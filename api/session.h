@@ -36,12 +36,13 @@ typedef struct Scalar1 { /* last value of a loss or metric */
 typedef struct Feed { /* an input fed from a file */
   Sym input;
   LeafId leaf;
-  int64_t ext[MAX_RANK]; /* of the input behind axis 0 */
+  bool whole;            /* the file is one value, the same for every batch; else its rows are drawn */
+  int64_t ext[MAX_RANK]; /* of the input; [0] only of a whole one */
   DataRange range;
   DataSource source;
 } Feed;
 typedef struct DataSet {
-  VEC(Feed) feed;
+  VEC(Feed *) feed; /* passes keep these */
 } DataSet;
 typedef enum { SET_TRAIN, SET_TEST, SET_COUNT } SetKind;
 
@@ -117,6 +118,8 @@ dg_status session_save(dg_session *s, const char *path);
 /* The values an input takes: declared, or class labels, or 0 and 1 of a bool. */
 DataRange session_range(const dg_session *s, uint32_t leaf);
 void session_one_nan(const Tensor *t);
+/* Is axis 0 of the input the batch, so that a file holds rows of it? */
+bool session_has_rows(dg_session *s, LeafId input);
 dg_array session_array(const Tensor *t); /* the public form; data stays where it is */
 DataType session_data_type(DType t);     /* the name readers and checkpoints have for it */
 double session_scalar(const Tensor *t);  /* first element as a double */

@@ -56,7 +56,7 @@ dg_status set_open(dg_session *s, Arena *a, SetKind kind, int64_t dataset, DataS
     DataSet *opened = &s->dataset[dataset];
     dg_status st = set_find(opened, f->input) ? DG_OK : set_open_field(s, opened, f);
     if (st != DG_OK) return st;
-    VEC_PUSH(a, &out->feed, *set_find(opened, f->input));
+    VEC_PUSH(a, &out->feed, set_find(opened, f->input));
   }
   return DG_OK;
 }

@@ -10,10 +10,11 @@ typedef struct Pass Pass;
 struct Pass {
   dg_session *s;
   VEC(Feed *) feed;
-  VEC(void *) staging; /* by feed: a batch of rows */
-  DataOrder order;
-  int64_t *padded; /* LAST_ROWS_PAD: the rows of the last batch */
-  int64_t filled;  /* rows in the staging buffers */
+  VEC(void *) staging; /* by feed: a batch of rows, or all of what is no row */
+  DataOrder order;     /* no rows: nothing is fed by rows */
+  int64_t *padded;     /* LAST_ROWS_PAD: the rows of the last batch */
+  int64_t filled;      /* rows in the staging buffers */
+  Arena *arena;        /* what the pass holds lives in */
 };
 /* What becomes of the rows behind the last full batch. */
 typedef enum {
@@ -34,7 +35,7 @@ dg_status set_open_field(dg_session *s, DataSet *set, const DataField *f);
 dg_status pass_begin(dg_session *s, Arena *a, DataSet *set, const Entry *const *entry, uint32_t nentry,
                      PassHow how, Pass *out);
 void pass_epoch(Pass *ps, uint32_t epoch); /* the order of rows in an epoch, from 1 */
-static inline int64_t pass_batches(const Pass *ps) { return ps->feed.n ? ps->order.batches : 1; }
+static inline int64_t pass_batches(const Pass *ps) { return ps->order.rows ? ps->order.batches : 1; }
 /* Fills the staging buffers with batch i and binds them; *rows counts each row of the epoch once. */
 dg_status pass_batch(Pass *ps, int64_t i, int64_t *rows);
 /* Binds what is in the staging buffers once more, after another pass has bound its own. */

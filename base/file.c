@@ -83,6 +83,50 @@ static int open_regular(Str path, int64_t max_bytes, size_t *size, FileError *er
   return fd;
 }
 
+bool file_open(Str path, int64_t max_bytes, FileIn *f, FileError *err) {
+  *f = (FileIn){.path = path, .fd = -1};
+  f->fd = open_regular(path, max_bytes, &f->size, err);
+  return f->fd >= 0;
+}
+
+void file_close(FileIn *f) {
+  if (f->fd >= 0) close(f->fd);
+  f->fd = -1;
+}
+
+/* At most n bytes; *got is fewer at the end of the file. */
+static bool read_some(FileIn *f, char *to, size_t n, size_t *got, FileError *err) {
+  *got = 0;
+  while (*got < n) {
+    size_t most = n - *got < SSIZE_MAX ? n - *got : SSIZE_MAX;
+    ssize_t r = read(f->fd, to + *got, most);
+    if (r < 0 && errno == EINTR) continue;
+    if (r < 0) return fail_errno(err, "read", f->path);
+    if (r == 0) break;
+    *got += (size_t)r;
+  }
+  f->at += *got;
+  return true;
+}
+
+bool file_take(FileIn *f, char *to, size_t n, FileError *err) {
+  size_t got;
+  char why[96];
+  if (!read_some(f, to, n, &got, err)) return false;
+  if (got == n) return true;
+  snprintf(why, sizeof why, "it changed while it was read: %zu bytes expected, %zu found", f->size, f->at);
+  return fail(err, ST_BAD_DATA, "read", f->path, why);
+}
+
+bool file_ended(FileIn *f, FileError *err) {
+  size_t got;
+  char one, why[96];
+  if (!read_some(f, &one, 1, &got, err)) return false;
+  if (!got) return true;
+  snprintf(why, sizeof why, "it grew while it was read (%zu bytes at first)", f->size);
+  return fail(err, ST_BAD_DATA, "read", f->path, why);
+}
+
 /* The allocation may unwind past us: the descriptor is closed on the way. */
 static char *text_room(Arena *a, size_t n, int fd) {
   Rescue r;
@@ -96,32 +140,14 @@ static char *text_room(Arena *a, size_t n, int fd) {
 }
 
 bool file_read(Arena *a, Str path, int64_t max_bytes, Str *out, FileError *err) {
-  size_t size = 0, n = 0;
-  int fd = open_regular(path, max_bytes, &size, err);
-  if (fd < 0) return false;
-  size_t room = size + 1; /* open_regular keeps size below SIZE_MAX */
-  char *p = text_room(a, room, fd);
-  ssize_t got = 1;
-  while (n < room) { /* one byte more than the size is asked for: a file that grew shows itself */
-    got = read(fd, p + n, room - n);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) break;
-    n += (size_t)got;
-  }
-  bool ok = true;
-  if (got < 0) ok = fail_errno(err, "read", path);
-  close(fd);
-  if (!ok) return false;
-  if (n != size) {
-    char why[96];
-    if (n > size)
-      snprintf(why, sizeof why, "it grew while it was read (%zu bytes at first)", size);
-    else
-      snprintf(why, sizeof why, "it changed while it was read: %zu bytes expected, %zu found", size, n);
-    return fail(err, ST_BAD_DATA, "read", path, why);
-  }
-  *out = (Str){p, size};
-  return true;
+  FileIn f;
+  if (!file_open(path, max_bytes, &f, err)) return false;
+  size_t room = f.size + 1; /* open_regular keeps size below SIZE_MAX */
+  char *p = text_room(a, room, f.fd);
+  *out = (Str){p, f.size};
+  bool ok = file_take(&f, p, f.size, err) && file_ended(&f, err);
+  file_close(&f);
+  return ok;
 }
 
 static bool write_all(int fd, Str s) {

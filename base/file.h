@@ -11,7 +11,21 @@ typedef struct FileError {
   char what[256]; /* one line: what was tried, the system's words; the path is escaped */
 } FileError;
 
-/* Reads a regular file whole. Refuses directories, devices, FIFOs and files above max_bytes. */
+/* A regular file that is read from front to back. */
+typedef struct FileIn {
+  Str path;
+  int fd;      /* -1: closed */
+  size_t size; /* when it was opened */
+  size_t at;   /* bytes read */
+} FileIn;
+/* Refuses directories, devices, FIFOs and files above max_bytes. */
+MUST_USE bool file_open(Str path, int64_t max_bytes, FileIn *f, FileError *err);
+/* The next n bytes; at most size - at. Fewer, because the file was cut short meanwhile, are an error. */
+MUST_USE bool file_take(FileIn *f, char *to, size_t n, FileError *err);
+/* Is the file as long as it was? Asked when all of it has been taken. */
+MUST_USE bool file_ended(FileIn *f, FileError *err);
+void file_close(FileIn *f);
+/* Reads a regular file whole, with the same refusals. */
 MUST_USE bool file_read(Arena *a, Str path, int64_t max_bytes, Str *out, FileError *err);
 /* Writes by atomic replace: temporary beside it, fsync, rename, fsync of the folder. On failure the old file
  * stays whole; only where the last fsync fails, and the message says so, it is the new one. */

@@ -19,6 +19,8 @@
   X(tensor_bytes, INT64_C(1) << 40, "bytes of one tensor")                                                   \
   X(arena_bytes, INT64_C(1) << 36, "bytes of a compiled program's memory")                                   \
   X(data_bytes, INT64_C(1) << 36, "bytes of one data file once unpacked")                                    \
+  X(unpack_ratio, 100, "bytes of a .gz once unpacked for each packed one, beyond the first 64 MiB")          \
+  X(line_bytes, 8 << 20, "bytes of one record of a CSV file")                                                \
   X(compiler_bytes, INT64_C(8) << 30, "bytes the compiler itself may hold")                                  \
   X(errors, 100, "diagnostics shown of one run")
 

@@ -13,7 +13,7 @@ dg_status session_feed(dg_context *cx, dg_session *s, const char *text, const ch
     at = colon + 1;
   }
   if (!eq || eq == at || (size_t)(eq - at) >= sizeof input || strlen(eq + 1) >= sizeof path) {
-    fprintf(stderr, "dgc: --data=%s: write [SET:]INPUT=FILE[:COLUMNS]\n", text);
+    fprintf(stderr, "dgc: --data=%s: write [SET:]INPUT=FILE[:PART]\n", text);
     return DG_USAGE;
   }
   snprintf(input, sizeof input, "%.*s", (int)(eq - at), at);

@@ -118,12 +118,14 @@ typedef struct Extern {
   Type in[8], out; /* dims may hold symbols of the call */
 } Extern;
 
+typedef enum { FIELD_HEADER_AUTO, FIELD_HEADER_YES, FIELD_HEADER_NO } FieldHeader;
 typedef struct DataField {
   Sym input;  /* the input it feeds */
-  Sym reader; /* npy, idx, csv, safetensors */
+  Sym reader; /* a name of base/readers.def */
   Str path;
   Span at;
-  Str column; /* csv */
+  Str part;           /* which part of the file, where the reader takes one; else empty */
+  FieldHeader header; /* whether the first line is one, where the reader takes that */
 } DataField;
 typedef struct Dataset {
   Sym name;

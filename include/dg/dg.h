@@ -225,10 +225,11 @@ DG_API const char *dg_missing_at(const dg_session *s, int i); /* NULL outside 0.
 
 /* ---- training over data sets, as `dgc train` does ---- */
 
-/* Feeds an input from a file (IDX, npy, csv; .gz too). `set` is "train" or "test"; `column` is for csv ("" or
- * NULL: all). */
+/* Feeds an input from a file (IDX, npy, csv, safetensors; .gz too), whose values are looked at now. Where
+ * axis 0 of the input is the batch, the file holds rows of it, else the one value of all batches. `set` is
+ * "train" or "test"; `part`, for csv, names columns ("" or NULL: all), for safetensors the tensor. */
 DG_API DG_MUST_USE dg_status dg_data(dg_session *s, const char *set, const char *input, const char *path,
-                                     const char *column);
+                                     const char *part);
 typedef enum {
   DG_AT_START, /* once for all steps that read the same batches */
   DG_AT_STEP,

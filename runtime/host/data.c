@@ -38,10 +38,10 @@ size_t data_memory_bytes(DataType t) {
   return data_type_bytes(t);
 }
 
-bool source_finish(DataSource *s, HostError *err) {
+bool source_sizes(DataSource *s, HostError *err) {
   size_t elements, bytes, all;
   HostShown file = host_show(s->name);
-  if (s->dim[0] == 0) return host_fail(err, ST_BAD_DATA, "%s: at least one row expected, found none", file.z);
+  if (s->dim[0] == 0) return true; /* source_finish refuses it when the file has been looked at whole */
   if (!size_product(s->dim + 1, s->rank - 1, &elements) ||
       !size_mul(elements, data_type_bytes(s->type), &bytes) || !size_mul(bytes, (size_t)s->dim[0], &all) ||
       elements > INT64_MAX)
@@ -51,62 +51,10 @@ bool source_finish(DataSource *s, HostError *err) {
   return true;
 }
 
-static DataFormat format_of(Str name, Str bytes) {
-  if (str_ends(name, STR(".gz"))) name.n -= 3;
-  if (str_ends(name, STR(".npy"))) return DATA_NPY;
-  if (str_ends(name, STR(".csv")) || str_ends(name, STR(".tsv")) || str_ends(name, STR(".txt")))
-    return DATA_CSV;
-  if (str_ends(name, STR(".idx")) || str_ends(name, STR("-ubyte"))) return DATA_IDX;
-  if (str_starts(bytes, STR("\x93NUMPY"))) return DATA_NPY;
-  if (str_starts(bytes, STR("\0\0\x08"))) return DATA_IDX;
-  return DATA_BY_NAME;
-}
-
-/* Whether the bytes are a gzip stream decides their magic; a name ending in .gz demands it. */
-static bool unpacked(Arena *a, Arena *packed, Str path, const DataOpen *how, Str *out, HostError *err) {
-  FileError fe;
-  Str bytes;
-  bool named = str_ends(path, STR(".gz"));
-  if (!file_read(named ? packed : a, path, how->max_bytes, &bytes, &fe))
-    return host_fail_file(err, &fe, "data_bytes");
-  if (named || str_starts(bytes, STR("\x1f\x8b")))
-    return data_gunzip(a, path, bytes, how->max_bytes, out, err);
-  *out = bytes;
-  return true;
-}
-
-static bool open_with(Arena *a, Arena *packed, Str path, const DataOpen *how, DataSource *out,
-                      HostError *err) {
-  Str bytes;
-  if (!unpacked(a, packed, path, how, &bytes, err)) return false;
-  *out = (DataSource){.name = str_copy(a, path), .allow_non_finite = how->allow_non_finite};
-  DataFormat format = how->format == DATA_BY_NAME ? format_of(path, bytes) : how->format;
-  if (how->columns && format != DATA_CSV)
-    return host_fail(err, ST_USAGE, "%s: columns can be chosen of csv files alone", host_show(path).z);
-  switch (format) {
-  case DATA_IDX: return read_idx(out->name, bytes, out, err);
-  case DATA_NPY: return read_npy(out->name, bytes, out, err);
-  case DATA_CSV: return read_csv(a, out->name, bytes, how, out, err);
-  case DATA_BY_NAME: break;
-  }
-  return host_fail(
-      err, ST_BAD_DATA,
-      "%s: neither its name (.npy, .idx, -ubyte, .csv, .tsv, .txt) nor its content says what format it has",
-      host_show(path).z);
-}
-
-bool data_open(Arena *a, Str path, const DataOpen *how, DataSource *out, HostError *err) {
-  Arena packed; /* the packed file goes away again */
-  Rescue r;
-  arena_init(&packed, a->mem);
-  if (RESCUE(a->mem, &r)) {
-    bool ok = open_with(a, &packed, path, how, out, err);
-    rescue_end(a->mem, &r);
-    arena_release(&packed);
-    return ok;
-  }
-  arena_release(&packed);
-  mem_raise(a->mem, r.status, "%s", r.what);
+bool source_finish(DataSource *s, HostError *err) {
+  if (s->dim[0] == 0)
+    return host_fail(err, ST_BAD_DATA, "%s: at least one row expected, found none", host_show(s->name).z);
+  return source_sizes(s, err);
 }
 
 /* "[28, 28]" */
@@ -128,6 +76,17 @@ bool data_fits(const DataSource *s, Str input, const int64_t *dim, uint32_t rank
   return host_fail(err, ST_BAD_DATA, "%s: rows of %zu numbers %s expected by input '%s', found %lld %s",
                    file.z, want, shape_text(dim, rank).z, in.z, (long long)s->row_elements,
                    shape_text(s->dim + 1, s->rank - 1).z);
+}
+
+bool data_fits_whole(const DataSource *s, Str input, const int64_t *dim, uint32_t rank, HostError *err) {
+  size_t want, have;
+  HostShown file = host_show(s->name), in = host_show(input);
+  if (!size_product(dim, rank, &want) || !size_mul((size_t)s->dim[0], (size_t)s->row_elements, &have))
+    return host_fail(err, ST_LIMIT, "input '%s': sizes overflow", in.z);
+  if (want == have) return true;
+  return host_fail(err, ST_BAD_DATA,
+                   "%s: %zu numbers %s expected by input '%s', which is read whole, found %zu %s", file.z,
+                   want, shape_text(dim, rank).z, in.z, have, shape_text(s->dim, s->rank).z);
 }
 
 bool data_same_rows(const DataSource *const *s, size_t n, HostError *err) {

@@ -1,6 +1,5 @@
 /* Data sets: rows of numbers from a file, and the batches drawn from them. A file is read whole and checked
- * whole when it is opened; after that only values can be wrong (a label out of range), which the batch that
- * meets them reports. */
+ * whole when it is opened: first its form, then, in the order of the file, its values (data_check). */
 #ifndef DG_RUNTIME_HOST_DATA_H
 #define DG_RUNTIME_HOST_DATA_H
 
@@ -30,20 +29,46 @@ const char *data_type_name(DataType t);
 size_t data_type_bytes(DataType t);   /* in a file */
 size_t data_memory_bytes(DataType t); /* in memory of a compiled program; 0 for U8 and I8 */
 
-typedef enum { DATA_BY_NAME, DATA_IDX, DATA_NPY, DATA_CSV } DataFormat;
+typedef enum {
+  DATA_BY_NAME,
+#define READER(id, name, endings, magic, part, header) DATA_##id,
+#include "base/readers.def"
+#undef READER
+} DataFormat;
+/* The format of base/readers.def with that name; DATA_BY_NAME: there is none. */
+DataFormat data_format_named(Str name);
+
 typedef enum { CSV_HEADER_AUTO, CSV_HEADER_YES, CSV_HEADER_NO } CsvHeader;
 
+/* Limits by the names they have in base/limits.h. */
+typedef struct DataLimits {
+  int64_t data_bytes;   /* of the file, and of what it unpacks to */
+  int64_t unpack_ratio; /* bytes unpacked for a packed byte, beyond the first DATA_UNPACK_FREE */
+  int64_t line_bytes;   /* of a record of a CSV file */
+} DataLimits;
+enum { DATA_UNPACK_FREE = 64 << 20 };
+
+/* What the data are for: a file that cannot fit is refused by its header, before it is read. */
+typedef struct DataWant {
+  Str input;
+  bool whole;         /* the whole file is one value; else a row is */
+  uint32_t rank;      /* axes of that value */
+  const int64_t *dim; /* -1: not known */
+} DataWant;
+
 typedef struct DataOpen {
-  DataFormat format; /* by name: .npy, .csv, .tsv, .txt, .idx, names with "-ubyte", each also with .gz; else
-                        by content */
-  int64_t max_bytes; /* limit data_bytes: of the file, and of what it unpacks to */
+  DataFormat format; /* by name: as the endings of base/readers.def say, else by content */
+  DataLimits limit;
+  const DataWant *want;  /* may be NULL */
   bool allow_non_finite; /* NaN and infinities in float data; empty CSV fields are NaN then */
+  const Str *part; /* CSV: names, indices "3", or ranges "0:4" (end left out), in the order wanted; none:
+                      all columns. safetensors: the tensor's name; none: the only one */
+  size_t parts;
   /* CSV only. */
-  DataType type;     /* what numbers are read as: F32, F64, I32, I64 */
-  CsvHeader header;  /* AUTO: the first record is one if a field of it is not a number */
-  char delimiter;    /* 0: of comma, semicolon and tab the one the first record has most of */
-  const Str *column; /* names, indices "3", or ranges "0:4" (end left out), in the order wanted; none: all */
-  size_t columns;
+  DataType type;    /* what numbers are read as: F32, F64, I32, I64 */
+  CsvHeader header; /* AUTO: the first record is one if a part is named by it, or if it has names and no field
+                       of it is a number */
+  char delimiter;   /* 0: of comma, semicolon and tab the one the first record has most of */
 } DataOpen;
 
 typedef struct DataSource {
@@ -55,6 +80,10 @@ typedef struct DataSource {
   size_t row_bytes;
   const char *rows; /* of any alignment */
   bool allow_non_finite;
+  /* CSV only: where a value stands in the file. */
+  int64_t line;           /* of the first row, from 1, when every row has one line of its own; else 0 */
+  const uint32_t *column; /* by element of a row, from 0 */
+  const Str *column_name; /* by element; NULL: the file has no header */
 } DataSource;
 
 /* Memory of the source comes from `a` and lives as long. */
@@ -65,6 +94,9 @@ MUST_USE bool data_gunzip(Arena *a, Str name, Str packed, int64_t max_bytes, Str
 /* Do rows of the source fit an input with these extents behind the row axis? Any shape of the same number of
  * elements does: rows are row-major on both sides. */
 MUST_USE bool data_fits(const DataSource *s, Str input, const int64_t *dim, uint32_t rank, HostError *err);
+/* Does the whole file fit an input with these extents? */
+MUST_USE bool data_fits_whole(const DataSource *s, Str input, const int64_t *dim, uint32_t rank,
+                              HostError *err);
 /* Have all sources the same number of rows? */
 MUST_USE bool data_same_rows(const DataSource *const *s, size_t n, HostError *err);
 
@@ -88,6 +120,11 @@ MUST_USE bool data_values_check(Str input, const void *p, DataType t, int64_t n,
  * row (from 0). */
 MUST_USE bool data_rows_gather(const DataSource *s, const int64_t *rows, int64_t n, void *dst,
                                DataType dst_type, DataRange range, HostError *err);
+
+/* The same for every row, in the order of the file, without keeping the result. Costs nothing where no value
+ * of the source's type can be refused. */
+MUST_USE bool data_check(Arena *scratch, const DataSource *s, DataType dst_type, DataRange range,
+                         HostError *err);
 
 /* The order of rows in an epoch, cut into batches. A function of (seed, epoch) alone: a resumed run goes on
  * as it was. */

@@ -149,6 +149,10 @@ static void value_text(const DataSource *s, const char *row, int64_t i, char z[N
   }
 }
 
+typedef struct Place {
+  char z[600]; /* a file and a column as host_show gives them, and numbers */
+} Place;
+
 typedef struct Row {
   const DataSource *source;
   const char *from;
@@ -157,6 +161,23 @@ typedef struct Row {
   DataType type;
   DataRange range;
 } Row;
+
+/* "x.csv:7: column 3 'age'", "x.npy: row 5 (counted from 0), element 2" */
+static Place place_text(const DataSource *s, int64_t row, int64_t element) {
+  Place p;
+  HostShown file = host_show(s->name);
+  int n = s->line ? snprintf(p.z, sizeof p.z, "%s:%lld", file.z, (long long)(s->line + row))
+                  : snprintf(p.z, sizeof p.z, "%s: row %lld (counted from 0)", file.z, (long long)row);
+  char *at = p.z + n;
+  size_t left = sizeof p.z - (size_t)n;
+  if (!s->column)
+    snprintf(at, left, ", element %lld", (long long)element);
+  else if (!s->column_name)
+    snprintf(at, left, ": column %u", s->column[element] + 1);
+  else
+    snprintf(at, left, ": column %u '%s'", s->column[element] + 1, host_show(s->column_name[element]).z);
+  return p;
+}
 
 /* Finds the first value of the row at fault and says what is wrong with it. */
 static bool explain(const Row *r, Convert convert, HostError *err) {
@@ -170,17 +191,12 @@ static bool explain(const Row *r, Convert convert, HostError *err) {
     bool finite = s->allow_non_finite || all_finite(&room, r->type, 1);
     if (fits && finite && data_in_range(&room, r->type, 1, r->range)) continue;
     value_text(s, r->from, i, value);
-    HostShown file = host_show(s->name);
-    long long row = (long long)r->index, element = (long long)i;
+    Place at_text = place_text(s, r->index, i);
     if (!fits)
-      return host_fail(err, ST_BAD_DATA,
-                       "%s: row %lld (counted from 0), element %lld: %s is no value of type %s", file.z, row,
-                       element, value, data_type_name(r->type));
-    if (!finite)
-      return host_fail(err, ST_BAD_DATA, "%s: row %lld (counted from 0), element %lld: %s is not finite",
-                       file.z, row, element, value);
-    return host_fail(err, ST_BAD_DATA, "%s: row %lld (counted from 0), element %lld: %s is outside %s",
-                     file.z, row, element, value, data_range_text(r->range).z);
+      return host_fail(err, ST_BAD_DATA, "%s: %s is no value of type %s", at_text.z, value,
+                       data_type_name(r->type));
+    if (!finite) return host_fail(err, ST_BAD_DATA, "%s: %s is not finite", at_text.z, value);
+    return host_fail(err, ST_BAD_DATA, "%s: %s is outside %s", at_text.z, value, data_range_text(r->range).z);
   }
   return host_fail(err, ST_INTERNAL, "%s: row %lld was refused for no reason", host_show(s->name).z,
                    (long long)r->index);
@@ -223,5 +239,57 @@ bool data_rows_gather(const DataSource *s, const int64_t *rows, int64_t n, void 
   FpEnv host = fpenv_enter(); /* rounding f64 -> f32 is part of the result */
   bool ok = gather_all(s, rows, n, dst, dst_type, range, step, err);
   fpenv_leave(host);
+  return ok;
+}
+
+/* Is every value of the type within the range, so that nothing need be looked at? */
+static bool all_fit(const DataSource *s, DataType t, DataRange r) {
+  int64_t lo = s->type == DATA_U8 ? 0 : INT8_MIN, hi = s->type == DATA_U8 ? UINT8_MAX : INT8_MAX;
+  if ((s->type != DATA_U8 && s->type != DATA_I8) || t == DATA_BOOL) return false;
+  switch (r.kind) {
+  case RANGE_NONE: return true;
+  case RANGE_INT: return r.lo <= lo && r.hi > hi;
+  case RANGE_CLOSED: return r.from <= (double)lo && r.to >= (double)hi;
+  }
+  return false;
+}
+
+/* The first row at fault among those that n elements from number `from` on lie in; `row_at`: where the row of
+ * the first begins. Always false. */
+static bool explain_rows(const DataSource *s, int64_t from, int64_t n, const char *row_at, DataType t,
+                         DataRange range, Convert convert, HostError *err) {
+  int64_t row = from / s->row_elements, last = (from + n - 1) / s->row_elements;
+  for (; row <= last; row++, row_at += s->row_bytes) {
+    Row r = {s, row_at, NULL, row, t, range};
+    if (!explain(&r, convert, err) && err->status != ST_INTERNAL) return false;
+  }
+  return false;
+}
+
+static bool check_all(Arena *scratch, const DataSource *s, DataType t, DataRange range, HostError *err) {
+  enum { BLOCK = 1 << 12 }; /* stays in the first cache */
+  Convert convert = converter(s->type, t);
+  bool watch = !s->allow_non_finite && (s->type == DATA_F32 || s->type == DATA_F64);
+  size_t step = data_type_bytes(s->type);
+  void *to = arena_array(scratch, BLOCK, sizeof(int64_t), 64);
+  int64_t all = s->dim[0] * s->row_elements; /* source_finish has looked */
+  const char *at = s->rows;
+  for (int64_t i = 0; i < all; i += BLOCK, at += BLOCK * step) {
+    int64_t n = all - i < BLOCK ? all - i : BLOCK;
+    if (!convert(at, to, n) || (watch && !all_finite(to, t, n)) || !data_in_range(to, t, n, range))
+      return explain_rows(s, i, n, at - i % s->row_elements * (int64_t)step, t, range, convert, err);
+  }
+  return true;
+}
+
+bool data_check(Arena *scratch, const DataSource *s, DataType t, DataRange range, HostError *err) {
+  if (!data_memory_bytes(t))
+    return host_fail(err, ST_USAGE, "%s is no type of a compiled program", data_type_name(t));
+  if (all_fit(s, t, range)) return true;
+  ArenaMark mark = arena_mark(scratch);
+  FpEnv host = fpenv_enter();
+  bool ok = check_all(scratch, s, t, range, err);
+  fpenv_leave(host);
+  arena_rewind(scratch, mark);
   return ok;
 }

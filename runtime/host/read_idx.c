@@ -15,7 +15,7 @@ static const char *idx_type_name(unsigned char t) {
   return NULL;
 }
 
-bool read_idx(Str name, Str bytes, DataSource *out, HostError *err) {
+bool idx_head(Str name, Str bytes, DataSource *out, FileHead *h, HostError *err) {
   const unsigned char *p = (const unsigned char *)bytes.p;
   HostShown file = host_show(name);
   if (bytes.n < 4)
@@ -44,9 +44,6 @@ bool read_idx(Str name, Str bytes, DataSource *out, HostError *err) {
   }
   if (!size_product(out->dim, out->rank, &need) || !size_add(need, head, &need))
     return host_fail(err, ST_BAD_DATA, "%s: the shape in the IDX header overflows", file.z);
-  if (bytes.n != need)
-    return host_fail(err, ST_BAD_DATA, "%s: %s: %zu bytes expected by its header, found %zu", file.z,
-                     bytes.n < need ? "truncated" : "bytes behind the data", need, bytes.n);
-  out->rows = bytes.p + head;
-  return source_finish(out, err);
+  *h = (FileHead){head, need};
+  return source_sizes(out, err);
 }

@@ -124,7 +124,7 @@ static bool element_type(Npy *p) {
                    host_show(p->name).z, host_show(p->descr).z);
 }
 
-bool read_npy(Str name, Str bytes, DataSource *out, HostError *err) {
+bool npy_head(Str name, Str bytes, DataSource *out, FileHead *h, HostError *err) {
   const unsigned char *b = (const unsigned char *)bytes.p;
   HostShown file = host_show(name);
   Str magic = {bytes.p, bytes.n < 6 ? bytes.n : 6};
@@ -144,6 +144,9 @@ bool read_npy(Str name, Str bytes, DataSource *out, HostError *err) {
   if (b[6] > 1) length |= (size_t)b[10] << 16 | (size_t)b[11] << 24;
   if (!size_add(head, length, &data))
     return host_fail(err, ST_BAD_DATA, "%s: the npy header's length overflows", file.z);
+  if (bytes.n < data && bytes.n >= HEAD_BYTES)
+    return host_fail(err, ST_BAD_DATA, "%s: npy header of %zu bytes: at most %d expected", file.z, data,
+                     HEAD_BYTES);
   if (bytes.n < data)
     return host_fail(err, ST_BAD_DATA, "%s: truncated: npy header of %zu bytes expected, found %zu", file.z,
                      data, bytes.n);
@@ -155,9 +158,6 @@ bool read_npy(Str name, Str bytes, DataSource *out, HostError *err) {
   if (!size_product(out->dim, out->rank, &need) || !size_mul(need, data_type_bytes(out->type), &need) ||
       !size_add(need, data, &need))
     return host_fail(err, ST_BAD_DATA, "%s: the shape in the npy header overflows", file.z);
-  if (bytes.n != need)
-    return host_fail(err, ST_BAD_DATA, "%s: %s: %zu bytes expected by its header, found %zu", file.z,
-                     bytes.n < need ? "truncated" : "bytes behind the data", need, bytes.n);
-  out->rows = bytes.p + data;
-  return source_finish(out, err);
+  *h = (FileHead){data, need};
+  return source_sizes(out, err);
 }

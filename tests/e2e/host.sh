@@ -36,10 +36,19 @@ gives "pkg-config" 0 pkg-config --cflags --libs dgc
 plain=1
 ! nm -D "$build/libdgc.so" | grep -q ' U __\(asan\|tsan\|ubsan\)_' || plain=
 if [ "$plain" ]; then
+  # README's own line, as it stands there.
+  ln -s "$TOP/examples" examples
+  line=$(sed -n 's/^cc \(examples.*\) -o fit && .\/fit$/\1/p' "$TOP/README.md")
+  gives "README's line compiles" 0 sh -c "cc $line -o readme"
+  gives "README's host runs" 0 env LD_LIBRARY_PATH="$HERE/$pc/.." ./readme
+  gives "pkg-config, again" 0 pkg-config --cflags --libs dgc
   gives "a host of the installed library" 0 cc -std=c99 -pedantic -Wall -Wextra -Werror -o fit "$TOP/examples/host/fit.c" $(cat out) -lm
   gives "the host runs" 0 env LD_LIBRARY_PATH="$HERE/$pc/.." ./fit
   says "line(0) = -1.00, line(2) = 5.00"
 fi
+# ./demo builds what is installed and nothing else.
+gives "the target 'installed'" 0 ninja -C "$build" -t query installed
+for f in dgc dgc.1 libdgc.so; do says "$f"; done
 [ -x "$(find root -name dgc -type f)" ] && [ -n "$(find root -name dgc.1)" ]
 result $? "the command and its page are installed"
 

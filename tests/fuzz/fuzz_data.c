@@ -30,7 +30,7 @@ static void read_rows(Arena *a, const DataSource *s) {
   }
 }
 
-static void read_safetensors(Arena *a, Str bytes) {
+static void read_checkpoint(Arena *a, Str bytes) {
   SafeFile f;
   SafeError err;
   SafeResult r = safe_parse(bytes.p, bytes.n, (SafeMemory){get, a}, &f, &err);
@@ -43,30 +43,46 @@ static void read_safetensors(Arena *a, Str bytes) {
   must(r != SAFE_OK || at == f.data_bytes);
 }
 
+/* The look at the first bytes, all or some of them, says nothing that the reader does not. */
+static bool read_csv_bytes(Arena *a, Str bytes, const DataOpen *how, DataSource *out, HostError *err) {
+  bool enough;
+  if (!csv_head(out->name, bytes, false, how, &enough, err)) return false;
+  must(enough);
+  Str half = {bytes.p, bytes.n / 2};
+  bool seen = csv_head(out->name, half, true, how, &enough, err);
+  bool ok = read_csv(a, a, bytes, how, out, err);
+  must(seen || !ok);
+  return ok;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
   if (n == 0) return 0;
   Mem m;
   Arena a;
   HostError err = {.status = ST_OK};
   DataSource s = {.name = STR("fuzz")};
-  DataOpen how = {.max_bytes = 1 << 20, .type = DATA_F32, .allow_non_finite = data[0] & 8};
+  DataOpen how = {.limit = {1 << 20, 100, 1 << 16}, .type = DATA_F32, .allow_non_finite = data[0] & 8};
+  FileHead h;
   Str bytes = {(const char *)data + 1, n - 1}, out;
   bool ok = false;
   mem_init(&m, 0);
   arena_init(&a, &m);
   switch (data[0] % 8) {
-  case 0: ok = read_idx(s.name, bytes, &s, &err); break;
-  case 1: ok = read_npy(s.name, bytes, &s, &err); break;
-  case 2: ok = read_csv(&a, s.name, bytes, &how, &s, &err); break;
-  case 3: how.type = DATA_I64, ok = read_csv(&a, s.name, bytes, &how, &s, &err); break;
-  case 4: how.type = DATA_F64, how.delimiter = ';', ok = read_csv(&a, s.name, bytes, &how, &s, &err); break;
+  case 0: ok = idx_head(s.name, bytes, &s, &h, &err) && rows_behind(bytes, h, &s, &err); break;
+  case 1: ok = npy_head(s.name, bytes, &s, &h, &err) && rows_behind(bytes, h, &s, &err); break;
+  case 2: ok = read_csv_bytes(&a, bytes, &how, &s, &err); break;
+  case 3: how.type = DATA_I64, ok = read_csv_bytes(&a, bytes, &how, &s, &err); break;
+  case 4: how.type = DATA_F64, how.delimiter = ';', ok = read_csv_bytes(&a, bytes, &how, &s, &err); break;
   case 5:
-    if (!data_gunzip(&a, s.name, bytes, how.max_bytes, &out, &err)) break;
-    must((int64_t)out.n <= how.max_bytes);
+    if (!data_gunzip(&a, s.name, bytes, how.limit.data_bytes, &out, &err)) break;
+    must((int64_t)out.n <= how.limit.data_bytes);
     arena_release(&a);
     return 0;
+  case 6:
+    ok = safetensors_head(s.name, bytes, &err) && read_safetensors(&a, &a, bytes, &how, &s, &err);
+    break;
   default:
-    read_safetensors(&a, bytes);
+    read_checkpoint(&a, bytes);
     arena_release(&a);
     return 0;
   }

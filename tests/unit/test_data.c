@@ -9,7 +9,7 @@
 
 static HostError err;
 
-static DataOpen plain(void) { return (DataOpen){.max_bytes = 1 << 24, .type = DATA_F32}; }
+static DataOpen plain(void) { return (DataOpen){.limit = {1 << 24, 100, 1 << 16}, .type = DATA_F32}; }
 
 static bool open_bytes(const char *name, Str bytes, DataOpen how, DataSource *out) {
   return data_open(&arena, put(name, bytes), &how, out, &err);
@@ -266,21 +266,21 @@ START_TEST(csv_columns) {
     Str column[3];
     size_t n;
     uint32_t rank;
-    float want[4];
+    float want[5];
   } row[] = {
       {{{"age", 3}}, 1, 1, {4}},
       {{{"net, income", 11}, {"age", 3}}, 2, 2, {5, 4}},
-      {{{"0:2", 3}, {"3", 1}}, 2, 2, {4, 5, 1}},
+      {{{"0:2", 3}, {"age", 3}}, 2, 2, {4, 5, 4}},
       {{{"7", 1}}, 1, 1, {6}},
-      {{{"2", 1}}, 1, 1, {6}},
+      {{{"label", 5}, {"2", 1}}, 2, 2, {1, 6}},
       {{{"age", 3}, {"age", 3}}, 2, 2, {4, 4}},
-      {{{"0:4", 3}}, 1, 2, {4, 5, 6, 1}},
+      {{{"label", 5}, {"0:4", 3}}, 2, 2, {1, 4, 5, 6, 1}},
   };
   DataSource s;
   for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
     DataOpen how = plain();
-    how.column = row[i].column;
-    how.columns = row[i].n;
+    how.part = row[i].column;
+    how.parts = row[i].n;
     if (!open_bytes("x.csv", text, how, &s)) ck_abort_msg("%zu: %s", i, err.what);
     ck_assert_uint_eq(s.rank, row[i].rank);
     row_is(&s, 1, row[i].want);
@@ -301,8 +301,8 @@ START_TEST(csv_columns) {
   };
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
     DataOpen how = plain();
-    how.column = &bad[i].column;
-    how.columns = 1;
+    how.part = &bad[i].column;
+    how.parts = 1;
     refused("x.csv", text, how, ST_BAD_DATA, bad[i].why);
   }
   DataOpen how = plain(); /* numbers as names of columns must be announced */
@@ -311,6 +311,64 @@ START_TEST(csv_columns) {
   ck_assert_int_eq(s.dim[0], 1);
   how.header = CSV_HEADER_NO;
   refused("x.csv", STR("a,b\n1,2\n"), how, ST_BAD_DATA, "x.csv:1: column 1: 'a' is not a number");
+  end();
+}
+END_TEST
+
+/* The first line is a row unless it is plainly none: no row is lost in silence. */
+START_TEST(csv_header) {
+  begin();
+  DataSource s;
+  static const struct {
+    const char *text;
+    Str column;
+    int64_t rows;
+  } good[] = {
+      {"a,b\n1,2\n", {"", 0}, 1},         {"a,\n1,2\n", {"", 0}, 1},
+      {"a,?\n1,2\n", {"", 0}, 1},         {"a,%\r\n1,2\r\n", {"", 0}, 1},
+      {"id,1stFlrSF\n1,2\n", {"", 0}, 1}, {"\"x\"\n1\n2\n", {"", 0}, 2},
+      {"# a;b\n1;2\n", {"", 0}, 1},       {"\xef\xbb\xbf\"a\"\n1\n", {"", 0}, 1},
+      {"\xc3\xa9\n1\n", {"", 0}, 1},      {"a,2020\n1,2\n", {"a", 1}, 1}, /* named */
+      {"a,2020\n1,2\n", {"2020", 4}, 1},  {"1,2\n3,4\n", {"1", 1}, 2},    /* an index names nothing */
+  };
+  for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+    DataOpen how = plain();
+    how.part = &good[i].column, how.parts = good[i].column.n != 0;
+    if (!open_bytes("x.csv", str_z(good[i].text), how, &s)) ck_abort_msg("%zu: %s", i, err.what);
+    ck_assert_int_eq(s.dim[0], good[i].rows);
+  }
+  static const struct {
+    const char *text, *why;
+  } bad[] = {
+      {"1.5,?\n3,4\n", "x.csv:1: column 2: '?' is not a number (a first line is a header"},
+      {"?,1.5\n3,4\n", "x.csv:1: column 1: '?' is not a number"},
+      {"1.5,0x10\n3,4\n", "x.csv:1: column 2: '0x10' is not a number"},
+      {"1.5,nan(1)\n3,4\n", "x.csv:1: column 2: 'nan(1)' is not a number"},
+      {"1.5,\n3,4\n", "x.csv:1: column 2: '' is empty"},
+      {"\"1.5\",\"?\"\r\n3,4\r\n", "x.csv:1: column 2: '?' is not a number"},
+      {"\xef\xbb\xbf\061;a\n3;4\n", "x.csv:1: column 2: 'a' is not a number"},
+      {"a,2020\n1,2\n", "x.csv:1: column 1: 'a' is not a number"},
+      {"1,2,\n3,4,\n", "x.csv:1: column 3: '' is empty"},
+      {"a,b,\n3,4,\n", "x.csv:2: column 3 '': '' is empty"},
+      {"?\n3\n", "x.csv:1: column 1: '?' is not a number"},
+      {"0x10\n3\n", "x.csv:1: column 1: '0x10' is not a number"},
+      {"nan(1)\n3\n", "x.csv:1: column 1: 'nan(1)' is not a number"},
+      {"NaN\n3\n", "x.csv:1: column 1: 'NaN' is not finite"},
+      {"N/A\n3\n", "x.csv:1: column 1: 'N/A' is not a number"},
+      {"null,-\n3,4\n", "x.csv:1: column 1: 'null' is not a number"},
+      {"1e\n3\n", "x.csv:1: column 1: '1e' is not a number"},
+      {"1 2\n3 4\n", "x.csv:1: column 1: '1 2' is not a number"},
+      {"1_000\n3\n", "x.csv:1: column 1: '1_000' is not a number"},
+      {"1,5\n2,x\n", "x.csv:2: column 2: 'x' is not a number"},
+      {",\n1,2\n", "x.csv:1: column 1: '' is empty"},
+      {"\xff\xfe\061", "UTF-8 expected, found UTF-16"},
+  };
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    refused("x.csv", str_z(bad[i].text), plain(), ST_BAD_DATA, bad[i].why);
+  /* A column that is no index and that nothing names, beside numbers: the line stays a row. */
+  DataOpen how = plain();
+  how.part = &(Str){"5", 1}, how.parts = 1;
+  refused("x.csv", STR("1,5\n2,6\n"), how, ST_BAD_DATA, "column 5 is outside its 2 columns");
   end();
 }
 END_TEST
@@ -405,11 +463,11 @@ START_TEST(file_faults) {
   ck_assert(!data_open(&arena, STR("/dev/zero"), &how, &s, &err));
   ck_assert_int_eq(err.status, ST_IO);
   Str bytes = STR(IDX2 "abcdef"); /* 18 bytes */
-  how.max_bytes = 17;
+  how.limit.data_bytes = 17;
   refused("x.idx", bytes, how, ST_LIMIT, "(limit 'data_bytes')");
-  how.max_bytes = 18;
+  how.limit.data_bytes = 18;
   ck_assert(open_bytes("x.idx", bytes, how, &s));
-  how.max_bytes = 19;
+  how.limit.data_bytes = 19;
   ck_assert(open_bytes("x.idx", bytes, how, &s));
   end();
 }
@@ -568,12 +626,16 @@ static void mutate(Str good, DataFormat format) {
     DataOpen how = plain();
     memset(err.what, 0, sizeof err.what);
     Str out, bytes = {p, n};
+    FileHead h;
     bool ok = false;
     snprintf(z, sizeof z, "format %d, round %d", (int)format, k);
     switch (format) {
-    case DATA_IDX: ok = read_idx(s.name, bytes, &s, &err); break;
-    case DATA_NPY: ok = read_npy(s.name, bytes, &s, &err); break;
-    case DATA_CSV: ok = read_csv(&a, s.name, bytes, &how, &s, &err); break;
+    case DATA_IDX: ok = idx_head(s.name, bytes, &s, &h, &err) && rows_behind(bytes, h, &s, &err); break;
+    case DATA_NPY: ok = npy_head(s.name, bytes, &s, &h, &err) && rows_behind(bytes, h, &s, &err); break;
+    case DATA_CSV: ok = read_csv(&a, &a, bytes, &how, &s, &err); break;
+    case DATA_SAFETENSORS:
+      ok = safetensors_head(s.name, bytes, &err) && read_safetensors(&a, &a, bytes, &how, &s, &err);
+      break;
     case DATA_BY_NAME: ok = data_gunzip(&a, s.name, bytes, 1 << 20, &out, &err); break;
     }
     if (!ok && (err.what[0] == 0 || (err.status != ST_BAD_DATA && err.status != ST_LIMIT)))
@@ -604,6 +666,6 @@ START_TEST(mutations) {
 END_TEST
 
 UNIT_MAIN(UNIT("idx", idx_good, idx_faults), UNIT("npy", npy_good, npy_faults),
-          UNIT("csv", csv_good, csv_columns, csv_faults, csv_values),
+          UNIT("csv", csv_good, csv_columns, csv_header, csv_faults, csv_values),
           UNIT("files", file_faults, gunzip_good, gunzip_limit, gunzip_faults),
           UNIT("robust", out_of_memory, mutations))
