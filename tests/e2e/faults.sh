@@ -135,7 +135,7 @@ says "both named 'a'"
 gives "a name without names" 3 "$DGC" train good.dg --interpret -d x=nameless.csv:a -d y=y.npy
 says "columns are 0, 1"
 gives "columns of what has none" 2 "$DGC" train good.dg --interpret -d x=x.npy:a -d y=y.npy
-says "csv files alone"
+says "a part can be chosen of csv and safetensors files alone, this is npy"
 cp x.npy x:1.npy
 gives "a colon in a name" 0 "$DGC" train good.dg -q --interpret -d x=x:1.npy -d y=y.npy
 
@@ -176,7 +176,7 @@ for last in 2 3 -1; do
   [ $last = 2 ] && wanted=0
   for command in train eval; do
     gives "$command with label $last of 3" $wanted "$DGC" $command classes.dg --interpret -d x=four.csv -d label=label.csv
-    [ $last = 2 ] || says "row 3 (counted from 0), element 0: $last is outside 0..2, the classes of cross_entropy"
+    [ $last = 2 ] || says "label.csv:5: column 1 'label': $last is outside 0..2, the classes of cross_entropy"
   done
 done
 
