@@ -94,7 +94,6 @@ static dg_status open_feed(dg_session *s, DataSet *set, Sym input, Str path, Par
   Feed f = {.input = input, .leaf = id, .whole = !session_has_rows(s, id)};
   dg_status st = read_feed(s, &f, path, part);
   if (st != DG_OK) return st;
-  s->eval[set - s->set] = NULL; /* a kept pass is over the old file */
   Feed *old = set_find(set, input);
   if (!old) {
     old = ARENA_NEW(&s->arena, Feed);
@@ -152,7 +151,7 @@ static dg_status find_path(dg_session *s, const DataField *f, Str *out) {
                   err.what, STRA(sb_str(&looked)));
 }
 
-static dg_status open_field(dg_session *s, DataSet *set, const DataField *f) {
+dg_status set_open_field(dg_session *s, DataSet *set, const DataField *f) {
   Str path;
   dg_status st = find_path(s, f, &path);
   if (st != DG_OK) return st;
@@ -160,33 +159,15 @@ static dg_status open_field(dg_session *s, DataSet *set, const DataField *f) {
                    (Part){data_format_named(names_str(s->p->prog.names, f->reader)), f->part, f->header});
 }
 
-dg_status set_from_program(dg_session *s, SetKind kind, Str name) {
-  const Program *p = &s->p->prog;
-  for (uint32_t i = 0; i < p->dataset.n; i++) {
-    const Dataset *d = &p->dataset.at[i];
-    if (!str_eq(names_str(p->names, d->name), name)) continue;
-    for (uint32_t k = 0; k < d->field.n; k++) {
-      const DataField *f = &d->field.at[k];
-      if (set_find(&s->set[kind], f->input)) continue; /* given by the host */
-      dg_status st = open_field(s, &s->set[kind], f);
-      if (st != DG_OK) return st;
-    }
-    return DG_OK;
-  }
-  return api_fail(s->p->cx, ST_USAGE, "the program has no dataset '" STRF "'", STRA(name));
-}
-
-/* The field that feeds an input from a dataset which a train step names as its data; NULL: none does. */
-static const DataField *training_field(const Program *p, Sym input) {
+/* The dataset which a train step names as its data and which feeds an input, and its field; NULL: none does.
+ */
+static const DataField *training_field(const Program *p, Sym input, uint32_t *dataset) {
   for (uint32_t i = 0; i < p->train.n; i++) {
-    const TrainStep *t = &p->train.at[i];
-    Str named = STR("");
-    for (uint32_t k = 0; k < t->setting.n; k++)
-      if (str_eq(names_str(p->names, t->setting.at[k].name), STR("data"))) named = t->setting.at[k].text;
-    for (uint32_t k = 0; k < p->dataset.n; k++) {
+    const Setting *named = step_setting(p, i, STR("data"));
+    for (uint32_t k = 0; named && k < p->dataset.n; k++) {
       const Dataset *d = &p->dataset.at[k];
-      for (uint32_t f = 0; str_eq(names_str(p->names, d->name), named) && f < d->field.n; f++)
-        if (sym_eq(d->field.at[f].input, input)) return &d->field.at[f];
+      for (uint32_t f = 0; str_eq(names_str(p->names, d->name), named->text) && f < d->field.n; f++)
+        if (sym_eq(d->field.at[f].input, input)) return *dataset = k, &d->field.at[f];
     }
   }
   return NULL;
@@ -200,11 +181,12 @@ static dg_status feed_for(dg_session *s, DataSet *set, uint32_t leaf, Feed **out
   *out = set_find(set, input);
   if (*out || (s->bound[leaf].has && !s->bound[leaf].fed)) return DG_OK;
   if (!session_has_rows(s, (LeafId){leaf})) {
-    DataSet *training = &s->set[SET_TRAIN];
-    const DataField *f = training_field(p, input);
-    dg_status st = f && !set_find(training, input) ? open_field(s, training, f) : DG_OK;
+    uint32_t d = 0;
+    *out = set_find(&s->set[SET_TRAIN], input);
+    const DataField *f = *out ? NULL : training_field(p, input, &d);
+    dg_status st = f && !set_find(&s->dataset[d], input) ? set_open_field(s, &s->dataset[d], f) : DG_OK;
     if (st != DG_OK) return st;
-    *out = set_find(training, input);
+    if (f) *out = set_find(&s->dataset[d], input);
     if (*out) return DG_OK;
   }
   return api_fail(s->p->cx, ST_USAGE,
@@ -223,21 +205,21 @@ static dg_status stage(Pass *ps, const Feed *f, int64_t n) {
   if (!size_mul((size_t)n, (size_t)f->source.row_elements, &count) ||
       !size_mul(count, dtype_bytes(dt), &bytes))
     return api_fail(s->p->cx, ST_LIMIT, "a batch of %lld rows is too large", (long long)n);
-  void *to = arena_alloc(&s->arena, bytes, 64);
-  VEC_PUSH(&s->arena, &ps->staging, to);
+  void *to = arena_alloc(ps->arena, bytes, 64);
+  VEC_PUSH(ps->arena, &ps->staging, to);
   if (!f->whole) return DG_OK;
-  ArenaMark mark = arena_mark(&s->arena);
-  int64_t *row = ARENA_ARRAY(&s->arena, int64_t, n);
+  ArenaMark mark = arena_mark(ps->arena);
+  int64_t *row = ARENA_ARRAY(ps->arena, int64_t, n);
   for (int64_t i = 0; i < n; i++) row[i] = i;
   bool ok = data_rows_gather(&f->source, row, n, to, session_data_type(dt), f->range, &err);
-  arena_rewind(&s->arena, mark);
+  arena_rewind(ps->arena, mark);
   return ok ? DG_OK : api_fail(s->p->cx, err.status, "%s", err.what);
 }
 
-dg_status pass_begin(dg_session *s, DataSet *set, const Entry *const *entry, uint32_t nentry, PassHow how,
-                     Pass *out) {
+dg_status pass_begin(dg_session *s, Arena *a, DataSet *set, const Entry *const *entry, uint32_t nentry,
+                     PassHow how, Pass *out) {
   const Program *p = &s->p->prog;
-  *out = (Pass){.s = s};
+  *out = (Pass){.s = s, .arena = a};
   VEC(const DataSource *) src = {0};
   dg_status st;
   for (uint32_t i = 0; i < p->leaf.n; i++) {
@@ -247,8 +229,8 @@ dg_status pass_begin(dg_session *s, DataSet *set, const Entry *const *entry, uin
     if (!read) continue;
     Feed *f;
     if ((st = feed_for(s, set, i, &f)) != DG_OK) return st;
-    if (f) VEC_PUSH(&s->arena, &out->feed, f);
-    if (f && !f->whole) VEC_PUSH(&s->arena, &src, &f->source);
+    if (f) VEC_PUSH(a, &out->feed, f);
+    if (f && !f->whole) VEC_PUSH(a, &src, &f->source);
   }
   int64_t batch = 1;
   HostError err;
@@ -256,10 +238,10 @@ dg_status pass_begin(dg_session *s, DataSet *set, const Entry *const *entry, uin
     if (!data_same_rows(src.at, src.n, &err)) return api_fail(s->p->cx, err.status, "%s", err.what);
     int64_t rows = src.at[0]->dim[0];
     batch = how.batch <= 0 || (how.last == LAST_ROWS_KEEP && how.batch > rows) ? rows : how.batch;
-    if (!data_order_init(&s->arena, &out->order, rows, batch,
-                         how.last == LAST_ROWS_DROP ? LAST_DROP : LAST_KEEP, how.shuffle, s->opt.seed, &err))
+    if (!data_order_init(a, &out->order, rows, batch, how.last == LAST_ROWS_DROP ? LAST_DROP : LAST_KEEP,
+                         how.shuffle, s->opt.seed, &err))
       return api_fail(s->p->cx, err.status, "%s", err.what);
-    if (how.last == LAST_ROWS_PAD && rows % batch) out->padded = ARENA_ARRAY(&s->arena, int64_t, batch);
+    if (how.last == LAST_ROWS_PAD && rows % batch) out->padded = ARENA_ARRAY(a, int64_t, batch);
   }
   for (uint32_t i = 0; i < out->feed.n; i++)
     if ((st = stage(out, out->feed.at[i], batch)) != DG_OK) return st;
@@ -296,6 +278,12 @@ static const int64_t *batch_rows(Pass *ps, int64_t i, int64_t *rows, int64_t *n)
   return ps->padded;
 }
 
+dg_status pass_rebind(Pass *ps) {
+  dg_status st = DG_OK;
+  for (uint32_t k = 0; st == DG_OK && k < ps->feed.n; k++) st = bind_staged(ps, k, ps->filled);
+  return st;
+}
+
 dg_status pass_batch(Pass *ps, int64_t i, int64_t *rows) {
   dg_session *s = ps->s;
   int64_t n = *rows = 1;
@@ -307,8 +295,7 @@ dg_status pass_batch(Pass *ps, int64_t i, int64_t *rows) {
     if (!f->whole &&
         !data_rows_gather(&f->source, row, n, ps->staging.at[k], session_data_type(dt), f->range, &err))
       return api_fail(s->p->cx, err.status, "%s", err.what);
-    dg_status st = bind_staged(ps, k, n);
-    if (st != DG_OK) return st;
   }
-  return DG_OK;
+  ps->filled = n;
+  return pass_rebind(ps);
 }

@@ -28,23 +28,28 @@ int dg_progress_line(const dg_progress *g, int width, char *text, size_t capacit
     line = progress_bar(&v, width, 0);
     break;
   }
-  case DG_AT_EPOCH: {
+  case DG_AT_EPOCH:
+  case DG_AT_PART: {
+    if (g->at == DG_AT_PART && !g->values) return 0;
     ProgressValue v[64];
     int n = g->values < 64 ? g->values : 64;
     for (int i = 0; i < n; i++) v[i] = (ProgressValue){g->value_name[i], g->train_value[i], g->test_value[i]};
-    line = progress_epoch(g->epoch, g->epochs, v, n, g->seconds);
+    line = progress_epoch(&(ProgressEpoch){g->epoch, g->epochs, g->from, g->batch, g->batches}, v, n,
+                          g->seconds);
     break;
   }
   case DG_AT_END: snprintf(text, capacity, "trained in %s", human_seconds(g->seconds).z); return 1;
   case DG_AT_START:
     if (!g->rows) return 0;
+    char of[80] = "";
+    if (g->lanes > 1) snprintf(of, sizeof of, "%.60s: ", g->step);
     if (g->left_out)
       snprintf(text, capacity,
-               "%lld rows in %lld batches of %lld; the last %lld of an epoch's order are left out",
+               "%s%lld rows in %lld batches of %lld; the last %lld of an epoch's order are left out", of,
                (long long)g->rows, (long long)g->batches, (long long)g->batch_rows, (long long)g->left_out);
     else
-      snprintf(text, capacity, "%lld rows in %lld batch%s of %lld", (long long)g->rows, (long long)g->batches,
-               g->batches == 1 ? "" : "es", (long long)g->batch_rows);
+      snprintf(text, capacity, "%s%lld rows in %lld batch%s of %lld", of, (long long)g->rows,
+               (long long)g->batches, g->batches == 1 ? "" : "es", (long long)g->batch_rows);
     return 1;
   default: return 0; /* the enum is the host's to fill in; an unknown value says nothing */
   }

@@ -16,6 +16,11 @@ typedef struct RunCall {
 
 dg_status session_step(dg_session *s, const Entry *e, Variant **ran) {
   const Program *p = &s->p->prog;
+  Variant *mine;
+  if (!ran) ran = &mine;
+  if (s->counter[e->train] == INT32_MAX)
+    return api_fail(s->p->cx, ST_LIMIT, "step '" STRF "' has run %d times, the most that are counted",
+                    STRA(names_str(p->names, e->name)), INT32_MAX);
   dg_status st = session_run(s, e, ran);
   if (st != DG_OK) return st;
   s->counter[e->train]++;
@@ -33,7 +38,7 @@ dg_status session_step(dg_session *s, const Entry *e, Variant **ran) {
     if (after->every > 1 && s->counter[e->train] % after->every) continue;
     if ((st = session_run(s, after, NULL)) != DG_OK) return st;
   }
-  return DG_OK;
+  return s->opt.check_finite ? session_look(s, e->train, *ran) : DG_OK;
 }
 
 dg_status session_no_step(dg_session *s, const char *name) {
@@ -148,5 +153,6 @@ dg_status dg_write(dg_session *s, const char *path, const dg_array *a) {
   if (!program_find_leaf(&s->p->prog, str_z(path), &id)) return DG_INTERNAL;
   memcpy(t->data, a->data, s->leaf_bytes[id.i]);
   fp_flush(t->dtype, t->data, t->count);
+  session_finite_begin(s, id.i);
   return DG_OK;
 }

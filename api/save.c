@@ -74,6 +74,11 @@ dg_status session_may_save(dg_session *s, const char *path) {
       if (file_same(str_z(path), s->set[k].feed.at[i]->source.name))
         return api_fail(s->p->cx, ST_USAGE, "'%s' is not overwritten: it is the data of input '" STRF "'",
                         path, STRA(names_str(s->p->prog.names, s->set[k].feed.at[i]->input)));
+  for (uint32_t d = 0; d < s->p->prog.dataset.n; d++)
+    for (uint32_t i = 0; i < s->dataset[d].feed.n; i++)
+      if (file_same(str_z(path), s->dataset[d].feed.at[i]->source.name))
+        return api_fail(s->p->cx, ST_USAGE, "'%s' is not overwritten: it is the data of input '" STRF "'",
+                        path, STRA(names_str(s->p->prog.names, s->dataset[d].feed.at[i]->input)));
   FileError err; /* said before the training, not after it */
   return file_may_replace(str_z(path), &err) ? DG_OK : api_fail(s->p->cx, err.status, "%s", err.what);
 }
@@ -143,6 +148,8 @@ static dg_status load_in(void *arg) {
   if (ok) keep_missing(s, &v, how.lacks);
   for (uint32_t i = 0; ok && i < s->p->prog.leaf.n; i++) /* anybody may have written the file */
     if (s->leaf_bytes[i]) fp_flush(s->leaf_tensor[i].dtype, s->leaf_tensor[i].data, s->leaf_tensor[i].count);
+  for (uint32_t i = 0; ok && i < s->p->prog.leaf.n; i++) session_finite_begin(s, i);
+  for (uint32_t i = 0; ok && i < s->p->prog.train.n; i++) s->look[i].last = s->counter[i];
   arena_rewind(&s->arena, mark);
   if (!ok && all && err.status == ST_MISMATCH && !meta.ours)
     return api_fail(s->p->cx, err.status,

@@ -100,7 +100,10 @@ static dg_status make_leaves(dg_session *s) {
   s->bound = ARENA_ARRAY(&s->arena, Bound, n);
   s->own = ARENA_ARRAY(&s->arena, Bound, n);
   s->counter = ARENA_ARRAY(&s->arena, int32_t, p->train.n + 1);
+  s->look = ARENA_ARRAY(&s->arena, Look, p->train.n + 1);
+  s->wild = ARENA_ARRAY(&s->arena, bool, n);
   s->range = ARENA_ARRAY(&s->arena, DataRange, n);
+  s->dataset = ARENA_ARRAY(&s->arena, DataSet, p->dataset.n + 1);
   for (uint32_t i = 0; i < n; i++)
     if (p->leaf.at[i].kind == LEAF_INPUT) s->range[i] = session_range(s, i);
   for (uint32_t i = 0; i < n; i++) {
@@ -209,7 +212,9 @@ static dg_status new_in(void *arg) {
         s->host[i] = (HostEntry){call_host, &s->thunk[i]};
       }
   dg_status st = make_leaves(s);
-  return st == DG_OK ? make_initial(s) : st;
+  if (st == DG_OK) st = make_initial(s);
+  for (uint32_t i = 0; st == DG_OK && i < p->leaf.n; i++) session_finite_begin(s, i);
+  return st;
 }
 
 dg_status dg_session_new(dg_program *p, const dg_session_options *options, dg_session **out) {
@@ -228,6 +233,9 @@ dg_status dg_session_new(dg_program *p, const dg_session_options *options, dg_se
   p->refs++;
   arena_init(&s->arena, &p->cx->mem);
   arena_init(&s->missing_names, &p->cx->mem);
+  arena_init(&s->work, &p->cx->mem);
+  arena_init(&s->predicted, &p->cx->mem);
+  arena_init(&s->evaluated.arena, &p->cx->mem);
   if (options)
     s->opt = *options;
   else
@@ -249,6 +257,9 @@ void dg_session_free(dg_session *s) {
   if (s->pool) pool_stop(s->pool);
   mem_free(&cx->mem, s->pool_memory, s->pool_size);
   arena_release(&s->missing_names);
+  arena_release(&s->work);
+  arena_release(&s->predicted);
+  arena_release(&s->evaluated.arena);
   arena_release(&s->arena);
   dg_program *p = s->p;
   mem_free(&cx->mem, s, sizeof *s);
@@ -404,8 +415,8 @@ static bool same_bind(const Variant *v, const DimBinding *b, uint32_t n) {
 }
 
 /* Inputs that the entry reads and whose values have a range. */
-static uint32_t *watched(dg_session *s, const Entry *e, uint32_t *n) {
-  uint32_t *at = ARENA_ARRAY(&s->arena, uint32_t, s->p->prog.leaf.n + 1);
+static uint32_t *watched(const dg_session *s, Arena *a, const Entry *e, uint32_t *n) {
+  uint32_t *at = ARENA_ARRAY(a, uint32_t, s->p->prog.leaf.n + 1);
   for (uint32_t i = 0; i < e->graph->node.n; i++) {
     if (e->graph->node.at[i].op != OP_LEAF) continue;
     uint32_t leaf = (uint32_t)graph_attr(e->graph, (NodeId){i})[0], k = 0;
@@ -429,6 +440,16 @@ static dg_status values_fit(const dg_session *s, const Variant *v) {
   return DG_OK;
 }
 
+/* What it keeps goes with its code. */
+static Variant variant_of(dg_session *s, const Entry *e, const DimBinding *bind, uint32_t n, Runner *r) {
+  DimBinding *own = ARENA_ARRAY(&r->arena, DimBinding, n);
+  for (uint32_t i = 0; i < n; i++) own[i] = bind[i];
+  Variant v = {e, own, n, r, ++s->tick, NULL, 0};
+  v.watch = watched(s, &r->arena, e, &v.nwatch);
+  r->values = arena_mark(&r->arena);
+  return v;
+}
+
 dg_status session_variant(dg_session *s, const Entry *e, Variant **out) {
   ArenaMark mark = arena_mark(&s->arena);
   DimBinding *bind = NULL;
@@ -450,7 +471,6 @@ dg_status session_variant(dg_session *s, const Entry *e, Variant **out) {
     arena_rewind(&s->arena, mark);
     return ok;
   }
-  uint32_t nwatch = 0, *watch = watched(s, e, &nwatch);
   Variant *v;
   if (s->nvariant < SESSION_VARIANTS) {
     v = &s->variant[s->nvariant];
@@ -472,8 +492,10 @@ dg_status session_variant(dg_session *s, const Entry *e, Variant **out) {
     arena_rewind(&s->arena, mark);
     return (dg_status)st;
   }
-  *v = (Variant){e, bind, n, r, ++s->tick, watch, nwatch};
+  *v = (Variant){.runner = r}; /* freed with the session if what follows unwinds */
   if (v == &s->variant[s->nvariant]) s->nvariant++;
+  *v = variant_of(s, e, bind, n, r);
+  arena_rewind(&s->arena, mark);
   *out = v;
   return DG_OK;
 }

@@ -24,6 +24,10 @@ typedef struct Bound { /* an input as the host or the data set bound it */
   size_t room;         /* bytes of it */
 } Bound;
 
+typedef struct Look { /* by train step: when its parameters and states were looked at */
+  int32_t every, last;
+} Look;
+
 typedef struct Scalar1 { /* last value of a loss or metric */
   Sym name;
   double value;
@@ -42,6 +46,12 @@ typedef struct DataSet {
 } DataSet;
 typedef enum { SET_TRAIN, SET_TEST, SET_COUNT } SetKind;
 
+/* What the last evaluation or prediction read and found. */
+typedef struct Evaluated {
+  Arena arena; /* of the texts */
+  VEC(dg_evaluated) all;
+} Evaluated;
+
 struct dg_session {
   dg_program *p;
   Arena arena;
@@ -56,6 +66,8 @@ struct dg_session {
   Bound *own;          /* by LeafId: what the host bound, which comes back after a pass over a data set */
   DataRange *range;    /* by LeafId: the values an input takes */
   int32_t *counter;    /* by train step: steps done */
+  Look *look;          /* by train step */
+  bool *wild;          /* by LeafId: not finite from outside: its initial value, or written by the host */
   int32_t epoch;       /* epochs done */
   int64_t batch;       /* batches done of the epoch under way */
   Runner *initial;     /* while initial values are made: freed with the session when that unwinds */
@@ -68,9 +80,12 @@ struct dg_session {
   VEC(Scalar1) scalar;
   Arena missing_names;
   VEC(const char *) missing; /* states that the last file loaded did not hold */
-  DataSet set[SET_COUNT];
-  struct Pass *eval[SET_COUNT]; /* kept passes of evaluation, and their batch */
-  int64_t eval_batch[SET_COUNT];
+  DataSet set[SET_COUNT];    /* files that the host gave */
+  DataSet *dataset;          /* by dataset of the program: what has been opened of it */
+  VEC(Entry *) part;         /* evaluation of some losses and metrics alone */
+  Arena work;                /* of one call: passes, means */
+  Arena predicted;           /* rows of the last dg_predict_set: an output may be an input */
+  Evaluated evaluated;
   bool running;  /* inside a step or prediction: a host function may not call back */
   bool training; /* inside dg_train: its callback may look, not train or change what is fed */
   bool dead;     /* after DG_INTERNAL or DG_NO_MEMORY: may only be freed */
@@ -90,6 +105,11 @@ dg_status session_no_step(dg_session *s, const char *name);
 dg_status session_no_input(dg_session *s, const char *name); /* the failure, with the names there are */
 /* A train step: runs it, counts it, checks its loss, then its `after` block. */
 dg_status session_step(dg_session *s, const Entry *e, Variant **ran);
+/* DG_NON_FINITE: a parameter or state that the step assigns has become NaN or infinite. session_look looks as
+ * often as costs little, session_finite now. */
+dg_status session_look(dg_session *s, uint32_t train, const Variant *v);
+dg_status session_finite(dg_session *s, uint32_t train);
+void session_finite_begin(dg_session *s, uint32_t leaf); /* its values come from outside */
 /* DG_USAGE inside dg_train. */
 dg_status session_not_training(dg_session *s);
 /* Refuses to save over the program or the data: what is read is not overwritten. */

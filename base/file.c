@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -32,7 +33,10 @@ static bool fail(FileError *err, Status st, const char *verb, Str path, const ch
 
 static bool fail_errno(FileError *err, const char *verb, Str path) {
   int e = errno;
-  fail(err, ST_IO, verb, path, e == ENOENT ? "no such file or folder" : strerror(e));
+  fail(err, ST_IO, verb, path,
+       e == ENOENT  ? "no such file or folder"
+       : e == EFBIG ? "it would be larger than a file may be here (ulimit -f, or the file system's limit)"
+                    : strerror(e));
   err->missing = e == ENOENT || e == ENOTDIR;
   return false;
 }
@@ -157,6 +161,23 @@ static bool write_all(int fd, Str s) {
   return true;
 }
 
+/* A write above the process's limit on sizes raises SIGXFSZ, which would end the host. It is held back in
+ * this thread, and EFBIG is the answer. */
+static bool write_parts(int fd, const Str *parts, size_t nparts) {
+  static const struct timespec at_once = {0, 0};
+  sigset_t ours, before;
+  bool ok = true;
+  sigemptyset(&ours);
+  sigaddset(&ours, SIGXFSZ);
+  if (pthread_sigmask(SIG_BLOCK, &ours, &before) != 0) return false;
+  for (size_t i = 0; ok && i < nparts; i++) ok = write_all(fd, parts[i]);
+  int e = errno;
+  if (!ok && e == EFBIG && !sigismember(&before, SIGXFSZ)) (void)sigtimedwait(&ours, NULL, &at_once);
+  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+  errno = e;
+  return ok;
+}
+
 static bool sync_folder(const char *target) {
   char z[PATH_MAX];
   Str folder = path_folder(str_z(target));
@@ -237,7 +258,7 @@ bool file_replace(Str path, const Str *parts, size_t nparts, FileError *err) {
   mode_t mode;
   if (!replace_begin(path, target, temp, &fd, &mode, err)) return false;
   bool ok = !mode || fchmod(fd, mode & 07777) == 0;
-  for (size_t i = 0; ok && i < nparts; i++) ok = write_all(fd, parts[i]);
+  ok = ok && write_parts(fd, parts, nparts);
   ok = ok && fsync(fd) == 0;
   int e = errno;
   if (close(fd) != 0 && ok) {
@@ -252,7 +273,8 @@ bool file_replace(Str path, const Str *parts, size_t nparts, FileError *err) {
     errno = e;
     return fail_errno(err, "write", path);
   }
-  return sync_folder(target) ? true : fail_errno(err, "secure the folder of", path);
+  if (sync_folder(target)) return true;
+  return fail_errno(err, "make sure that the disk has the name of the new, whole file", path);
 }
 
 /* The process number in "NAME.dgc-PID-K", or 0 when `entry` is no temporary of `name`. */

@@ -28,7 +28,7 @@ void file_close(FileIn *f);
 /* Reads a regular file whole, with the same refusals. */
 MUST_USE bool file_read(Arena *a, Str path, int64_t max_bytes, Str *out, FileError *err);
 /* Writes by atomic replace: temporary beside it, fsync, rename, fsync of the folder. On failure the old file
- * stays whole. */
+ * stays whole; only where the last fsync fails, and the message says so, it is the new one. */
 MUST_USE bool file_replace(Str path, const Str *parts, size_t nparts, FileError *err);
 /* Could file_replace write there now? Asked before long work whose result goes there. Leaves no trace. */
 MUST_USE bool file_may_replace(Str path, FileError *err);

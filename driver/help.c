@@ -167,7 +167,7 @@ void options_man(FILE *f) {
   fputs(".SH EXAMPLES\n", f);
   man_item(f, "dgc model.dg", "says which parameters of the model will not train, and why");
   man_item(f, "dgc train model.dg -d x=x.npy -d y=y.csv:price --epochs=10 -o w.safetensors",
-           "trains it on two files and saves it after each epoch");
+           "trains it on two files and saves it");
   man_item(f, "dgc train model.dg -d x=x.npy -d y=y.csv:price --epochs=20 --resume=w.safetensors",
            "goes on for ten epochs more");
   man_item(f, "dgc predict model.dg -i x=new.npy --load=w.safetensors",

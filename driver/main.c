@@ -17,7 +17,8 @@ static int finish(int status) {
 
 int main(int argc, char **argv) {
   Options o;
-  signal(SIGPIPE, SIG_IGN); /* writing to a closed pipe is an error like others */
+  signal(SIGPIPE, SIG_IGN); /* writing to a closed pipe is an error like others, */
+  signal(SIGXFSZ, SIG_IGN); /* and writing more than a file may hold */
   int status = options_read(argc, argv, &o);
   if (status < 0) {
     dg_context *cx = dg_context_new();

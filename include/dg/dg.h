@@ -175,7 +175,8 @@ typedef struct dg_session_options {
   int interpret;    /* 1: the reference interpreter instead of native code (same bits, slow) */
   int level;        /* of optimisation by LLVM, 0..3; -1: the default */
   const char *isa;  /* "avx512", "avx2"; NULL: the best this CPU has. What it lacks is DG_REJECTED at once */
-  int check_finite; /* 1: a step whose loss is NaN or infinite fails with DG_NON_FINITE */
+  int check_finite; /* 1: a step whose loss, or what it assigns, becomes NaN or infinite fails with
+                       DG_NON_FINITE; parameters and states of a large model are looked at every few steps */
 } dg_session_options;
 /* Fills in the defaults. */
 DG_API void dg_session_options_init(dg_session_options *o);
@@ -229,18 +230,30 @@ DG_API const char *dg_missing_at(const dg_session *s, int i); /* NULL outside 0.
  * "train" or "test"; `part`, for csv, names columns ("" or NULL: all), for safetensors the tensor. */
 DG_API DG_MUST_USE dg_status dg_data(dg_session *s, const char *set, const char *input, const char *path,
                                      const char *part);
-typedef enum { DG_AT_START, DG_AT_STEP, DG_AT_EPOCH, DG_AT_END } dg_moment;
+typedef enum {
+  DG_AT_START, /* once for all steps that read the same batches */
+  DG_AT_STEP,
+  DG_AT_EPOCH,
+  DG_AT_END,
+  DG_AT_PART /* training ends inside an epoch: the values so far */
+} dg_moment;
 typedef struct dg_progress {
   dg_moment at;
-  const char *step;      /* name of the train step */
+  const char *step;    /* name of the train step */
+  int lanes;           /* sets of batches that are read side by side: 1 but where steps have different data */
+  const char *instead; /* START: which settings of the train blocks the options stand in place of, or "" */
   int64_t epoch, epochs; /* from 1 */
   int64_t batch, batches;
+  int64_t from;       /* batches of this epoch that an earlier run did: means and times leave them out */
   int64_t rows;       /* of the training data; 0: no data set, each epoch is one step */
   int64_t batch_rows; /* of one batch */
   int64_t left_out;   /* rows of each epoch behind the last full batch */
   double seconds;     /* since the epoch began (STEP, EPOCH) or training began (END) */
   double loss;        /* running mean of the epoch */
-  int values; /* EPOCH: name, value on training data (NaN: not measured) and on test data (NaN: no test data)
+  int64_t saved_epoch,
+      saved_batch; /* what the file holds: epochs, and batches of the next; -1: none written */
+  int values; /* EPOCH, PART: name, value on training data (NaN: not measured) and on test data (NaN: no test
+               * data)
                */
   const char *const *value_name;
   const double *train_value, *test_value;
@@ -250,10 +263,11 @@ typedef int dg_progress_fn(void *user, const dg_progress *progress);
 typedef struct dg_train_options {
   uint32_t size;    /* sizeof(dg_train_options) */
   const char *step; /* NULL: every train step of the file, in text order, in each round */
-  int64_t epochs;   /* in total, with those of a loaded checkpoint; 0: as the train block says, else 1 */
+  int64_t epochs;   /* in total, with those of a loaded checkpoint; 0: as the train blocks say, else 1 */
   int64_t batch;    /* 0: as the train block says, else all rows */
-  int64_t steps;    /* stops after so many rounds (batches); 0: as the train block says, in total */
-  const char *save; /* NULL: nothing is saved; else after each epoch and at the end */
+  int64_t steps;    /* so many rounds (batches) more; 0: as the train blocks say, in total */
+  const char *save; /* NULL: nothing is saved; else now and then (it takes a few per cent of the time: after
+                       epochs, in long ones each minute), and at the end */
   dg_progress_fn *progress;
   void *user;
 } dg_train_options;
@@ -267,11 +281,26 @@ DG_API DG_MUST_USE dg_status dg_train_prepare(dg_session *s, const dg_train_opti
 /* One line of text about g, at most `width` characters, NUL-terminated; returns 0 when there is nothing to
  * say. */
 DG_API int dg_progress_line(const dg_progress *g, int width, char *text, size_t capacity);
-/* Losses and metrics over a whole data set ("train" or "test"; NULL: test data where there are some, else
- * training data), exactly, last batch included; dg_value gives them. batch 0: as the train block says. */
+/* Losses and metrics over a whole data set, exactly, last batch included; dg_value gives them. `set` is
+ * "train", "test", the name of a dataset in the program, or NULL: test data where there are some, else
+ * training data. batch 0: as the train block says. Where steps have different data, all sets of that kind are
+ * evaluated; their values are "STEP.NAME", the first set's also "NAME". */
 DG_API DG_MUST_USE dg_status dg_evaluate_set(dg_session *s, const char *set, int64_t batch);
 /* Outputs for all rows of a set at once: dg_read gives them. */
 DG_API DG_MUST_USE dg_status dg_predict_set(dg_session *s, const char *set);
+/* What the last of these two calls read and found, one a set; valid until the next such call. */
+typedef struct dg_evaluated {
+  const char *set;     /* "train", "test", or "": a dataset by its name */
+  const char *dataset; /* of the program; "" where files came from elsewhere */
+  const char *step;    /* whose set it is, where steps have different data; else "" */
+  int64_t rows;        /* 0: no file was read */
+  const char *files;   /* "x = x.npy, y = y.csv" */
+  int values;          /* of dg_evaluate_set: losses and metrics */
+  const char *const *value_name;
+  const double *value;
+} dg_evaluated;
+DG_API int dg_evaluated_count(const dg_session *s);
+DG_API const dg_evaluated *dg_evaluated_at(const dg_session *s, int i); /* NULL outside 0..count-1 */
 
 /* Facts about a compiled entry, compiled now if it has not been: for summaries. */
 typedef struct dg_facts {

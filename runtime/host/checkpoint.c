@@ -3,6 +3,7 @@
 #include "base/size.h"
 #include "runtime/core/safetensors.h"
 #include "runtime/core/sum.h"
+#include "runtime/host/finite.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -32,21 +33,7 @@ static bool to_safe_dtype(DataType t, SafeDtype *out) {
 
 /* Index of the first non-finite of n elements, or n. */
 static size_t first_non_finite(DataType t, const void *p, size_t n) {
-  const char *at = p;
-  for (size_t i = 0; i < n && (t == DATA_F32 || t == DATA_F64); i++) {
-    uint32_t w;
-    uint64_t l;
-    if (t == DATA_F32) {
-      memcpy(&w, at, sizeof w);
-      if ((w & 0x7f800000u) == 0x7f800000u) return i;
-      at += sizeof w;
-    } else {
-      memcpy(&l, at, sizeof l);
-      if ((l & 0x7ff0000000000000u) == 0x7ff0000000000000u) return i;
-      at += sizeof l;
-    }
-  }
-  return n;
+  return t == DATA_F32 ? first_non_finite32(p, n) : t == DATA_F64 ? first_non_finite64(p, n) : n;
 }
 
 /* Number of elements; the rank is bounded by the caller's types. */

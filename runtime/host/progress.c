@@ -147,12 +147,16 @@ ProgressText progress_bar(const ProgressView *v, int columns, int blocks) {
   return t;
 }
 
-ProgressText progress_epoch(int64_t epoch, int64_t epochs, const ProgressValue *value, int values,
-                            double seconds) {
+ProgressText progress_epoch(const ProgressEpoch *e, const ProgressValue *value, int values, double seconds) {
   ProgressText t = {""};
   char digits[24];
-  int width = snprintf(digits, sizeof digits, "%lld", (long long)epochs);
-  add(&t, "epoch %*lld/%lld", width, (long long)epoch, (long long)epochs);
+  int width = snprintf(digits, sizeof digits, "%lld", (long long)e->epochs);
+  add(&t, "epoch %*lld/%lld", width, (long long)e->epoch, (long long)e->epochs);
+  if (e->from + 1 == e->batch && e->batches > 1)
+    add(&t, ", batch %lld of %lld", (long long)e->batch, (long long)e->batches);
+  else if (e->from || e->batch < e->batches)
+    add(&t, ", batches %lld to %lld of %lld", (long long)e->from + 1, (long long)e->batch,
+        (long long)e->batches);
   for (int i = 0; i < values; i++) {
     if (isnan(value[i].train) && isnan(value[i].test)) continue;
     add(&t, "  %.40s", value[i].name);

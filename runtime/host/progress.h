@@ -35,8 +35,12 @@ typedef struct ProgressValue {
   const char *name;
   double train, test; /* NaN: not measured */
 } ProgressValue;
-/* "epoch  3/10  loss 0.4123, test 0.4350  accuracy 0.8531, test 0.8464  3.1 s" */
-ProgressText progress_epoch(int64_t epoch, int64_t epochs, const ProgressValue *value, int values,
-                            double seconds);
+typedef struct ProgressEpoch {
+  int64_t epoch, epochs;        /* from 1 */
+  int64_t from, batch, batches; /* the values are of batches from + 1 to batch */
+} ProgressEpoch;
+/* "epoch  3/10  loss 0.4123, test 0.4350  accuracy 0.8531, test 0.8464  3.1 s"; of a part of an epoch
+ * "epoch  3/10, batches 5 to 8 of 12  loss 0.4123  1.2 s" */
+ProgressText progress_epoch(const ProgressEpoch *e, const ProgressValue *value, int values, double seconds);
 
 #endif

@@ -44,6 +44,11 @@ sweep read 1 5 2 4
 sweep fstat 1 3 1 4
 sweep write 1 6 5 4
 sweep fsync 1 2 1 4
+run env LD_PRELOAD="$PRELOAD" REFUSE=fsync REFUSE_AT=2 "$DGC" # of the folder: the new file stands there already
+name="fsync of the folder"
+says "cannot make sure that the disk has the name of the new, whole file 'kept/w'"
+cmp -s kept/w good
+result $? "$name: the new file"
 sweep rename 1 1 1 4
 sweep thread 1 3 1 0 4
 sweep mmap 1 2 1 6

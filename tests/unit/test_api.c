@@ -268,7 +268,7 @@ START_TEST(sessions) {
   fails(DG_USAGE, "input", dg_data(s, "train", "w", "x.npy", NULL));
   fails(DG_IO, "", dg_data(s, "train", "x", "/nonexistent/x.npy", NULL));
   fails(DG_USAGE, "data set", dg_evaluate_set(s, "other", 0));
-  fails(DG_USAGE, "data set", dg_predict_set(s, NULL));
+  fails(DG_USAGE, "data set", dg_predict_set(s, "other"));
   dg_train_options t = {.size = 1};
   fails(DG_USAGE, "size", dg_train(s, &t, NULL));
   dg_train_options_init(&t);

@@ -172,7 +172,7 @@ START_TEST(replace_leaves_the_old_file_on_failure) {
   Str out, part = {NULL, 1 << 20};
   part.p = arena_alloc(&arena, part.n, 1);
   put("a", STR("the old text"));
-  signal(SIGXFSZ, SIG_IGN);
+  signal(SIGXFSZ, SIG_DFL); /* the signal would end the process; it is held back */
   struct rlimit was, now;
   ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &was), 0);
   now = was;
@@ -182,6 +182,12 @@ START_TEST(replace_leaves_the_old_file_on_failure) {
   ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &was), 0);
   ck_assert(!ok);
   ck_assert_int_eq(err.status, ST_IO);
+  ck_assert_msg(strstr(err.what, "larger than a file may be here (ulimit -f") != NULL, "%s", err.what);
+  sigset_t set;
+  ck_assert_int_eq(sigpending(&set), 0); /* nor does it come later */
+  ck_assert(!sigismember(&set, SIGXFSZ));
+  ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, NULL, &set), 0);
+  ck_assert(!sigismember(&set, SIGXFSZ));
   ck_assert(file_read(&arena, in("a"), 100, &out, &err));
   ck_assert_strn(out, "the old text");
   ck_assert_int_eq(entries(), 1); /* the temporary is gone */

@@ -64,11 +64,17 @@ END_TEST
 START_TEST(lines) {
   ProgressValue value[] = {
       {"loss", 0.41234, 0.435}, {"accuracy", NAN, 0.8464}, {"none", NAN, NAN}, {"norm", 1.5, NAN}};
-  ck_assert_str_eq(progress_epoch(3, 10, value, 4, 3.14).z,
+  ck_assert_str_eq(progress_epoch(&(ProgressEpoch){3, 10, 0, 8, 8}, value, 4, 3.14).z,
                    "epoch  3/10  loss 0.4123, test 0.4350  accuracy test 0.8464  norm 1.5000  3.1 s");
+  ck_assert_str_eq(progress_epoch(&(ProgressEpoch){3, 10, 4, 8, 8}, value, 1, 3.14).z,
+                   "epoch  3/10, batches 5 to 8 of 8  loss 0.4123, test 0.4350  3.1 s");
+  ck_assert_str_eq(progress_epoch(&(ProgressEpoch){1, 1, 0, 3, 8}, value, 1, 3.14).z,
+                   "epoch 1/1, batches 1 to 3 of 8  loss 0.4123, test 0.4350  3.1 s");
+  ck_assert_str_eq(progress_epoch(&(ProgressEpoch){1, 1, 7, 8, 8}, value, 1, 3.14).z,
+                   "epoch 1/1, batch 8 of 8  loss 0.4123, test 0.4350  3.1 s");
   ProgressValue many[100];
   for (int i = 0; i < 100; i++) many[i] = (ProgressValue){"a_long_name_for_a_metric", 1, 2};
-  ck_assert_uint_eq(strlen(progress_epoch(1, 1, many, 100, 1).z),
+  ck_assert_uint_eq(strlen(progress_epoch(&(ProgressEpoch){1, 1, 0, 1, 1}, many, 100, 1).z),
                     sizeof(ProgressText) - 1); /* cut, not overrun */
 }
 END_TEST

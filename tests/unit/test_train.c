@@ -296,6 +296,7 @@ static int note(void *user, const dg_progress *g) {
       if (!strcmp(g->value_name[i], "m"))
         l->train_metric = g->train_value[i], l->test_metric = g->test_value[i];
     break;
+  case DG_AT_PART:
   case DG_AT_END: break;
   }
   return l->stop_after && l->steps >= l->stop_after;

@@ -1,0 +1,48 @@
+/* Facts about a compiled entry. */
+#include "api/session.h"
+
+typedef struct FactsCall {
+  dg_session *s;
+  const char *entry;
+  dg_facts *out;
+} FactsCall;
+
+/* The variant of an entry that ran last; NULL when none is there. */
+static Variant *latest(dg_session *s, const Entry *e) {
+  Variant *v = NULL;
+  for (uint32_t i = 0; i < s->nvariant; i++)
+    if (s->variant[i].entry == e && (!v || s->variant[i].used > v->used)) v = &s->variant[i];
+  return v;
+}
+
+static dg_status facts_in(void *arg) {
+  FactsCall *c = arg;
+  dg_session *s = c->s;
+  const Program *p = &s->p->prog;
+  const Entry *e = c->entry     ? program_entry(s->p, str_z(c->entry))
+                   : p->train.n ? &p->entry.at[p->train.at[0].entry]
+                                : NULL;
+  if (!e) return api_fail(s->p->cx, ST_USAGE, "no entry point '%.60s'", c->entry ? c->entry : "");
+  Variant *v;
+  dg_status st = session_variant(s, e, &v);
+  if (st != DG_OK && !(v = latest(s, e))) return st;
+  const RunnerFacts *f = &v->runner->facts;
+  *c->out = (dg_facts){.arena_bytes = f->arena_bytes,
+                       .kernels = f->kernels,
+                       .flops = f->flops,
+                       .compile_ms = f->compile_ms,
+                       .isa = f->isa,
+                       .threads = s->opt.interpret ? 1 : s->opt.threads};
+  for (uint32_t i = 0; i < p->leaf.n; i++)
+    if (p->leaf.at[i].kind == LEAF_PARAM && !p->leaf.at[i].frozen)
+      c->out->parameters += (int64_t)s->leaf_tensor[i].count;
+  return DG_OK;
+}
+
+dg_status dg_session_facts(dg_session *s, const char *entry, dg_facts *out) {
+  if (!s) return DG_USAGE;
+  if (!out) return api_fail(s->p->cx, ST_USAGE, "dg_session_facts: a place for the facts is needed");
+  *out = (dg_facts){.isa = ""};
+  FactsCall c = {s, entry, out};
+  return session_guard(s, facts_in, &c);
+}

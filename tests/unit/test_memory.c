@@ -1,0 +1,112 @@
+/* A session that is used again and again holds no more than after the first time. */
+#include "api/session.h"
+#include "api_kit.h"
+
+static dg_program *line(dg_context *cx) {
+  dg_program *p;
+  ck_assert_int_eq(dg_check_file(cx, "examples/linear.dg", &p), DG_OK);
+  return p;
+}
+
+typedef struct Again {
+  dg_context *cx;
+  dg_session *s;
+  int moments;
+} Again;
+
+/* Evaluates and predicts from within. */
+static int look(void *user, const dg_progress *g) {
+  Again *a = user;
+  dg_context *cx = a->cx;
+  if (g->at != DG_AT_EPOCH) return 0;
+  ok(dg_evaluate_set(a->s, NULL, 0));
+  ok(dg_predict_set(a->s, "train"));
+  return 0;
+}
+
+static void one_round(dg_context *cx, Again *a, int64_t epochs) {
+  dg_train_options t;
+  dg_train_options_init(&t);
+  t.epochs = epochs, t.progress = look, t.user = a;
+  ok(dg_train_prepare(a->s, &t));
+  ok(dg_train(a->s, &t, NULL));
+  ok(dg_evaluate_set(a->s, "train", 7));
+  ok(dg_predict_set(a->s, NULL));
+}
+
+START_TEST(trained_again) {
+  dg_context *cx = context();
+  dg_program *p = line(cx);
+  dg_session *s = session(cx, p, 0, 2);
+  Again a = {.cx = cx, .s = s};
+  for (int i = 1; i <= 2; i++) one_round(cx, &a, i);
+  size_t held = cx->mem.used;
+  for (int i = 3; i <= 40; i++) {
+    one_round(cx, &a, i);
+    ck_assert_msg(cx->mem.used == held, "%zu bytes after %d rounds, %zu after 2", cx->mem.used, i, held);
+  }
+  dg_session_free(s);
+  dg_program_free(p);
+  dg_context_free(cx);
+}
+END_TEST
+
+START_TEST(epochs_hold_nothing) {
+  dg_context *cx = context();
+  dg_program *p = line(cx);
+  dg_session *s = session(cx, p, 1, 1);
+  Again a = {.cx = cx, .s = s};
+  one_round(cx, &a, 2);
+  one_round(cx, &a, 10);
+  size_t peak = cx->mem.peak;
+  one_round(cx, &a, 60); /* in one call */
+  ck_assert_msg(cx->mem.peak == peak, "%zu bytes, %zu before", cx->mem.peak, peak);
+  dg_session_free(s);
+  dg_program_free(p);
+  dg_context_free(cx);
+}
+END_TEST
+
+START_TEST(shapes_come_and_go) {
+  dg_context *cx = context();
+  dg_program *p = program(cx, "input x: f32[N] in [0, 100]\nparam w: f32 = 3\noutput y = x * w\n");
+  dg_session *s = session(cx, p, 1, 1);
+  float x[64] = {0};
+  size_t held = 0;
+  for (int turn = 0; turn < 6; turn++) {
+    for (int64_t n = 1; n <= 40; n++) { /* more than are kept */
+      ok(dg_bind(s, "x", &(dg_array){DG_F32, 1, {n}, x}));
+      ok(dg_predict(s));
+    }
+    if (turn == 1) held = cx->mem.used;
+    ck_assert_msg(turn < 2 || cx->mem.used == held, "%zu bytes, %zu before", cx->mem.used, held);
+  }
+  dg_session_free(s);
+  dg_program_free(p);
+  dg_context_free(cx);
+}
+END_TEST
+
+START_TEST(loaded_again) {
+  dg_context *cx = context();
+  dg_program *p = program(cx, line_text);
+  dg_session *s = session(cx, p, 1, 1);
+  char path[] = "/tmp/dgc-memory-XXXXXX";
+  int fd = mkstemp(path);
+  ck_assert_int_ge(fd, 0);
+  close(fd);
+  size_t held = 0;
+  for (int i = 0; i < 20; i++) {
+    ok(dg_save(s, path));
+    ok(dg_load(s, path, i % 2 ? DG_LOAD_ALL : DG_LOAD_MODEL));
+    if (i == 1) held = cx->mem.used;
+    ck_assert(i < 2 || cx->mem.used == held);
+  }
+  unlink(path);
+  dg_session_free(s);
+  dg_program_free(p);
+  dg_context_free(cx);
+}
+END_TEST
+
+UNIT_MAIN(UNIT("memory", trained_again, epochs_hold_nothing, shapes_come_and_go, loaded_again))
