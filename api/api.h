@@ -55,6 +55,11 @@ dg_status api_fail(dg_context *cx, Status st, const char *fmt, ...) PRINTF_LIKE(
 /* Runs fn(arg) with a RESCUE around it: raises become statuses. */
 typedef dg_status ApiFn(void *arg);
 dg_status api_guard(dg_context *cx, ApiFn *fn, void *arg);
+/* What nesting at the default limits takes (a chain of 1,500 operators: 618 KiB), and a compile by LLVM (86
+ * KiB for a convolutional net), with room. */
+enum { API_STACK_CHECK = 768 << 10, API_STACK_COMPILE = 192 << 10 };
+/* Raises ST_LIMIT where the calling thread has less than `need` bytes of stack left. */
+void api_stack(Mem *m, size_t need);
 /* Around a function of the host: it runs in the host's floating-point environment. */
 uint32_t api_host_enter(const dg_context *cx);
 void api_host_leave(uint32_t ours);

@@ -57,6 +57,7 @@ static dg_status check_in(void *arg) {
   dg_program *p = c->p;
   dg_context *cx = c->cx;
   double began = clock_ms();
+  api_stack(&cx->mem, API_STACK_CHECK);
   names_init(&p->names, &p->arena);
   sources_init(&p->sources, &p->arena);
   diags_init(&p->diags, &p->arena, &p->sources, &cx->limits);

@@ -2,6 +2,7 @@
  * optimised graph, plan, native code. */
 #include "api/runner.h"
 
+#include "api/api.h"
 #include "api/exec.h"
 #include "base/size.h"
 #include "passes/passes.h"
@@ -59,6 +60,7 @@ static Status compile(Runner *r, const Program *p, const Entry *e, const DimBind
 Status runner_new(Mem *m, const Program *p, const Entry *e, const DimBinding *bind, size_t nbind,
                   const RunnerOptions *how, Runner **out, Sb *why) {
   *out = NULL;
+  api_stack(m, API_STACK_COMPILE);
   Runner *volatile r = mem_get(m, sizeof *r);
   arena_init(&r->arena, m);
   r->how = *how;

@@ -2,6 +2,8 @@
 #include "api/session.h"
 #include "api_kit.h"
 
+#include <pthread.h>
+
 static dg_program *line(dg_context *cx) {
   dg_program *p;
   ck_assert_int_eq(dg_check_file(cx, "examples/linear.dg", &p), DG_OK);
@@ -109,4 +111,49 @@ START_TEST(loaded_again) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("memory", trained_again, epochs_hold_nothing, shapes_come_and_go, loaded_again))
+/* On a thread with a small stack: what a call gave. */
+typedef struct Small {
+  dg_context *cx;
+  dg_session *s; /* NULL: check */
+  dg_status st;
+} Small;
+static void *on_small_stack(void *arg) {
+  Small *c = arg;
+  dg_program *p = NULL;
+  if (c->s)
+    c->st = dg_train(c->s, NULL, NULL);
+  else
+    c->st = dg_check_file(c->cx, "examples/linear.dg", &p);
+  dg_program_free(p);
+  return NULL;
+}
+static dg_status with_stack(Small *c, size_t bytes) {
+  pthread_attr_t attr;
+  pthread_t t;
+  pthread_attr_init(&attr);
+  ck_assert_int_eq(pthread_attr_setstacksize(&attr, bytes), 0);
+  ck_assert_int_eq(pthread_create(&t, &attr, on_small_stack, c), 0);
+  pthread_join(t, NULL);
+  pthread_attr_destroy(&attr);
+  return c->st;
+}
+
+START_TEST(small_stacks_are_refused) {
+  dg_context *cx = context();
+  Small check = {.cx = cx};
+  ck_assert_int_eq(with_stack(&check, 64 << 10), DG_LIMIT);
+  ck_assert_ptr_nonnull(strstr(dg_error(cx), "KiB of stack left"));
+  ck_assert_int_eq(with_stack(&check, 2 << 20), DG_OK);
+  dg_program *p = line(cx);
+  dg_session *s = session(cx, p, 0, 1);
+  Small step = {cx, s, DG_OK};
+  ck_assert_int_eq(with_stack(&step, 64 << 10), DG_LIMIT);
+  ck_assert_ptr_nonnull(strstr(dg_error(cx), "KiB of stack left"));
+  dg_session_free(s);
+  dg_program_free(p);
+  dg_context_free(cx);
+}
+END_TEST
+
+UNIT_MAIN(UNIT("memory", trained_again, epochs_hold_nothing, shapes_come_and_go, loaded_again,
+               small_stacks_are_refused))
