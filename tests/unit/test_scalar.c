@@ -225,7 +225,8 @@ END_TEST
 
 /* ---- accuracy ---- */
 
-START_TEST(library_within_ulps) { /* the bounds of docs/scalar.md; build/tools/ulp measures with more draws */
+START_TEST(
+    library_within_ulps) { /* the bounds of docs/scalar.md; build/tests/unit/ulp measures with more draws */
   begin();
   const UlpRow *r = &ulp_rows[_i / 2];
   bool single = _i % 2 == 0;

@@ -1,7 +1,7 @@
 /* The worst errors of the functions of ir/mathlib.def, as docs/scalar.md gives them.
  * usage: ulp [DRAWS [FUNCTION]]      for each function and type, e.g. ulp 10000000 log1p */
-#include "../tests/unit/ulp_kit.h"
 #include "base/mem.h"
+#include "ulp_kit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
