@@ -3,6 +3,8 @@
 
 #include <stdarg.h>
 
+enum { ELEMENTS = 3 }; /* elementwise statements that open a program */
+
 const char *const gval_type[] = {"f32", "f64", "i32", "i64", "bool"};
 
 uint32_t gen_next(Gen *g, uint32_t n) { /* splitmix64 */
@@ -14,7 +16,7 @@ uint32_t gen_next(Gen *g, uint32_t n) { /* splitmix64 */
 
 int gen_turn(Gen *g, FormTable t, int n) {
   if (!g->opening) return (int)gen_next(g, (uint32_t)n);
-  return (int)((g->turn * 2 + g->used[t]++) % n);
+  return (int)((g->turn * (t == TABLE_ELEMENT ? ELEMENTS : 1) + g->used[t]++) % n);
 }
 
 void gen_feature(Gen *g, Feature f) { g->seen[f / 64] |= UINT64_C(1) << f % 64; }
@@ -133,8 +135,8 @@ static void gen_body(Gen *g) {
     sum += weight[i] = gen_one_in(g, 3) ? 5 : 1; /* each run has favourites */
   gen_param(g, gval_matrix(g->dt, ext_of(g->size[0]), ext_of(g->size[1])));
   g->opening = true;
-  for (int i = 0; i < 2; i++) gen_element(g);
-  for (int i = 2; i < STATEMENTS; i++) statement[i](g);
+  for (int i = 0; i < ELEMENTS; i++) gen_element(g);
+  for (int i = 3; i < STATEMENTS; i++) statement[i](g); /* behind the elements */
   g->opening = false;
   for (int i = 0; i < steps; i++) {
     int at = (int)gen_next(g, (uint32_t)sum), k = 0;

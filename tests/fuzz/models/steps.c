@@ -171,7 +171,7 @@ void gen_steps(Gen *g) {
   Val t = gen_pick(g, REAL, -1), u = gen_pick(g, ANY, -1), o = gen_pick(g, ANY, -1);
   char a[NAME + 16];
   if (g->params < 1) gen_param(g, gval_row(g->dt, 3));
-  gen_loss(g, "l", g->large ? 9 : 5, true);
+  gen_loss(g, "l", g->large ? 14 : 5, true);
   say(g, "optimizer mine(w, g, rate) {\n  state far = 0\n  far := maximum(0.9 * far, abs(g))\n"
          "  w := w - 0.01 * rate * g / (far + 1e-3)\n}\n");
   say(g, "metric top = max(%s)\nmetric hits = mean(f32(argmax(f32(x) @ %s, axis = -1) == label))\n",
