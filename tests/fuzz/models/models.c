@@ -30,7 +30,7 @@ enum { LARGE_FIRST = 39, LARGE_STEP = 40, LARGE_KINDS = 5 };
 static unsigned work_of(const Campaign *k, long turn, const Case *c) {
   unsigned what = DO_PLAN | DO_DUALS;
   if (k->complete && turn % 40 == 39) return DO_PLAN; /* a short run is to stay short */
-  if (!k->complete && (turn % 200 == 39 || turn % 97 == 50))
+  if (!k->complete && (turn % (40 * k->every) == 39 || turn % (20 * k->every) == 50))
     return what | DO_MATRIX | (c->rows ? DO_TRAIN : 0);
   if (turn % k->every == 0) what |= DO_NATIVE;
   if (c->rows && (k->every <= 5 || turn % k->every == 4)) what |= DO_TRAIN;
@@ -66,6 +66,8 @@ static void campaign(Campaign *k) {
   static Gen g;
   static Case c;
   for (long turn = k->first; turn < k->first + k->count; turn++) {
+    if (turn > k->first && (turn - k->first) % 500 == 0)
+      printf("# %ld programs, %ld findings\n", turn - k->first, k->bad);
     gen_model(&g, turn, &c);
     cover_text(c.text);
     one(k, &c, work_of(k, turn, &c), turn, false);
