@@ -412,6 +412,20 @@ START_TEST(casts) { /* between float types the gradient passes */
 }
 END_TEST
 
+START_TEST(leaves_in_several_nodes) { /* each written use is a node of its own */
+  fix_begin(&f);
+  seed = 6;
+  Type t = FIX_T(&f, DT_F64, 5);
+  NodeId p[1];
+  begin_case(1, &t, p);
+  NodeId again = build_leaf(&f.b, (LeafId){0}), third = build_leaf(&f.b, (LeafId){0});
+  ck_assert(!node_eq(p[0], again));
+  NodeId y = fix_2(&f, OP_MUL, fix_1(&f, OP_SIN, p[0]), fix_2(&f, OP_ADD, fix_1(&f, OP_EXP, again), third));
+  check("leaf", 1, y, -1, 1, true);
+  fix_end(&f);
+}
+END_TEST
+
 START_TEST(product_with_zeros) {
   static const double at[3][4] = {{0, 2, 3, 4}, {0, 2, 0, 4}, {5, 2, 3, 4}},
                       want[3][4] = {{24, 0, 0, 0}, {0, 0, 0, 0}, {24, 60, 40, 30}};
@@ -528,5 +542,5 @@ START_TEST(random_graphs) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("autodiff", scalar_rows, structural_rows, casts, product_with_zeros, conventions,
-               stops_and_names, random_graphs))
+UNIT_MAIN(UNIT("autodiff", scalar_rows, structural_rows, casts, leaves_in_several_nodes, product_with_zeros,
+               conventions, stops_and_names, random_graphs))
