@@ -3,6 +3,7 @@
  * read a derivative rule; what the diagnosis calls unused, unreachable or cut has a gradient of zero. */
 #include "check.h"
 #include "ir/plan.h"
+#include "ir/scalar.h"
 #include "passes/lower.h"
 #include "passes/passes.h"
 #include "runtime/core/pool.h"
@@ -20,6 +21,7 @@ static Tensor *leaves(const Case *c, const Loaded *l, Arena *a, bool wide, uint6
     if (!tensor_of_type(a, l->p.dims, &t, &leaf[i])) return NULL;
     value_fill(more && from->kind == LEAF_PARAM ? &other : c, from, &l->names, leaf[i].dtype, leaf[i].count,
                wide, leaf[i].data);
+    fp_flush(leaf[i].dtype, leaf[i].data, leaf[i].count); /* as the library does at every door */
   }
   return leaf;
 }

@@ -95,7 +95,8 @@ static void gen_inputs(Gen *g) {
       if (gen_one_in(g, 2))
         gen_let(g, (Val){.type = g->dt, .rank = 1, .dim = {{.nm = 1}}}, "sin(reshape(both, [N*M]))");
     }
-    if (gen_one_in(g, 3)) input(g, "wide", gval_matrix(g->dt, (Dim){.n = 1, .one = 2}, (Dim){.m = 2}), "");
+    if (!g->has_data && gen_one_in(g, 3))
+      input(g, "wide", gval_matrix(g->dt, (Dim){.n = 1, .one = 2}, (Dim){.m = 2}), "");
   }
   if (gen_one_in(g, 2))
     input(g, "q", gval_matrix(I64, n, a), gen_one_in(g, 2) ? "" : " in -3:9"), gen_feature(g, FEAT_i64_data);

@@ -139,7 +139,8 @@ static void datasets(Gen *g) {
     for (const char *at = g->text; at; at = strchr(at, '\n'), at = at ? at + 1 : NULL) {
       char name[NAME], type[64];
       if (sscanf(at, "input %31[a-z]: %63[^\n]", name, type) != 2 || !strstr(type, "[N")) continue;
-      if (strstr(type, "[N +") || strstr(type, "[N*") || strstr(type, "[N - ") || strstr(type, "M")) continue;
+      if (strstr(type, "[N +") || strstr(type, "[N*") || strstr(type, "[N - ") || strstr(type, "*M"))
+        continue;
       const char *e = strstr(type, ", 1,") ? "npy" : GEN_ONE(g, extension);
       say(g, "  %s = %s(\"%s-%s.%s\")\n", name, e, set[k], name, e);
     }
