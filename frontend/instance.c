@@ -47,13 +47,14 @@ Value make_instance(Elab *x, UnitRef m, ArgVec *args, Span at) {
       VEC_PUSH(x->a, &x->instance, i);
       scope_declare(x, i->scope, &m.stmt->unit.body->stmts);
       scope_force(x, i->scope, true);
+      bool holds = true;
       for (uint32_t k = 0; k < i->scope->active.n; k++)
         if (i->scope->active.at[k]->kind == STMT_ASSERT)
-          (void)check_assert(x, i->scope, i->scope->active.at[k]);
+          holds = check_assert(x, i->scope, i->scope->active.at[k]) && holds;
       i->hurt = x->d->errors > errors || has_error(&m.stmt->unit.body->stmts);
       for (uint32_t k = 0; k < i->scope->binding.n; k++) /* by what was reported elsewhere */
         i->hurt = i->hurt || (i->scope->binding.at[k]->epoch && !val_ok(i->scope->binding.at[k]->value));
-      v = (Value){.kind = VAL_INSTANCE, .inst = i};
+      if (holds) v = (Value){.kind = VAL_INSTANCE, .inst = i};
     }
   }
   frame_pop(x);

@@ -160,12 +160,61 @@ static bool assert_later(Elab *x, Scope *s, const AstStmt *t, const AstExpr *e) 
   return true;
 }
 
+/* A tensor in it: only the run decides. */
+static bool reads_tensor(Elab *x, Scope *s, const AstExpr *e) {
+  switch (e->kind) {
+  case EXPR_NAME: {
+    Scope *in;
+    Binding *b = scope_find(x, s, e->name, &in);
+    return b && val_tensor(binding_value(x, in, b));
+  }
+  case EXPR_UNARY: return reads_tensor(x, s, e->unary.operand);
+  case EXPR_BINARY: return reads_tensor(x, s, e->binary.left) || reads_tensor(x, s, e->binary.right);
+  case EXPR_CALL:
+    for (uint32_t i = 0; i < e->call.args.n; i++)
+      if (reads_tensor(x, s, e->call.args.at[i].value)) return true;
+    return false;
+  case EXPR_ERROR:
+  case EXPR_NUMBER:
+  case EXPR_STRING:
+  case EXPR_BOOL:
+  case EXPR_HOLE:
+  case EXPR_REST:
+  case EXPR_DTYPE:
+  case EXPR_TRANSPOSE:
+  case EXPR_INDEX:
+  case EXPR_FIELD:
+  case EXPR_LIST:
+  case EXPR_TUPLE:
+  case EXPR_COMPREHENSION:
+  case EXPR_RANGE:
+  case EXPR_IF:
+  case EXPR_COND:
+  case EXPR_SCAN:
+  case EXPR_LAMBDA:
+  case EXPR_COUNT: break; /* evaluated, which tells what it is */
+  }
+  return false;
+}
+
+/* Told where the call stands that gave the arguments. */
+static void contract_broken(Elab *x, const AstStmt *t, const AstExpr *e) {
+  Frame *own = x->frame;
+  Span at = own->call_at.file ? own->call_at : e->at;
+  Str why = t->check.has_why ? str_fmt(x->a, ": " STRF, STRA(t->check.why)) : STR("");
+  if (own->outer) x->frame = own->outer;
+  Diag *g = TELL(x, contract, at, sym_str(x, own->what), span_text(x, e->at), why);
+  x->frame = own;
+  if (!x->src->file.at[e->at.file].library) diag_label(g, e->at, "required here");
+}
+
 /* False: it does not hold, and what is behind it would be told in vain. */
 static bool check_fact(Elab *x, Scope *s, const AstStmt *t, const AstExpr *e) {
   if (e->kind == EXPR_BINARY && e->binary.op == BINARY_AND) {
     bool left = check_fact(x, s, t, e->binary.left);
     return check_fact(x, s, t, e->binary.right) && left;
   }
+  if (t->check.requires && reads_tensor(x, s, e)) return true;
   if (assert_later(x, s, t, e)) return true;
   Value v = eval(x, s, e);
   if (!val_ok(v)) return true;
@@ -180,6 +229,10 @@ static bool check_fact(Elab *x, Scope *s, const AstStmt *t, const AstExpr *e) {
     return true;
   }
   if (!val_static_bool(x, v, e->at, "an assertion", &yes) || yes) return true;
+  if (t->check.requires) {
+    contract_broken(x, t, e);
+    return false;
+  }
   TELL(x, assert_failed, e->at, t->check.has_why ? str_fmt(x->a, ": " STRF, STRA(t->check.why)) : STR(""));
   return false;
 }
