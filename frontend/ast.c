@@ -430,7 +430,7 @@ static void stmt_children(Printer *p, const AstStmt *s) {
     print_block(p, "body", s->loop.body);
     break;
   case STMT_ASSERT:
-    print_expr(p, s->check.requires ? "requires" : "", s->check.test);
+    print_expr(p, s->check.contract ? "requires" : "", s->check.test);
     if (s->check.has_why) {
       open_line(p, "why");
       quoted(p, s->check.why);

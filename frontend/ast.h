@@ -367,7 +367,7 @@ with_at: the word `using` */
     } loop;
     struct {
       AstExpr *test;
-      bool has_why, requires; /* requires: of the caller, and only what is known when compiling */
+      bool has_why, contract; /* contract: of the caller, and only what is known when compiling */
       Str why;
       Span why_at;
     } check;

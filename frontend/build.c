@@ -389,7 +389,7 @@ AstStmt *build_for(Filter *f, Span at, Span word, AstFor walk, AstBlock *body) {
 AstStmt *build_assert(Filter *f, Span at, Span word, AstExpr *test, Str why, Span why_at) {
   AstStmt *s = stmt_new(f, STMT_ASSERT, at, word, test->depth);
   s->check.test = test;
-  s->check.requires = str_eq(reader_text(f->r, word.lo, word.hi), STR("requires"));
+  s->check.contract = str_eq(reader_text(f->r, word.lo, word.hi), STR("requires"));
   s->check.has_why = why_at.file != 0;
   s->check.why = why;
   s->check.why_at = why_at;

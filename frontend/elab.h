@@ -103,6 +103,7 @@ struct Instance {
   UnitRef module;
   Scope *scope;
   bool frozen, hurt; /* hurt: errors were reported while it was made */
+  bool broken;       /* by its caller: a contract or an assertion does not hold, and it has no value */
   Span made;         /* the call that made it */
 };
 

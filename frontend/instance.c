@@ -10,8 +10,10 @@ Value make_instance(Elab *x, UnitRef m, ArgVec *args, Span at) {
   }
   Sym path = names_add(x->n, x->frame->path);
   uint32_t known;
-  if (map_get(&x->instance_by_path, path.i, &known))
-    return (Value){.kind = VAL_INSTANCE, .inst = x->instance.at[known]};
+  if (map_get(&x->instance_by_path, path.i, &known)) {
+    Instance *made = x->instance.at[known];
+    return made->broken ? val_poison() : (Value){.kind = VAL_INSTANCE, .inst = made};
+  }
   /* binding_value resets `outer`, so the chain of makers is followed through `saved` */
   for (const Frame *f = x->frame; f; f = f->saved)
     if (f->module == m.stmt) {
@@ -47,14 +49,13 @@ Value make_instance(Elab *x, UnitRef m, ArgVec *args, Span at) {
       VEC_PUSH(x->a, &x->instance, i);
       scope_declare(x, i->scope, &m.stmt->unit.body->stmts);
       scope_force(x, i->scope, true);
-      bool holds = true;
       for (uint32_t k = 0; k < i->scope->active.n; k++)
         if (i->scope->active.at[k]->kind == STMT_ASSERT)
-          holds = check_assert(x, i->scope, i->scope->active.at[k]) && holds;
+          i->broken = !check_assert(x, i->scope, i->scope->active.at[k]) || i->broken;
       i->hurt = x->d->errors > errors || has_error(&m.stmt->unit.body->stmts);
       for (uint32_t k = 0; k < i->scope->binding.n; k++) /* by what was reported elsewhere */
         i->hurt = i->hurt || (i->scope->binding.at[k]->epoch && !val_ok(i->scope->binding.at[k]->value));
-      if (holds) v = (Value){.kind = VAL_INSTANCE, .inst = i};
+      if (!i->broken) v = (Value){.kind = VAL_INSTANCE, .inst = i};
     }
   }
   frame_pop(x);

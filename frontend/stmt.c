@@ -214,7 +214,7 @@ static bool check_fact(Elab *x, Scope *s, const AstStmt *t, const AstExpr *e) {
     bool left = check_fact(x, s, t, e->binary.left);
     return check_fact(x, s, t, e->binary.right) && left;
   }
-  if (t->check.requires && reads_tensor(x, s, e)) return true;
+  if (t->check.contract && reads_tensor(x, s, e)) return true;
   if (assert_later(x, s, t, e)) return true;
   Value v = eval(x, s, e);
   if (!val_ok(v)) return true;
@@ -229,7 +229,7 @@ static bool check_fact(Elab *x, Scope *s, const AstStmt *t, const AstExpr *e) {
     return true;
   }
   if (!val_static_bool(x, v, e->at, "an assertion", &yes) || yes) return true;
-  if (t->check.requires) {
+  if (t->check.contract) {
     contract_broken(x, t, e);
     return false;
   }
@@ -239,6 +239,13 @@ static bool check_fact(Elab *x, Scope *s, const AstStmt *t, const AstExpr *e) {
 
 bool check_assert(Elab *x, Scope *s, const AstStmt *t) {
   const AstExpr *e = t->check.test;
+  const Scope *in = s;
+  while (in->kind == SCOPE_BLOCK) in = in->outer;
+  if (t->check.contract && (in->kind == SCOPE_FILE || in->kind == SCOPE_TRAIN)) {
+    const char *place = in->kind == SCOPE_FILE ? "at file level" : "in a train step";
+    diag_help(TELL(x, stands_not, t->word, STR("requires"), place), "nobody calls this: write 'assert'");
+    return true;
+  }
   if (e->kind == EXPR_CALL && e->call.callee->kind == EXPR_NAME &&
       str_eq(sym_str(x, e->call.callee->name), STR("live")))
     return not_built(x, e->at, "'assert live(..)'"), true;

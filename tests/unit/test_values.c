@@ -70,8 +70,8 @@ START_TEST(one_nan) {
        "-1 4", NULL, 0, 0, 0, "a: nan 4; b: 0 1; c: nan -2; d: nan nan; e: -1 4; f: nan nan"},
       {"input x: f64[N]\noutput a = maximum(x, sqrt(x))\noutput c = -sqrt(x)\noutput d = -x\noutput e = x\n",
        "-1 nan", NULL, 0, 0, 0, "a: nan nan; c: nan nan; d: 1 nan; e: -1 nan"},
-      {"input x: f32[N]\nparam w: f32[2] = 1\nstate s: f32[2] = 0\nloss l = sum(w * sum(sqrt(x)))\n"
-       "train t { minimize l; update w using sgd(lr = -1.0, momentum = 0.5) }\nafter t { s := -w }\n",
+      {"input x: f32[N]\nparam w: f32[2] = 1\nstate s: f32[2] = 0\nloss l = -sum(w * sum(sqrt(x)))\n"
+       "train t { minimize l; update w using sgd(lr = 1.0, momentum = 0.5) }\nafter t { s := -w }\n",
        "-1 4", NULL, 0, 1, 0, "w: nan nan; s: nan nan; t.v.w: nan nan"});
 }
 END_TEST
