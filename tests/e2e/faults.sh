@@ -201,4 +201,14 @@ dataset x.npy
 gives "named data in a root" 0 "$DGC" train named.dg --interpret --data-root elsewhere
 gives "no data root" 4 "$DGC" train named.dg --interpret --data-root gone
 says "gone"
+
+# an extent that the rows decide is none
+printf 'input x: f32[N, 1]\nparam w: f32[1] = 1\noutput y = x[1:N-1]\nloss l = mean((x[1:N] - w * x[0:N-1])^2)\n' >empty.dg
+echo 'train t { minimize l; update w using sgd(lr = 0.1) }' >>empty.dg
+echo 1 >one.csv
+printf '1\n2\n' >two.csv
+gives "an empty slice in predict" 1 "$DGC" predict --input=x=two.csv empty.dg
+says "empty.dg:3:14: the dim 'N - 2' is 0, and an extent is at least 1: N = 2"
+gives "an empty slice in eval" 1 "$DGC" eval --data=x=one.csv empty.dg
+says "empty.dg:4:18: the dim 'N - 1' is 0"
 finish
