@@ -97,6 +97,8 @@ dg_status session_guard(dg_session *s, ApiFn *fn, void *arg);
 dg_status session_alive(dg_session *s); /* DG_OK, or the reason is recorded */
 /* The variant of an entry for the inputs bound now, compiled when it is not there. */
 dg_status session_variant(dg_session *s, const Entry *e, Variant **out);
+/* Do the bound inputs hold values that the entry may read? */
+dg_status session_values_fit(const dg_session *s, const Variant *v);
 /* Runs an entry on the inputs bound now and records its scalars. */
 dg_status session_run(dg_session *s, const Entry *e, Variant **ran);
 /* Inputs that a pass over a data set fed are the host's again. */

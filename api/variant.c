@@ -1,0 +1,189 @@
+/* Variants of a session: code for one entry point and one set of dims; which values their inputs must have.
+ */
+#include "api/exec.h"
+#include "api/session.h"
+#include "base/size.h"
+
+typedef VEC(DimBinding) DimBindings;
+
+/* Axes of a bound input give their symbols a value, where they have none yet. */
+static void bind_axes(const dg_session *s, uint32_t input, Arena *a, DimBindings *v) {
+  const Leaf *l = &s->p->prog.leaf.at[input];
+  for (int k = 0; k < l->type.rank; k++) {
+    Sym name;
+    if (!dim_is_symbol(s->p->prog.dims, l->type.dim[k], &name)) continue;
+    uint32_t j = 0;
+    while (j < v->n && !sym_eq(v->at[j].name, name)) j++;
+    if (j == v->n) VEC_PUSH(a, v, (DimBinding){name, s->bound[input].t.ext[k]});
+  }
+}
+
+/* Why this extent is none: located where the program asks for it, with the dims that decide it. */
+static dg_status no_extent(dg_program *p, const Graph *g, NodeId node, DimId d, Arena *a,
+                           const DimBinding *bind, size_t n) {
+  Sb text;
+  sb_init(&text, a);
+  int64_t v;
+  DimId bound = dim_bind(p->prog.dims, d, bind, n);
+  bool known = dim_is_const(p->prog.dims, bound, &v);
+  Span at = graph_user_span(g, &p->sources, node);
+  if (at.file && (known || !bound.i)) {
+    LineCol place = sources_at(&p->sources, at.file, at.lo);
+    sb_fmt(&text, STRF ":%u:%u: ", STRA(p->sources.file.at[at.file].name), place.line, place.col);
+  }
+  sb_fmt(&text, "the dim '");
+  dim_print(p->prog.dims, d, &text);
+  if (bound.i && !known) {
+    sb_fmt(&text, "' has no value: bind it (-D NAME=VALUE, or an input that has it)");
+    return api_fail(p->cx, ST_REJECTED, STRF, STRA(sb_str(&text)));
+  }
+  if (known)
+    sb_fmt(&text, "' is %lld, and an extent is at least 1", (long long)v);
+  else
+    sb_fmt(&text, "' overflows");
+  for (size_t i = 0; i < n; i++)
+    sb_fmt(&text, "%s" STRF " = %lld", i ? ", " : ": ", STRA(names_str(&p->names, bind[i].name)),
+           (long long)bind[i].value);
+  return api_fail(p->cx, ST_REJECTED, STRF, STRA(sb_str(&text)));
+}
+
+dg_status dims_valued(dg_program *p, const Graph *g, Arena *a, const DimBinding *bind, size_t n) {
+  for (uint32_t i = 0; i < g->node.n; i++) {
+    const Type *t = &g->node.at[i].type;
+    for (int k = 0; k < t->rank; k++) {
+      int64_t value;
+      if (!dim_eval(p->prog.dims, t->dim[k], bind, n, &value) || value < 1)
+        return no_extent(p, g, (NodeId){i}, t->dim[k], a, bind, n);
+    }
+  }
+  return DG_OK;
+}
+
+/* Bindings from the inputs bound now: those the entry reads first, then the others, for a step that only
+ * draws its rows at random has as many as the batch. */
+static dg_status collect(dg_session *s, const Entry *e, Arena *a, DimBinding **out, uint32_t *n) {
+  const Program *p = &s->p->prog;
+  DimBindings v = {0};
+  for (uint32_t i = 0; i < s->p->bound.n; i++) VEC_PUSH(a, &v, s->p->bound.at[i]);
+  bool *reads = ARENA_ARRAY(a, bool, p->leaf.n + 1);
+  for (uint32_t i = 0; i < e->graph->node.n; i++)
+    if (e->graph->node.at[i].op == OP_LEAF) reads[graph_attr(e->graph, (NodeId){i})[0]] = true;
+  for (uint32_t i = 0; i < p->leaf.n; i++) {
+    const Leaf *l = &p->leaf.at[i];
+    if (l->kind != LEAF_INPUT || !reads[i]) continue;
+    if (!s->bound[i].has)
+      return api_fail(s->p->cx, ST_USAGE, "input '" STRF "' is not bound",
+                      STRA(names_str(p->names, l->path)));
+    bind_axes(s, i, a, &v);
+  }
+  for (uint32_t i = 0; i < p->leaf.n; i++)
+    if (p->leaf.at[i].kind == LEAF_INPUT && !reads[i] && s->bound[i].has) bind_axes(s, i, a, &v);
+  /* every axis must now agree: symbols shared by inputs, and dims computed from them */
+  for (uint32_t i = 0; i < p->leaf.n; i++) {
+    const Leaf *l = &p->leaf.at[i];
+    if (l->kind != LEAF_INPUT || !reads[i]) continue;
+    for (int k = 0; k < l->type.rank; k++) {
+      int64_t want = 0;
+      if (!dim_eval(p->dims, l->type.dim[k], v.at, v.n, &want) || want != s->bound[i].t.ext[k])
+        return api_fail(
+            s->p->cx, ST_REJECTED, "input '" STRF "': axis %d has extent %lld where %lld is needed",
+            STRA(names_str(p->names, l->path)), k, (long long)s->bound[i].t.ext[k], (long long)want);
+    }
+  }
+  *out = v.at;
+  *n = v.n;
+  return DG_OK;
+}
+
+static bool same_bind(const Variant *v, const DimBinding *b, uint32_t n) {
+  if (v->nbind != n) return false;
+  for (uint32_t i = 0; i < n; i++)
+    if (!sym_eq(v->bind[i].name, b[i].name) || v->bind[i].value != b[i].value) return false;
+  return true;
+}
+
+/* Inputs that the entry reads and whose values have a range. */
+static uint32_t *watched(const dg_session *s, Arena *a, const Entry *e, uint32_t *n) {
+  uint32_t *at = ARENA_ARRAY(a, uint32_t, s->p->prog.leaf.n + 1);
+  for (uint32_t i = 0; i < e->graph->node.n; i++) {
+    if (e->graph->node.at[i].op != OP_LEAF) continue;
+    uint32_t leaf = (uint32_t)graph_attr(e->graph, (NodeId){i})[0], k = 0;
+    while (k < *n && at[k] != leaf) k++;
+    if (k == *n && s->range[leaf].kind != RANGE_NONE) at[(*n)++] = leaf;
+  }
+  return at;
+}
+
+/* The host may have written to its buffers since the last step; what a data set fed was looked at when it was
+ * copied. */
+dg_status session_values_fit(const dg_session *s, const Variant *v) {
+  for (uint32_t i = 0; i < v->nwatch; i++) {
+    const Bound *b = &s->bound[v->watch[i]];
+    HostError err;
+    if (!b->fed &&
+        !data_values_check(names_str(s->p->prog.names, s->p->prog.leaf.at[v->watch[i]].path), b->t.data,
+                           session_data_type(b->t.dtype), (int64_t)b->t.count, s->range[v->watch[i]], &err))
+      return api_fail(s->p->cx, err.status, "%s", err.what);
+  }
+  return DG_OK;
+}
+
+/* What it keeps goes with its code. */
+static Variant variant_of(dg_session *s, const Entry *e, const DimBinding *bind, uint32_t n, Runner *r) {
+  DimBinding *own = ARENA_ARRAY(&r->arena, DimBinding, n);
+  for (uint32_t i = 0; i < n; i++) own[i] = bind[i];
+  Variant v = {e, own, n, r, ++s->tick, NULL, 0};
+  v.watch = watched(s, &r->arena, e, &v.nwatch);
+  r->values = arena_mark(&r->arena);
+  return v;
+}
+
+dg_status session_variant(dg_session *s, const Entry *e, Variant **out) {
+  ArenaMark mark = arena_mark(&s->arena);
+  DimBinding *bind = NULL;
+  uint32_t n = 0;
+  dg_status ok = collect(s, e, &s->arena, &bind, &n);
+  if (ok != DG_OK) {
+    arena_rewind(&s->arena, mark);
+    return ok;
+  }
+  for (uint32_t i = 0; i < s->nvariant; i++)
+    if (s->variant[i].entry == e && same_bind(&s->variant[i], bind, n)) {
+      arena_rewind(&s->arena, mark);
+      s->variant[i].used = ++s->tick;
+      *out = &s->variant[i];
+      return DG_OK;
+    }
+  ok = dims_valued(s->p, e->graph, &s->arena, bind, n);
+  if (ok != DG_OK) {
+    arena_rewind(&s->arena, mark);
+    return ok;
+  }
+  Variant *v;
+  if (s->nvariant < SESSION_VARIANTS) {
+    v = &s->variant[s->nvariant];
+  } else {
+    v = &s->variant[0];
+    for (uint32_t i = 1; i < s->nvariant; i++)
+      if (s->variant[i].used < v->used) v = &s->variant[i];
+    if (s->last == v) s->last = NULL;
+    runner_free(v->runner);
+    *v = (Variant){0}; /* free until the new one is complete; the oldest of all, so the next to be taken */
+  }
+  Sb why;
+  sb_init(&why, &s->arena);
+  RunnerOptions how = {s->opt.interpret != 0, s->opt.level, s->opt.isa, s->pool, s->p->cx->cpu};
+  Runner *r = NULL;
+  Status st = runner_new(&s->p->cx->mem, &s->p->prog, e, bind, n, &how, &r, &why);
+  if (st != ST_OK) {
+    api_fail(s->p->cx, st, STRF, STRA(sb_str(&why)));
+    arena_rewind(&s->arena, mark);
+    return (dg_status)st;
+  }
+  *v = (Variant){.runner = r}; /* freed with the session if what follows unwinds */
+  if (v == &s->variant[s->nvariant]) s->nvariant++;
+  *v = variant_of(s, e, bind, n, r);
+  arena_rewind(&s->arena, mark);
+  *out = v;
+  return DG_OK;
+}
