@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,6 +46,8 @@ bool case_check(const Case *c, unsigned what, unsigned seconds, Finding *f) {
     struct rlimit cpu = {seconds, seconds + 5};
     (void)setrlimit(RLIMIT_CPU, &cpu); /* time of its own: a busy machine is no finding */
     alarm(20 * seconds);
+    (void)prctl(PR_SET_THP_DISABLE, 1, 0, 0,
+                0); /* most processes are short: small pages are sooner cleared */
     _exit(case_check_here(c, what, shared) ? 0 : 1);
   }
   if (child < 0 || waitpid(child, &status, 0) != child) return finding(f, "machine", "no process");
