@@ -227,9 +227,10 @@ static Status none(Sb *why) {
   sb_fmt(why, "this dgc was built without native code; use --interpret");
   return ST_REJECTED;
 }
+/* A session that binds, reads, writes and saves needs no code; running it is refused. */
 Status exec_can(Arena *a, const ExecOptions *o, Sb *why) {
-  (void)a, (void)o;
-  return none(why);
+  (void)a, (void)o, (void)why;
+  return ST_OK;
 }
 Status exec_new(Arena *a, const Graph *g, const ExecOptions *o, Exec **out, Sb *why) {
   (void)a, (void)g, (void)o, (void)out;

@@ -42,7 +42,7 @@ START_TEST(refused_when_made) {
     fails(DG_REJECTED, "this CPU lacks AVX2 or FMA", session_on(p, "avx2", 0));
     fails(DG_REJECTED, "this CPU lacks AVX2 or FMA", session_on(p, NULL, 0));
   } else {
-    fails(DG_REJECTED, "built without native code", session_on(p, NULL, 0));
+    ok(session_on(p, NULL, 0)); /* it binds, reads and saves; what runs is refused */
   }
   ok(session_on(p, NULL, 1));
   dg_program_free(p);
