@@ -106,7 +106,7 @@ def main():
                 why = f"{memory >> 20} MB"
             elif seconds > SECONDS:
                 why = f"{seconds:.1f} s"
-            print(f"{'not ok' if why else 'ok'} {i} - {name} # {memory >> 20} MB {seconds:.2f} s")
+            print(f"{'not ok' if why else 'ok'} {i} - {name}, {memory >> 20} MB, {seconds:.2f} s")
             if why:
                 failed = 1
                 print(f"# {why}")
