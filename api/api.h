@@ -3,7 +3,7 @@
 #define DG_API_API_H
 
 #include "dg/dg.h"
-#include "ir/interp.h"
+#include "ir/interpret/interp.h"
 #include "runtime/core/cpu.h"
 
 typedef struct Define {

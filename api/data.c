@@ -12,7 +12,7 @@ DataType session_data_type(DType t) {
   return to[t];
 }
 
-Feed *set_find(const DataSet *set, Sym input) {
+View *set_find(const DataSet *set, Sym input) {
   for (uint32_t i = 0; i < set->feed.n; i++)
     if (sym_eq(set->feed.at[i]->input, input)) return set->feed.at[i];
   return NULL;
@@ -26,7 +26,7 @@ typedef struct Part {
 } Part;
 
 /* Extents of what the file holds for the input: of a row, or of the whole; -1 for those not known yet. */
-static void known_extents(const dg_session *s, const Feed *f, int64_t ext[MAX_RANK]) {
+static void known_extents(const dg_session *s, const View *f, int64_t ext[MAX_RANK]) {
   const Leaf *l = program_leaf_at(&s->p->prog, f->leaf);
   for (int k = !f->whole; k < l->type.rank; k++) {
     DimId d = dim_bind(s->p->prog.dims, l->type.dim[k], s->p->bound.at, s->p->bound.n);
@@ -35,7 +35,7 @@ static void known_extents(const dg_session *s, const Feed *f, int64_t ext[MAX_RA
 }
 
 /* Extents that the file decides, and whether all of it fits then. */
-static dg_status fit_extents(const dg_session *s, Feed *f) {
+static dg_status fit_extents(const dg_session *s, View *f) {
   dg_context *cx = s->p->cx;
   Str name = names_str(s->p->prog.names, f->input);
   int rank = program_leaf_at(&s->p->prog, f->leaf)->type.rank, first = !f->whole;
@@ -52,7 +52,7 @@ static dg_status fit_extents(const dg_session *s, Feed *f) {
 }
 
 /* Opens the file and looks at all of its values, in their order: what a step reads later is good. */
-static dg_status read_feed(dg_session *s, Feed *f, Str path, Part part) {
+static dg_status read_view(dg_session *s, View *f, Str path, Part part) {
   dg_context *cx = s->p->cx;
   const Leaf *l = program_leaf_at(&s->p->prog, f->leaf);
   DataType type = session_data_type((DType)l->type.dtype);
@@ -91,12 +91,12 @@ static dg_status open_feed(dg_session *s, DataSet *set, Sym input, Str path, Par
   if (!program_find_leaf(&s->p->prog, names_str(&s->p->names, input), &id) ||
       program_leaf_at(&s->p->prog, id)->kind != LEAF_INPUT)
     return session_no_input(s, api_z(&s->arena, names_str(&s->p->names, input)));
-  Feed f = {.input = input, .leaf = id, .whole = !session_has_rows(s, id)};
-  dg_status st = read_feed(s, &f, path, part);
+  View f = {.input = input, .leaf = id, .whole = !session_has_rows(s, id)};
+  dg_status st = read_view(s, &f, path, part);
   if (st != DG_OK) return st;
-  Feed *old = set_find(set, input);
+  View *old = set_find(set, input);
   if (!old) {
-    old = ARENA_NEW(&s->arena, Feed);
+    old = ARENA_NEW(&s->arena, View);
     VEC_PUSH(&s->arena, &set->feed, old);
   }
   *old = f;
@@ -175,7 +175,7 @@ static const DataField *training_field(const Program *p, Sym input, uint32_t *da
 
 /* The data of an input that an entry reads; NULL: the host has bound it. What is no row belongs to the model,
  * not to a set: where this set has none, that of training is taken. */
-static dg_status feed_for(dg_session *s, DataSet *set, uint32_t leaf, Feed **out) {
+static dg_status view_for(dg_session *s, DataSet *set, uint32_t leaf, View **out) {
   const Program *p = &s->p->prog;
   Sym input = p->leaf.at[leaf].path;
   *out = set_find(set, input);
@@ -196,7 +196,7 @@ static dg_status feed_for(dg_session *s, DataSet *set, uint32_t leaf, Feed **out
 }
 
 /* A buffer for n times what a row of the feed has, or for all of it. */
-static dg_status stage(Pass *ps, const Feed *f, int64_t n) {
+static dg_status stage(Pass *ps, const View *f, int64_t n) {
   dg_session *s = ps->s;
   DType dt = (DType)program_leaf_at(&s->p->prog, f->leaf)->type.dtype;
   HostError err;
@@ -227,8 +227,8 @@ dg_status pass_begin(dg_session *s, Arena *a, DataSet *set, const Entry *const *
     bool read = false;
     for (uint32_t e = 0; e < nentry; e++) read |= entry_reads(entry[e], (LeafId){i});
     if (!read) continue;
-    Feed *f;
-    if ((st = feed_for(s, set, i, &f)) != DG_OK) return st;
+    View *f;
+    if ((st = view_for(s, set, i, &f)) != DG_OK) return st;
     if (f) VEC_PUSH(a, &out->feed, f);
     if (f && !f->whole) VEC_PUSH(a, &src, &f->source);
   }
@@ -255,7 +255,7 @@ void pass_epoch(Pass *ps, uint32_t epoch) {
 /* What is in the staging buffer, n rows or all of it, becomes what the next run reads. */
 static dg_status bind_staged(Pass *ps, uint32_t k, int64_t n) {
   dg_session *s = ps->s;
-  const Feed *f = ps->feed.at[k];
+  const View *f = ps->feed.at[k];
   const Leaf *l = program_leaf_at(&s->p->prog, f->leaf);
   Tensor t = {.dtype = (DType)l->type.dtype, .rank = l->type.rank, .data = ps->staging.at[k], .count = 1};
   for (int d = 0; d < t.rank; d++) {
@@ -289,7 +289,7 @@ dg_status pass_batch(Pass *ps, int64_t i, int64_t *rows) {
   int64_t n = *rows = 1;
   const int64_t *row = ps->order.rows ? batch_rows(ps, i, rows, &n) : NULL;
   for (uint32_t k = 0; k < ps->feed.n; k++) {
-    const Feed *f = ps->feed.at[k];
+    const View *f = ps->feed.at[k];
     DType dt = (DType)program_leaf_at(&s->p->prog, f->leaf)->type.dtype;
     HostError err;
     if (!f->whole &&

@@ -1,7 +1,7 @@
 /* Text of every stage, for people and golden tests. Each stage is computed afresh from the program. */
 #include "api/api.h"
 #include "api/exec.h"
-#include "frontend/parse.h"
+#include "frontend/syntax/parse.h"
 #include "passes/pass.h"
 
 typedef struct EmitCall {

@@ -1,6 +1,6 @@
 /* Losses, metrics and outputs over data sets. */
 #include "api/train.h"
-#include "ir/build.h"
+#include "ir/graph/build.h"
 
 #include <math.h>
 

@@ -1,7 +1,7 @@
 /* Native execution: plan -> machine code -> one arena, launches in order on the pool. */
 #include "api/exec.h"
 
-#include "passes/lower.h"
+#include "passes/lower/lower.h"
 #include "runtime/core/fpenv.h"
 
 #if DG_CODEGEN

@@ -4,7 +4,7 @@
 #define DG_API_EXEC_H
 
 #include "base/clock.h"
-#include "ir/interp.h"
+#include "ir/interpret/interp.h"
 #include "runtime/core/cpu.h"
 #include "runtime/core/pool.h"
 

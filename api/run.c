@@ -1,7 +1,7 @@
 /* Steps, predictions, and reading what they left. */
 #include "api/session.h"
 #include "base/size.h"
-#include "ir/scalar.h"
+#include "ir/scalar/scalar.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
  * for bit. */
 #include "api/session.h"
 #include "base/hash.h"
-#include "ir/scalar.h"
+#include "ir/scalar/scalar.h"
 #include "runtime/host/checkpoint.h"
 
 /* net.blocks[3].w is net.blocks.3.w in files. */

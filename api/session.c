@@ -3,7 +3,7 @@
 
 #include "api/exec.h"
 #include "base/size.h"
-#include "ir/scalar.h"
+#include "ir/scalar/scalar.h"
 #include "passes/passes.h"
 
 #include <math.h>

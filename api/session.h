@@ -33,16 +33,16 @@ typedef struct Scalar1 { /* last value of a loss or metric */
   double value;
 } Scalar1;
 
-typedef struct Feed { /* an input fed from a file */
+typedef struct View { /* an input fed from a file */
   Sym input;
   LeafId leaf;
   bool whole;            /* the file is one value, the same for every batch; else its rows are drawn */
   int64_t ext[MAX_RANK]; /* of the input; [0] only of a whole one */
   DataRange range;
   DataSource source;
-} Feed;
+} View;
 typedef struct DataSet {
-  VEC(Feed *) feed; /* passes keep these */
+  VEC(View *) feed; /* passes keep these */
 } DataSet;
 typedef enum { SET_TRAIN, SET_TEST, SET_COUNT } SetKind;
 

@@ -9,7 +9,7 @@ typedef struct Pass Pass;
  * what is bound. */
 struct Pass {
   dg_session *s;
-  VEC(Feed *) feed;
+  VEC(View *) feed;
   VEC(void *) staging; /* by feed: a batch of rows, or all of what is no row */
   DataOrder order;     /* no rows: nothing is fed by rows */
   int64_t *padded;     /* LAST_ROWS_PAD: the rows of the last batch */
@@ -29,7 +29,7 @@ typedef struct PassHow {
 } PassHow;
 
 /* ---- data.c ---- */
-Feed *set_find(const DataSet *set, Sym input);
+View *set_find(const DataSet *set, Sym input);
 /* Opens the file of one field, beneath the program's folder or a data root. */
 dg_status set_open_field(dg_session *s, DataSet *set, const DataField *f);
 dg_status pass_begin(dg_session *s, Arena *a, DataSet *set, const Entry *const *entry, uint32_t nentry,

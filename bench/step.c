@@ -5,8 +5,8 @@
 #include "base/mem.h"
 #include "bench/peak.h"
 #include "codegen/codegen.h"
-#include "ir/build.h"
-#include "passes/lower.h"
+#include "ir/graph/build.h"
+#include "passes/lower/lower.h"
 #include "passes/passes.h"
 #include "runtime/core/fpenv.h"
 

@@ -3,7 +3,7 @@
 #ifndef DG_CODEGEN_CODEGEN_H
 #define DG_CODEGEN_CODEGEN_H
 
-#include "ir/kernel.h"
+#include "ir/kernel/kernel.h"
 #include "runtime/core/cpu.h"
 
 typedef struct CodegenTarget {

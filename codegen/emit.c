@@ -2,7 +2,7 @@
  * its body reads before it writes it, so accumulators stay in registers without any pass. */
 #include "codegen/emit.h"
 
-#include "ir/kernel_internal.h"
+#include "ir/kernel/internal.h"
 
 /* Tiles the list reads before writing them for certain (in), and those it may write (def). */
 static void flow(const KernelStmt *s, TileSet *in, TileSet *sure, TileSet *def) {
@@ -50,7 +50,7 @@ static int values_of(const Emit *e, int tile) {
 typedef struct Source { /* an operand, opened; what repeats over rows is kept */
   const KernelOperand *o;
   Opened mem;
-  Lin coord;
+  AxisAffine coord;
   Val *row; /* one value per vector, for operands of one row */
   Val one;  /* the row's value, for operands of one column */
   Val *all; /* every value, for memory that is loaded as a tile; else NULL */
@@ -178,7 +178,7 @@ static void emit_for(Emit *e, const KernelStmt *s, Trip t) {
   }
   for (int64_t q = 0; q < t.step; q++) {
     int64_t hi = t.last - t.step + 1 + q;
-    e->var[s->loop.depth] = (Lin){hi == 0 ? NULL : i, q, q, hi};
+    e->var[s->loop.depth] = (AxisAffine){hi == 0 ? NULL : i, q, q, hi};
     emit_list(e, s->loop.body);
   }
   Val next = LLVMBuildAdd(e->b, i, emit_i64(e, t.step), "");
@@ -203,7 +203,7 @@ static void emit_loop(Emit *e, const KernelStmt *s) {
   int64_t n = s->loop.extent, step = s->loop.kind == LOOP_UNROLL ? n : s->loop.unroll, trips = n / step,
           done = 0;
   if (s->loop.clip) {
-    Lin l = emit_affine(e, &s->loop.limit);
+    AxisAffine l = emit_affine(e, &s->loop.limit);
     Val to = emit_call2(e, "llvm.smin", emit_affine_value(e, &l), emit_i64(e, n));
     emit_for(e, s, (Trip){emit_i64(e, 0), to, 1, n - 1, false});
   } else {
@@ -212,11 +212,11 @@ static void emit_loop(Emit *e, const KernelStmt *s) {
       emit_for(e, s, (Trip){emit_i64(e, 0), emit_i64(e, done), step, done - 1, true});
     }
     for (; done < n; done++) {
-      e->var[s->loop.depth] = (Lin){NULL, done, done, done};
+      e->var[s->loop.depth] = (AxisAffine){NULL, done, done, done};
       emit_list(e, s->loop.body);
     }
   }
-  e->var[s->loop.depth] = (Lin){0};
+  e->var[s->loop.depth] = (AxisAffine){0};
 }
 
 static void emit_list(Emit *e, const KernelStmt *s) {
@@ -310,7 +310,7 @@ void emit_kernel(Emit *e, const Kernel *k, const CodegenTarget *t, const char *n
     lo = emit_call2(e, "llvm.smax", lo, emit_i64(e, 0));
     hi = emit_call2(e, "llvm.smin", hi, emit_i64(e, n));
     emit_for(e, s, (Trip){lo, hi, 1, n - 1, false});
-    e->var[0] = (Lin){0};
+    e->var[0] = (AxisAffine){0};
     before += n;
   }
   LLVMBuildRetVoid(e->b);

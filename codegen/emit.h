@@ -15,10 +15,10 @@
 typedef LLVMValueRef Val;
 
 /* A loop variable or affine expression: dyn + k with dyn NULL when constant; its value lies in [lo, hi]. */
-typedef struct Lin {
+typedef struct AxisAffine {
   Val dyn;
   int64_t k, lo, hi;
-} Lin;
+} AxisAffine;
 
 typedef struct Emit {
   Arena *arena;
@@ -32,7 +32,7 @@ typedef struct Emit {
   LLVMTypeRef i1, i16, i8, i32, i64, ptr, elem[DT_COUNT],
       vec[DT_COUNT]; /* vec[DT_BOOL]: of i1; elem[DT_BOOL]: i32 */
   LLVMTypeRef vi32;
-  Lin var[KERNEL_LOOPS];
+  AxisAffine var[KERNEL_LOOPS];
   Val buf[KERNEL_BUFFERS];
   Val *tile[KERNEL_TILES]; /* rows * vectors values, valid where set */
   bool set[KERNEL_TILES];
@@ -53,8 +53,8 @@ Val emit_intrinsic(Emit *e, const char *name, LLVMTypeRef *types, int ntypes, Va
 /* As intrinsic(name, type of a): one overloaded type. */
 Val emit_call1(Emit *e, const char *name, Val a);
 Val emit_call2(Emit *e, const char *name, Val a, Val b);
-Val emit_affine_value(Emit *e, const Lin *l); /* as an i64 */
-Lin emit_affine(Emit *e, const Affine *a);
+Val emit_affine_value(Emit *e, const AxisAffine *l); /* as an i64 */
+AxisAffine emit_affine(Emit *e, const Affine *a);
 /* Keeps LLVM from folding a constant (its folder does not flush). Floats only. */
 Val emit_fence(Emit *e, Val v);
 
@@ -68,7 +68,7 @@ Val emit_instruction(Emit *e, const ScalarIns *n, Val a, Val b, Val c);
 typedef struct Opened {
   const Access *x;
   DType t;
-  Lin at, index_at, guard[KERNEL_GUARDS];
+  AxisAffine at, index_at, guard[KERNEL_GUARDS];
   Val base; /* buffer + dynamic part of at */
   Val pad;  /* splat, as in memory (bool: i32) */
 } Opened;

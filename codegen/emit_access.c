@@ -30,7 +30,7 @@ Opened emit_open(Emit *e, const Access *x) {
 /* ---- which lanes are valid ---- */
 
 /* One guard: 0 <= dyn + k + step * lane < extent, as a mask. */
-static Val guard_mask(Emit *e, const Lin *l, int64_t k, int64_t step, int64_t extent) {
+static Val guard_mask(Emit *e, const AxisAffine *l, int64_t k, int64_t step, int64_t extent) {
   if (!l->dyn) {
     bool on[KERNEL_LANES];
     for (int i = 0; i < e->lanes; i++) on[i] = inside(k + step * i, k + step * i, extent);

@@ -1,4 +1,4 @@
-/* Scalar programs as vector instructions. Every instruction means exactly what ir/scalar_eval.c computes.
+/* Scalar programs as vector instructions. Every instruction means exactly what ir/scalar/eval.c computes.
  * Floating constants never meet in an instruction unfenced: LLVM's folder does not flush subnormals. */
 #include "codegen/emit.h"
 

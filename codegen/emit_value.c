@@ -66,11 +66,11 @@ Val emit_call2(Emit *e, const char *name, Val a, Val b) {
 }
 Val emit_fence(Emit *e, Val v) { return emit_call1(e, "llvm.arithmetic.fence", v); }
 
-Lin emit_affine(Emit *e, const Affine *a) {
-  Lin l = {NULL, a->k, a->k, a->k};
+AxisAffine emit_affine(Emit *e, const Affine *a) {
+  AxisAffine l = {NULL, a->k, a->k, a->k};
   for (int i = 0; i < KERNEL_LOOPS; i++) {
     int64_t c = a->v[i];
-    const Lin *v = &e->var[i];
+    const AxisAffine *v = &e->var[i];
     if (!c) continue;
     int64_t x = c * v->lo, y = c * v->hi;
     l.k += c * v->k;
@@ -82,6 +82,6 @@ Lin emit_affine(Emit *e, const Affine *a) {
   }
   return l;
 }
-Val emit_affine_value(Emit *e, const Lin *l) {
+Val emit_affine_value(Emit *e, const AxisAffine *l) {
   return l->dyn ? LLVMBuildAdd(e->b, l->dyn, emit_i64(e, l->k), "") : emit_i64(e, l->k);
 }

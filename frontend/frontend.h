@@ -1,10 +1,11 @@
-/* The front end's face: source text -> Program (ir/program.h), everything checked. Never looks at gradients.
+/* The front end's face: source text -> Program (ir/graph/program.h), everything checked. Never looks at
+ * gradients.
  */
 #ifndef DG_FRONTEND_FRONTEND_H
 #define DG_FRONTEND_FRONTEND_H
 
-#include "frontend/parse.h"
-#include "ir/program.h"
+#include "frontend/syntax/parse.h"
+#include "ir/graph/program.h"
 
 typedef struct ElabDefine { /* -D name=value: a const of the main file, or a dim symbol */
   Str name, value;

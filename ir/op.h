@@ -2,7 +2,7 @@
 #ifndef DG_IR_OP_H
 #define DG_IR_OP_H
 
-#include "ir/type.h"
+#include "ir/type/type.h"
 
 typedef enum {
 #define SCALAR(id, name, sig, flags, cls, value, d0, d1, d2, lo, hi, doc) OP_##id,

@@ -1,4 +1,4 @@
-#include "passes/copy.h"
+#include "passes/graph/copy.h"
 
 const PassInfo pass_info[PASS_COUNT] = {
 #define PASS(id, fn, needs, keeps, help) {#id, fn, needs, keeps, help},

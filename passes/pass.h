@@ -3,7 +3,7 @@
 #ifndef DG_PASSES_PASS_H
 #define DG_PASSES_PASS_H
 
-#include "ir/build.h"
+#include "ir/graph/build.h"
 #include "passes/passes.h"
 
 typedef struct PassCx {

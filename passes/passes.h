@@ -3,7 +3,7 @@
 #define DG_PASSES_PASSES_H
 
 #include "base/clock.h"
-#include "ir/program.h"
+#include "ir/graph/program.h"
 
 /* Options and results of running pipelines: --print-after, --time-passes, --stop-after. All may be zero. */
 typedef struct PassOptions {

@@ -2,7 +2,7 @@
 
 #include "api/exec.h"
 #include "base/mem.h"
-#include "ir/build.h"
+#include "ir/graph/build.h"
 #include "passes/passes.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* The graph's text form on any bytes: it ends, what it refuses it explains, what it accepts is verified and
  * prints to a text that reads back to itself; and scalar text, which the same lines are tried as. */
-#include "ir/op_program.h"
-#include "ir/program.h"
+#include "ir/graph/program.h"
+#include "ir/scalar/op_program.h"
 #include "tests/fuzz/guarded.h"
 
 typedef struct Run {

@@ -2,7 +2,7 @@
  * to itself; and what the verifier accepts never leaves its buffers, which the evaluator checks at every
  * element. */
 #include "base/size.h"
-#include "ir/kernel.h"
+#include "ir/kernel/kernel.h"
 #include "tests/fuzz/guarded.h"
 
 /* Roughly the elements the evaluator would touch; large numbers stand for too many. */

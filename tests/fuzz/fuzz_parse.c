@@ -1,6 +1,6 @@
 /* The reader on any bytes: it ends, what it rejects it explains, every place lies in the text, and formatting
  * what it accepts changes no tree and, done twice, nothing at all. */
-#include "frontend/parse.h"
+#include "frontend/syntax/parse.h"
 #include "tests/fuzz/guarded.h"
 
 typedef struct Run {

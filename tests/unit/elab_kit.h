@@ -4,8 +4,8 @@
 #define DG_TESTS_ELAB_KIT_H
 
 #include "frontend/frontend.h"
-#include "ir/build.h"
-#include "ir/interp.h"
+#include "ir/graph/build.h"
+#include "ir/interpret/interp.h"
 #include "passes/passes.h"
 #include "unit.h"
 

@@ -4,7 +4,7 @@
 #ifndef DG_TESTS_KERNEL_RANDOM_H
 #define DG_TESTS_KERNEL_RANDOM_H
 
-#include "ir/kernel.h"
+#include "ir/kernel/kernel.h"
 
 #include <math.h>
 #include <stdlib.h>

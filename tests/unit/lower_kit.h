@@ -3,10 +3,10 @@
 #define DG_TESTS_LOWER_KIT_H
 
 #include "base/mem.h"
-#include "ir/build.h"
-#include "ir/interp.h"
-#include "ir/plan.h"
-#include "passes/lower.h"
+#include "ir/graph/build.h"
+#include "ir/interpret/interp.h"
+#include "ir/plan/plan.h"
+#include "passes/lower/lower.h"
 #include "unit.h"
 
 #include <math.h>

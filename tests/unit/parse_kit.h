@@ -2,7 +2,7 @@
 #ifndef DG_TESTS_PARSE_KIT_H
 #define DG_TESTS_PARSE_KIT_H
 
-#include "frontend/parse.h"
+#include "frontend/syntax/parse.h"
 #include "unit.h"
 
 /* The long experiments take every KIT_STRIDE-th case where each costs twenty times as much. */

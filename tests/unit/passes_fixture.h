@@ -3,9 +3,9 @@
 #define DG_TESTS_PASSES_FIXTURE_H
 
 #include "base/diag.h"
-#include "ir/build.h"
-#include "ir/interp.h"
-#include "ir/program.h"
+#include "ir/graph/build.h"
+#include "ir/graph/program.h"
+#include "ir/interpret/interp.h"
 #include "passes/passes.h"
 #include "unit.h"
 

@@ -1,7 +1,7 @@
 /* Verdicts on hand-built graphs: every kind of cut, the order of headlines, grouping, marks, size. */
 #include "base/size.h"
-#include "passes/bounds.h"
-#include "passes/diagnose.h"
+#include "passes/diagnose/bounds.h"
+#include "passes/diagnose/diagnose.h"
 #include "passes_fixture.h"
 
 static Fix f;

@@ -1,6 +1,6 @@
 /* Dims: canonical form, exact and floor division, evaluation, text. */
 #include "base/mem.h"
-#include "ir/dim.h"
+#include "ir/type/dim.h"
 #include "unit.h"
 
 static Mem mem;

@@ -2,7 +2,7 @@
  * tests (tests/golden/err/names, tests/golden/err/train). */
 #include "base/file.h"
 #include "elab_kit.h"
-#include "frontend/elab.h"
+#include "frontend/elaborate/elab.h"
 
 #include <ctype.h>
 
@@ -462,7 +462,7 @@ START_TEST(
 }
 END_TEST
 
-START_TEST(sites) { /* a node of a library body knows the user's call */
+START_TEST(locations) { /* a node of a library body knows the user's call */
   Elk k;
   elk_of(&k, "input x: f32[N, 3]\nloss l = mse(x, 2 * x)\n");
   ck_assert(k.ok);
@@ -477,6 +477,6 @@ END_TEST
 
 UNIT_MAIN(UNIT("values", arithmetic, derivatives_follow_names, functions_of_one_number, products, indexing,
                reductions, movement, functions, random_numbers),
-          UNIT("programs", instances, entries, threaded_states, defines, sites, library,
+          UNIT("programs", instances, entries, threaded_states, defines, locations, library,
                one_mistake_one_message),
           UNIT("limits", limits, huge_tensors, long_chains))

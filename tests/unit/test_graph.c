@@ -1,9 +1,9 @@
 /* The op table, type rules, building, sharing, copying, text form and verifier. */
 #include "base/mem.h"
-#include "ir/build.h"
-#include "ir/op_program.h"
-#include "ir/program.h"
-#include "ir/scalar_expr.h"
+#include "ir/graph/build.h"
+#include "ir/graph/program.h"
+#include "ir/scalar/expr.h"
+#include "ir/scalar/op_program.h"
 #include "unit.h"
 
 static Mem mem;
@@ -172,8 +172,8 @@ START_TEST(copying) {
   Type t = ty(DT_F32, 2, 1, 4);
   t.dim[0] = n;
   NodeId x = leaf("x", t), dead = build_scalar(&b, OP_EXP, x, NO_NODE, NO_NODE);
-  b.site =
-      graph_site(b.g, (Span){0, 3, 4}, graph_site(b.g, (Span){0, 1, 2}, (SiteId){0}, (Sym){0}), (Sym){0});
+  b.location = graph_location(b.g, (Span){0, 3, 4},
+                              graph_location(b.g, (Span){0, 1, 2}, (LocationId){0}, (Sym){0}), (Sym){0});
   NodeId y = build_scalar(&b, OP_NEG, x, NO_NODE, NO_NODE),
          s = build_slice(&b, y, 0, dim_floordiv(program.dims, n, 2), 1, dim_const(program.dims, 1));
   (void)dead;
@@ -182,9 +182,9 @@ START_TEST(copying) {
   ck_assert_uint_eq(g->node.n, 3);
   ck_assert(graph_node(g, (NodeId){1})->type.dim[0].i == dim_const(program.dims, 6).i);
   ck_assert_int_eq(graph_attr(g, (NodeId){2})[1], dim_const(program.dims, 3).i);
-  SiteId site = graph_node(g, (NodeId){2})->site;
-  ck_assert_uint_eq(g->site.at[site.i].at.lo, 3);
-  ck_assert_uint_eq(g->site.at[g->site.at[site.i].caller.i].at.lo, 1);
+  LocationId location = graph_node(g, (NodeId){2})->location;
+  ck_assert_uint_eq(g->location.at[location.i].at.lo, 3);
+  ck_assert_uint_eq(g->location.at[g->location.at[location.i].caller.i].at.lo, 1);
   /* within one graph, with x replaced */
   NodeId map[16], z = leaf("z", t), want = y;
   for (int i = 0; i < 16; i++) map[i] = NO_NODE;
@@ -305,7 +305,7 @@ START_TEST(verifier_refuses) {
   b.g->node.at[y.i].op = OP_COUNT;
   ck_assert(!graph_verify(b.g, &why));
   b.g->node.at[y.i].op = OP_EXP;
-  b.g->node.at[y.i].site.i = 9;
+  b.g->node.at[y.i].location.i = 9;
   ck_assert(!graph_verify(b.g, &why));
 }
 END_TEST

@@ -1,9 +1,9 @@
 /* The interpreter: every scalar row against plain C, every order against a sequence written out by hand,
  * tangents against central differences, special values, host functions and refusals. */
 #include "base/mem.h"
-#include "ir/interp.h"
-#include "ir/order.h"
-#include "ir/scalar.h"
+#include "ir/interpret/interp.h"
+#include "ir/interpret/order.h"
+#include "ir/scalar/scalar.h"
 #include "unit.h"
 
 #include <math.h>

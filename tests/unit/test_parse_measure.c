@@ -1,7 +1,7 @@
 /* Two experiments on the sketches. A line break put at any token boundary gives the same tree or an error,
  * never another tree. Any one token deleted gives a first message on the right line, and hardly ever a second
  * one: this measures the messages. */
-#include "frontend/token.h"
+#include "frontend/syntax/token.h"
 #include "parse_kit.h"
 
 static const char *const sketches[] = KIT_SKETCHES;

@@ -1,5 +1,5 @@
 /* What reachability is made of: sets of cuts, and where a value ends up. */
-#include "passes/reach.h"
+#include "passes/graph/reach.h"
 #include "passes_fixture.h"
 
 static Fix f;

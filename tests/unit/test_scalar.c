@@ -1,7 +1,7 @@
 /* Scalar programs: text, folding, exact text form, library functions against libm within ulp bounds, duals
  * against differences. */
 #include "base/mem.h"
-#include "ir/scalar.h"
+#include "ir/scalar/scalar.h"
 #include "ulp_kit.h"
 #include "unit.h"
 

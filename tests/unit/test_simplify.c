@@ -1,10 +1,10 @@
 /* Every rule of simplify.def: it fires, and pattern and result have the same value: bit for bit (NaN is one
  * value) for BITS rules on special values and random ones, within a bound for REAL rules where everything is
  * a number. Then the whole pipeline of the optimiser: same bits before and after. */
-#include "ir/scalar.h"
-#include "passes/bounds.h"
+#include "ir/scalar/scalar.h"
+#include "passes/diagnose/bounds.h"
+#include "passes/graph/rewrite.h"
 #include "passes/pass.h"
-#include "passes/rewrite.h"
 #include "passes_fixture.h"
 
 #include <float.h>
@@ -173,7 +173,7 @@ START_TEST(folds_as_the_interpreter) {
       Rewrite w;
       rewrite_begin(&w, f.b.g, 0, 0);
       Type rt = graph_node(f.b.g, n)->type;
-      NodeId folded = rewrite_node(&w, (Op)op, rt, in, (uint32_t)o->arity, NULL, (SiteId){0}, NO_NODE);
+      NodeId folded = rewrite_node(&w, (Op)op, rt, in, (uint32_t)o->arity, NULL, (LocationId){0}, NO_NODE);
       ck_assert_msg(node_op(f.b.g, folded) == OP_CONST, "%s", o->name);
       graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "o"), (LeafId){0}, n, (Span){0});
       graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "o"), (LeafId){0}, folded, (Span){0});
@@ -279,22 +279,22 @@ START_TEST(undefined_is_not_multiplied_away) { /* 0 * (x / 0) stays */
   Rewrite w;
   rewrite_begin(&w, f.b.g, RW_BITS | RW_REAL, RW_ANY | RW_AFTER);
   NodeId zero = build_const(&f.b, t, 0), in[2] = {x, zero};
-  NodeId bad = rewrite_node(&w, OP_DIV, t, in, 2, NULL, (SiteId){0}, NO_NODE);
+  NodeId bad = rewrite_node(&w, OP_DIV, t, in, 2, NULL, (LocationId){0}, NO_NODE);
   NodeId of[2] = {zero, bad}, fine[2] = {zero, x};
-  ck_assert(node_op(f.b.g, rewrite_node(&w, OP_MUL, t, of, 2, NULL, (SiteId){0}, NO_NODE)) == OP_MUL);
-  ck_assert(node_eq(rewrite_node(&w, OP_MUL, t, fine, 2, NULL, (SiteId){0}, NO_NODE), zero));
+  ck_assert(node_op(f.b.g, rewrite_node(&w, OP_MUL, t, of, 2, NULL, (LocationId){0}, NO_NODE)) == OP_MUL);
+  ck_assert(node_eq(rewrite_node(&w, OP_MUL, t, fine, 2, NULL, (LocationId){0}, NO_NODE), zero));
   /* nor is it a base or a divisor that a rule takes away */
   NodeId power[2] = {bad, zero}, fine_power[2] = {x, zero};
-  ck_assert(node_op(f.b.g, rewrite_node(&w, OP_POW, t, power, 2, NULL, (SiteId){0}, NO_NODE)) == OP_POW);
-  ck_assert(node_op(f.b.g, rewrite_node(&w, OP_POW, t, fine_power, 2, NULL, (SiteId){0}, NO_NODE)) ==
+  ck_assert(node_op(f.b.g, rewrite_node(&w, OP_POW, t, power, 2, NULL, (LocationId){0}, NO_NODE)) == OP_POW);
+  ck_assert(node_op(f.b.g, rewrite_node(&w, OP_POW, t, fine_power, 2, NULL, (LocationId){0}, NO_NODE)) ==
             OP_CONST);
-  ck_assert(node_op(f.b.g, rewrite_node(&w, OP_DIV, t, of, 2, NULL, (SiteId){0}, NO_NODE)) == OP_DIV);
-  ck_assert(node_eq(rewrite_node(&w, OP_DIV, t, fine, 2, NULL, (SiteId){0}, NO_NODE), zero));
+  ck_assert(node_op(f.b.g, rewrite_node(&w, OP_DIV, t, of, 2, NULL, (LocationId){0}, NO_NODE)) == OP_DIV);
+  ck_assert(node_eq(rewrite_node(&w, OP_DIV, t, fine, 2, NULL, (LocationId){0}, NO_NODE), zero));
   fix_end(&f);
 }
 END_TEST
 
-/* The library's sine is no sine far out (ir/mathlib.def), and its range is not known there. */
+/* The library's sine is no sine far out (ir/scalar/mathlib.def), and its range is not known there. */
 START_TEST(sines_of_large_numbers_have_no_range) {
   fix_begin(&f);
   Type t = FIX_T(&f, DT_F32, 2);

@@ -2,8 +2,8 @@
  * gives the same bits in the interpreter. */
 #include "base/file.h"
 #include "frontend/frontend.h"
-#include "ir/interp.h"
-#include "ir/scalar.h"
+#include "ir/interpret/interp.h"
+#include "ir/scalar/scalar.h"
 #include "passes/passes.h"
 #include "unit.h"
 

@@ -1,4 +1,4 @@
-/* The worst errors of the functions of ir/mathlib.def, as docs/scalar.md gives them.
+/* The worst errors of the functions of ir/scalar/mathlib.def, as docs/scalar.md gives them.
  * usage: ulp [DRAWS [FUNCTION]]      for each function and type, e.g. ulp 10000000 log1p */
 #include "base/mem.h"
 #include "ulp_kit.h"

@@ -1,11 +1,11 @@
-/* How far the functions of ir/mathlib.def are from the exact value, in units in the last place. The bounds
- * are those that docs/scalar.md gives; `build/tests/unit/ulp 10000000` measures, the unit test holds them
- * with fewer draws. Exact is x87's long double, whose functions err by less than a thousandth of an f64's
- * ulp. */
+/* How far the functions of ir/scalar/mathlib.def are from the exact value, in units in the last place. The
+ * bounds are those that docs/scalar.md gives; `build/tests/unit/ulp 10000000` measures, the unit test holds
+ * them with fewer draws. Exact is x87's long double, whose functions err by less than a thousandth of an
+ * f64's ulp. */
 #ifndef DG_TESTS_ULP_KIT_H
 #define DG_TESTS_ULP_KIT_H
 
-#include "ir/scalar.h"
+#include "ir/scalar/scalar.h"
 
 #include <float.h>
 #include <math.h>

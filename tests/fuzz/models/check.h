@@ -7,8 +7,8 @@
 #include "cover.h"
 #include "dg/dg.h"
 #include "frontend/frontend.h"
-#include "ir/interp.h"
-#include "ir/program.h"
+#include "ir/graph/program.h"
+#include "ir/interpret/interp.h"
 
 #include <stdio.h>
 #include <string.h>

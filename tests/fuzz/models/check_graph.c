@@ -2,9 +2,9 @@
  * interpreter on the reference graph. Every train step: the gradients are those of dual numbers, which never
  * read a derivative rule; what the diagnosis calls unused, unreachable or cut has a gradient of zero. */
 #include "check.h"
-#include "ir/plan.h"
-#include "ir/scalar.h"
-#include "passes/lower.h"
+#include "ir/plan/plan.h"
+#include "ir/scalar/scalar.h"
+#include "passes/lower/lower.h"
 #include "passes/passes.h"
 #include "runtime/core/pool.h"
 

@@ -2,8 +2,8 @@
 #include "cover.h"
 
 #include "base/embed.h"
-#include "ir/order.h"
-#include "ir/program.h"
+#include "ir/graph/program.h"
+#include "ir/interpret/order.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ static void words_add(Words *w, const char *p, size_t n) {
   w->name[w->n++][n] = 0;
 }
 
-/* An elementwise row that can be called by its name: as in frontend/builtins.c. */
+/* An elementwise row that can be called by its name: as in frontend/elaborate/builtins.c. */
 static bool is_function(const OpInfo *o) {
   if (!o->scalar || o->arity > 2 || (o->flags & OPF_OPERATOR)) return false;
   if (o->sig[0] != 'F' && o->sig[0] != 'T') return false;
@@ -43,7 +43,7 @@ static const Words *words(void) {
   if (w.n) return &w;
 #define BUILTIN(name, handler, op, params, doc)                                                              \
   if (strcmp(#handler, "bi_not_built") != 0) words_add(&w, name, strlen(name));
-#include "frontend/builtins.def"
+#include "frontend/elaborate/builtins.def"
 #undef BUILTIN
   for (int op = 0; op < OP_COUNT; op++)
     if (is_function(&op_info[op])) {

@@ -3,7 +3,7 @@
 #define DG_TESTS_FUZZ_MODELS_COVER_H
 
 #include "feature.h"
-#include "ir/graph.h"
+#include "ir/graph/graph.h"
 
 #include <stdbool.h>
 #include <stdint.h>

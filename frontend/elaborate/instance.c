@@ -1,0 +1,134 @@
+/* Modules and their instances. An instance is made once, in the `let` that names it; its leaves carry its
+ * path. */
+#include "frontend/elaborate/elab.h"
+
+Value make_instance(Elab *x, UnitRef m, ArgVec *args, Span at) {
+  Str name = sym_str(x, m.stmt->unit.name.name);
+  if (!x->frame->making) {
+    TELL(x, instance_place, at, name);
+    return val_poison();
+  }
+  Sym path = names_add(x->n, x->frame->path);
+  uint32_t known;
+  if (map_get(&x->instance_by_path, path.i, &known)) {
+    Instance *made = x->instance.at[known];
+    return made->broken ? val_poison() : (Value){.kind = VAL_INSTANCE, .inst = made};
+  }
+  /* binding_value resets `outer`, so the chain of makers is followed through `saved` */
+  for (const Frame *f = x->frame; f; f = f->saved)
+    if (f->module == m.stmt) {
+      diag_label(TELL(x, recursion, at, name), m.stmt->unit.name.at, "made in its own body");
+      return val_poison();
+    }
+  if (x->calls >= x->limits->calls) return limit_passed(x, at, "nested instances", "calls", x->limits->calls);
+  x->calls++;
+  unit_used(x, m.stmt->word);
+  Instance *i = ARENA_NEW(x->a, Instance);
+  i->path = path;
+  i->module = m;
+  i->frozen = x->frame->frozen;
+  i->made = told_at(x, at);
+  i->scope = scope_new(x, SCOPE_MODULE, m.scope);
+  i->scope->inst = i;
+  Frame f = {0};
+  frame_push(x, &f, x->frame);
+  f.call_at = at;
+  f.caller = location_here(x, at);
+  f.what = m.stmt->unit.name.name;
+  f.module = m.stmt;
+  Value v = val_poison();
+  if (bind_params(x, i->scope, &m.stmt->unit.params, 0, args, at, name)) {
+    bool tensors = false;
+    for (uint32_t k = 0; k < i->scope->binding.n; k++)
+      tensors = tensors || i->scope->binding.at[k]->value.kind == VAL_TENSOR;
+    if (tensors) {
+      TELL(x, not_static, at, "what a module is made of", STR("a tensor"));
+    } else {
+      uint32_t errors = x->d->errors;
+      map_put(&x->instance_by_path, path.i, x->instance.n);
+      VEC_PUSH(x->a, &x->instance, i);
+      scope_declare(x, i->scope, &m.stmt->unit.body->stmts);
+      scope_force(x, i->scope, true);
+      for (uint32_t k = 0; k < i->scope->active.n; k++)
+        if (i->scope->active.at[k]->kind == STMT_ASSERT)
+          i->broken = !check_assert(x, i->scope, i->scope->active.at[k]) || i->broken;
+      i->hurt = x->d->errors > errors || has_error(&m.stmt->unit.body->stmts);
+      for (uint32_t k = 0; k < i->scope->binding.n; k++) /* by what was reported elsewhere */
+        i->hurt = i->hurt || (i->scope->binding.at[k]->epoch && !val_ok(i->scope->binding.at[k]->value));
+      if (!i->broken) v = (Value){.kind = VAL_INSTANCE, .inst = i};
+    }
+  }
+  frame_pop(x);
+  x->calls--;
+  return v;
+}
+
+static bool public_value(Value v) {
+  if (v.kind == VAL_LIST)
+    for (uint32_t i = 0; i < v.list.n; i++)
+      if (!public_value(v.list.at[i])) return false;
+  return v.kind == VAL_LIST || v.kind == VAL_LEAF || v.kind == VAL_INSTANCE || v.kind == VAL_FN ||
+         v.kind == VAL_POISON;
+}
+
+Value instance_member(Elab *x, Value base, AstIdent field) {
+  Scope *s = base.inst->scope;
+  Binding *b = scope_find_here(x, s, field.name);
+  if (b && b->decl) {
+    Value v = binding_value(x, s, b);
+    if (public_value(v)) return v;
+    diag_help(TELL(x, no_member, field.at, val_text(x, base), sym_str(x, field.name)),
+              "its parameters, states, instances and functions can be seen; other names are private");
+    return val_poison();
+  }
+  if (has_error(&base.inst->module.stmt->unit.body->stmts)) return val_poison(); /* it may have stood there */
+  Diag *g = TELL(x, no_member, field.at, val_text(x, base), sym_str(x, field.name));
+  VEC(Str) names = {0};
+  for (uint32_t i = 0; i < s->binding.n; i++)
+    if (s->binding.at[i]->decl && sym_str(x, s->binding.at[i]->name).p[0] != '(' &&
+        public_value(binding_value(x, s, s->binding.at[i])))
+      VEC_PUSH(x->a, &names, sym_str(x, s->binding.at[i]->name));
+  suggest(x, g, field.at, sym_str(x, field.name), names.at, names.n, "it has");
+  return val_poison();
+}
+
+Tree *instance_tree(Elab *x, Instance *i) {
+  Str base = str_fmt(x->a, STRF ".", STRA(sym_str(x, i->path)));
+  Tree *t = ARENA_NEW(x->a, Tree);
+  VEC(Str) suffix = {0};
+  VEC(Value) value = {0};
+  for (uint32_t k = 0; k < x->p->leaf.n; k++) {
+    const Leaf *f = &x->p->leaf.at[k];
+    Str path = sym_str(x, f->path);
+    if ((f->kind != LEAF_PARAM && f->kind != LEAF_STATE) || f->of.i != UINT32_MAX || !str_starts(path, base))
+      continue;
+    VEC_PUSH(x->a, &suffix, (Str){path.p + base.n, path.n - base.n});
+    VEC_PUSH(x->a, &value, val_leaf((LeafId){k}));
+  }
+  *t = (Tree){suffix.n, suffix.at, value.at};
+  return t;
+}
+
+/* Arithmetic of instances, leaf by leaf: both with the same leaves, or one of them a number. */
+Value tree_binary(Elab *x, AstBinary op, Span at, Operand a, Operand b) {
+  if (op > BINARY_POW || op < BINARY_ADD || op == BINARY_MATMUL)
+    return wrong_kind(x, at, a.v.kind == VAL_INSTANCE ? a.v : b.v, "a tensor or a number");
+  Tree *ta = a.v.kind == VAL_INSTANCE ? instance_tree(x, a.v.inst) : a.v.kind == VAL_TREE ? a.v.tree : NULL;
+  Tree *tb = b.v.kind == VAL_INSTANCE ? instance_tree(x, b.v.inst) : b.v.kind == VAL_TREE ? b.v.tree : NULL;
+  Tree *of = ta ? ta : tb;
+  if (ta && tb && ta->n != tb->n) return wrong_kind(x, b.at, b.v, "an instance with the same parameters");
+  uint32_t errors = x->d->errors;
+  Tree *r = ARENA_NEW(x->a, Tree);
+  *r = (Tree){of->n, of->suffix, ARENA_ARRAY(x->a, Value, of->n + 1)};
+  for (uint32_t i = 0; i < of->n; i++) {
+    if (ta && tb && !str_eq(ta->suffix[i], tb->suffix[i]))
+      return wrong_kind(x, b.at, b.v, "an instance with the same parameters");
+    r->value[i] = binary_value(x, op, at, (Operand){ta ? ta->value[i] : a.v, a.at},
+                               (Operand){tb ? tb->value[i] : b.v, b.at});
+    if (x->d->errors > errors && x->d->all.n)
+      diag_note(x->d->all.at[x->d->all.n - 1], (Span){0}, "of all values of the instance this is '" STRF "'",
+                STRA(of->suffix[i]));
+    if (!val_ok(r->value[i])) return val_poison();
+  }
+  return (Value){.kind = VAL_TREE, .tree = r};
+}

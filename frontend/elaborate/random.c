@@ -1,0 +1,76 @@
+/* Random numbers as ordinary nodes: a counter cipher over the element's index, keyed by the seed, the step
+ * and the name path of the draw (the definition: runtime/core/rng.h). */
+#include "frontend/elaborate/elab.h"
+
+/* rng_path: the constant part of a key. */
+static uint64_t path_key(uint64_t domain, uint64_t path) {
+  return hash_mix(path + domain * 0x9e3779b97f4a7c15u);
+}
+
+/* mix(mix(word, seed), step), stretched to the draw's shape; initial values have step 0. */
+static NodeId key_node(Elab *x, Builder *b, uint32_t word, Type shape) {
+  Type i32 = type_scalar(DT_I32);
+  NodeId k = build_const(b, i32, (double)(int32_t)word);
+  k = build_scalar(b, OP_RNG_KEY, k, leaf_to_node(x, clock_leaf(x, LEAF_SEED)), NO_NODE);
+  NodeId step = x->entry == ENTRY_INIT ? build_const(b, i32, 0) : leaf_to_node(x, clock_leaf(x, LEAF_STEP));
+  k = build_scalar(b, OP_RNG_KEY, k, step, NO_NODE);
+  return build_broadcast(b, k, shape);
+}
+
+/* Uniform in [0, 1); *second is an independent one of the same block when asked for. */
+NodeId draw_uniform(Elab *x, Type t, Span at, NodeId *second) {
+  Builder b = builder_at(x, at);
+  uint64_t p = path_key(x->domain, frame_key(x, sym_of(x, "draw")));
+  Type words = t;
+  words.dtype = DT_I32;
+  NodeId key0 = key_node(x, &b, (uint32_t)p, words), key1 = key_node(x, &b, (uint32_t)(p >> 32), words);
+  NodeId element = build_iota(&b, words, -1);
+  NodeId lo = build_scalar(&b, OP_RNG_LO, element, key1, key0);
+  if (second) {
+    NodeId hi = build_scalar(&b, OP_RNG_HI, element, key1, key0);
+    *second = build_op(&b, OP_UNIT, &hi, 1, NULL, &t);
+  }
+  return build_op(&b, OP_UNIT, &lo, 1, NULL, &t);
+}
+
+static bool draw_type(Elab *x, Operand shape, Span at, Type *t) {
+  int want = x->frame->want_dtype, hole;
+  *t = type_scalar(want >= 0 ? (DType)want : DT_F32);
+  if (arg_given(shape) && !dims_of(x, shape, t->dim, &t->rank, &hole)) return false;
+  if (!dtype_is_float((DType)t->dtype)) {
+    TELL(x, declared_type, at, "a random number", STR("real"), type_text(x, *t));
+    return false;
+  }
+  return type_small(x, at, t);
+}
+
+Value bi_uniform(Elab *x, const Builtin *b, ArgVec *args, Span at) {
+  Operand o[MAX_BUILTIN_ARGS];
+  Type t;
+  if (!builtin_args(x, b, args, at, o) || !draw_type(x, o[2], at, &t)) return val_poison();
+  Value u = val_node(draw_uniform(x, t, at, NULL));
+  if (!arg_given(o[0])) return u;
+  Value hi = arg_given(o[1]) ? o[1].v : val_int(1);
+  Value span = binary_value(x, BINARY_SUB, at, (Operand){hi, at}, (Operand){o[0].v, at});
+  u = binary_value(x, BINARY_MUL, at, (Operand){u, at}, (Operand){span, at});
+  return binary_value(x, BINARY_ADD, at, (Operand){u, at}, (Operand){o[0].v, at});
+}
+
+/* Box and Muller, "A note on the generation of random normal deviates", 1958: sqrt(-2 log(1 - u)) cos(2 pi
+ * v). */
+Value bi_normal(Elab *x, const Builtin *b, ArgVec *args, Span at) {
+  Operand o[MAX_BUILTIN_ARGS];
+  Type t;
+  if (!builtin_args(x, b, args, at, o) || !draw_type(x, o[2], at, &t)) return val_poison();
+  NodeId v, u = draw_uniform(x, t, at, &v);
+  Builder bu = builder_at(x, at);
+  NodeId one = build_const(&bu, t, 1), minus2 = build_const(&bu, t, -2),
+         tau = build_const(&bu, t, 6.28318530717958647692);
+  NodeId l = build_scalar(&bu, OP_LOG, build_scalar(&bu, OP_SUB, one, u, NO_NODE), NO_NODE, NO_NODE);
+  NodeId r = build_scalar(&bu, OP_SQRT, build_scalar(&bu, OP_MUL, minus2, l, NO_NODE), NO_NODE, NO_NODE);
+  NodeId c = build_scalar(&bu, OP_COS, build_scalar(&bu, OP_MUL, tau, v, NO_NODE), NO_NODE, NO_NODE);
+  Value z = val_node(build_scalar(&bu, OP_MUL, r, c, NO_NODE));
+  if (arg_given(o[1])) z = binary_value(x, BINARY_MUL, at, (Operand){z, at}, o[1]);
+  if (arg_given(o[0])) z = binary_value(x, BINARY_ADD, at, (Operand){z, at}, o[0]);
+  return z;
+}

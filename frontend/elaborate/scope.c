@@ -1,0 +1,521 @@
+/* Scopes and bindings. Declarations of file and module level are order-free: evaluated when first asked for,
+ * once per entry point if they hold nodes, with the chain of declarations under way kept for the message
+ * about a cycle. */
+#include "frontend/elaborate/elab.h"
+
+enum { SCAN_MAX = 8 };
+
+Scope *scope_new(Elab *x, ScopeKind kind, Scope *outer) {
+  Scope *s = ARENA_NEW(x->a, Scope);
+  s->kind = kind;
+  s->outer = outer;
+  if (outer) {
+    s->file = outer->file;
+    s->inst = outer->inst;
+    s->serial = outer->serial;
+  }
+  map_init(&s->by_name, x->a);
+  return s;
+}
+
+bool scope_empty(Scope *s) {
+  if (s->binding.n > SCAN_MAX) return false;
+  s->spare = s->binding.n > s->spare ? s->binding.n : s->spare;
+  s->binding.n = 0;
+  return true;
+}
+
+Scope *scope_root(Scope *s) {
+  while (s->kind == SCOPE_BLOCK && s->outer) s = s->outer;
+  return s;
+}
+
+Binding *scope_find_here(Elab *x, Scope *s, Sym name) {
+  (void)x;
+  uint32_t i;
+  if (s->binding.n <= SCAN_MAX) {
+    for (i = 0; i < s->binding.n; i++)
+      if (sym_eq(s->binding.at[i]->name, name)) return s->binding.at[i];
+    return NULL;
+  }
+  return map_get(&s->by_name, name.i, &i) ? s->binding.at[i] : NULL;
+}
+
+Binding *scope_find(Elab *x, Scope *s, Sym name, Scope **in) {
+  for (; s; s = s->outer) {
+    Binding *b = scope_find_here(x, s, name);
+    if (b) {
+      *in = s;
+      return b;
+    }
+  }
+  return NULL;
+}
+
+static bool same_function(const Scope *s) { return s->kind == SCOPE_BLOCK && s->outer; }
+
+Binding *scope_add(Elab *x, Scope *s, Sym name, Span at) {
+  Binding *old = scope_find_here(x, s, name);
+  /* within one function nothing hides */
+  for (Scope *up = s; !old && same_function(up);) {
+    up = up->outer;
+    if (up->kind == SCOPE_BLOCK || up->kind == SCOPE_FN || up->kind == SCOPE_TRAIN ||
+        up->kind == SCOPE_OPTIMIZER)
+      old = scope_find_here(x, up, name);
+  }
+  if (old) {
+    diag_label(TELL(x, redeclared, at, sym_str(x, name)), old->at, "first here");
+    return NULL;
+  }
+  Binding *b;
+  if (s->binding.n < s->spare) {
+    b = s->binding.at[s->binding.n++];
+    *b = (Binding){.name = name, .at = at};
+  } else {
+    b = ARENA_NEW(x->a, Binding);
+    b->name = name;
+    b->at = at;
+    VEC_PUSH(x->a, &s->binding, b);
+  }
+  if (s->binding.n == SCAN_MAX + 1) /* most scopes are small: they are scanned */
+    for (uint32_t i = 0; i < SCAN_MAX; i++) map_put(&s->by_name, s->binding.at[i]->name.i, i);
+  if (s->binding.n > SCAN_MAX) map_put(&s->by_name, name.i, s->binding.n - 1);
+  return b;
+}
+
+void scope_bind(Elab *x, Scope *s, AstIdent name, Value v) {
+  if (!name.name.i) return;
+  Binding *b = scope_add(x, s, name.name, name.at);
+  if (!b) return;
+  b->value = v;
+  b->epoch = EPOCH_ALWAYS;
+}
+
+static void declare(Elab *x, Scope *s, AstIdent name, const AstStmt *t, uint32_t part) {
+  if (!name.name.i) return;
+  Binding *b = scope_add(x, s, name.name, name.at);
+  if (!b) return;
+  b->decl = t;
+  b->part = part;
+}
+
+static AstIdent import_name(const AstStmt *t) { return t->import.name; }
+
+/* First everything but static ifs; then the ifs in order, whose tests may ask for what is declared by then.
+ */
+void scope_declare(Elab *x, Scope *s, const AstStmtVec *stmts) {
+  bool module = s->kind == SCOPE_MODULE;
+  const char *place = module ? "in a module" : "at file level";
+  for (uint32_t i = 0; i < stmts->n; i++) {
+    const AstStmt *t = stmts->at[i];
+    VEC_PUSH(x->a, &s->active, t);
+    if (t->marks.n && t->kind != STMT_PARAM && t->kind != STMT_LET && t->kind != STMT_TRAIN &&
+        t->kind != STMT_ERROR)
+      TELL(x, declaration, t->marks.at[0].at, STR("a mark stands before 'param', 'let' and 'train'"));
+    switch (t->kind) {
+    case STMT_ERROR: break;
+    case STMT_IMPORT: module ? declares_not(x, s, t, place) : declare(x, s, import_name(t), t, 0); break;
+    case STMT_CONST:
+    case STMT_LET:
+      for (uint32_t k = 0; k < t->bind.names.n; k++) declare(x, s, t->bind.names.at[k], t, k);
+      break;
+    case STMT_PARAM:
+    case STMT_STATE: declare(x, s, t->bind.names.at[0], t, 0); break;
+    case STMT_INPUT:
+    case STMT_OUTPUT:
+    case STMT_LOSS:
+    case STMT_METRIC: module ? declares_not(x, s, t, place) : declare(x, s, t->bind.names.at[0], t, 0); break;
+    case STMT_FN:
+      if (ast_ident_written(t->fn->name))
+        declare(x, s, t->fn->name, t, 0);
+      else if (module)
+        declare(x, s, (AstIdent){sym_of(x, "(call)"), t->fn->head}, t, 0);
+      else {
+        x->nameless = x->nameless || s->file == x->main;
+        diag_help(TELL(x, stands_not, t->fn->head, STR("fn"), "at file level without a name"),
+                  "write fn name(..)");
+      }
+      break;
+    case STMT_EXTERN: module ? declares_not(x, s, t, place) : declare(x, s, t->fn->name, t, 0); break;
+    case STMT_MODULE:
+    case STMT_OPTIMIZER:
+    case STMT_DATASET:
+    case STMT_TRAIN:
+      module && t->kind != STMT_MODULE ? declares_not(x, s, t, place) : declare(x, s, t->unit.name, t, 0);
+      break;
+    case STMT_AFTER:
+      if (module) declares_not(x, s, t, place);
+      break;
+    case STMT_IF:
+    case STMT_FOR:
+    case STMT_ASSERT: break;
+    case STMT_VAR:
+    case STMT_MINIMIZE:
+    case STMT_UPDATE:
+    case STMT_SET:
+    case STMT_ASSIGN:
+    case STMT_NEXT:
+    case STMT_YIELD:
+    case STMT_RETURN: declares_not(x, s, t, place); break;
+    case STMT_COUNT: break;
+    }
+  }
+  for (uint32_t i = 0; i < stmts->n; i++) {
+    const AstStmt *t = stmts->at[i];
+    bool yes;
+    if (t->kind == STMT_FOR)
+      not_built(x, t->word,
+                module ? "'for' among a module's declarations" : "'for' among a file's declarations");
+    else if (t->kind == STMT_IF) {
+      if (!val_static_bool(x, eval(x, s, t->choice.test), t->choice.test->at, "the test of an 'if'", &yes)) {
+        mute_block(x, s, t->choice.then);
+        mute_block(x, s, t->choice.otherwise);
+        continue;
+      }
+      const AstBlock *taken = yes ? t->choice.then : t->choice.otherwise;
+      if (taken) scope_declare(x, s, &taken->stmts);
+    }
+  }
+}
+
+static bool holds_always(Value v) {
+  if (v.kind == VAL_LIST || v.kind == VAL_TUPLE) {
+    for (uint32_t i = 0; i < v.list.n; i++)
+      if (!holds_always(v.list.at[i])) return false;
+    return v.list.n > 0;
+  }
+  return v.kind == VAL_INSTANCE || v.kind == VAL_LEAF;
+}
+
+static Str chain_text(Elab *x, const Binding *from) {
+  Sb b;
+  sb_init(&b, x->a);
+  uint32_t i = 0;
+  while (i < x->chain.n && x->chain.at[i] != from) i++;
+  for (; i < x->chain.n; i++) sb_fmt(&b, STRF " -> ", STRA(sym_str(x, x->chain.at[i]->name)));
+  sb_add(&b, sym_str(x, from->name));
+  return sb_str(&b);
+}
+
+static Str make_path(Elab *x, Scope *s, Sym name) {
+  if (!s->inst) return sym_str(x, name);
+  return str_fmt(x->a, STRF "." STRF, STRA(sym_str(x, s->inst->path)), STRA(sym_str(x, name)));
+}
+
+static Value evaluate_let(Elab *x, Scope *s, const AstStmt *t) {
+  Value v = val_poison();
+  Span at = t->bind.value ? t->bind.value->at : t->bind.names.at[0].at;
+  if (t->bind.type && (t->bind.type->kind == ATYPE_DTYPE || t->bind.type->kind == ATYPE_NAME) &&
+      !type_is_static(x, s, t->bind.type)) {
+    Type want;
+    if (!type_of(x, s, t->bind.type, &want)) return v;
+    if (t->bind.init)
+      return val_node(
+          val_coerce(x, eval_init(x, s, t->bind.init, want), want, t->bind.init->at, "the value"));
+    if (!t->bind.value) {
+      TELL(x, declaration, t->at, STR("a 'let' has a value"));
+      return v;
+    }
+    return val_node(val_coerce(x, eval(x, s, t->bind.value), want, at, "the value"));
+  }
+  if (!t->bind.value) {
+    TELL(x, declaration, t->at,
+         t->bind.init ? STR("a 'let' with '~' has a type, which says what shape to draw")
+                      : STR("a 'let' has a value"));
+    return v;
+  }
+  uint32_t before = x->leaf.n;
+  v = eval(x, s, t->bind.value);
+  if (t->bind.type) v = unify_check(x, s, t->bind.type, v, at, "the value");
+  if (!t->bind.init) return v;
+  if (v.kind != VAL_INSTANCE) return wrong_kind(x, at, v, "an instance before '~'");
+  if (x->leaf.n == before) return v; /* made in an earlier entry */
+  Span from = t->bind.init->at;
+  if (t->bind.init->kind == EXPR_CALL) return not_built(x, from, "starting an instance from a file");
+  Value source = eval(x, s, t->bind.init);
+  if (source.kind != VAL_INSTANCE) return wrong_kind(x, from, source, "an instance to start as a copy of");
+  Tree *to = instance_tree(x, v.inst), *of = instance_tree(x, source.inst);
+  for (uint32_t i = 0; i < to->n; i++) {
+    uint32_t k = 0;
+    while (k < of->n && !str_eq(of->suffix[k], to->suffix[i])) k++;
+    if (k == of->n) {
+      TELL(x, no_member, from, val_text(x, source), to->suffix[i]);
+      return val_poison();
+    }
+    x->leaf.at[to->value[i].leaf.i].copied = true;
+    x->leaf.at[to->value[i].leaf.i].init_at = from;
+    x->leaf.at[to->value[i].leaf.i].copy = of->value[k];
+  }
+  return v;
+}
+
+static Value keep_constant(Elab *x, const Binding *b, Value v, bool defined) {
+  if (v.kind != VAL_INT && v.kind != VAL_REAL) return v;
+  for (uint32_t i = 0; i < x->p->constant.n; i++)
+    if (sym_eq(x->p->constant.at[i].name, b->name)) return v;
+  VEC_PUSH(x->p->arena, &x->p->constant, (Constant){b->name, b->at, static_real(v), defined});
+  return v;
+}
+
+static Value evaluate_decl(Elab *x, Scope *s, Binding *b) {
+  const AstStmt *t = b->decl;
+  switch (t->kind) {
+  case STMT_IMPORT: {
+    SrcFile *f = import_file(x, t);
+    return f ? (Value){.kind = VAL_FILE, .file = f} : val_poison();
+  }
+  case STMT_CONST: {
+    bool main = s->kind == SCOPE_FILE && s->file == x->main;
+    const ElabDefine *d = main ? define_of(x, b->name) : NULL;
+    if (d) return keep_constant(x, b, define_value(x, d->value, b->at), true);
+    if (!t->bind.value) return val_poison();
+    Value v = eval(x, s, t->bind.value);
+    if (val_tensor(v)) {
+      TELL(x, not_static, t->bind.value->at, "a const", val_text(x, v));
+      return val_poison();
+    }
+    return main ? keep_constant(x, b, v, false) : v;
+  }
+  case STMT_LET:
+  case STMT_LOSS:
+  case STMT_METRIC:
+  case STMT_OUTPUT: return evaluate_let(x, s, t);
+  case STMT_PARAM:
+  case STMT_STATE:
+  case STMT_INPUT: return declare_leaf(x, s, t);
+  case STMT_FN:
+  case STMT_EXTERN: {
+    Closure *c = ARENA_NEW(x->a, Closure);
+    *c = (Closure){.fn = t->fn,
+                   .scope = s,
+                   .name = t->fn->name.name,
+                   .is_extern = t->kind == STMT_EXTERN,
+                   .ext = UINT32_MAX};
+    return (Value){.kind = VAL_FN, .fn = c};
+  }
+  case STMT_MODULE: return (Value){.kind = VAL_MODULE, .unit = {t, s}};
+  case STMT_OPTIMIZER: return (Value){.kind = VAL_OPTIMIZER, .unit = {t, s}};
+  case STMT_DATASET:
+  case STMT_TRAIN: return (Value){.kind = VAL_DATASET, .name = t->unit.name.name};
+  case STMT_ERROR:
+  case STMT_VAR:
+  case STMT_AFTER:
+  case STMT_MINIMIZE:
+  case STMT_UPDATE:
+  case STMT_SET:
+  case STMT_ASSIGN:
+  case STMT_NEXT:
+  case STMT_YIELD:
+  case STMT_RETURN:
+  case STMT_IF:
+  case STMT_FOR:
+  case STMT_ASSERT:
+  case STMT_COUNT: break;
+  }
+  return val_poison();
+}
+
+static bool instances_only(const AstStmt *t) { return t->kind == STMT_LET; }
+
+/* `frozen` and marks before a let concern the leaves it makes. */
+static void let_words(Elab *x, const AstStmt *t, uint32_t leaves, Value v) {
+  if (!val_ok(v) || (!t->frozen.file && !t->marks.n)) return;
+  if (x->leaf.n == leaves) {
+    TELL(x, declaration, t->frozen.file ? t->frozen : t->marks.at[0].at,
+         STR("this concerns parameters, and the 'let' makes none"));
+    return;
+  }
+  Leaf marks = {0};
+  leaf_marks(x, t, &marks);
+  for (uint32_t i = leaves; i < x->p->leaf.n; i++) {
+    x->p->leaf.at[i].allow |= marks.allow;
+    x->p->leaf.at[i].expect |= marks.expect;
+  }
+}
+
+Value binding_value(Elab *x, Scope *s, Binding *b) {
+  if (x->chain.n && x->entry == ENTRY_EVAL && b->decl) {
+    Binding *user = x->chain.at[x->chain.n - 1];
+    if (!user->needs.n || user->needs.at[user->needs.n - 1] != b) VEC_PUSH(x->a, &user->needs, b);
+  }
+  if (b->epoch == EPOCH_ALWAYS || b->epoch == x->epoch) return b->value;
+  const AstStmt *t = b->decl;
+  bool tuple = t->kind == STMT_LET && t->bind.names.n > 1;
+  if (x->stopped) return val_poison();
+  if (b->busy) {
+    Diag *g = TELL(x, cycle, b->at, chain_text(x, b));
+    bool own = x->chain.at[x->chain.n - 1] == b;
+    if (own && (builtin_find(sym_str(x, b->name)) || scope_find_here(x, x->prelude, b->name)))
+      diag_help(g, "it hides the function '" STRF "' of the library: give it another name",
+                STRA(sym_str(x, b->name)));
+    else
+      diag_help(g, own ? "its value must not read itself" : "one of them must not read the other");
+    b->epoch = EPOCH_ALWAYS;
+    return b->value = val_poison();
+  }
+  b->busy = true;
+  VEC_PUSH(x->a, &x->chain, b);
+  Frame f = {0};
+  frame_push(x, &f, NULL);
+  f.what = b->name;
+  f.call_at = s->inst ? s->inst->made : (Span){0};
+  f.training = x->training && !(s->inst && s->inst->frozen);
+  f.making = instances_only(t) && (s->kind == SCOPE_MODULE || s->kind == SCOPE_FILE);
+  f.frozen = t->frozen.file != 0 || (s->inst && s->inst->frozen);
+  f.path = make_path(x, s, b->name);
+  f.key = hash_bytes(f.path.p, f.path.n, x->entry_key);
+  uint32_t leaves = x->leaf.n;
+  bool first = b->epoch == EPOCH_NONE;
+  Value v = evaluate_decl(x, s, b);
+  if (first && t->kind == STMT_LET) let_words(x, t, leaves, v);
+  frame_pop(x);
+  x->chain.n--;
+  b->busy = false;
+  if (!tuple) {
+    /* `if training { w } else { s }` is another alias in another entry */
+    bool chosen =
+        t->kind == STMT_LET && v.kind == VAL_LEAF && t->bind.value && t->bind.value->kind == EXPR_IF;
+    if (t->kind == STMT_LET) v = value_named(x, s, t->bind.names.at[b->part], v, false);
+    if (b->epoch != EPOCH_ALWAYS)
+      b->epoch = t->kind == STMT_LET && (!holds_always(v) || chosen) ? x->epoch
+                 : t->kind >= STMT_OUTPUT && t->kind <= STMT_METRIC  ? x->epoch
+                                                                     : EPOCH_ALWAYS;
+    return b->value = v;
+  }
+  if (val_ok(v) && (v.kind != VAL_TUPLE && v.kind != VAL_LIST))
+    v = wrong_kind(x, t->bind.value->at, v, "a tuple");
+  if (val_ok(v) && v.list.n != t->bind.names.n) {
+    TELL(x, declaration, t->bind.value->at,
+         str_fmt(x->a, "this gives %u values for %u names", v.list.n, t->bind.names.n));
+    v = val_poison();
+  }
+  for (uint32_t k = 0; k < t->bind.names.n; k++) {
+    Binding *o = t->bind.names.at[k].name.i ? scope_find_here(x, s, t->bind.names.at[k].name) : NULL;
+    if (!o || o->decl != t) continue;
+    o->value = value_named(x, s, t->bind.names.at[k], val_ok(v) ? v.list.at[k] : v, false);
+    o->epoch = x->epoch;
+  }
+  return b->value;
+}
+
+/* What eval recorded is what another entry will ask for, up to static ifs on `training`; so only chains that
+ * would recurse deeply are evaluated beforehand. */
+void binding_prepare(Elab *x, Binding *root) {
+  enum { CHAIN_DEEP = 256 };
+  typedef struct Visit {
+    Binding *b;
+    uint32_t next;
+  } Visit;
+  VEC(Visit) stack = {0};
+  VEC(Binding *) order = {0};
+  uint32_t deepest = 0;
+  if (!root->decl) return;
+  x->prepares++;
+  root->seen = x->prepares;
+  VEC_PUSH(x->a, &stack, (Visit){root, 0});
+  while (stack.n) {
+    Visit *v = &stack.at[stack.n - 1];
+    deepest = stack.n > deepest ? stack.n : deepest;
+    if (v->next == v->b->needs.n) {
+      VEC_PUSH(x->a, &order, v->b);
+      stack.n--;
+      continue;
+    }
+    Binding *d = v->b->needs.at[v->next++];
+    if (d->seen == x->prepares || d->epoch == EPOCH_ALWAYS || d->epoch == x->epoch ||
+        scope_find_here(x, x->main->scope, d->name) != d)
+      continue;
+    d->seen = x->prepares;
+    VEC_PUSH(x->a, &stack, (Visit){d, 0});
+  }
+  for (uint32_t i = 0; i < order.n && deepest > CHAIN_DEEP; i++)
+    binding_value(x, x->main->scope, order.at[i]);
+}
+
+/* The same for the names that an expression of a train step begins with. */
+void names_prepare(Elab *x, Scope *s, const AstExpr *e) {
+  if (e->kind == EXPR_NAME) {
+    Scope *in;
+    Binding *b = scope_find(x, s, e->name, &in);
+    if (b && in == x->main->scope) binding_prepare(x, b);
+  } else if (e->kind == EXPR_BINARY) {
+    names_prepare(x, s, e->binary.left);
+    names_prepare(x, s, e->binary.right);
+  } else if (e->kind == EXPR_CALL)
+    for (uint32_t i = 0; i < e->call.args.n; i++) names_prepare(x, s, e->call.args.at[i].value);
+}
+
+/* Evaluates all declarations of a scope in text order; leaves_only: those that can make leaves. */
+void scope_force(Elab *x, Scope *s, bool leaves_only) {
+  for (uint32_t i = 0; i < s->binding.n; i++) {
+    Binding *b = s->binding.at[i];
+    if (!b->decl) continue;
+    if (leaves_only && b->decl->kind != STMT_PARAM && b->decl->kind != STMT_STATE &&
+        b->decl->kind != STMT_INPUT && b->decl->kind != STMT_LET)
+      continue;
+    binding_value(x, s, b);
+  }
+}
+
+/* ---- names ---- */
+
+static bool differentiated_by(const Elab *x, Scope *s, Sym name) {
+  if (!name.i) return false;
+  if (scope_root(s)->kind == SCOPE_FN && x->frame->fn) {
+    const AstFn *fn = x->frame->fn->fn;
+    return ast_by_name(fn->in, name, fn->at.lo, fn->at.hi);
+  }
+  return s->file && ast_by_name(s->file->ast, name, 0, UINT32_MAX);
+}
+
+static Value own_node(Elab *x, Value v, Span at) {
+  if (v.kind == VAL_LIST || v.kind == VAL_TUPLE) {
+    Value r = val_list(x, v.kind, v.list.at, v.list.n);
+    for (uint32_t i = 0; i < r.list.n; i++) r.list.at[i] = own_node(x, r.list.at[i], at);
+    return r;
+  }
+  if (!val_tensor(v) || (v.kind == VAL_TENSOR && v.weak) || !dtype_is_float((DType)val_type(x, v).dtype))
+    return v;
+  NodeId n = val_to_node(x, v, at, -1);
+  Value r = val_node(emit(x, at, "grad", OP_NAME, &n, 1, NULL, NULL));
+  if (v.kind == VAL_TENSOR && val_ok(r)) r.ones = v.ones;
+  return r;
+}
+
+/* A second `let` of just a parameter at file or module level is an alias, and so are the items of a list. */
+Value value_named(Elab *x, Scope *s, AstIdent name, Value v, bool given) {
+  bool alias = !given && (v.kind == VAL_LIST || v.kind == VAL_TUPLE);
+  if (v.kind == VAL_LEAF) alias = s->kind == SCOPE_FILE || s->kind == SCOPE_MODULE;
+  return !alias && differentiated_by(x, s, name.name) ? own_node(x, v, name.at) : v;
+}
+
+enum { ITEMS_LOCAL = 64 };
+
+void value_goes(Elab *x, AstIdent name, Value v, LocalKind kind) {
+  if (!x->g || !name.at.file || x->entry == ENTRY_INIT || x->src->file.at[name.at.file].library) return;
+  for (uint32_t i = 0; (v.kind == VAL_LIST || v.kind == VAL_TUPLE) && i < v.list.n && i < ITEMS_LOCAL; i++)
+    if (v.list.at[i].kind == VAL_TENSOR) value_goes(x, name, v.list.at[i], kind);
+  if (v.kind != VAL_TENSOR) return;
+  LocalName b = {.node = v.node, .kind = kind, .name = name.name, .in = x->frame->what, .at = name.at};
+  VEC_PUSH(x->g->arena, &x->g->local, b);
+}
+
+Value name_value(Elab *x, Scope *s, Sym name, Span at) {
+  if (!name.i) return val_poison();
+  Scope *in;
+  Binding *b = scope_find(x, s, name, &in);
+  /* a declaration that did not parse would have hidden the library's */
+  if ((!b || (in->kind == SCOPE_PRELUDE && s->file != in->file)) && !x->nameless && name_muted(x, s, name))
+    return val_poison();
+  if (!b) {
+    const Builtin *bi = builtin_find(sym_str(x, name));
+    if (bi) return (Value){.kind = VAL_BUILTIN, .builtin = bi};
+    Str t = sym_str(x, name);
+    if (str_eq(t, STR("pi"))) return val_real(3.14159265358979323846);
+    if (str_eq(t, STR("inf"))) return val_real(__builtin_inf());
+    if (str_eq(t, STR("nan"))) return val_real(__builtin_nan(""));
+    if (str_eq(t, STR("training"))) return val_bool(x->frame->training);
+    return unknown_name(x, s, name, at);
+  }
+  return binding_value(x, in, b);
+}

@@ -1,0 +1,27 @@
+/* A train step while it is elaborated: shared by its statements (train.c) and its update lists (update.c). */
+#ifndef DG_FRONTEND_TRAIN_H
+#define DG_FRONTEND_TRAIN_H
+
+#include "frontend/elaborate/elab.h"
+
+typedef struct Update {
+  const AstStmt *stmt;
+  Value optimizer;
+  ArgVec args;
+} Update;
+
+typedef struct Step {
+  TrainStep ts;
+  Scope *scope;
+  const AstStmt *minimize;
+  VEC(Update) update;
+  double clip_norm, clip_value; /* 0: none */
+  bool hurt;                    /* a static `if` could not be decided: what seems missing may stand in it */
+  bool left_in;                 /* an `except` names nothing: what it meant to leave out is not owned twice */
+  Map owner;                    /* LeafId -> index into ts.owned */
+} Step;
+
+/* Who is in a group: the paths' parameters without the excepted ones, frozen ones skipped. */
+void own_group(Elab *x, Step *st, uint32_t group);
+
+#endif

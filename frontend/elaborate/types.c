@@ -1,0 +1,341 @@
+/* Types as written: dims, tensor types, and the matching of a call's arguments against a signature. A
+ * signature's symbols,
+ * `..` and dtype variables are kept in the call's scope, so its body and result see them. */
+#include "frontend/elaborate/elab.h"
+
+static bool upper(Str s) { return s.n && s.p[0] >= 'A' && s.p[0] <= 'Z'; }
+
+bool dtype_of_word(Elab *x, AstDtype w, Span at, DType *out) {
+  switch (w) {
+  case DTYPE_WORD_F32: *out = DT_F32; return true;
+  case DTYPE_WORD_F64: *out = DT_F64; return true;
+  case DTYPE_WORD_I32: *out = DT_I32; return true;
+  case DTYPE_WORD_I64: *out = DT_I64; return true;
+  case DTYPE_WORD_BOOL: *out = DT_BOOL; return true;
+  case DTYPE_WORD_U8:
+  case DTYPE_WORD_BF16:
+  case DTYPE_WORD_COUNT: break;
+  }
+  not_built(x, at, w == DTYPE_WORD_U8 ? "'u8' (a byte data set feeds an f32 or i32 input)" : "'bf16'");
+  return false;
+}
+
+/* Reports a name in a dim that nothing declares; false then. */
+static bool dim_names_known(Elab *x, Scope *s, const AstExpr *e) {
+  if (e->kind == EXPR_BINARY)
+    return dim_names_known(x, s, e->binary.left) && dim_names_known(x, s, e->binary.right);
+  if (e->kind == EXPR_NAME) {
+    Scope *in;
+    if (!scope_find(x, s, e->name, &in) && !builtin_find(sym_str(x, e->name))) {
+      if (name_said(x, s, e->name)) return false;
+      name_mute(x, s, e->name);
+      Diag *g = TELL(x, unknown_dim, e->at, sym_str(x, e->name));
+      Str near = nearest_name(x, s, e->name);
+      if (near.n) {
+        diag_help(g, "did you mean '" STRF "'? A dim that is bound later has an upper-case name", STRA(near));
+        if (diag_very_near(sym_str(x, e->name), near)) diag_edit(g, e->at, near);
+      } else
+        diag_help(g, upper(sym_str(x, e->name))
+                         ? "a symbol must stand alone in an input or in a parameter of the function"
+                         : "a dim that is bound later has an upper-case name");
+      return false;
+    }
+  }
+  return true;
+}
+
+bool dim_of(Elab *x, Scope *s, const AstExpr *e, DimId *out) {
+  if (!dim_names_known(x, s, e)) return false;
+  if (e->kind == EXPR_HOLE || e->kind == EXPR_REST) {
+    TELL(x, declaration, e->at, STR("this dim must be written out here"));
+    return false;
+  }
+  Value v = eval(x, s, e);
+  return val_ok(v) && val_static_dim(x, v, e->at, "a dim", out);
+}
+
+static bool dtype_variable(Elab *x, Scope *s, Sym name, DType *out) {
+  for (; s; s = s->outer)
+    for (uint32_t i = 0; i < s->dtype.n; i++)
+      if (sym_eq(s->dtype.at[i].name, name)) {
+        *out = s->dtype.at[i].dtype;
+        return true;
+      }
+  (void)x;
+  return false;
+}
+
+static Scope *rest_scope(Scope *s) {
+  for (; s; s = s->outer)
+    if (s->has_rest) return s;
+  return NULL;
+}
+
+bool type_of(Elab *x, Scope *s, const AstType *t, Type *out) {
+  DType d;
+  if (t->kind == ATYPE_ERROR) return false;
+  if (t->kind == ATYPE_NAME && !t->qualifier.at.file && dtype_variable(x, s, t->name.name, &d))
+    ;
+  else if (t->kind == ATYPE_DTYPE) {
+    if (!dtype_of_word(x, t->dtype, t->at, &d)) return false;
+  } else {
+    if (t->kind == ATYPE_NAME)
+      unknown_name(x, s, t->name.name, t->name.at);
+    else
+      TELL(x, declaration, t->at, STR("a tensor type is needed here"));
+    return false;
+  }
+  Type r = type_scalar(d);
+  for (uint32_t i = 0; i < t->dims.n; i++) {
+    Scope *rest = t->dims.at[i]->kind == EXPR_REST ? rest_scope(s) : NULL;
+    uint32_t add = rest ? rest->rest_n : 1;
+    if (r.rank + add > MAX_RANK || r.rank + add > x->limits->rank) {
+      limit_passed(x, t->at, "the tensor's axes", "rank",
+                   x->limits->rank < MAX_RANK ? x->limits->rank : MAX_RANK);
+      return false;
+    }
+    if (rest)
+      for (uint32_t k = 0; k < add; k++) r.dim[r.rank++] = rest->rest[k];
+    else if (!dim_of(x, s, t->dims.at[i], &r.dim[r.rank++]))
+      return false;
+  }
+  *out = r;
+  return type_small(x, t->at, &r);
+}
+
+bool dim_is_free_symbol(Elab *x, Scope *s, const AstExpr *e) {
+  if (e->kind != EXPR_NAME || !upper(sym_str(x, e->name))) return false;
+  Scope *in;
+  Binding *b = scope_find(x, s, e->name, &in);
+  return !b || b->is_symbol;
+}
+
+static void bind_symbol(Elab *x, Scope *s, Sym name, Span at, DimId d) {
+  if (scope_find_here(x, s, name)) return;
+  Binding *b = scope_add(x, s, name, at);
+  if (!b) return;
+  b->value = val_dim(x, d);
+  b->epoch = EPOCH_ALWAYS;
+  b->is_symbol = true;
+}
+
+/* ---- signatures ---- */
+
+static bool is_module_type(Elab *x, Scope *s, const AstType *t, UnitRef *out) {
+  if (t->kind != ATYPE_NAME || t->has_dims) return false;
+  Scope *in;
+  Value v;
+  if (ast_ident_written(t->qualifier)) {
+    Binding *q = scope_find(x, s, t->qualifier.name, &in);
+    Value f = q ? binding_value(x, in, q) : val_poison();
+    if (f.kind != VAL_FILE) return false;
+    Binding *b = scope_find_here(x, f.file->scope, t->name.name);
+    v = b ? binding_value(x, f.file->scope, b) : val_poison();
+  } else {
+    Binding *b = scope_find(x, s, t->name.name, &in);
+    v = b ? binding_value(x, in, b) : val_poison();
+  }
+  if (v.kind != VAL_MODULE) return false;
+  *out = v.unit;
+  return true;
+}
+
+bool type_is_static(Elab *x, Scope *s, const AstType *t) {
+  UnitRef m;
+  return t->kind == ATYPE_INT || t->kind == ATYPE_FN || t->kind == ATYPE_LIST || is_module_type(x, s, t, &m);
+}
+
+static void learn_rest(Scope *s, const Type *got, uint32_t n) {
+  if (s->has_rest) return;
+  s->has_rest = true;
+  s->rest_n = (uint8_t)n;
+  for (uint32_t i = 0; i < n; i++) s->rest[i] = got->dim[i];
+}
+
+void unify_learn(Elab *x, Scope *s, const AstType *t, Value v) {
+  if ((t->kind == ATYPE_TUPLE || t->kind == ATYPE_LIST) && (v.kind == VAL_TUPLE || v.kind == VAL_LIST)) {
+    for (uint32_t i = 0; i < v.list.n; i++)
+      if (t->kind == ATYPE_LIST || i < t->items.n)
+        unify_learn(x, s, t->items.at[t->kind == ATYPE_LIST ? 0 : i], v.list.at[i]);
+    return;
+  }
+  if ((t->kind != ATYPE_DTYPE && t->kind != ATYPE_NAME) || !val_tensor(v)) return;
+  Type got = val_type(x, v);
+  UnitRef m;
+  DType d;
+  if (t->kind == ATYPE_NAME && !(v.kind == VAL_TENSOR && v.weak) && !is_module_type(x, s, t, &m) &&
+      upper(sym_str(x, t->name.name)) && !dtype_variable(x, s, t->name.name, &d)) {
+    __typeof__(*s->dtype.at) fresh = {t->name.name, (DType)got.dtype};
+    VEC_PUSH(x->a, &s->dtype, fresh);
+  }
+  if (!t->has_dims) return;
+  uint32_t rest = t->dims.n;
+  for (uint32_t i = 0; i < t->dims.n; i++)
+    if (t->dims.at[i]->kind == EXPR_REST) rest = i;
+  bool has_rest = rest < t->dims.n;
+  uint32_t fixed = t->dims.n - has_rest;
+  if (got.rank < fixed || (!has_rest && got.rank != fixed)) return;
+  if (has_rest && rest == 0) learn_rest(s, &got, got.rank - fixed);
+  for (uint32_t i = 0; i < t->dims.n; i++) {
+    uint32_t at = i < rest ? i : i + got.rank - fixed - 1;
+    if (i == rest || !dim_is_free_symbol(x, s, t->dims.at[i])) continue;
+    bind_symbol(x, s, t->dims.at[i]->name, t->dims.at[i]->at, got.dim[at]);
+  }
+}
+
+static Value mismatch(Elab *x, Span at, const char *what, Type got, Type want, Span declared) {
+  Diag *g = TELL(x, declared_type, at, what, type_text(x, got), type_text(x, want));
+  diag_label(g, declared, "declared here");
+  return val_poison();
+}
+
+/* Shapes that differ because a symbol was bound by another argument: name the symbol. */
+static Value check_tensor(Elab *x, Scope *s, const AstType *t, Value v, Span at, const char *what) {
+  Type want;
+  bool number = val_number(v) || v.kind == VAL_BOOL;
+  DType d;
+  bool variable = t->kind == ATYPE_NAME && !dtype_variable(x, s, t->name.name, &d);
+  if (number) {
+    if (!t->has_dims || variable) { /* scalars stay exact until they meet a tensor */
+      if (v.kind == VAL_BOOL && t->kind == ATYPE_DTYPE && t->dtype != DTYPE_WORD_BOOL)
+        return wrong_kind(x, at, v, "a number");
+      if (v.kind != VAL_BOOL && t->kind == ATYPE_DTYPE && t->dtype == DTYPE_WORD_BOOL)
+        return wrong_kind(x, at, v, "true or false");
+      bool real = t->kind == ATYPE_NAME || t->dtype == DTYPE_WORD_F32 || t->dtype == DTYPE_WORD_F64;
+      if (!real && v.kind == VAL_REAL) return wrong_kind(x, at, v, "an integer");
+      return t->kind == ATYPE_DTYPE && real && v.kind == VAL_INT ? val_real((double)v.i) : v;
+    }
+    for (uint32_t i = 0; i < t->dims.n; i++)
+      if (t->dims.at[i]->kind == EXPR_REST && !rest_scope(s)) return v;
+  }
+  for (uint32_t i = 0; i < t->dims.n; i++) { /* a symbol no argument binds alone */
+    Scope *in;
+    if (t->dims.at[i]->kind == EXPR_HOLE)
+      return not_built(x, t->dims.at[i]->at, "'_' as a dim of a signature");
+    if (val_tensor(v) || !dim_is_free_symbol(x, s, t->dims.at[i])) continue;
+    if (!scope_find(x, s, t->dims.at[i]->name, &in)) return wrong_kind(x, at, v, "a tensor");
+  }
+  if (val_tensor(v)) {
+    Type got = val_type(x, v);
+    if (variable) { /* nothing but `step` and numbers met it */
+      __typeof__(*s->dtype.at) fresh = {t->name.name, (DType)got.dtype};
+      VEC_PUSH(x->a, &s->dtype, fresh);
+    }
+    uint32_t fixed = 0;
+    bool rest = false;
+    for (uint32_t i = 0; i < t->dims.n; i++)
+      t->dims.at[i]->kind == EXPR_REST ? (rest = true) : (fixed++, false);
+    if (got.rank < fixed || (!rest && got.rank != fixed)) {
+      Diag *g = TELL(x, declared_type, at, what, type_text(x, got), span_text(x, t->at));
+      diag_label(g, t->at, "declared here");
+      return val_poison();
+    }
+  }
+  if (!type_of(x, s, t, &want)) return val_poison();
+  if (val_tensor(v)) {
+    Type got = val_type(x, v);
+    bool weak = v.kind == VAL_TENSOR && v.weak && got.dtype != DT_BOOL;
+    if (weak && want.rank == 0 && want.dtype == got.dtype) return v; /* stays what takes the dtype it meets */
+    if (type_eq(&got, &want)) return v;
+    if (got.dtype == want.dtype && got.rank == want.rank)
+      for (int i = 0; i < got.rank; i++)
+        if (!dim_eq(got.dim[i], want.dim[i]) && t->dims.n == got.rank &&
+            dim_is_free_symbol(x, s, t->dims.at[i])) {
+          Diag *g = TELL(x, dim_conflict, at, sym_str(x, t->dims.at[i]->name), dim_text(x, got.dim[i]),
+                         dim_text(x, want.dim[i]));
+          diag_under(g, "%s is " STRF, what, STRA(type_text(x, got)));
+          diag_label(g, t->at, "declared " STRF, STRA(type_text(x, want)));
+          return val_poison();
+        }
+    if (!(weak && dtype_is_float((DType)want.dtype))) return mismatch(x, at, what, got, want, t->at);
+  }
+  return val_node(val_coerce(x, v, want, at, what));
+}
+
+Value unify_check(Elab *x, Scope *s, const AstType *t, Value v, Span at, const char *what) {
+  if (!val_ok(v)) return v;
+  UnitRef m;
+  switch (t->kind) {
+  case ATYPE_ERROR: return val_poison();
+  case ATYPE_INT:
+    return v.kind == VAL_INT || v.kind == VAL_DIM
+               ? v
+               : wrong_kind(x, at, v, "an int that is known when the program is compiled");
+  case ATYPE_FN:
+    return v.kind == VAL_FN || v.kind == VAL_BUILTIN || v.kind == VAL_INSTANCE
+               ? v
+               : wrong_kind(x, at, v, "a function");
+  case ATYPE_LIST: {
+    if (v.kind != VAL_LIST) return wrong_kind(x, at, v, "a list");
+    Value r = val_list(x, VAL_LIST, v.list.at, v.list.n);
+    for (uint32_t i = 0; i < r.list.n; i++)
+      r.list.at[i] = unify_check(x, s, t->items.at[0], r.list.at[i], at, what);
+    return r;
+  }
+  case ATYPE_TUPLE: {
+    if (v.kind != VAL_TUPLE || v.list.n != t->items.n)
+      return wrong_kind(x, at, v, "a tuple of as many values as declared");
+    Value r = val_list(x, VAL_TUPLE, v.list.at, v.list.n);
+    for (uint32_t i = 0; i < r.list.n; i++)
+      r.list.at[i] = unify_check(x, s, t->items.at[i], r.list.at[i], at, what);
+    return r;
+  }
+  case ATYPE_NAME:
+    if (is_module_type(x, s, t, &m)) {
+      if (v.kind == VAL_INSTANCE && v.inst->module.stmt == m.stmt) return v;
+      return wrong_kind(x, at, v, "an instance of the module declared here");
+    }
+    if (ast_ident_written(t->qualifier) || !upper(sym_str(x, t->name.name)))
+      return unknown_name(x, s, t->name.name, t->name.at);
+    return check_tensor(x, s, t, v, at, what);
+  case ATYPE_DTYPE: return check_tensor(x, s, t, v, at, what);
+  case ATYPE_COUNT: break;
+  }
+  return val_poison();
+}
+
+/* ---- the file's own symbols ---- */
+
+static void const_names(Elab *x, const AstStmtVec *stmts, Map *m) {
+  for (uint32_t i = 0; i < stmts->n; i++) {
+    const AstStmt *t = stmts->at[i];
+    if (t->kind == STMT_CONST)
+      for (uint32_t k = 0; k < t->bind.names.n; k++) map_put(m, t->bind.names.at[k].name.i, 1);
+    if (t->kind == STMT_IF) {
+      const_names(x, &t->choice.then->stmts, m);
+      if (t->choice.otherwise) const_names(x, &t->choice.otherwise->stmts, m);
+    }
+  }
+}
+
+static void expr_symbols(Elab *x, const AstExpr *e, const Map *consts) {
+  uint32_t seen;
+  if (e->kind == EXPR_BINARY) {
+    expr_symbols(x, e->binary.left, consts);
+    expr_symbols(x, e->binary.right, consts);
+  }
+  if (e->kind != EXPR_NAME || !upper(sym_str(x, e->name)) || map_get(consts, e->name.i, &seen) ||
+      scope_find_here(x, x->main->scope, e->name))
+    return;
+  bind_symbol(x, x->main->scope, e->name, e->at, dim_symbol(x->dims, e->name));
+  VEC_PUSH(x->p->arena, &x->p->symbol, e->name);
+}
+
+static void symbols_in(Elab *x, const AstStmtVec *stmts, const Map *consts) {
+  for (uint32_t i = 0; i < stmts->n; i++) {
+    const AstStmt *t = stmts->at[i];
+    if (t->kind >= STMT_LET && t->kind <= STMT_METRIC && t->bind.type && (t->bind.type->kind == ATYPE_DTYPE))
+      for (uint32_t k = 0; k < t->bind.type->dims.n; k++) expr_symbols(x, t->bind.type->dims.at[k], consts);
+    if (t->kind == STMT_IF) {
+      symbols_in(x, &t->choice.then->stmts, consts);
+      if (t->choice.otherwise) symbols_in(x, &t->choice.otherwise->stmts, consts);
+    }
+  }
+}
+
+void file_symbols(Elab *x, const AstStmtVec *stmts) {
+  Map consts;
+  map_init(&consts, x->a);
+  const_names(x, stmts, &consts);
+  symbols_in(x, stmts, &consts);
+}

@@ -1,0 +1,106 @@
+/* The graph's invariants. Passes run it after every change; a failure is a defect of ours and names node and
+ * reason. */
+#include "ir/graph/build.h"
+#include "ir/graph/program.h"
+#include "ir/scalar/scalar.h"
+
+#include <math.h>
+
+static bool wrong(const Graph *g, uint32_t id, Sb *why, const char *what) {
+  const Node *n = &g->node.at[id];
+  sb_fmt(why, "node %%%u (%s): %s", id, n->op < OP_COUNT ? op_info[n->op].name : "?", what);
+  return false;
+}
+
+/* Dims may be poison after an error of the user; what is known must agree. */
+static bool agrees(const Type *a, const Type *b) {
+  if (a->dtype != b->dtype || a->rank != b->rank) return false;
+  for (uint8_t i = 0; i < a->rank; i++)
+    if (!dim_eq(a->dim[i], b->dim[i]) && a->dim[i].i && b->dim[i].i) return false;
+  return true;
+}
+
+static bool const_ok(const Graph *g, uint32_t id) {
+  DType t = (DType)g->node.at[id].type.dtype;
+  int64_t v = graph_attr(g, (NodeId){id})[0];
+  double x = graph_const_value(g, (NodeId){id}), y = x;
+  float s = (float)x;
+  switch (t) {
+  case DT_F32: fp_flush(DT_F32, &s, 1); return isnan(x) || ((double)s == x && !signbit(s) == !signbit(x));
+  case DT_F64: fp_flush(DT_F64, &y, 1); return isnan(x) || (x == y && !signbit(x) == !signbit(y));
+  case DT_I32: return v == (int32_t)v;
+  case DT_BOOL: return v == 0 || v == 1;
+  case DT_I64:
+  case DT_COUNT: break;
+  }
+  return true;
+}
+
+static bool node_verify(const Graph *g, uint32_t id, Sb *why) {
+  const Node *n = &g->node.at[id];
+  if (n->op >= OP_COUNT) return wrong(g, id, why, "no such op");
+  if (n->type.dtype >= DT_COUNT || n->type.rank > MAX_RANK) return wrong(g, id, why, "no such type");
+  uint8_t nattr = op_info[n->op].nattr;
+  if ((uint64_t)n->in + n->nin > g->edge.n || (uint64_t)n->attr + nattr > g->attr.n)
+    return wrong(g, id, why, "operands or attributes out of range");
+  if (n->location.i >= g->location.n) return wrong(g, id, why, "no such location");
+  if (node_ok(n->primal) && n->primal.i >= g->node.n) return wrong(g, id, why, "no such primal");
+  const NodeId *in = graph_in(g, (NodeId){id});
+  for (uint16_t i = 0; i < n->nin; i++)
+    if (in[i].i >= id) return wrong(g, id, why, "reads a node that comes later");
+  Type t;
+  Sb own; /* collected apart: it speaks only when it fails */
+  sb_init(&own, why->arena);
+  if (!op_infer(g, (Op)n->op, in, n->nin, &g->attr.at[n->attr], &n->type, &t, &own)) {
+    sb_fmt(why, "node %%%u: " STRF, id, STRA(sb_str(&own)));
+    return false;
+  }
+  if (!agrees(&t, &n->type)) {
+    wrong(g, id, why, "is ");
+    type_print(g->program->dims, &n->type, why);
+    sb_add(why, STR(", must be "));
+    type_print(g->program->dims, &t, why);
+    return false;
+  }
+  if (n->op == OP_CONST && !const_ok(g, id)) return wrong(g, id, why, "the value is not one of its type");
+  return true;
+}
+
+static bool root_verify(const Graph *g, uint32_t at, uint8_t *assigned, Sb *why) {
+  const Root *r = &g->root.at[at];
+  if (r->kind > ROOT_CHECK || r->node.i >= g->node.n) {
+    sb_fmt(why, "root %u: no such kind or node", at);
+    return false;
+  }
+  if (r->kind != ROOT_ASSIGN) return true;
+  if (r->leaf.i >= g->program->leaf.n || assigned[r->leaf.i]) {
+    sb_fmt(why, "root %u: assigns a leaf that is not there, or for the second time", at);
+    return false;
+  }
+  assigned[r->leaf.i] = 1;
+  const Leaf *l = program_leaf_at(g->program, r->leaf);
+  const Type *t = &graph_node(g, r->node)->type;
+  int64_t v;
+  bool ok = (l->kind == LEAF_PARAM || l->kind == LEAF_STATE) && l->type.dtype == t->dtype &&
+            l->type.rank == t->rank;
+  for (uint8_t i = 0; ok && i < t->rank; i++) { /* bound dims: the leaf keeps its symbols */
+    DimId a = l->type.dim[i], b = t->dim[i];
+    ok = dim_eq(a, b) || !a.i || !b.i || !dim_is_const(g->program->dims, a, &v);
+  }
+  if (!ok) sb_fmt(why, "root %u: %%%u does not fit the leaf", at, r->node.i);
+  return ok;
+}
+
+bool graph_verify(const Graph *g, Sb *why) {
+  for (uint32_t i = 1; i < g->location.n; i++)
+    if (g->location.at[i].caller.i >= i) {
+      sb_fmt(why, "location %u: its caller comes later", i);
+      return false;
+    }
+  for (uint32_t i = 0; i < g->node.n; i++)
+    if (!node_verify(g, i, why)) return false;
+  uint8_t *assigned = ARENA_ARRAY(why->arena, uint8_t, g->program->leaf.n);
+  for (uint32_t i = 0; i < g->root.n; i++)
+    if (!root_verify(g, i, assigned, why)) return false;
+  return true;
+}

@@ -1,0 +1,13 @@
+/* Elementwise ops: the row's program over all elements. */
+#include "ir/interpret/internal.h"
+
+void eval_scalar(Eval *e) {
+  DType type[3];
+  const void *in[3];
+  for (uint32_t i = 0; i < e->nin; i++) {
+    type[i] = e->in[i]->dtype;
+    in[i] = e->in[i]->data;
+  }
+  const Scalar *p = op_program(&e->run->programs, e->op, type, e->nin, e->out->dtype);
+  scalar_eval_n(p, &e->run->scratch, e->out->count, in, NULL, &e->out->data);
+}

@@ -1,0 +1,94 @@
+/* The executable plan: what a compiled entry point is once its graph has been lowered. Kernels (each once),
+ * launches in order, and where every buffer lives: a leaf's own memory, a place in one arena whose size is
+ * known before the run, or constant data. Everything a run needs is in here, so a plan is evaluated without
+ * LLVM (plan_eval) and run natively (api/exec.h) by the same list. */
+#ifndef DG_IR_PLAN_H
+#define DG_IR_PLAN_H
+
+#include "ir/interpret/interp.h"
+#include "ir/kernel/kernel.h"
+
+#define PLAN_NONE UINT32_MAX
+enum { PLAN_ALIGN = 64 };
+
+typedef enum {
+  PLACE_LEAF,  /* the memory bound to a leaf */
+  PLACE_ARENA, /* offset in the arena */
+  PLACE_DATA,  /* constant */
+} PlanPlace;
+
+typedef struct PlanBuffer {
+  uint8_t place, dtype; /* PlanPlace, DType */
+  LeafId leaf;          /* LEAF */
+  size_t offset, bytes; /* ARENA: multiple of PLAN_ALIGN */
+  const void *data;     /* DATA */
+  int64_t n;            /* elements */
+  NodeId node;          /* whose value; NO_NODE: a part of a longer computation */
+  uint32_t first,
+      last; /* launches that use it; kept to the end of the step when last is the number of launches */
+} PlanBuffer;
+
+typedef enum { LAUNCH_KERNEL, LAUNCH_HOST } LaunchKind;
+typedef struct PlanLaunch {
+  uint8_t kind;    /* LaunchKind */
+  uint32_t kernel; /* index into Plan.kernel; HOST: index of the extern */
+  uint32_t bind;   /* offset into Plan.bind: buffers in the kernel's order (PLAN_NONE for scratch); HOST:
+                      inputs, then the   result */
+  uint32_t nbind;
+  NodeId node; /* the last node it computes, for messages */
+  int64_t units;
+  int64_t estimate_ns; /* one thread; rough */
+  double flops;        /* of products and convolutions */
+} PlanLaunch;
+
+typedef struct PlanRoot {
+  RootKind kind;
+  Sym name;
+  LeafId leaf;
+  uint32_t buffer; /* where the value is when the step has ended. ASSIGN: the leaf's buffer */
+  NodeId node;
+} PlanRoot;
+
+typedef struct Plan {
+  Arena *arena;
+  const Graph *graph;
+  VEC(const Kernel *) kernel;
+  VEC(PlanLaunch) launch;
+  VEC(uint32_t) bind;
+  VEC(PlanBuffer) buffer;
+  VEC(PlanRoot) root; /* as the graph's roots */
+  uint32_t commit;    /* launches from here on assign leaves and do nothing else: whatever may end the step is
+                         before */
+  bool in_place;      /* some launch before commit writes a leaf */
+  size_t arena_bytes, scratch_bytes; /* scratch: per thread, enough for any kernel */
+  double flops;                      /* of all launches */
+} Plan;
+
+/* Where the scratch buffers of one kernel lie within a thread's scratch memory. */
+MUST_USE size_t plan_scratch(const Kernel *k, size_t *offset);
+/* Buffers within the arena, launches and bindings within their tables, kernels verified. */
+MUST_USE bool plan_verify(const Plan *p, Sb *why);
+void plan_print(const Plan *p, Sb *b);         /* --emit=plan */
+void plan_print_kernels(const Plan *p, Sb *b); /* --emit=kernels */
+
+typedef struct PlanMemory {
+  void *const *leaf; /* by LeafId; NULL where unused */
+  void *arena;       /* arena_bytes, PLAN_ALIGN-aligned; contents do not matter */
+  const HostEntry *host;
+} PlanMemory;
+/* Address of a buffer's first element. */
+static inline void *plan_address(const Plan *p, const PlanMemory *m, uint32_t buffer) {
+  const PlanBuffer *b = &p->buffer.at[buffer];
+  return b->place == PLACE_LEAF    ? m->leaf[b->leaf.i]
+         : b->place == PLACE_ARENA ? (char *)m->arena + b->offset
+                                   : (void *)b->data;
+}
+/* The call of a host launch. ST_REJECTED: not registered, or it failed. */
+MUST_USE Status plan_host(const Plan *p, const PlanMemory *m, const PlanLaunch *l);
+/* One step by the kernel evaluator, under FTZ and DAZ. scratch is rewound. ST_SELF_CHECK: a CHECK root does
+ * not hold, and no leaf has changed. */
+MUST_USE Status plan_eval(const Plan *p, const PlanMemory *m, Arena *scratch);
+/* True when every CHECK root holds (called between the launches before commit and the rest). */
+MUST_USE bool plan_checks(const Plan *p, const PlanMemory *m);
+
+#endif

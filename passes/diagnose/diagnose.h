@@ -1,0 +1,166 @@
+/* The diagnosis, between its files. Contract: docs/diagnostics.md. Everything here reads source graphs and
+ * writes nothing that is executed. */
+#ifndef DG_PASSES_DIAGNOSE_H
+#define DG_PASSES_DIAGNOSE_H
+
+#include "passes/graph/reach.h"
+#include "passes/passes.h"
+
+typedef enum {                   /* strongest first */
+               FLOW_UNUSED,      /* nothing reads it */
+               FLOW_UNREACHABLE, /* read, but not by this loss */
+               FLOW_CUT,         /* this loss reads it, no path carries gradient */
+               FLOW_OPEN,        /* nothing shown against it */
+} Flow;
+
+typedef enum {
+  RULE_NONE,   /* the step does not own it */
+  RULE_MOVES,  /* nothing shown against it */
+  RULE_IDLE,   /* the update gives back the parameter for every gradient and every state it can reach */
+  RULE_BLIND,  /* the update reads no gradient; whether it changes the parameter is not shown */
+  RULE_DRIFTS, /* the update reads no gradient, and changes it */
+} Rule;
+
+/* IDLE: as long as nothing from outside writes these. */
+typedef struct Assumes {
+  LeafId at[2];
+  uint8_t n;
+  bool more, states; /* others; states of optimizers */
+} Assumes;
+
+/* One parameter under one loss. */
+typedef struct Verdict {
+  Flow flow;
+  Rule rule;
+  NodeId
+      at; /* the occurrence nearest to the loss (CUT, OPEN), or any (UNREACHABLE in this graph), or NO_NODE */
+  uint32_t cause; /* CUT: set of edges of this view's graph */
+  NodeId why;     /* IDLE, DRIFTS: the literal that did it, or NO_NODE */
+  uint32_t group; /* rule not NONE: index into the step's groups */
+  bool always;    /* IDLE: it would be with any gradient, too */
+  bool unread;    /* the rule as it is written reads no gradient */
+  bool rounds;    /* IDLE: in real arithmetic; the update rounds */
+  Assumes assumes;
+} Verdict;
+
+/* One loss: that of a train step, or, where a file has no train block, one of the file's. */
+typedef struct View {
+  const TrainStep *step; /* NULL: no train block */
+  const Graph *source;   /* of the entry point */
+  const Graph
+      *g;   /* what `reach` is about: source, or a copy in which the grads of the loss are derivatives */
+  Str loss; /* its name for messages */
+  Reach reach;
+  Verdict *param; /* by LeafId */
+} View;
+
+typedef enum {
+  HEAD_HEALTHY,
+  HEAD_SILENT, /* frozen, assigned */
+  HEAD_OWNED_TWICE,
+  HEAD_UNUSED,
+  HEAD_UNREACHABLE,
+  HEAD_CUT,
+  HEAD_SHAPE, /* cut: nothing but its shape is used */
+  HEAD_IDLE,
+  HEAD_DRIFTS,
+  HEAD_OVERWRITTEN,
+  HEAD_UNOWNED,
+  HEAD_FROZEN_UNUSED,
+} Headline;
+
+typedef struct Finding { /* one thing found about one parameter */
+  LeafId param;
+  Headline head;
+  bool covered; /* a lesser fact, which the message of a stronger finding of this parameter holds as a note */
+  uint32_t view; /* the view the message speaks of */
+  uint64_t key;  /* equal keys: one root cause */
+} Finding;
+
+/* What `after` blocks assign to a parameter. */
+typedef struct Assigned {
+  bool any;
+  bool taught;  /* one of them reads something that learns or is measured: a copy, an average */
+  bool follows; /* one of them reads the old value */
+  bool handed;  /* another assignment of an `after` reads the parameter: what was learned goes there */
+  Span at;      /* the first of them that teaches nothing: reads the old value and constants, or less */
+} Assigned;
+
+/* Where values end up: a name inside a function, an assignment of a state, a question about a shape. */
+typedef struct SinkPlace {
+  Span at;
+  Str name, in; /* a name and its function; the state, or what several states have in common */
+  LocalKind kind;
+  bool several;
+  Str first; /* of several */
+} SinkPlace;
+
+typedef struct Diagnose {
+  Arena *arena;
+  const Program *p;
+  Diags *d;
+  Sets sets;
+  int64_t visits; /* nodes of all losses so far */
+  VEC(View) view;
+  Assigned *assigned;   /* by LeafId */
+  bool *constant;       /* by LeafId: a parameter or state that nothing in the file changes */
+  VEC(SinkPlace) place; /* places in the text, as sinks name them */
+  Map place_index;
+  LeafId *starts; /* by LeafId: a parameter or state whose initial value reads this one's; UINT32_MAX */
+  Map shared_cut; /* by place of a cut, made when first asked for: values that learn flow into it */
+  bool shared_known, homes_known;
+  Map home;        /* by hash of a step and an instance: the group that lists something of it */
+  uint32_t *sinks; /* by LeafId: where its value ends up, made when first asked for */
+  VEC(Finding)
+  found; /* every parameter in order of declaration, each with all that was found, strongest first */
+} Diagnose;
+
+/* diagnose.c: verdicts per loss. */
+bool diagnose_run(Diagnose *x); /* false: a limit was passed, and nothing can be said */
+/* assign.c: what `after` blocks make of parameters. */
+void diagnose_assigned(Diagnose *x);
+/* The `after` entries of every step whose rule moves it assign it a value that reads nothing. */
+bool assigned_overwrites(const Diagnose *x, LeafId param);
+/* A state of the user's that the loss of a step reads and nothing assigns. */
+bool state_unassigned(const Diagnose *x, LeafId state);
+/* find.c: what is found about each parameter. */
+void diagnose_find(Diagnose *x);
+/* Does a step's rule change the parameter? */
+static inline bool rule_changes(Rule r) { return r == RULE_MOVES || r == RULE_DRIFTS; }
+/* rule.c: what the steps' updates do, by the simplifier on private copies. */
+void diagnose_rules(Diagnose *x);
+/* say.c: one root cause, one message. */
+void diagnose_say(Diagnose *x);
+/* loss.c: dead terms, hints. */
+void diagnose_losses(Diagnose *x);
+/* edit.c: what can be put into the text by a machine. */
+typedef VEC(LeafId) LeafIds;
+bool edit_shared(Diagnose *x, const View *v, Edge cut); /* values that learn elsewhere flow into that cut */
+bool edit_squashed(const View *v, NodeId comparison);   /* of a probability or a draw */
+void edit_stop(const Diagnose *x, Diag *g, Span at);    /* stop_gradient(e) -> e */
+void edit_step(const Diagnose *x, Diag *g, Span at, Str op); /* round(e) -> its straight-through form */
+void edit_comparison(const Diagnose *x, const View *v, Diag *g, NodeId comparison, Str op); /* -> sigmoid */
+/* list.c: the step that lists a parameter's siblings, or excepts it, and of whose loss it has a
+ * path. */
+typedef struct Home {
+  uint32_t view, group; /* view UINT32_MAX: none */
+  bool sure;            /* nothing else speaks for another step or list */
+} Home;
+Home list_home(Diagnose *x, LeafId param);
+bool edit_list(Diagnose *x, const View *v, Diag *g, const LeafIds *); /* into their lists in that step */
+bool edit_frozen(const Diagnose *x, Diag *g, const LeafIds *);        /* `frozen` before declarations */
+/* path.c */
+uint64_t flow_cut_place(const View *v, Edge e); /* equal: one cut to the user */
+Str flow_path_text(const Diagnose *x, const View *v,
+                   LeafId param); /* w -> @ -> pred -> mse; -/-> where it is blocked */
+Str flow_op_text(const Program *p, const Graph *g, NodeId n); /* how a user writes the op: + @ relu f */
+/* sink.c */
+/* Named places where a parameter's value ends up, its own update and state left out; 0: nobody uses it. */
+uint32_t flow_sinks(Diagnose *x, LeafId param);
+Str flow_sinks_text(Diagnose *x, uint32_t set);
+void flow_sinks_label(const Diagnose *x, uint32_t set, Diag *g);   /* the names that nothing reads */
+bool flow_only_shape(const Diagnose *x, uint32_t set);             /* nothing but the shape is used */
+Span flow_shape_place(const Diagnose *x, uint32_t set, uint8_t i); /* then: where; file 0 behind the last */
+Str flow_sinks_loss(const Diagnose *x, uint32_t set);              /* a loss among them, or empty */
+
+#endif

@@ -1,0 +1,34 @@
+/* Between the files that write messages. */
+#ifndef DG_PASSES_DIAGNOSE_SAY_H
+#define DG_PASSES_DIAGNOSE_SAY_H
+
+#include "passes/diagnose/diagnose.h"
+
+typedef struct Say { /* findings of one cause */
+  Diagnose *x;
+  const Finding *first;
+  LeafIds who; /* the first is the finding's own */
+} Say;
+
+/* Where a user looks for a parameter: its declaration, or the instance when the declaration is the library's.
+ */
+Span say_place(const Program *p, const Leaf *leaf);
+Str say_who(const Say *s); /* "parameter 'w'", "parameters 'a', 'b', 'c' and 9 more" */
+void say_others(const Say *s, Diag *g);
+void say_assigned(const Say *s, Diag *g); /* by `after` blocks, of nothing that learns */
+Span say_node_place(const Say *s, const View *v, NodeId n);
+const Group *say_group(const View *v, LeafId param); /* that owns it in this view, or NULL */
+
+/* cut.c */
+void say_cuts(const Say *s, const View *v, Diag *g); /* each with its reason */
+Edge cut_of_path(const View *v, LeafId param);       /* the cut on the path that is shown */
+bool say_next_cuts(const Say *s, const View *v, Diag *g,
+                   Edge first);            /* behind it, on that path; false: none */
+bool one_cut(const Say *s, const View *v); /* all of it is one place in the text */
+/* `edit`: mending this one cut is enough. */
+void help_cut(const Say *s, const View *v, Diag *g, Edge e, bool edit);
+/* idle.c */
+void say_rule(const Say *s);        /* idle, moves without gradient */
+void say_overwritten(const Say *s); /* learned, and assigned by `after` */
+
+#endif

@@ -1,0 +1,181 @@
+/* `--report=table`: one line a parameter. */
+#include "passes/diagnose/diagnose.h"
+
+static const char *flow_word(Flow f) {
+  switch (f) {
+  case FLOW_UNUSED:
+  case FLOW_UNREACHABLE: return "unreachable";
+  case FLOW_CUT: return "cut";
+  case FLOW_OPEN: return "open";
+  }
+  return "";
+}
+
+static const char *rule_word(Rule r) {
+  switch (r) {
+  case RULE_NONE: return "not listed";
+  case RULE_MOVES: return "moves";
+  case RULE_IDLE: return "idle";
+  case RULE_BLIND: return "reads no gradient";
+  case RULE_DRIFTS: return "moves without gradient";
+  }
+  return "";
+}
+
+static const char *head_word(Headline h) {
+  switch (h) {
+  case HEAD_HEALTHY: return "open";
+  case HEAD_SILENT: return "frozen or assigned";
+  case HEAD_OWNED_TWICE: return "owned twice";
+  case HEAD_UNUSED: return "unused";
+  case HEAD_UNREACHABLE: return "unreachable";
+  case HEAD_CUT:
+  case HEAD_SHAPE: return "cut";
+  case HEAD_IDLE: return "idle";
+  case HEAD_DRIFTS: return "moves without gradient";
+  case HEAD_OVERWRITTEN: return "overwritten";
+  case HEAD_UNOWNED: return "unowned";
+  case HEAD_FROZEN_UNUSED: return "frozen, unused";
+  }
+  return "";
+}
+
+/* What the verdict rests on: the contract's proof classes. */
+static const char *proof_word(Headline h) {
+  switch (h) {
+  case HEAD_OWNED_TWICE:
+  case HEAD_UNUSED:
+  case HEAD_UNREACHABLE:
+  case HEAD_CUT:
+  case HEAD_SHAPE:
+  case HEAD_OVERWRITTEN:
+  case HEAD_UNOWNED:
+  case HEAD_FROZEN_UNUSED: return "structural";
+  case HEAD_IDLE:
+  case HEAD_DRIFTS: return "by optimizer rule";
+  case HEAD_HEALTHY:
+  case HEAD_SILENT: return "-";
+  }
+  return "";
+}
+
+/* With what it needs to stay as it is. */
+static Str proof(Diagnose *x, const Finding *f) {
+  if (f->head != HEAD_IDLE) return str_z(proof_word(f->head));
+  Assumes need = x->view.at[f->view].param[f->param.i].assumes;
+  Sb b;
+  sb_init(&b, x->arena);
+  sb_fmt(&b, "%s", proof_word(f->head));
+  for (uint8_t i = 0; i < need.n; i++)
+    sb_fmt(&b, "%s'" STRF "'", i ? ", " : " while nobody writes ",
+           STRA(names_str(x->p->names, program_leaf_at(x->p, need.at[i])->path)));
+  if (need.more || need.states) sb_fmt(&b, "%s", need.n ? ", states" : " while nobody writes its states");
+  return sb_str(&b);
+}
+
+static Str reason(Diagnose *x, const Finding *f) {
+  if (!x->view.n) return (Str){0};
+  const View *v = &x->view.at[f->view];
+  switch (f->head) {
+  case HEAD_CUT:
+  case HEAD_UNOWNED:
+  case HEAD_HEALTHY: return flow_path_text(x, v, f->param);
+  case HEAD_UNREACHABLE: return flow_sinks_text(x, flow_sinks(x, f->param));
+  case HEAD_SHAPE: return STR("only its shape is used");
+  case HEAD_SILENT:
+  case HEAD_OWNED_TWICE:
+  case HEAD_OVERWRITTEN:
+  case HEAD_UNUSED:
+  case HEAD_IDLE:
+  case HEAD_DRIFTS:
+  case HEAD_FROZEN_UNUSED: return (Str){0};
+  }
+  return (Str){0};
+}
+
+enum { COLUMNS = 7 };
+
+void diagnose_table(const Program *p, const DimBinding *bind, size_t nbind, Sb *b) {
+  Diags silent = {0};
+  Diagnose x = {.arena = p->arena, .p = p, .d = &silent};
+  if (!diagnose_run(&x)) return;
+  uint32_t *row = ARENA_ARRAY(p->arena, uint32_t, x.found.n + 1), rows = 0; /* first finding of each */
+  for (uint32_t i = 0; i < x.found.n; i++)
+    if (!i || !leaf_eq(x.found.at[i].param, x.found.at[i - 1].param)) row[rows++] = i;
+  row[rows] = x.found.n;
+  VEC(LeafId) state = {0};
+  for (uint32_t i = 0; i < p->leaf.n; i++)
+    if (state_unassigned(&x, (LeafId){i})) VEC_PUSH(p->arena, &state, (LeafId){i});
+  uint32_t params = rows;
+  rows += state.n;
+  Str *cell = arena_array(p->arena, (size_t)rows + 1, sizeof(Str[COLUMNS]), _Alignof(Str));
+  static const char *const title[COLUMNS] = {"parameter", "shape", "count", "verdict",
+                                             "proof",     "steps", "reason"};
+  for (int k = 0; k < COLUMNS; k++) cell[k] = str_z(title[k]);
+  for (uint32_t i = 0; i < rows; i++) {
+    Finding at_rest = {.head = HEAD_SILENT};
+    if (i >= params) at_rest.param = state.at[i - params];
+    const Finding *f = i < params ? &x.found.at[row[i]] : &at_rest;
+    const Leaf *leaf = program_leaf_at(p, f->param);
+    Str *c = &cell[(i + 1) * COLUMNS];
+    c[0] = names_str(p->names, leaf->path);
+    Sb t;
+    sb_init(&t, p->arena);
+    type_print(p->dims, &leaf->type, &t);
+    c[1] = sb_str(&t);
+    sb_init(&t, p->arena);
+    Type ty = leaf->type;
+    for (uint8_t k = 0; k < ty.rank; k++) ty.dim[k] = dim_bind(p->dims, ty.dim[k], bind, nbind);
+    dim_print(p->dims, type_count(p->dims, &ty), &t);
+    c[2] = sb_str(&t);
+    sb_init(&t, p->arena);
+    if (i >= params) sb_fmt(&t, "never assigned");
+    for (uint32_t k = i < params ? row[i] : 0; i < params && k < row[i + 1]; k++) {
+      Headline h = x.found.at[k].head;
+      const char *word = h == HEAD_SILENT ? (leaf->frozen ? "frozen" : "assigned") : head_word(h);
+      if (h == HEAD_DRIFTS && x.view.at[x.found.at[k].view].param[f->param.i].rule != RULE_DRIFTS)
+        word = rule_word(RULE_BLIND);
+      sb_fmt(&t, "%s%s", k > row[i] ? ", " : "", word);
+    }
+    c[3] = sb_str(&t);
+    c[4] = i < params ? proof(&x, f) : STR("structural");
+    sb_init(&t, p->arena);
+    for (uint32_t k = 0; k < x.view.n; k++) {
+      const View *v = &x.view.at[k];
+      const Verdict *verdict = &v->param[f->param.i];
+      Str name = v->step ? names_str(p->names, v->step->name) : v->loss;
+      sb_fmt(&t, "%s" STRF ": %s", k ? "; " : "", STRA(name), flow_word(verdict->flow));
+      if (!v->step) continue;
+      if (verdict->rule == RULE_NONE) {
+        sb_fmt(&t, ", %s", rule_word(verdict->rule));
+        continue;
+      }
+      Str opt = names_str(p->names, v->step->group.at[verdict->group].optimizer);
+      sb_fmt(&t, ", %s by " STRF, rule_word(verdict->rule), STRA(opt));
+    }
+    c[5] = sb_str(&t);
+    c[6] = reason(&x, f);
+  }
+  size_t width[COLUMNS] = {0};
+  for (uint32_t i = 0; i <= rows; i++)
+    for (int k = 0; k < COLUMNS; k++)
+      if (cell[i * COLUMNS + k].n > width[k]) width[k] = cell[i * COLUMNS + k].n;
+  for (uint32_t i = 0; i <= rows; i++) {
+    Sb line;
+    sb_init(&line, p->arena);
+    for (int k = 0; k < COLUMNS; k++) {
+      Str c = cell[i * COLUMNS + k];
+      size_t gap = width[k] - c.n;
+      if (k == 2)
+        for (size_t s = 0; s < gap; s++) sb_char(&line, ' ');
+      sb_add(&line, c);
+      if (k != 2)
+        for (size_t s = 0; s < gap; s++) sb_char(&line, ' ');
+      sb_fmt(&line, "  ");
+    }
+    Str s = sb_str(&line);
+    while (s.n && s.p[s.n - 1] == ' ') s.n--;
+    sb_add(b, s);
+    sb_char(b, '\n');
+  }
+}

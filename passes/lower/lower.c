@@ -1,0 +1,126 @@
+/* The lowering driver: roles, groups, order, kernels, buffers.
+ * requires: a verified graph with constant dims, GRAD and COTANGENT gone. ensures: a plan with the graph's
+ * bits. */
+#include "base/size.h"
+#include "passes/lower/internal.h"
+
+void lower_options_init(LowerOptions *o, int vector_bytes) {
+  *o = (LowerOptions){.vector_bytes = vector_bytes, .fuse = true, .in_place = true, .reuse = true};
+  o->cache_l1 = 32 << 10;
+  o->cache_l2 = 512 << 10;
+}
+
+static LowerFn *const op_lower[OP_COUNT] = {
+#define SCALAR(id, name, sig, flags, cls, value, d0, d1, d2, lo, hi, doc)
+#define STRUCT(id, name, arity, attrs, cls, cost, doc) [OP_##id] = lower_##id,
+#include "ir/ops.def"
+#undef SCALAR
+#undef STRUCT
+};
+
+static void group_lower(LowerCx *lo, const LowerGroup *gr) {
+  if (!node_ok(gr->anchor))
+    lower_elementwise(lo, gr);
+  else
+    op_lower[node_op(lo->g, gr->anchor)](lo, gr);
+}
+
+/* Ops that are never lowered on their own: they are memory, read through, or gone before this stage. */
+static void never(LowerCx *lo, const LowerGroup *gr) {
+  NodeId n = gr->anchor;
+  BUG(lo->arena->mem, "lower: %%%u %s has no kernel", n.i, op_info[node_op(lo->g, n)].name);
+}
+void lower_LEAF(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
+void lower_TABLE(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
+void lower_CONST(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
+void lower_IOTA(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
+void lower_COTANGENT(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
+void lower_GRAD(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
+void lower_BROADCAST(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
+void lower_RESHAPE(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
+void lower_TRANSPOSE(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
+void lower_SLICE(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
+void lower_REVERSE(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
+void lower_STOP(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
+void lower_NAME(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
+void lower_CUSTOM(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
+
+static bool extents(LowerCx *lo) {
+  const Graph *g = lo->g;
+  for (uint32_t i = 0; i < g->node.n; i++) {
+    const Type *t = &g->node.at[i].type;
+    if (!type_extents(g->program->dims, t, lo->ext[i])) {
+      sb_fmt(lo->why, "%%%u %s has symbolic extents: ", i, op_info[g->node.at[i].op].name);
+      type_print(g->program->dims, t, lo->why);
+      return false;
+    }
+    lo->count[i] = 1;
+    for (int k = 0; k < t->rank; k++) {
+      if (lo->ext[i][k] < 1) {
+        sb_fmt(lo->why, "a value without elements cannot be compiled: ");
+        type_print(g->program->dims, t, lo->why);
+        return false;
+      }
+      if (!i64_mul(lo->count[i], lo->ext[i][k], &lo->count[i]) || lo->count[i] > INT64_MAX / 64)
+        mem_raise(lo->arena->mem, ST_LIMIT, "tensor_bytes: a value is larger than memory can be");
+    }
+  }
+  return true;
+}
+
+static void leaf_counts(LowerCx *lo) {
+  const Graph *g = lo->g;
+  for (uint32_t i = 0; i < g->program->leaf.n; i++) lo->leaf_count[i] = 1;
+  for (uint32_t i = 0; i < g->node.n; i++)
+    if (g->node.at[i].op == OP_LEAF) lo->leaf_count[graph_attr(g, (NodeId){i})[0]] = lo->count[i];
+  for (uint32_t i = 0; i < g->root.n; i++)
+    if (g->root.at[i].kind == ROOT_ASSIGN)
+      lo->leaf_count[g->root.at[i].leaf.i] = lo->count[g->root.at[i].node.i];
+}
+
+static void fill(uint32_t *p, uint32_t n, uint32_t v) {
+  for (uint32_t i = 0; i < n; i++) p[i] = v;
+}
+
+Plan *lower_graph(Arena *a, const Graph *g, const LowerOptions *o, Sb *why) {
+  double start = o->time ? clock_ms() : 0;
+  LowerCx *lo = ARENA_NEW(a, LowerCx);
+  lo->arena = a;
+  lo->g = g;
+  lo->opt = *o;
+  lo->why = why;
+  uint32_t n = g->node.n, leaves = g->program->leaf.n;
+  lo->plan = ARENA_NEW(a, Plan);
+  lo->plan->arena = a;
+  lo->plan->graph = g;
+  lo->ext = arena_array(a, n, sizeof *lo->ext, _Alignof(int64_t));
+  lo->count = ARENA_ARRAY(a, int64_t, n);
+  lo->role = ARENA_ARRAY(a, uint8_t, n);
+  lo->relu = ARENA_ARRAY(a, NodeId, n);
+  lo->materialised = ARENA_ARRAY(a, bool, n);
+  lo->stored = ARENA_ARRAY(a, bool, n);
+  lo->absorbed = ARENA_ARRAY(a, bool, n);
+  lo->group = ARENA_ARRAY(a, uint32_t, n);
+  lo->buffer = ARENA_ARRAY(a, uint32_t, n);
+  lo->in_place = ARENA_ARRAY(a, LeafId, n);
+  lo->leaf_buffer = ARENA_ARRAY(a, uint32_t, leaves);
+  fill(lo->buffer, n, PLAN_NONE);
+  lo->leaf_count = ARENA_ARRAY(a, int64_t, leaves);
+  fill(lo->leaf_buffer, leaves, PLAN_NONE);
+  for (uint32_t i = 0; i < n; i++) lo->in_place[i].i = PLAN_NONE;
+  map_init(&lo->kernels, a);
+  op_programs_init(&lo->programs, a);
+  if (!extents(lo)) return NULL;
+  leaf_counts(lo);
+  lower_roles(lo);
+  timelog_lap(o->time, &start, "lower: roles", n, "nodes");
+  lower_fuse(lo);
+  timelog_lap(o->time, &start, "lower: fuse", lo->groups.n, "groups");
+  lower_schedule(lo);
+  timelog_lap(o->time, &start, "lower: schedule", lo->order.n, "groups");
+  for (uint32_t i = 0; i < lo->order.n; i++) group_lower(lo, &lo->groups.at[lo->order.at[i]]);
+  timelog_lap(o->time, &start, "lower: kernels", lo->plan->kernel.n, "kernels");
+  plan_finish(lo);
+  timelog_lap(o->time, &start, "lower: plan", lo->plan->launch.n, "launches");
+  return lo->plan;
+}

@@ -1,0 +1,138 @@
+/* The order of the groups, and which results may be written over the leaf they are assigned to.
+ * requires: groups. ensures: operands before users; a group that assigns comes as late as it can, so that
+ * every reader of the old value has run. */
+#include "passes/lower/internal.h"
+
+typedef struct Deps {
+  LowerCx *lo;
+  uint32_t group;
+  VEC(uint64_t) edge; /* producer << 32 | user */
+} Deps;
+
+static void add_edge(void *cx, NodeId base, bool direct) {
+  Deps *d = cx;
+  (void)direct;
+  uint32_t p = d->lo->group[base.i];
+  if (p != PLAN_NONE && p != d->group) VEC_PUSH(d->lo->arena, &d->edge, (uint64_t)p << 32 | d->group);
+}
+
+static void order_groups(LowerCx *lo, const Deps *d, const bool *late) {
+  uint32_t n = lo->groups.n;
+  uint32_t *wait = ARENA_ARRAY(lo->arena, uint32_t, n), *start = ARENA_ARRAY(lo->arena, uint32_t, n + 1);
+  uint32_t *user = ARENA_ARRAY(lo->arena, uint32_t, d->edge.n + 1);
+  for (uint32_t i = 0; i < d->edge.n; i++) {
+    wait[(uint32_t)d->edge.at[i]]++;
+    start[(d->edge.at[i] >> 32) + 1]++;
+  }
+  for (uint32_t i = 0; i < n; i++) start[i + 1] += start[i];
+  uint32_t *fill = ARENA_ARRAY(lo->arena, uint32_t, n + 1);
+  for (uint32_t i = 0; i < n; i++) fill[i] = start[i];
+  for (uint32_t i = 0; i < d->edge.n; i++) user[fill[d->edge.at[i] >> 32]++] = (uint32_t)d->edge.at[i];
+  VEC(uint32_t) ready = {0};
+  for (uint32_t i = 0; i < n; i++)
+    if (!wait[i]) VEC_PUSH(lo->arena, &ready, i);
+  while (ready.n) {
+    uint32_t at = 0;
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i < ready.n; i++) {
+      const LowerGroup *gr = &lo->groups.at[ready.at[i]];
+      uint64_t k = ((uint64_t)late[ready.at[i]] << 40) + gr->node.at[gr->node.n - 1].i;
+      if (k >= least) continue;
+      least = k;
+      at = i;
+    }
+    uint32_t best = ready.at[at];
+    ready.at[at] = ready.at[--ready.n];
+    VEC_PUSH(lo->arena, &lo->order, best);
+    for (uint32_t i = start[best]; i < start[best + 1]; i++)
+      if (--wait[user[i]] == 0) VEC_PUSH(lo->arena, &ready, user[i]);
+  }
+  if (lo->order.n != n) BUG(lo->arena->mem, "lower: groups wait for each other");
+}
+
+/* Who reads each leaf: one list for all, so that asking per assignment stays linear in the program. */
+typedef struct LeafRead {
+  uint32_t user; /* node */
+  uint32_t next; /* read of the same leaf; PLAN_NONE */
+  bool direct;   /* at the same element */
+} LeafRead;
+typedef struct Leaves {
+  LowerCx *lo;
+  NodeId user;
+  uint32_t *first; /* by leaf */
+  uint8_t *roots;  /* by leaf: 1 a root's value, 2 assigned once, 4 more than once */
+  VEC(LeafRead) read;
+} Leaves;
+
+static void see_leaf(void *cx, NodeId base, bool direct) {
+  Leaves *l = cx;
+  if (node_op(l->lo->g, base) != OP_LEAF) return;
+  uint32_t *first = &l->first[graph_attr(l->lo->g, base)[0]];
+  VEC_PUSH(l->lo->arena, &l->read, ((LeafRead){l->user.i, *first, direct}));
+  *first = l->read.n - 1;
+}
+
+static void leaves_read(Leaves *l) {
+  LowerCx *lo = l->lo;
+  const Graph *g = lo->g;
+  uint32_t n = g->program->leaf.n;
+  l->first = ARENA_ARRAY(lo->arena, uint32_t, n + 1);
+  l->roots = ARENA_ARRAY(lo->arena, uint8_t, n + 1);
+  for (uint32_t i = 0; i < n; i++) l->first[i] = PLAN_NONE;
+  for (uint32_t i = 0; i < g->node.n; i++) {
+    l->user = (NodeId){i};
+    if (lo->role[i] >= ROLE_ELEM) lower_reads(lo, l->user, see_leaf, l);
+  }
+  for (uint32_t i = 0; i < g->root.n; i++) {
+    const Root *r = &g->root.at[i];
+    NodeId v = lower_strip(lo, r->node);
+    if (node_op(g, v) == OP_LEAF) l->roots[graph_attr(g, v)[0]] |= 1;
+    if (r->kind == ROOT_ASSIGN) l->roots[r->leaf.i] |= l->roots[r->leaf.i] & 2 ? 4 : 2;
+  }
+}
+
+static bool may_overwrite(LowerCx *lo, const Leaves *l, const Root *r, NodeId v, const uint32_t *position) {
+  if (lo->role[v.i] != ROLE_ELEM && lo->role[v.i] != ROLE_TILE) return false;
+  if (lo->in_place[v.i].i != PLAN_NONE) return false;
+  if (l->roots[r->leaf.i] != 2) return false;
+  uint32_t own = position[lo->group[v.i]];
+  for (uint32_t i = l->first[r->leaf.i]; i != PLAN_NONE; i = l->read.at[i].next) {
+    uint32_t at = position[lo->group[l->read.at[i].user]];
+    if (at > own || (at == own && !l->read.at[i].direct)) return false;
+  }
+  return true;
+}
+
+void lower_schedule(LowerCx *lo) {
+  const Graph *g = lo->g;
+  Deps d = {.lo = lo};
+  for (uint32_t i = 0; i < lo->groups.n; i++) {
+    d.group = i;
+    for (uint32_t j = 0; j < lo->groups.at[i].node.n; j++)
+      lower_reads(lo, lo->groups.at[i].node.at[j], add_edge, &d);
+  }
+  bool *late = ARENA_ARRAY(lo->arena, bool, lo->groups.n + 1);
+  bool checks = false;
+  for (uint32_t i = 0; i < g->root.n; i++) {
+    uint32_t gr = lo->group[lower_strip(lo, g->root.at[i].node).i];
+    if (g->root.at[i].kind == ROOT_ASSIGN && gr != PLAN_NONE) late[gr] = true;
+    checks |= g->root.at[i].kind == ROOT_CHECK;
+  }
+  for (uint32_t i = 0; i < g->node.n; i++)
+    checks |= g->node.at[i].op == OP_EXTERN && lo->role[i] != ROLE_DEAD;
+  order_groups(lo, &d, late);
+  /* A step that fails changes nothing: checks and the host's functions come before any change, so with them
+   * every assignment waits in the arena. */
+  for (uint32_t i = 0; i < g->node.n; i++) checks |= node_op(g, (NodeId){i}) == OP_EXTERN;
+  if (!lo->opt.in_place || checks) return;
+  uint32_t *position = ARENA_ARRAY(lo->arena, uint32_t, lo->groups.n + 1);
+  for (uint32_t i = 0; i < lo->order.n; i++) position[lo->order.at[i]] = i;
+  Leaves l = {.lo = lo};
+  leaves_read(&l);
+  for (uint32_t i = 0; i < g->root.n; i++) {
+    const Root *r = &g->root.at[i];
+    if (r->kind != ROOT_ASSIGN) continue;
+    NodeId v = lower_strip(lo, r->node);
+    if (may_overwrite(lo, &l, r, v, position)) lo->in_place[v.i] = r->leaf;
+  }
+}
