@@ -6,7 +6,7 @@
 
 typedef enum {
 #define SCALAR(id, name, sig, flags, cls, value, d0, d1, d2, lo, hi, doc) OP_##id,
-#define STRUCT(id, name, arity, attrs, cls, cost, doc) OP_##id,
+#define STRUCT(id, name, arity, attrs, cls, flags, family, linear, doc) OP_##id,
 #include "ir/ops.def"
 #undef SCALAR
 #undef STRUCT
@@ -26,9 +26,10 @@ enum {
   OPF_COMMUTATIVE = 1,
   OPF_LEAF = 2,      /* no inputs, value comes from outside or is a literal */
   OPF_NO_MERGE = 4,  /* two occurrences are two values (stop, name, custom, extern, grad) */
-  OPF_ALIAS = 8,     /* the result may be the first input's memory (reshape, erased ops) */
+  OPF_ALIAS = 8,     /* the value is the first input's, element by element: nothing is computed */
   OPF_REDUCES = 16,  /* carries an order attribute */
   OPF_OPERATOR = 32, /* the language writes it with an operator, so its name is no function there */
+  OPF_ERASED = 64,   /* the first input takes its place after the last differentiation (stop, name, custom) */
 };
 
 typedef struct OpInfo {
@@ -42,7 +43,7 @@ typedef struct OpInfo {
   const char *cls;             /* one GradClass letter per input; the last one repeats */
   const char *value, *grad[3]; /* scalar: infix programs over x y z (inputs), r (result), g (cotangent) */
   double lo, hi;               /* scalar: test domain of the float inputs */
-  const char *cost;            /* structural: cost class */
+  const char *linear;          /* structural: one OpLinear letter per input; see ops.def */
   const char *doc;
 } OpInfo;
 
@@ -54,5 +55,19 @@ static inline GradClass op_grad_class(Op op, uint32_t input) {
   while (i < input && c[i + 1]) i++;
   return (GradClass)c[i];
 }
+/* Structural ops: how the result depends on an input. */
+typedef enum {
+  LINEAR_NOT = '.',
+  LINEAR_JOINT = '+', /* in all inputs marked so together */
+  LINEAR_EACH = '*',  /* in this one while the others stay */
+} OpLinear;
+static inline OpLinear op_linear(Op op, uint32_t input) {
+  const char *c = op_info[op].linear;
+  if (!c[0]) return LINEAR_NOT;
+  uint32_t i = 0;
+  while (i < input && c[i + 1]) i++;
+  return (OpLinear)c[i];
+}
+static inline bool op_is(Op op, unsigned flag) { return (op_info[op].flags & flag) != 0; }
 
 #endif

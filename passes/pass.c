@@ -37,7 +37,7 @@ static bool is_erased(const Graph *g, Arena *a) {
   (void)a;
   for (uint32_t i = 0; i < g->node.n; i++) {
     Op op = (Op)g->node.at[i].op;
-    if (op == OP_STOP || op == OP_NAME || op == OP_CUSTOM || op == OP_COTANGENT) return false;
+    if (op_is(op, OPF_ERASED) || op == OP_COTANGENT) return false;
   }
   return true;
 }

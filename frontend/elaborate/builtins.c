@@ -14,7 +14,7 @@ static const Builtin table[] = {
 static const Builtin of_op[OP_COUNT] = {
 #define SCALAR(id, name, sig, flags, cls, value, d0, d1, d2, lo, hi, doc)                                    \
   [OP_##id] = {name, bi_elementwise, OP_##id, sizeof(sig) == 3 ? "x" : "a b", doc},
-#define STRUCT(id, name, arity, attrs, cls, cost, doc)
+#define STRUCT(id, name, arity, attrs, cls, flags, family, linear, doc)
 #include "ir/ops.def"
 #undef SCALAR
 #undef STRUCT

@@ -1,10 +1,8 @@
 /* Memory of values: fresh from the arena, or, when the caller wants roots only, from values that nobody reads
  * any more. */
-#include "ir/interpret/internal.h"
+#include "ir/interpret/eval.h"
 
-bool interp_is_alias(Op op) {
-  return op == OP_LEAF || op == OP_STOP || op == OP_NAME || op == OP_CUSTOM || op == OP_RESHAPE;
-}
+bool interp_is_alias(Op op) { return op == OP_LEAF || op_is(op, OPF_ALIAS); }
 
 void interp_reuse_plan(Run *r) {
   const Graph *g = r->graph;

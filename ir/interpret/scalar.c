@@ -1,7 +1,7 @@
 /* Elementwise ops: the row's program over all elements. */
-#include "ir/interpret/internal.h"
+#include "ir/interpret/eval.h"
 
-void eval_scalar(Eval *e) {
+static void run(Eval *e) {
   DType type[3];
   const void *in[3];
   for (uint32_t i = 0; i < e->nin; i++) {
@@ -11,3 +11,5 @@ void eval_scalar(Eval *e) {
   const Scalar *p = op_program(&e->run->programs, e->op, type, e->nin, e->out->dtype);
   scalar_eval_n(p, &e->run->scratch, e->out->count, in, NULL, &e->out->data);
 }
+
+const OpEval eval_scalar = {run, NULL}; /* tangents: ir/scalar/dual.c */

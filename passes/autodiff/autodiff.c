@@ -232,7 +232,7 @@ Graph *pass_erase(Graph *in, PassCx *cx) {
     if (!live[i]) continue;
     const NodeId *x = graph_in(in, (NodeId){i});
     uint32_t n = in->node.at[i].op == OP_CUSTOM ? 1 : in->node.at[i].nin;
-    any |= in->node.at[i].op == OP_CUSTOM || in->node.at[i].op == OP_STOP || in->node.at[i].op == OP_NAME;
+    any |= op_is((Op)in->node.at[i].op, OPF_ERASED);
     for (uint32_t k = 0; k < n; k++) live[x[k].i] = true;
   }
   if (!any) {
@@ -244,7 +244,7 @@ Graph *pass_erase(Graph *in, PassCx *cx) {
   for (uint32_t i = 0; i < in->node.n; i++) {
     if (!live[i]) continue;
     Op op = (Op)in->node.at[i].op;
-    if (op == OP_STOP || op == OP_NAME || op == OP_CUSTOM)
+    if (op_is(op, OPF_ERASED))
       c.map[i] = c.map[graph_in(in, (NodeId){i})[0].i];
     else
       copy_node(&c, (NodeId){i});

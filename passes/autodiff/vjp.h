@@ -19,7 +19,7 @@ typedef void VjpFn(Vjp *v);
 
 /* One per structural op: vjp_SUM, ...; a missing one is a link error. */
 #define SCALAR(id, name, sig, flags, cls, value, d0, d1, d2, lo, hi, doc)
-#define STRUCT(id, name, arity, attrs, cls, cost, doc) VjpFn vjp_##id;
+#define STRUCT(id, name, arity, attrs, cls, flags, family, linear, doc) VjpFn vjp_##id;
 #include "ir/ops.def"
 #undef SCALAR
 #undef STRUCT

@@ -49,7 +49,7 @@ void vjp_scalar(Vjp *v) {
 void vjp_node(Vjp *v) {
   static VjpFn *const rule[OP_COUNT] = {
 #define SCALAR(id, name, sig, flags, cls, value, d0, d1, d2, lo, hi, doc) [OP_##id] = vjp_scalar,
-#define STRUCT(id, name, arity, attrs, cls, cost, doc) [OP_##id] = vjp_##id,
+#define STRUCT(id, name, arity, attrs, cls, flags, family, linear, doc) [OP_##id] = vjp_##id,
 #include "ir/ops.def"
 #undef SCALAR
 #undef STRUCT

@@ -206,7 +206,7 @@ void lower_copy(LowerCx *lo, NodeId node, int rank, const int64_t *ext, const Vi
 /* Kernels of an op: one function per row of ops.def's structural part, lower_CONTRACT and so on. */
 typedef void LowerFn(LowerCx *lo, const LowerGroup *gr);
 #define SCALAR(id, name, sig, flags, cls, value, d0, d1, d2, lo, hi, doc)
-#define STRUCT(id, name, arity, attrs, cls, cost, doc) LowerFn lower_##id;
+#define STRUCT(id, name, arity, attrs, cls, flags, family, linear, doc) LowerFn lower_##id;
 #include "ir/ops.def"
 #undef SCALAR
 #undef STRUCT

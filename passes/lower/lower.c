@@ -12,7 +12,7 @@ void lower_options_init(LowerOptions *o, int vector_bytes) {
 
 static LowerFn *const op_lower[OP_COUNT] = {
 #define SCALAR(id, name, sig, flags, cls, value, d0, d1, d2, lo, hi, doc)
-#define STRUCT(id, name, arity, attrs, cls, cost, doc) [OP_##id] = lower_##id,
+#define STRUCT(id, name, arity, attrs, cls, flags, family, linear, doc) [OP_##id] = lower_##id,
 #include "ir/ops.def"
 #undef SCALAR
 #undef STRUCT

@@ -6,7 +6,7 @@ static Role op_role(Op op) {
   if (op_info[op].scalar) return ROLE_ELEM;
   switch (op) {
 #define SCALAR(id, name, sig, flags, cls, value, d0, d1, d2, lo, hi, doc) case OP_##id:
-#define STRUCT(id, name, arity, attrs, cls, cost, doc)
+#define STRUCT(id, name, arity, attrs, cls, flags, family, linear, doc)
 #include "ir/ops.def"
 #undef SCALAR
 #undef STRUCT

@@ -1,8 +1,31 @@
 /* Softmax and its kin: m = max, e = exp(x - m), s = sum of e, along one axis. */
-#include "ir/interpret/internal.h"
+#include "ir/family/family.h"
 
 #include <float.h>
 #include <math.h>
+
+/* ---- types ---- */
+
+bool infer_row(const Infer *f) {
+  const Type *x = f->in[0];
+  if (!infer_attr(f, 0, 0, x->rank - 1)) return false;
+  *f->out = *x;
+  if (!dtype_is_float((DType)x->dtype)) return infer_types(f, "is not defined for", x, NULL);
+  if (f->op == OP_LOGSUMEXP) f->out->dim[f->attr[0]] = infer_one(f);
+  return true;
+}
+
+bool infer_cross_entropy(const Infer *f) {
+  const Type *x = f->in[0], *label = f->in[1];
+  bool ok = x->rank == label->rank + 1 && dtype_is_float((DType)x->dtype) && label->dtype == DT_I32;
+  for (uint8_t i = 0; ok && i < label->rank; i++) ok = infer_dim_eq(x->dim[i], label->dim[i]);
+  if (!ok) return infer_types(f, "takes logits [.., C] and i32 labels [..], not", x, label);
+  *f->out = *label;
+  f->out->dtype = x->dtype;
+  return true;
+}
+
+/* ---- values ---- */
 
 /* m, e and s for every row, by the reductions' own code. */
 typedef struct Rows {
@@ -17,7 +40,7 @@ static Tensor reduced(Eval *e, Op op, const Tensor *x, int axis) {
   y.count = x->count / (size_t)x->ext[axis];
   y.data = arena_array(&e->run->scratch, y.count, dtype_bytes(x->dtype), 64);
   Eval sub = {e->run, e->id, op, attr, 1, (const Tensor *const[]){x}, &y};
-  eval_reduce(&sub);
+  eval_reduce.run(&sub);
   return y;
 }
 
@@ -102,7 +125,7 @@ static void less_label(const Tensor *x, const Tensor *label,
   }
 }
 
-void eval_row(Eval *e) {
+static void row(Eval *e) {
   const Tensor *x = e->in[0];
   int axis = e->op == OP_CROSS_ENTROPY ? x->rank - 1 : (int)e->attr[0];
   Tensor shifted, log;
@@ -138,7 +161,10 @@ static double *plain_softmax(Run *r, const double *x, Along a, size_t count) {
   return p;
 }
 
-static void dual_softmax(Eval *e, const double *tx, double *t) {
+static bool dual_row(Eval *e, const Tensor *tin, Tensor *out) {
+  if (!tin[0].data) return false;
+  const double *tx = tin[0].data;
+  double *t = out->data;
   const Tensor *x = e->in[0];
   int axis = e->op == OP_CROSS_ENTROPY ? x->rank - 1 : (int)e->attr[0];
   Along a = tensor_along(x, axis);
@@ -159,48 +185,8 @@ static void dual_softmax(Eval *e, const double *tx, double *t) {
         t[out] = s - (label >= 0 && (size_t)label < a.n ? tx[row + (size_t)label] : 0);
       }
     }
-}
-
-/* Where element `at` of x lands when the axes are reduced. */
-static size_t kept_index(const Tensor *x, int64_t axes, size_t at) {
-  int64_t rest = (int64_t)at, to = 0, step = 1; /* all below x->count */
-  for (int d = x->rank; d-- > 0; rest /= x->ext[d]) {
-    if (axes >> d & 1) continue;
-    to += rest % x->ext[d] * step;
-    step *= x->ext[d];
-  }
-  return (size_t)to;
-}
-
-/* Extremes share among ties, products follow the product rule: over every element of the reduced axes at
- * once. */
-static void dual_over_axes(Eval *e, const double *tx, double *t) {
-  const Tensor *x = e->in[0];
-  const double *v = x->data, *y = e->out->data;
-  double *ties = ARENA_ARRAY(&e->run->scratch, double, e->out->count);
-  for (int pass = 0; pass < 2; pass++)
-    for (size_t at = 0; at < x->count; at++) {
-      size_t to = kept_index(x, e->attr[0], at);
-      if (e->op == OP_PROD) {
-        double others = 1; /* the product without this element, without dividing */
-        for (size_t j = 0; pass == 0 && j < x->count; j++) {
-          if (j != at && kept_index(x, e->attr[0], j) == to) others *= v[j];
-        }
-        if (pass == 0) t[to] += tx[at] * others;
-      } else if (v[at] == y[to]) {
-        if (pass == 0)
-          ties[to]++;
-        else
-          t[to] += tx[at] / ties[to];
-      }
-    }
-}
-
-bool dual_row(Eval *e, const Tensor *tin, Tensor *t) {
-  if (!tin[0].data) return false;
-  if (e->op == OP_MAX || e->op == OP_MIN || e->op == OP_PROD)
-    dual_over_axes(e, tin[0].data, t->data);
-  else
-    dual_softmax(e, tin[0].data, t->data);
   return true;
 }
+
+const OpEval eval_row = {row, dual_row};
+const OpEval eval_cross_entropy = {row, dual_row};

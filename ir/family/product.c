@@ -1,6 +1,6 @@
 /* Products: contract, conv2d and its gradients. */
 #include "base/size.h"
-#include "ir/interpret/internal.h"
+#include "ir/family/family.h"
 
 #include <math.h>
 
@@ -22,14 +22,14 @@ typedef struct Conv {
 #define REAL float
 #define FN(name) name##_s
 #define FMA __builtin_fmaf
-#include "ir/interpret/product_real.h"
+#include "ir/family/product_real.h"
 #undef REAL
 #undef FN
 #undef FMA
 #define REAL double
 #define FN(name) name##_d
 #define FMA __builtin_fma
-#include "ir/interpret/product_real.h"
+#include "ir/family/product_real.h"
 #undef REAL
 #undef FN
 #undef FMA
@@ -58,6 +58,23 @@ static void *element_out(const Tensor *t, size_t at) { return (char *)t->data + 
 
 /* ---- contract ---- */
 
+bool infer_contract(const Infer *f) {
+  const Type *x = f->in[0], *y = f->in[1];
+  uint8_t r = x->rank;
+  if (!infer_attr(f, 0, 0, 1) || !infer_attr(f, 1, 0, 1) || !infer_attr(f, 2, 0, 0)) return false;
+  if (r < 2 || y->rank != r || x->dtype != y->dtype || !dtype_is_float((DType)x->dtype))
+    return infer_types(f, "takes two float operands of equal rank, at least 2, not", x, y);
+  DimId m = x->dim[r - 2], k = x->dim[r - 1], k2 = y->dim[r - 2], n = y->dim[r - 1], t;
+  if (f->attr[0]) t = m, m = k, k = t;
+  if (f->attr[1]) t = n, n = k2, k2 = t;
+  bool ok = infer_dim_eq(k, k2);
+  *f->out = *x;
+  for (uint8_t i = 0; i + 2 < r; i++) ok = ok && infer_dim_eq(x->dim[i], y->dim[i]);
+  f->out->dim[r - 2] = m;
+  f->out->dim[r - 1] = n;
+  return ok || infer_types(f, "do not match:", x, y);
+}
+
 static void transpose_matrix(DType t, const void *x, void *y, size_t rows, size_t cols) {
   for (size_t i = 0; i < rows; i++)
     for (size_t j = 0; j < cols; j++) {
@@ -68,7 +85,7 @@ static void transpose_matrix(DType t, const void *x, void *y, size_t rows, size_
     }
 }
 
-void eval_contract(Eval *e) {
+static void contract(Eval *e) {
   const Tensor *x = e->in[0], *y = e->in[1];
   Tensor *z = e->out;
   Arena *a = &e->run->scratch;
@@ -90,7 +107,50 @@ void eval_contract(Eval *e) {
   }
 }
 
+const OpEval eval_contract = {contract, NULL};
+
 /* ---- convolution ---- */
+
+/* Checks that a convolution of x by w gives a y of type *y; its two spatial extents are computed. */
+static bool conv_type(const Infer *f, const Type *x, const Type *w, Type *y) {
+  const int64_t *a = f->attr;
+  for (int i = 0; i < 8; i++)
+    if (!infer_attr(f, i, i == 2 || i == 3 || i == 7 ? 0 : 1, i == 7 ? 0 : INFER_SMALL)) return false;
+  if (x->rank != 4 || w->rank != 4 || x->dtype != w->dtype || !dtype_is_float((DType)x->dtype))
+    return infer_types(f, "takes x [N, C, H, W] and w [O, C/groups, KH, KW], not", x, w);
+  int64_t o, kh, kw;
+  if (!dim_is_const(f->dims, w->dim[0], &o) || !dim_is_const(f->dims, w->dim[2], &kh) ||
+      !dim_is_const(f->dims, w->dim[3], &kw))
+    return infer_types(f, "needs constant extents of the filter", w, NULL);
+  if (kh < 1 || kw < 1 || kh > INFER_SMALL || kw > INFER_SMALL) return infer_types(f, "filter", w, NULL);
+  if (o % a[6])
+    return infer_fail(f, "%lld channels do not divide into %lld groups", (long long)o, (long long)a[6]);
+  if (!infer_dim_eq(x->dim[1], dim_mul(f->dims, w->dim[1], dim_const(f->dims, a[6]))))
+    return infer_types(f,
+                       a[6] == 1 ? "the channels, axis 1 of both, differ:"
+                                 : "the channels of x are not those of w, axis 1 of both, times the groups:",
+                       x, w);
+  *y = *x;
+  y->dim[1] = w->dim[0];
+  y->dim[2] = infer_window(f, x->dim[2], a[2], a[4], kh, a[0]);
+  y->dim[3] = infer_window(f, x->dim[3], a[3], a[5], kw, a[1]);
+  if ((!y->dim[2].i && x->dim[2].i) || (!y->dim[3].i && x->dim[3].i))
+    return infer_types(f, "the filter is larger than the padded image:", x, w);
+  return true;
+}
+
+bool infer_conv(const Infer *f) {
+  Type y;
+  if (f->op == OP_CONV2D) return conv_type(f, f->in[0], f->in[1], f->out);
+  if (!infer_given(f)) return false;
+  *f->out = *f->given;
+  const Type *x = f->op == OP_CONV2D_DX ? f->given : f->in[0],
+             *w = f->op == OP_CONV2D_DX ? f->in[1] : f->given;
+  const Type *gy = f->op == OP_CONV2D_DX ? f->in[0] : f->in[1];
+  if (!conv_type(f, x, w, &y)) return false;
+  return (y.dtype == gy->dtype && infer_shape_eq(&y, gy)) ||
+         infer_types(f, "cotangent and result differ:", gy, &y);
+}
 
 static Conv conv_of(const Eval *e) {
   const int64_t *at = e->attr;
@@ -151,7 +211,7 @@ static void run_conv_dw(Eval *e, const Conv *c, void *xp) {
   }
 }
 
-void eval_conv(Eval *e) {
+static void conv(Eval *e) {
   Conv c = conv_of(e);
   Tensor padded = {.dtype = e->out->dtype, .rank = 3, .ext = {(int64_t)c.c, (int64_t)c.hp, (int64_t)c.wp}};
   if (!size_product(padded.ext, 3, &padded.count))
@@ -173,3 +233,4 @@ void eval_conv(Eval *e) {
     }
   }
 }
+const OpEval eval_conv = {conv, NULL};

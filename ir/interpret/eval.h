@@ -1,8 +1,8 @@
-/* Shared between ir/interpret/ only. One Eval is one node with its operands in hand; a family computes out
- * from in. Dual numbers run the same families over tangents where an op is linear, and rules of their own
- * elsewhere (ir/interpret/dual.c). */
-#ifndef DG_IR_INTERP_INTERNAL_H
-#define DG_IR_INTERP_INTERNAL_H
+/* What a family's value rule sees (ir/family/), and what ir/interpret/ shares. One Eval is one node with its
+ * operands in hand; a family computes out from in. Dual numbers run the same families over tangents where an
+ * op is linear, and rules of their own elsewhere (ir/interpret/dual.c). */
+#ifndef DG_IR_EVAL_H
+#define DG_IR_EVAL_H
 
 #include "ir/interpret/interp.h"
 #include "ir/interpret/order.h"
@@ -56,18 +56,27 @@ void interp_reuse_plan(Run *r);
 void *interp_room(Run *r, size_t bytes); /* zeroed */
 void interp_reuse(Run *r, NodeId done);
 
-void eval_scalar(Eval *e);
-void eval_move(Eval *e);
-void eval_reduce(Eval *e);
-void eval_row(Eval *e);
-void eval_contract(Eval *e);
-void eval_conv(Eval *e);
-void eval_window(Eval *e);
+/* The value rule of a family, eval_FAMILY. */
+typedef struct OpEval {
+  void (*run)(Eval *e); /* NULL: there is nothing to do */
+  /* The tangent of an op that is not linear: see dual_any. NULL: zero */
+  bool (*dual)(Eval *e, const Tensor *tin, Tensor *t);
+} OpEval;
+#define SCALAR(id, name, sig, flags, cls, value, d0, d1, d2, lo, hi, doc)
+#define STRUCT(id, name, arity, attrs, cls, flags, family, linear, doc) extern const OpEval eval_##family;
+#include "ir/ops.def"
+#undef SCALAR
+#undef STRUCT
+extern const OpEval eval_scalar; /* of every scalar row */
+
+const OpEval *eval_op(Op op);
 void eval_any(Eval *e); /* by e->op */
 
 /* Tangent of the node into t (zeroed, like e->out); tin[i].data is NULL for a zero tangent. e->out is
  * computed. False: zero. */
 bool dual_any(Eval *e, const Tensor *tin, Tensor *t);
-bool dual_row(Eval *e, const Tensor *tin, Tensor *t); /* reductions and rows that are not linear */
+
+/* The run fails; false. */
+bool interp_refuse(Run *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #endif
