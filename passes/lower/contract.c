@@ -64,7 +64,7 @@ static double product_lower(LowerKernel *m, const Product *p, NodeId node) {
   return s.cycles * batch;
 }
 
-void lower_CONTRACT(LowerCx *lo, const LowerGroup *gr) {
+static void lower_contract(LowerCx *lo, const LowerGroup *gr) {
   NodeId n = gr->anchor, xn = graph_in(lo->g, n)[0], yn = graph_in(lo->g, n)[1];
   const Node *d = graph_node(lo->g, n);
   const int64_t *attr = graph_attr(lo->g, n);
@@ -89,3 +89,4 @@ void lower_CONTRACT(LowerCx *lo, const LowerGroup *gr) {
   m.cost_ns = cycles / 2.6 + count * (p.gb.program->nins + 1) / 60;
   lower_kernel_end(&m);
 }
+const LowerOp lower_CONTRACT = {.role = ROLE_TILE, .kernels = lower_contract};

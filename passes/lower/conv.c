@@ -148,7 +148,7 @@ static ConvAttr conv_attr(const int64_t *a) {
   return (ConvAttr){{a[0], a[1]}, {a[2], a[3]}, {a[4], a[5]}, a[6]};
 }
 
-void lower_CONV2D(LowerCx *lo, const LowerGroup *gr) {
+static void lower_conv2d(LowerCx *lo, const LowerGroup *gr) {
   NodeId n = gr->anchor, xn = graph_in(lo->g, n)[0], wn = graph_in(lo->g, n)[1];
   ConvAttr a = conv_attr(graph_attr(lo->g, n));
   const int64_t *ye = lo->ext[n.i], *xe = lo->ext[xn.i], *we = lo->ext[wn.i];
@@ -177,6 +177,7 @@ void lower_CONV2D(LowerCx *lo, const LowerGroup *gr) {
   group_body(lo, gr, &gb);
   conv_kernel(lo, n, &p, &gb, ye[0], a.groups, rows);
 }
+const LowerOp lower_CONV2D = {.role = ROLE_TILE, .kernels = lower_conv2d};
 
 static int64_t gcd(int64_t a, int64_t b) { return b ? gcd(b, a % b) : a; }
 
@@ -195,7 +196,7 @@ static ConvAxis phase_axis(int64_t i, int64_t s, int64_t pad, int64_t d, int64_t
   return x;
 }
 
-void lower_CONV2D_DX(LowerCx *lo, const LowerGroup *gr) {
+static void lower_conv2d_dx(LowerCx *lo, const LowerGroup *gr) {
   NodeId n = gr->anchor, gn = graph_in(lo->g, n)[0], wn = graph_in(lo->g, n)[1];
   ConvAttr a = conv_attr(graph_attr(lo->g, n));
   const int64_t *xe = lo->ext[n.i], *ge = lo->ext[gn.i], *we = lo->ext[wn.i];
@@ -217,6 +218,7 @@ void lower_CONV2D_DX(LowerCx *lo, const LowerGroup *gr) {
       conv_kernel(lo, n, &p, &gb, xe[0], a.groups, rows);
     }
 }
+const LowerOp lower_CONV2D_DX = {.role = ROLE_TILE, .kernels = lower_conv2d_dx};
 
 /* ---- weight gradient: gy with its channels innermost, x with its padding, both copies; then lanes are
  * output channels and rows the longest of (channel, kh, kw); pieces of images into a buffer, and their sum
@@ -302,7 +304,7 @@ static uint32_t padded(LowerCx *lo, NodeId n, const View *x, const int64_t *xe, 
   return buffer;
 }
 
-void lower_CONV2D_DW(LowerCx *lo, const LowerGroup *gr) {
+static void lower_conv2d_dw(LowerCx *lo, const LowerGroup *gr) {
   NodeId n = gr->anchor, xn = graph_in(lo->g, n)[0], gn = graph_in(lo->g, n)[1];
   ConvAttr a = conv_attr(graph_attr(lo->g, n));
   const int64_t *we = lo->ext[n.i], *xe = lo->ext[xn.i], *ge = lo->ext[gn.i];
@@ -370,3 +372,4 @@ void lower_CONV2D_DW(LowerCx *lo, const LowerGroup *gr) {
   m.cost_ns = (double)(size * o.chunks) * 0.3;
   lower_kernel_end(&m);
 }
+const LowerOp lower_CONV2D_DW = {.role = ROLE_OTHER, .kernels = lower_conv2d_dw};

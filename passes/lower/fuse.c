@@ -191,10 +191,6 @@ static void groups_end(Fuse *f) {
 /* ---- reductions that compute what they add ---- */
 enum { ABSORB_WEIGHT = 60, ABSORB_READS = 10 };
 
-static bool reduces(Op op) {
-  return op == OP_SUM || op == OP_MEAN || op == OP_MAX || op == OP_MIN || op == OP_PROD;
-}
-
 typedef struct Closure {
   LowerCx *lo;
   uint32_t weight, reads;
@@ -227,7 +223,7 @@ static void see_other(void *cx, NodeId base, bool direct) {
   Only *o = cx;
   (void)direct;
   NodeId u = o->user;
-  bool reduced = reduces(node_op(o->lo->g, u)) && o->lo->role[u.i] == ROLE_OTHER &&
+  bool reduced = lower_op(node_op(o->lo->g, u))->absorbs && o->lo->role[u.i] == ROLE_OTHER &&
                  graph_attr(o->lo->g, u)[0] != 0 &&
                  node_eq(lower_strip(o->lo, graph_in(o->lo->g, u)[0]), base);
   if (!reduced && o->lo->group[base.i] != o->lo->group[u.i]) o->other[base.i] = true;
@@ -243,7 +239,7 @@ static void absorb(LowerCx *lo) {
   }
   for (uint32_t i = 0; i < g->root.n; i++) only.other[lower_strip(lo, g->root.at[i].node).i] = true;
   for (uint32_t i = 0; i < g->node.n; i++) {
-    if (lo->role[i] != ROLE_OTHER || !reduces(node_op(g, (NodeId){i})) || graph_attr(g, (NodeId){i})[0] == 0)
+    if (lo->role[i] != ROLE_OTHER || !lower_op(node_op(g, (NodeId){i}))->absorbs || graph_attr(g, (NodeId){i})[0] == 0)
       continue;
     NodeId x = lower_strip(lo, graph_in(g, (NodeId){i})[0]);
     if (lo->role[x.i] != ROLE_ELEM || lo->materialised[x.i] || only.other[x.i]) continue;

@@ -201,15 +201,40 @@ void line_fill(LowerKernel *m, int tile, DType t, ScalarValue v);
 void lower_elementwise(LowerCx *lo, const LowerGroup *gr);
 /* A copy of n in row-major order unless its memory is that already; the plan buffer. */
 uint32_t lower_plain(LowerCx *lo, NodeId n);
+void lower_pad(LowerCx *lo, const LowerGroup *gr); /* interleaved */
 void lower_copy(LowerCx *lo, NodeId node, int rank, const int64_t *ext, const View *from,
                 uint32_t from_buffer, const View *to, uint32_t to_buffer);
-/* Kernels of an op: one function per row of ops.def's structural part, lower_CONTRACT and so on. */
-typedef void LowerFn(LowerCx *lo, const LowerGroup *gr);
+/* ---- what lowering knows about an op: lower_ID, one per row of ops.def's structural part ---- */
+
+/* A value on its way to memory: element `idx` of node n, over the axes of a space. */
+typedef struct Walk {
+  const LowerCx *lo;
+  NodeId n;
+  AxisAffine idx[MAX_RANK];
+  View *out;
+  NodeId *stuck;
+} Walk;
+typedef enum { WALK_ON, WALK_END, WALK_STUCK } WalkStep;
+
+typedef struct LowerOp {
+  Role role;                                          /* when it is alive */
+  void (*kernels)(LowerCx *lo, const LowerGroup *gr); /* its own, with the group's epilogue */
+  WalkStep (*through)(Walk *w);                       /* ROLE_MOVE: one step, from n to what it reads */
+  bool (*own_kernels)(const LowerCx *lo,
+                      NodeId n); /* ROLE_MOVE: a copy will not do when it must be materialised */
+  bool absorbs;                  /* may compute its operand from what is stored anyway */
+} LowerOp;
 #define SCALAR(id, name, sig, flags, cls, value, d0, d1, d2, lo, hi, doc)
-#define STRUCT(id, name, arity, attrs, cls, flags, family, linear, doc) LowerFn lower_##id;
+#define STRUCT(id, name, arity, attrs, cls, flags, family, linear, doc) extern const LowerOp lower_##id;
 #include "ir/ops.def"
 #undef SCALAR
 #undef STRUCT
+const LowerOp *lower_op(Op op); /* scalar rows: ROLE_ELEM */
+
+/* ---- through.c ---- */
+AxisAffine lower_row_major(const LowerCx *lo, NodeId n, const AxisAffine *idx);
+/* The source of n when `at` is its flat index; false when n is no memory. */
+MUST_USE bool lower_flat(const LowerCx *lo, NodeId n, AxisAffine at, View *out);
 
 static inline AxisAffine axis_affine_zero(void) { return (AxisAffine){0}; }
 static inline AxisAffine axis_affine_axis(int axis) {

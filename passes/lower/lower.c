@@ -10,40 +10,16 @@ void lower_options_init(LowerOptions *o, int vector_bytes) {
   o->cache_l2 = 512 << 10;
 }
 
-static LowerFn *const op_lower[OP_COUNT] = {
-#define SCALAR(id, name, sig, flags, cls, value, d0, d1, d2, lo, hi, doc)
-#define STRUCT(id, name, arity, attrs, cls, flags, family, linear, doc) [OP_##id] = lower_##id,
-#include "ir/ops.def"
-#undef SCALAR
-#undef STRUCT
-};
-
 static void group_lower(LowerCx *lo, const LowerGroup *gr) {
-  if (!node_ok(gr->anchor))
+  if (!node_ok(gr->anchor)) {
     lower_elementwise(lo, gr);
-  else
-    op_lower[node_op(lo->g, gr->anchor)](lo, gr);
+    return;
+  }
+  Op op = node_op(lo->g, gr->anchor);
+  if (!lower_op(op)->kernels)
+    BUG(lo->arena->mem, "lower: %%%u %s has no kernel", gr->anchor.i, op_info[op].name);
+  lower_op(op)->kernels(lo, gr);
 }
-
-/* Ops that are never lowered on their own: they are memory, read through, or gone before this stage. */
-static void never(LowerCx *lo, const LowerGroup *gr) {
-  NodeId n = gr->anchor;
-  BUG(lo->arena->mem, "lower: %%%u %s has no kernel", n.i, op_info[node_op(lo->g, n)].name);
-}
-void lower_LEAF(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
-void lower_TABLE(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
-void lower_CONST(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
-void lower_IOTA(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
-void lower_COTANGENT(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
-void lower_GRAD(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
-void lower_BROADCAST(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
-void lower_RESHAPE(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
-void lower_TRANSPOSE(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
-void lower_SLICE(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
-void lower_REVERSE(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
-void lower_STOP(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
-void lower_NAME(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
-void lower_CUSTOM(LowerCx *lo, const LowerGroup *gr) { never(lo, gr); }
 
 static bool extents(LowerCx *lo) {
   const Graph *g = lo->g;

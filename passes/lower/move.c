@@ -57,7 +57,7 @@ uint32_t lower_plain(LowerCx *lo, NodeId n) {
   return buffer;
 }
 
-void lower_CONCAT(LowerCx *lo, const LowerGroup *gr) {
+static void concat(LowerCx *lo, const LowerGroup *gr) {
   NodeId n = gr->anchor;
   const Node *d = graph_node(lo->g, n);
   int64_t axis = graph_attr(lo->g, n)[0], start = 0;
@@ -72,6 +72,8 @@ void lower_CONCAT(LowerCx *lo, const LowerGroup *gr) {
   }
 }
 
+const LowerOp lower_CONCAT = {.role = ROLE_OTHER, .kernels = concat};
+
 static void zero_body(LowerKernel *m, const Coord *c, void *cx) {
   const Copy *t = cx;
   int tile = kernel_tile(&m->b, STR("t"), (DType)t->to.type, c->rows, c->cols);
@@ -80,7 +82,7 @@ static void zero_body(LowerKernel *m, const Coord *c, void *cx) {
 }
 
 /* Padding between elements: zeros everywhere, then the elements at their places. */
-void lower_PAD(LowerCx *lo, const LowerGroup *gr) {
+void lower_pad(LowerCx *lo, const LowerGroup *gr) {
   NodeId n = gr->anchor, o = graph_in(lo->g, n)[0];
   const int64_t *attr = graph_attr(lo->g, n);
   int rank = graph_node(lo->g, n)->type.rank;
@@ -103,7 +105,7 @@ void lower_PAD(LowerCx *lo, const LowerGroup *gr) {
   lower_copy(lo, n, rank, lo->ext[o.i], &from, plan_buffer_node(lo, from.base), &to, out);
 }
 
-void lower_EXTERN(LowerCx *lo, const LowerGroup *gr) {
+static void call(LowerCx *lo, const LowerGroup *gr) {
   NodeId n = gr->anchor;
   Plan *p = lo->plan;
   uint32_t nin = graph_node(lo->g, n)->nin, in[8];
@@ -118,3 +120,4 @@ void lower_EXTERN(LowerCx *lo, const LowerGroup *gr) {
   VEC_PUSH(p->arena, &p->bind, plan_buffer_node(lo, n));
   VEC_PUSH(p->arena, &p->launch, l);
 }
+const LowerOp lower_EXTERN = {.role = ROLE_OTHER, .kernels = call};

@@ -89,8 +89,10 @@ static void pool_forward(LowerCx *lo, const LowerGroup *gr, bool max) {
   m.cost_ns = (double)lo->count[n.i] * (double)(p.h.k * p.w.k) * 0.3;
   lower_kernel_end(&m);
 }
-void lower_MAX_POOL2D(LowerCx *lo, const LowerGroup *gr) { pool_forward(lo, gr, true); }
-void lower_AVG_POOL2D(LowerCx *lo, const LowerGroup *gr) { pool_forward(lo, gr, false); }
+static void max_pool2d(LowerCx *lo, const LowerGroup *gr) { pool_forward(lo, gr, true); }
+const LowerOp lower_MAX_POOL2D = {.role = ROLE_TILE, .kernels = max_pool2d};
+static void avg_pool2d(LowerCx *lo, const LowerGroup *gr) { pool_forward(lo, gr, false); }
+const LowerOp lower_AVG_POOL2D = {.role = ROLE_TILE, .kernels = avg_pool2d};
 
 /* Does x hold its window's maximum v? A NaN does when v is one. */
 static ScalarRef holds(ScalarBuilder *s, ScalarRef x, ScalarRef v) {
@@ -337,5 +339,7 @@ static void pool_backward(LowerCx *lo, const LowerGroup *gr, bool max) {
       lower_kernel_end(&m);
     }
 }
-void lower_MAX_POOL2D_DX(LowerCx *lo, const LowerGroup *gr) { pool_backward(lo, gr, true); }
-void lower_AVG_POOL2D_DX(LowerCx *lo, const LowerGroup *gr) { pool_backward(lo, gr, false); }
+static void max_pool2d_dx(LowerCx *lo, const LowerGroup *gr) { pool_backward(lo, gr, true); }
+const LowerOp lower_MAX_POOL2D_DX = {.role = ROLE_TILE, .kernels = max_pool2d_dx};
+static void avg_pool2d_dx(LowerCx *lo, const LowerGroup *gr) { pool_backward(lo, gr, false); }
+const LowerOp lower_AVG_POOL2D_DX = {.role = ROLE_TILE, .kernels = avg_pool2d_dx};

@@ -28,26 +28,29 @@ static ScalarValue number(DType t, double x, int64_t i) {
   return v;
 }
 
-/* What an accumulator starts from (start), and what leaves every value as it is (else). */
-static ScalarValue identity(Op op, DType t, bool start) {
-  switch (op) {
-  case OP_MAX:
-  case OP_ARGMAX: return number(t, -__builtin_inf(), INT64_MIN);
-  case OP_MIN:
-  case OP_ARGMIN: return number(t, __builtin_inf(), INT64_MAX);
-  case OP_PROD: return number(t, 1, 1);
-  default: return number(t, start ? 0.0 : -0.0, 0); /* under flushing +0 is no identity */
-  }
-}
-
-static const char *step_text(Op op) {
-  return op == OP_MAX || op == OP_ARGMAX   ? "max(x, y)"
-         : op == OP_MIN || op == OP_ARGMIN ? "min(x, y)"
-         : op == OP_PROD                   ? "x * y"
-                                           : "x + y";
-}
 static FoldOp fold_of(Op op) {
   return op == OP_MAX || op == OP_ARGMAX ? FOLD_MAX : op == OP_MIN || op == OP_ARGMIN ? FOLD_MIN : FOLD_SUM;
+}
+
+/* What an accumulator starts from (start), and what leaves every value as it is (else). */
+static ScalarValue identity(Op op, DType t, bool start) {
+  if (op == OP_PROD) return number(t, 1, 1);
+  switch (fold_of(op)) {
+  case FOLD_MAX: return number(t, -__builtin_inf(), INT64_MIN);
+  case FOLD_MIN: return number(t, __builtin_inf(), INT64_MAX);
+  case FOLD_SUM: break;
+  }
+  return number(t, start ? 0.0 : -0.0, 0); /* under flushing +0 is no identity */
+}
+
+static ScalarOp step_of(Op op) {
+  if (op == OP_PROD) return SC_MUL;
+  return fold_of(op) == FOLD_MAX ? SC_MAX : fold_of(op) == FOLD_MIN ? SC_MIN : SC_ADD;
+}
+static const char *step_text(Op op) {
+  static const char *const text[] = {
+      [SC_MUL] = "x * y", [SC_MAX] = "max(x, y)", [SC_MIN] = "min(x, y)", [SC_ADD] = "x + y"};
+  return text[step_of(op)];
 }
 
 /* acc = acc op expression; lanes behind the end leave acc alone. */
@@ -72,8 +75,7 @@ static void expression_step(LowerKernel *m, const Coord *c, const Reduce *r) {
     v = scalar_ins(b, SC_SEL, scalar_ins(b, SC_LT, k, end, k), v,
                    scalar_const(b, r->type, identity(r->op, r->type, false)));
   }
-  ScalarOp op = r->op == OP_MAX ? SC_MAX : r->op == OP_MIN ? SC_MIN : r->op == OP_PROD ? SC_MUL : SC_ADD;
-  scalar_output(b, scalar_ins(b, op, acc, v, acc));
+  scalar_output(b, scalar_ins(b, step_of(r->op), acc, v, acc));
   kernel_map1(&m->b, scalar_end(b), r->acc, n, src);
 }
 
@@ -195,11 +197,13 @@ static void lower_reduce(LowerCx *lo, const LowerGroup *gr, Op op) {
     r.from = r.to;
   }
 }
-void lower_SUM(LowerCx *lo, const LowerGroup *gr) { lower_reduce(lo, gr, OP_SUM); }
-void lower_MEAN(LowerCx *lo, const LowerGroup *gr) { lower_reduce(lo, gr, OP_SUM); }
-void lower_MAX(LowerCx *lo, const LowerGroup *gr) { lower_reduce(lo, gr, OP_MAX); }
-void lower_MIN(LowerCx *lo, const LowerGroup *gr) { lower_reduce(lo, gr, OP_MIN); }
-void lower_PROD(LowerCx *lo, const LowerGroup *gr) { lower_reduce(lo, gr, OP_PROD); }
+static void sum(LowerCx *lo, const LowerGroup *gr) { lower_reduce(lo, gr, OP_SUM); }
+static void same_op(LowerCx *lo, const LowerGroup *gr) { lower_reduce(lo, gr, node_op(lo->g, gr->anchor)); }
+const LowerOp lower_SUM = {.role = ROLE_OTHER, .kernels = sum, .absorbs = true};
+const LowerOp lower_MEAN = {.role = ROLE_OTHER, .kernels = sum, .absorbs = true};
+const LowerOp lower_MAX = {.role = ROLE_OTHER, .kernels = same_op, .absorbs = true};
+const LowerOp lower_MIN = {.role = ROLE_OTHER, .kernels = same_op, .absorbs = true};
+const LowerOp lower_PROD = {.role = ROLE_OTHER, .kernels = same_op, .absorbs = true};
 
 /* ---- argmax, argmin: the extreme first, then the lowest index that holds it ---- */
 typedef struct Arg {
@@ -266,5 +270,5 @@ static void lower_arg(LowerCx *lo, const LowerGroup *gr) {
   m.cost_ns = (double)lo->count[x.i] * 0.2;
   lower_kernel_end(&m);
 }
-void lower_ARGMAX(LowerCx *lo, const LowerGroup *gr) { lower_arg(lo, gr); }
-void lower_ARGMIN(LowerCx *lo, const LowerGroup *gr) { lower_arg(lo, gr); }
+const LowerOp lower_ARGMAX = {.role = ROLE_OTHER, .kernels = lower_arg};
+const LowerOp lower_ARGMIN = {.role = ROLE_OTHER, .kernels = lower_arg};

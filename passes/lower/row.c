@@ -137,15 +137,13 @@ static void lower_row(LowerCx *lo, const LowerGroup *gr, int axis) {
   m.cost_ns = (double)lo->count[x.i] * 0.6;
   lower_kernel_end(&m);
 }
-void lower_SOFTMAX(LowerCx *lo, const LowerGroup *gr) {
+static void along_axis(LowerCx *lo, const LowerGroup *gr) {
   lower_row(lo, gr, (int)graph_attr(lo->g, gr->anchor)[0]);
 }
-void lower_LOG_SOFTMAX(LowerCx *lo, const LowerGroup *gr) {
-  lower_row(lo, gr, (int)graph_attr(lo->g, gr->anchor)[0]);
-}
-void lower_LOGSUMEXP(LowerCx *lo, const LowerGroup *gr) {
-  lower_row(lo, gr, (int)graph_attr(lo->g, gr->anchor)[0]);
-}
-void lower_CROSS_ENTROPY(LowerCx *lo, const LowerGroup *gr) {
+static void along_last(LowerCx *lo, const LowerGroup *gr) {
   lower_row(lo, gr, graph_node(lo->g, graph_in(lo->g, gr->anchor)[0])->type.rank - 1);
 }
+const LowerOp lower_SOFTMAX = {.role = ROLE_OTHER, .kernels = along_axis};
+const LowerOp lower_LOG_SOFTMAX = {.role = ROLE_OTHER, .kernels = along_axis};
+const LowerOp lower_LOGSUMEXP = {.role = ROLE_OTHER, .kernels = along_axis};
+const LowerOp lower_CROSS_ENTROPY = {.role = ROLE_OTHER, .kernels = along_last};

@@ -1,197 +1,38 @@
 /* Reading through moves: which nodes are computed at all, and how a value is reached by strides. */
 #include "passes/lower/internal.h"
 
-/* What the op is when it is alive. No default: a new row must say. */
-static Role op_role(Op op) {
-  if (op_info[op].scalar) return ROLE_ELEM;
-  switch (op) {
-#define SCALAR(id, name, sig, flags, cls, value, d0, d1, d2, lo, hi, doc) case OP_##id:
-#define STRUCT(id, name, arity, attrs, cls, flags, family, linear, doc)
-#include "ir/ops.def"
-#undef SCALAR
-#undef STRUCT
-    return ROLE_ELEM;
-  case OP_LEAF:
-  case OP_TABLE: return ROLE_MEMORY;
-  case OP_CONST:
-  case OP_IOTA:
-  case OP_BROADCAST:
-  case OP_RESHAPE:
-  case OP_TRANSPOSE:
-  case OP_SLICE:
-  case OP_REVERSE:
-  case OP_STOP:
-  case OP_NAME:
-  case OP_CUSTOM:
-  case OP_PAD: return ROLE_MOVE;
-  case OP_CONTRACT:
-  case OP_CONV2D:
-  case OP_CONV2D_DX:
-  case OP_MAX_POOL2D:
-  case OP_MAX_POOL2D_DX:
-  case OP_AVG_POOL2D:
-  case OP_AVG_POOL2D_DX: return ROLE_TILE;
-  case OP_CONV2D_DW:
-  case OP_CONCAT:
-  case OP_SUM:
-  case OP_MEAN:
-  case OP_MAX:
-  case OP_MIN:
-  case OP_PROD:
-  case OP_ARGMAX:
-  case OP_ARGMIN:
-  case OP_SOFTMAX:
-  case OP_LOG_SOFTMAX:
-  case OP_LOGSUMEXP:
-  case OP_CROSS_ENTROPY:
-  case OP_EXTERN:
-  case OP_COTANGENT:
-  case OP_GRAD: return ROLE_OTHER;
-  case OP_COUNT: break;
-  }
-  return ROLE_DEAD;
-}
-
 NodeId lower_strip(const LowerCx *lo, NodeId n) {
   for (;;) {
     const Node *d = graph_node(lo->g, n);
     Op op = (Op)d->op;
     if (lo->materialised[n.i]) return n;
-    if (op == OP_STOP || op == OP_NAME || op == OP_CUSTOM ||
-        ((op == OP_RESHAPE || op == OP_BROADCAST) &&
-         type_same_shape(&d->type, &graph_node(lo->g, graph_in(lo->g, n)[0])->type)))
+    if (op_is(op, OPF_ERASED) || ((op == OP_RESHAPE || op == OP_BROADCAST) &&
+                                  type_same_shape(&d->type, &graph_node(lo->g, graph_in(lo->g, n)[0])->type)))
       n = graph_in(lo->g, n)[0];
     else
       return n;
   }
 }
 
-static AxisAffine row_major(const LowerCx *lo, NodeId n, const AxisAffine *idx) {
-  AxisAffine at = axis_affine_zero();
-  int64_t stride = 1;
-  for (int i = graph_node(lo->g, n)->type.rank; i-- > 0;) {
-    at = axis_affine_add(at, idx[i], stride);
-    stride *= lo->ext[n.i][i];
-  }
-  return at;
-}
-
-/* Index of `to` for a reshape that only adds or removes axes of extent 1. */
-static bool squeeze(const LowerCx *lo, NodeId from, NodeId to, AxisAffine *idx) {
-  const int64_t *ef = lo->ext[from.i], *et = lo->ext[to.i];
-  int nf = graph_node(lo->g, from)->type.rank, nt = graph_node(lo->g, to)->type.rank, i = 0;
-  AxisAffine r[MAX_RANK];
-  for (int j = 0; j < nt; j++) {
-    r[j] = axis_affine_zero();
-    if (et[j] == 1) continue;
-    while (i < nf && ef[i] == 1) i++;
-    if (i == nf || ef[i] != et[j]) return false;
-    r[j] = idx[i++];
-  }
-  for (; i < nf; i++)
-    if (ef[i] != 1) return false;
-  memcpy(idx, r, sizeof r);
-  return true;
-}
-
-static View view_coord(const LowerCx *lo, NodeId n, AxisAffine at) {
-  return (View){.kind = VIEW_COORD, .type = graph_node(lo->g, n)->type.dtype, .base = n, .at = at};
-}
-
-/* The source of `n` when `at` is its flat index; false when n is no memory. */
-static bool flat_view(const LowerCx *lo, NodeId n, AxisAffine at, View *out) {
-  Op op = node_op(lo->g, n);
-  Role r = (Role)lo->role[n.i];
-  if (!lo->materialised[n.i] && op == OP_IOTA) {
-    if (graph_attr(lo->g, n)[0] >= 0 && graph_node(lo->g, n)->type.rank != 1) return false;
-    *out = view_coord(lo, n, at);
-    return true;
-  }
-  if (r == ROLE_MOVE) return false;
-  out->kind = VIEW_MEMORY;
-  out->base = n;
-  out->at = at;
-  return true;
-}
-
-/* Descends from n with idx over the space. */
-static bool walk(const LowerCx *lo, NodeId n, bool own, AxisAffine *idx, View *out, NodeId *stuck) {
+/* Descends to memory, a constant or an index. own: the first node itself is a materialised move. */
+static bool walk(Walk *w, bool own) {
   for (bool first = own;; first = false) {
-    const Node *d = graph_node(lo->g, n);
-    const int64_t *attr = graph_attr(lo->g, n), *ext = lo->ext[n.i];
-    Op op = (Op)d->op;
-    if (lo->role[n.i] != ROLE_MOVE && !first) return flat_view(lo, n, row_major(lo, n, idx), out);
-    if (op == OP_CONST) {
-      out->kind = VIEW_CONST;
-      out->base = n;
-      return true;
-    }
-    if (op == OP_IOTA) {
-      *out = view_coord(lo, n, attr[0] < 0 ? row_major(lo, n, idx) : idx[attr[0]]);
-      return true;
-    }
-    NodeId m = graph_in(lo->g, n)[0];
-    const Node *dm = graph_node(lo->g, m);
-    const int64_t *em = lo->ext[m.i];
-    if (op == OP_STOP || op == OP_NAME || op == OP_CUSTOM) {
-      n = m;
-    } else if (op == OP_BROADCAST) {
-      int lead = d->type.rank - dm->type.rank;
-      for (int i = 0; i < dm->type.rank; i++) idx[i] = em[i] == 1 ? axis_affine_zero() : idx[i + lead];
-      n = m;
-    } else if (op == OP_TRANSPOSE) {
-      AxisAffine r[MAX_RANK];
-      for (int i = 0; i < d->type.rank; i++) r[(attr[0] >> (4 * i)) & 15] = idx[i];
-      memcpy(idx, r, sizeof r);
-      n = m;
-    } else if (op == OP_SLICE) {
-      int64_t start;
-      if (!dim_is_const(lo->g->program->dims, (DimId){(uint32_t)attr[1]}, &start))
-        BUG(lo->arena->mem, "lower: symbolic slice");
-      AxisAffine at = {.k = start};
-      idx[attr[0]] = axis_affine_add(at, idx[attr[0]], attr[2]);
-      n = m;
-    } else if (op == OP_REVERSE) {
-      for (int i = 0; i < d->type.rank; i++)
-        if (attr[0] >> i & 1) {
-          AxisAffine at = {.k = ext[i] - 1};
-          idx[i] = axis_affine_add(at, idx[i], -1);
-        }
-      n = m;
-    } else if (op == OP_PAD) {
-      int64_t lo_;
-      if (!dim_is_const(lo->g->program->dims, (DimId){(uint32_t)attr[1]}, &lo_))
-        BUG(lo->arena->mem, "lower: symbolic pad");
-      if (attr[3] != 1 || out->nguard == KERNEL_GUARDS - 1) { /* one guard is kept for tails */
-        *stuck = n;
-        return false;
-      }
-      idx[attr[0]].k -= lo_;
-      out->guard[out->nguard].at = idx[attr[0]];
-      out->guard[out->nguard++].extent = em[attr[0]];
-      n = m;
-    } else if (op == OP_RESHAPE) {
-      AxisAffine at = row_major(lo, n, idx);
-      while (lo->role[m.i] == ROLE_MOVE && node_op(lo->g, m) == OP_RESHAPE) m = graph_in(lo->g, m)[0];
-      if (node_op(lo->g, m) == OP_CONST || squeeze(lo, n, m, idx)) {
-        n = m;
-        continue;
-      }
-      if (flat_view(lo, m, at, out)) return true;
-      *stuck = m;
-      return false;
-    } else {
-      BUG(lo->arena->mem, "lower: %s is no move", op_info[op].name);
-    }
+    const LowerCx *lo = w->lo;
+    if (lo->role[w->n.i] != ROLE_MOVE && !first)
+      return lower_flat(lo, w->n, lower_row_major(lo, w->n, w->idx), w->out);
+    Op op = node_op(lo->g, w->n);
+    if (!lower_op(op)->through) BUG(lo->arena->mem, "lower: %s is no move", op_info[op].name);
+    WalkStep s = lower_op(op)->through(w);
+    if (s != WALK_ON) return s == WALK_END;
   }
 }
 
 bool lower_view(const LowerCx *lo, NodeId n, bool own, View *out, NodeId *stuck) {
-  AxisAffine idx[MAX_RANK];
-  for (int i = 0; i < MAX_RANK; i++) idx[i] = axis_affine_axis(i);
+  Walk w = {.lo = lo, .n = n, .out = out, .stuck = stuck};
+  for (int i = 0; i < MAX_RANK; i++) w.idx[i] = axis_affine_axis(i);
   DType t = (DType)graph_node(lo->g, n)->type.dtype;
   *out = (View){.type = (uint8_t)t};
-  bool ok = walk(lo, n, own, idx, out, stuck);
+  bool ok = walk(&w, own);
   out->type = (uint8_t)t;
   if (ok && out->nguard && out->kind != VIEW_MEMORY) { /* a padded constant or index */
     *stuck = out->base;
@@ -216,9 +57,8 @@ static bool wants_memory(const LowerCx *lo, NodeId u) {
 static void make(LowerCx *lo, NodeId n) {
   if (lo->materialised[n.i]) BUG(lo->arena->mem, "lower: %%%u cannot be materialised", n.i);
   lo->materialised[n.i] = true;
-  Op op = node_op(lo->g, n);
-  /* interleaved padding is a fill and a strided copy */
-  lo->role[n.i] = op == OP_PAD && graph_attr(lo->g, n)[3] != 1 ? ROLE_OTHER : ROLE_ELEM;
+  const LowerOp *o = lower_op(node_op(lo->g, n));
+  lo->role[n.i] = o->own_kernels && o->own_kernels(lo, n) ? ROLE_OTHER : ROLE_ELEM;
 }
 
 /* Makes what stands in the way until n can be read as wanted. */
@@ -230,7 +70,7 @@ static void settle(LowerCx *lo, NodeId n, bool own, bool memory) {
 }
 
 static void mark(LowerCx *lo, NodeId n) {
-  if (lo->role[n.i] == ROLE_DEAD) lo->role[n.i] = (uint8_t)op_role(node_op(lo->g, n));
+  if (lo->role[n.i] == ROLE_DEAD) lo->role[n.i] = (uint8_t)lower_op(node_op(lo->g, n))->role;
 }
 
 static bool is_zero(const LowerCx *lo, NodeId n) {
@@ -286,7 +126,7 @@ void lower_roles(LowerCx *lo) {
   for (uint32_t i = g->node.n; i-- > 0;) {
     NodeId n = {i};
     if (lo->role[i] == ROLE_DEAD) continue;
-    uint32_t nin = node_op(g, n) == OP_CUSTOM ? 1 : g->node.at[i].nin;
+    uint32_t nin = op_is(node_op(g, n), OPF_ERASED) ? 1 : g->node.at[i].nin;
     for (uint32_t j = 0; j < nin; j++) mark(lo, graph_in(g, n)[j]);
   }
   inline_roles(lo);
