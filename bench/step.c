@@ -1,14 +1,11 @@
 /* One training step of the multilayer perceptron 784-256-128-10 (batch 128, adam), and of a small
  * convolutional net: GFLOP/s beside the FMA peak measured in the same run. step [mlp|cnn] [--isa=avx2]
- * [--emit=plan] [--launches] */
+ * [--emit=plan] */
 #include "api/exec.h"
 #include "base/mem.h"
 #include "bench/peak.h"
-#include "codegen/codegen.h"
 #include "ir/graph/build.h"
-#include "passes/lower/lower.h"
 #include "passes/passes.h"
-#include "runtime/core/fpenv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,95 +171,13 @@ static double measure(Model *m, const Graph *g, ExecOptions *o, int threads, voi
   return t[TIMES / 2];
 }
 
-typedef struct Units { /* one launch, for the pool */
-  KernelFn *fn;
-  void *buf[KERNEL_BUFFERS];
-  const Kernel *kernel;
-  char *scratch;
-  size_t scratch_bytes;
-} Units;
-static void run_units(void *arg, uint32_t thread, int64_t lo, int64_t hi) {
-  const Units *u = arg;
-  void *buf[KERNEL_BUFFERS];
-  size_t offset[KERNEL_BUFFERS];
-  if (plan_scratch(u->kernel, offset) > u->scratch_bytes) exit(1);
-  for (int i = 0; i < u->kernel->nbuffer; i++)
-    buf[i] = u->kernel->buffer[i].kind == BUFFER_SCRATCH ? u->scratch + thread * u->scratch_bytes + offset[i]
-                                                         : u->buf[i];
-  u->fn(buf, lo, hi);
-}
-
-/* Every launch in the step's order, at one thread and at two: the least of many times, so that another
- * process's work does not count; what it must compute, and the memory it touches at least (each buffer once).
- */
-static void launches(Model *m, const Graph *g, const ExecOptions *o, void *const *data) {
-  Sb why;
-  CodegenTarget target;
-  CodegenOptions c;
-  LowerOptions l;
-  NativeCode *code;
-  sb_init(&why, &m->arena);
-  if (codegen_target(&m->arena, &(TargetRequest){.isa = o->isa}, &target, &why) != ST_OK) exit(1);
-  codegen_options_init(&c, &target);
-  lower_options_init(&l, target.vector_bytes);
-  l.cache_l1 = target.cache_l1;
-  l.cache_l2 = target.cache_l2;
-  Plan *p = lower_graph(&m->arena, g, &l, &why);
-  if (!p) exit(1);
-  KernelFn **fn = ARENA_ARRAY(&m->arena, KernelFn *, p->kernel.n);
-  KernelSet set = {p->kernel.at, p->kernel.n};
-  if (codegen_compile(&m->arena, &set, &c, &code, fn, NULL, &why) != ST_OK) exit(1);
-  PlanMemory mem = {data, mem_get(&m->mem, p->arena_bytes), NULL};
-  Units u = {.scratch = calloc(2, p->scratch_bytes + 1), .scratch_bytes = p->scratch_bytes};
-  size_t bytes;
-  if (!pool_bytes(2, &bytes)) exit(1);
-  Pool *pool = pool_start(arena_alloc(&m->arena, bytes, 64), 2);
-  enum { TIMES = 101 };
-  double(*t)[2] = calloc(p->launch.n, sizeof *t), sum[2] = {0};
-  FpEnv env = fpenv_enter();
-  for (int k = 0; k < 2 * TIMES; k++)
-    for (uint32_t i = 0; i < p->launch.n; i++) {
-      const PlanLaunch *q = &p->launch.at[i];
-      u.fn = fn[q->kernel], u.kernel = p->kernel.at[q->kernel];
-      for (uint32_t j = 0; j < q->nbind; j++)
-        u.buf[j] =
-            p->bind.at[q->bind + j] == PLAN_NONE ? NULL : plan_address(p, &mem, p->bind.at[q->bind + j]);
-      double t0 = now();
-      if (k % 2 && pool)
-        pool_run(pool, run_units, &u, q->units, q->estimate_ns);
-      else
-        run_units(&u, 0, 0, q->units);
-      double d = (now() - t0) * 1e6;
-      if (k < 2 || d < t[i][k % 2]) t[i][k % 2] = d;
-    }
-  fpenv_leave(env);
-  for (uint32_t i = 0; i < p->launch.n; i++)
-    for (int k = 0; k < 2; k++) sum[k] += t[i][k];
-  printf("    kernel             node  1 thread, us  share  2 threads  gain  GFLOP/s    GB/s  units\n");
-  for (uint32_t i = 0; i < p->launch.n; i++) {
-    const PlanLaunch *q = &p->launch.at[i];
-    const Kernel *k = p->kernel.at[q->kernel];
-    double touched = 0;
-    for (uint32_t j = 0; j < q->nbind; j++)
-      if (p->bind.at[q->bind + j] != PLAN_NONE)
-        touched += (double)k->buffer[j].n * (double)dtype_bytes((DType)k->buffer[j].type);
-    printf("%3u %-17.*s %%%-4u %12.1f %5.1f%% %10.1f %5.2f %8.1f %7.1f  %lld\n", i, (int)k->name.n, k->name.p,
-           q->node.i, t[i][0], 100 * t[i][0] / sum[0], t[i][1], t[i][0] / t[i][1], q->flops * 1e-3 / t[i][0],
-           touched * 1e-3 / t[i][0], (long long)q->units);
-  }
-  printf("sum %.1f us at one thread, %.1f at two\n", sum[0], sum[1]);
-  if (pool) pool_stop(pool);
-}
-
 int main(int argc, char **argv) {
   Model *m = calloc(1, sizeof *m);
   bool cnn = false;
   ExecOptions o = {.level = -1};
   const char *stage = NULL;
-  bool each = false;
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "cnn") == 0) cnn = true;
-    if (strcmp(argv[i], "--launches") == 0) each = true;
     if (strncmp(argv[i], "--isa=", 6) == 0) o.isa = argv[i] + 6;
     if (strncmp(argv[i], "--emit=", 7) == 0) stage = argv[i] + 7;
   }
@@ -291,10 +206,6 @@ int main(int argc, char **argv) {
   }
   void *data[256];
   fill(m, data);
-  if (each) {
-    launches(m, g, &o, data);
-    return 0;
-  }
   bool wide = !o.isa || strcmp(o.isa, "avx512") == 0;
   double one = 0;
   for (int threads = 1; threads <= 2; threads++) {

@@ -1,0 +1,197 @@
+/* Where a step of a model's time goes: every launch on its own, in the step's order, at one thread and at
+ * two. The least of many times, so that another process's work does not count. launches FILE.dg
+ * [--entry=NAME]
+ * [--isa=avx2] [--times=51] [--top=N] */
+#include "api/api.h"
+#include "bench/peak.h"
+#include "codegen/codegen.h"
+#include "passes/lower/lower.h"
+#include "passes/passes.h"
+#include "runtime/core/fpenv.h"
+#include "runtime/core/pool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+typedef struct Settings {
+  const char *file, *entry, *isa;
+  int times, top;
+} Settings;
+
+typedef struct Units { /* one launch, for the pool */
+  KernelFn *fn;
+  void *buf[KERNEL_BUFFERS];
+  const Kernel *kernel;
+  char *scratch;
+  size_t scratch_bytes;
+} Units;
+
+typedef struct Row {
+  double us[2];
+  const PlanLaunch *launch;
+} Row;
+
+static double now_us(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
+}
+
+static void run_units(void *arg, uint32_t thread, int64_t lo, int64_t hi) {
+  const Units *u = arg;
+  void *buf[KERNEL_BUFFERS];
+  size_t offset[KERNEL_BUFFERS];
+  if (plan_scratch(u->kernel, offset) > u->scratch_bytes) abort();
+  for (int i = 0; i < u->kernel->nbuffer; i++)
+    buf[i] = u->kernel->buffer[i].kind == BUFFER_SCRATCH ? u->scratch + thread * u->scratch_bytes + offset[i]
+                                                         : u->buf[i];
+  u->fn(buf, lo, hi);
+}
+
+/* Values that neither overflow nor become subnormal. */
+static void fill(Arena *a, const Program *p, const Graph *g, void **data) {
+  uint64_t seed = 7;
+  for (uint32_t i = 0; i < p->leaf.n; i++) {
+    const Leaf *l = &p->leaf.at[i];
+    Tensor t;
+    if (!tensor_of_type(a, g->program->dims, &l->type, &t)) abort();
+    for (size_t j = 0; j < t.count; j++) {
+      seed = seed * 6364136223846793005u + 1442695040888963407u;
+      double u = (double)(seed >> 40) / 16777216.0;
+      double v = l->kind == LEAF_INPUT ? u : l->kind == LEAF_PARAM ? (u - 0.5) * 0.1 : 0;
+      if (t.dtype == DT_I32) ((int32_t *)t.data)[j] = l->kind == LEAF_STEP ? 1 : (int32_t)(u * 10);
+      if (t.dtype == DT_F32) ((float *)t.data)[j] = (float)v;
+      if (t.dtype == DT_F64) ((double *)t.data)[j] = v;
+    }
+    data[i] = t.data;
+  }
+}
+
+static void measure(const Plan *p, KernelFn **fn, const PlanMemory *mem, Pool *pool, int times, Row *row) {
+  Units u = {.scratch = calloc(2, p->scratch_bytes + 1), .scratch_bytes = p->scratch_bytes};
+  FpEnv env = fpenv_enter();
+  for (int k = 0; k < 2 * times; k++)
+    for (uint32_t i = 0; i < p->launch.n; i++) {
+      const PlanLaunch *q = &p->launch.at[i];
+      if (q->kind != LAUNCH_KERNEL) continue;
+      u.fn = fn[q->kernel], u.kernel = p->kernel.at[q->kernel];
+      for (uint32_t j = 0; j < q->nbind; j++) {
+        uint32_t b = p->bind.at[q->bind + j];
+        u.buf[j] = b == PLAN_NONE ? NULL : plan_address(p, mem, b);
+      }
+      double t0 = now_us();
+      if (k % 2)
+        pool_run(pool, run_units, &u, q->units, q->estimate_ns);
+      else
+        run_units(&u, 0, 0, q->units);
+      double d = now_us() - t0;
+      row[i].launch = q;
+      if (k < 2 || d < row[i].us[k % 2]) row[i].us[k % 2] = d;
+    }
+  fpenv_leave(env);
+  free(u.scratch);
+}
+
+static int dearest(const void *a, const void *b) {
+  double x = ((const Row *)a)->us[0], y = ((const Row *)b)->us[0];
+  return (x < y) - (x > y);
+}
+
+/* What a launch must compute, and the memory it touches at least (each buffer once). */
+static void show(const Plan *p, Row *row, int top) {
+  double sum[2] = {0};
+  for (uint32_t i = 0; i < p->launch.n; i++)
+    for (int k = 0; k < 2; k++) sum[k] += row[i].us[k];
+  if (top) qsort(row, p->launch.n, sizeof *row, dearest);
+  printf("    kernel             node  1 thread, us  share  2 threads  gain  GFLOP/s    GB/s  units  "
+         "estimate\n");
+  for (uint32_t i = 0; i < p->launch.n && (!top || i < (uint32_t)top); i++) {
+    const PlanLaunch *q = row[i].launch;
+    if (!q) continue;
+    const Kernel *k = p->kernel.at[q->kernel];
+    double touched = 0;
+    for (uint32_t j = 0; j < q->nbind; j++)
+      if (p->bind.at[q->bind + j] != PLAN_NONE)
+        touched += (double)k->buffer[j].n * (double)dtype_bytes((DType)k->buffer[j].type);
+    printf("%3u %-17.*s %%%-4u %12.1f %5.1f%% %10.1f %5.2f %8.1f %7.1f  %-5lld %9.1f\n", i, (int)k->name.n,
+           k->name.p, q->node.i, row[i].us[0], 100 * row[i].us[0] / sum[0], row[i].us[1],
+           row[i].us[0] / row[i].us[1], q->flops * 1e-3 / row[i].us[0], touched * 1e-3 / row[i].us[0],
+           (long long)q->units, (double)q->estimate_ns * 1e-3);
+  }
+  printf("sum %.1f us at one thread, %.1f at two; %.1f GFLOP/s of %.1f; %u launches, %u kernels\n", sum[0],
+         sum[1], p->flops * 1e-3 / sum[0], peak_fma(1, 0, 0.2), p->launch.n, p->kernel.n);
+}
+
+static int fail(Str why) {
+  fprintf(stderr, "launches: %.*s\n", (int)why.n, why.p);
+  return 1;
+}
+
+static int run(dg_program *d, const Settings *s) {
+  Arena *a = &d->arena;
+  Sb why;
+  sb_init(&why, a);
+  const Entry *e = s->entry ? program_entry(d, str_z(s->entry)) : NULL;
+  if (!s->entry && d->prog.train.n) e = &d->prog.entry.at[d->prog.train.at[0].entry];
+  if (!e) return fail(STR("no such entry point"));
+  const PassOptions quiet = {0};
+  Graph *g = passes_reference(a, &d->prog, e, NULL, 0, &quiet, &why);
+  if (!g) return fail(sb_str(&why));
+  g = passes_optimise(a, g, &quiet);
+  CodegenTarget target;
+  CodegenOptions c;
+  LowerOptions l;
+  NativeCode *code;
+  if (codegen_target(a, &(TargetRequest){.isa = s->isa}, &target, &why) != ST_OK) return fail(sb_str(&why));
+  codegen_options_init(&c, &target);
+  lower_options_init(&l, target.vector_bytes);
+  l.cache_l1 = target.cache_l1;
+  l.cache_l2 = target.cache_l2;
+  Plan *p = lower_graph(a, g, &l, &why);
+  if (!p) return fail(sb_str(&why));
+  KernelFn **fn = ARENA_ARRAY(a, KernelFn *, p->kernel.n + 1);
+  KernelSet set = {p->kernel.at, p->kernel.n};
+  if (codegen_compile(a, &set, &c, &code, fn, NULL, &why) != ST_OK) return fail(sb_str(&why));
+  void **data = ARENA_ARRAY(a, void *, d->prog.leaf.n + 1);
+  fill(a, &d->prog, g, data);
+  PlanMemory mem = {data, mem_get(&d->cx->mem, p->arena_bytes + 1), NULL};
+  memset(mem.arena, 0, p->arena_bytes);
+  size_t bytes;
+  if (!pool_bytes(2, &bytes)) return 1;
+  Pool *pool = pool_start(arena_alloc(a, bytes, 64), 2);
+  if (!pool) return fail(STR("no second thread"));
+  Row *row = ARENA_ARRAY(a, Row, p->launch.n);
+  measure(p, fn, &mem, pool, s->times, row);
+  show(p, row, s->top);
+  pool_stop(pool);
+  native_release(code);
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  Settings s = {.times = 51};
+  for (int i = 1; i < argc; i++) {
+    if (strncmp(argv[i], "--entry=", 8) == 0)
+      s.entry = argv[i] + 8;
+    else if (strncmp(argv[i], "--isa=", 6) == 0)
+      s.isa = argv[i] + 6;
+    else if (strncmp(argv[i], "--times=", 8) == 0)
+      s.times = atoi(argv[i] + 8);
+    else if (strncmp(argv[i], "--top=", 6) == 0)
+      s.top = atoi(argv[i] + 6);
+    else
+      s.file = argv[i];
+  }
+  if (!s.file || s.times < 1) {
+    fprintf(stderr, "launches FILE.dg [--entry=NAME] [--isa=avx2] [--times=51] [--top=N]\n");
+    return 2;
+  }
+  dg_context *cx = dg_context_new();
+  dg_program *d = NULL;
+  if (!cx || dg_check_file(cx, s.file, &d) != DG_OK) {
+    fprintf(stderr, "launches: %s\n", cx ? dg_error(cx) : "no memory");
+    return 1;
+  }
+  return run(d, &s);
+}
