@@ -90,6 +90,39 @@ static dg_status too_large(dg_session *s, const Leaf *l) {
                   STRA(names_str(&s->p->names, l->path)), (long long)s->p->cx->limits.tensor_bytes);
 }
 
+enum { LEAVES_TOGETHER = 4 << 20 }; /* bytes */
+
+/* The shape of a leaf's storage, without the storage. */
+static dg_status leaf_shape(dg_session *s, const Leaf *l, Type *t, size_t *bytes) {
+  const Program *p = &s->p->prog;
+  *t = l->type;
+  Tensor size = {.dtype = (DType)t->dtype, .count = 1};
+  for (int k = 0; k < t->rank; k++) {
+    t->dim[k] = dim_bind(p->dims, t->dim[k], s->p->bound.at, s->p->bound.n);
+    int64_t e;
+    if (dim_is_const(p->dims, t->dim[k], &e) && (e < 0 || !size_mul(size.count, (size_t)e, &size.count)))
+      return too_large(s, l);
+  }
+  if (!bytes_fit(s, &size)) return too_large(s, l);
+  *bytes = size.count * dtype_bytes(size.dtype); /* size-ok: just seen to fit */
+  return DG_OK;
+}
+
+/* Parameters and states of a program lie side by side: in pages as large as the system has. */
+static dg_status leaf_room(dg_session *s) {
+  const Program *p = &s->p->prog;
+  size_t all = 0, bytes;
+  for (uint32_t i = 0; i < p->leaf.n; i++) {
+    Type t;
+    if (p->leaf.at[i].kind == LEAF_INPUT) continue;
+    dg_status st = leaf_shape(s, &p->leaf.at[i], &t, &bytes);
+    if (st != DG_OK) return st;
+    if (!size_add(all, bytes, &all) || !size_add(all, 128, &all)) return too_large(s, &p->leaf.at[i]);
+  }
+  if (all >= LEAVES_TOGETHER) arena_room(&s->arena, all);
+  return DG_OK;
+}
+
 /* Storage of everything but inputs. */
 static dg_status make_leaves(dg_session *s) {
   const Program *p = &s->p->prog;
@@ -106,27 +139,19 @@ static dg_status make_leaves(dg_session *s) {
   s->dataset = ARENA_ARRAY(&s->arena, DataSet, p->dataset.n + 1);
   for (uint32_t i = 0; i < n; i++)
     if (p->leaf.at[i].kind == LEAF_INPUT) s->range[i] = session_range(s, i);
+  dg_status room = leaf_room(s);
+  if (room != DG_OK) return room;
   for (uint32_t i = 0; i < n; i++) {
     const Leaf *l = &p->leaf.at[i];
     if (l->kind == LEAF_INPUT) continue;
-    Type t = l->type;
-    Tensor size = {.dtype = (DType)t.dtype, .count = 1};
-    for (int k = 0; k < t.rank; k++) {
-      t.dim[k] = dim_bind(p->dims, t.dim[k], s->p->bound.at, s->p->bound.n);
-      int64_t e;
-      if (dim_is_const(p->dims, t.dim[k], &e) && (e < 0 || !size_mul(size.count, (size_t)e, &size.count)))
-        return too_large(s, l);
-    }
-    if (!bytes_fit(s, &size)) return too_large(s, l);
+    Type t;
+    dg_status st = leaf_shape(s, l, &t, &s->leaf_bytes[i]);
+    if (st != DG_OK) return st;
     if (!tensor_of_type(&s->arena, p->dims, &t, &s->leaf_tensor[i]))
       return api_fail(s->p->cx, ST_REJECTED,
                       "'" STRF "' has a shape that depends on a dim without a value: bind it (-D NAME=VALUE)",
                       STRA(names_str(p->names, l->path)));
     s->leaf[i] = s->leaf_tensor[i].data;
-    size_t bytes;
-    if (!size_mul(s->leaf_tensor[i].count, dtype_bytes(s->leaf_tensor[i].dtype), &bytes))
-      return api_fail(s->p->cx, ST_LIMIT, "sizes overflow");
-    s->leaf_bytes[i] = bytes;
   }
   return DG_OK;
 }

@@ -82,6 +82,10 @@ void *arena_alloc(Arena *a, size_t n, size_t align) {
   return p;
 }
 
+void arena_room(Arena *a, size_t n) {
+  if (!a->at || n > (size_t)(a->end - a->at)) block_open(a, n);
+}
+
 void *arena_array(Arena *a, size_t count, size_t size, size_t align) {
   size_t n = 0;
   if (!size_mul(count, size, &n))

@@ -24,6 +24,8 @@ void arena_release(Arena *a);
 void *arena_alloc(Arena *a, size_t n, size_t align) MUST_USE;
 /* count * size is checked; an overflow raises ST_LIMIT. */
 void *arena_array(Arena *a, size_t count, size_t size, size_t align) MUST_USE;
+/* What is taken next, up to n bytes, lies in one block. */
+void arena_room(Arena *a, size_t n);
 ArenaMark arena_mark(const Arena *a);
 void arena_rewind(Arena *a, ArenaMark to);
 

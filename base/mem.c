@@ -4,8 +4,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGN = 64 };
+enum { ALIGN = 64, PAGE = 2 << 20 };
+
+/* Arrays that programs walk through with long strides find their pages faster when these are large. Advice:
+ * where the system has none, nothing changes. */
+static void large_pages(char *p, size_t n) {
+  size_t before = -(uintptr_t)p % PAGE;
+  if (n < 2 * PAGE || before > n - PAGE) return;
+  (void)madvise(p + before, (n - before) / PAGE * PAGE, MADV_HUGEPAGE);
+}
 
 void mem_init(Mem *m, size_t limit) { *m = (Mem){.limit = limit}; }
 
@@ -22,6 +31,7 @@ void *mem_try(Mem *m, size_t n) {
   if (!raw) return NULL;
   char *p = raw + (ALIGN - (uintptr_t)raw % ALIGN);
   memcpy(p - sizeof raw, &raw, sizeof raw);
+  large_pages(p, n);
   m->used += n;
   if (m->used > m->peak) m->peak = m->used;
   return p;

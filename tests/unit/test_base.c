@@ -8,7 +8,9 @@
 #include "unit.h"
 
 #include <float.h>
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static Mem mem;
@@ -168,6 +170,51 @@ START_TEST(arena_large_blocks) {
   ck_assert_int_eq(small[9], 1);
   ck_assert_int_eq(big[(5 << 20) - 1], 2);
   done();
+}
+END_TEST
+
+START_TEST(arena_room_is_one_block) {
+  Arena *a = fresh();
+  char *first = arena_alloc(a, 100, 64);
+  ck_assert_ptr_nonnull(first);
+  arena_room(a, 1 << 16);
+  size_t calls = mem.calls;
+  char *p = arena_alloc(a, 1 << 15, 64);
+  for (int i = 0; i < 7; i++) ck_assert_ptr_nonnull(arena_alloc(a, 1 << 12, 64));
+  ck_assert_uint_eq(mem.calls, calls);
+  ck_assert(all_zero(p, 1 << 15));
+  arena_room(a, 16); /* what is there is enough */
+  ck_assert_uint_eq(mem.calls, calls);
+  done();
+}
+END_TEST
+
+/* The kernel's flags of the mapping that holds p: is large pages' advice among them? */
+static bool advised(const void *p) {
+  FILE *f = fopen("/proc/self/smaps", "r");
+  char line[512];
+  bool here = false, hg = false;
+  uintptr_t lo, hi;
+  while (f && fgets(line, sizeof line, f)) {
+    if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &lo, &hi) == 2)
+      here = (uintptr_t)p >= lo && (uintptr_t)p < hi;
+    if (here && strncmp(line, "VmFlags:", 8) == 0) hg = strstr(line, " hg") != NULL;
+  }
+  if (f) fclose(f);
+  return hg;
+}
+
+START_TEST(large_blocks_ask_for_large_pages) {
+  FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
+  if (!f) return; /* a system without them */
+  fclose(f);
+  (void)fresh();
+  size_t n = 9 << 20;
+  char *p = mem_get(&mem, n), *small = mem_get(&mem, 3 << 20);
+  ck_assert(advised(p + n / 2));
+  ck_assert(!advised(small + (1 << 20)));
+  mem_free(&mem, small, 3 << 20);
+  mem_free(&mem, p, n);
 }
 END_TEST
 
@@ -526,10 +573,10 @@ START_TEST(embedded_files) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("mem", mem_counts_and_aligns, mem_limit_at_the_edge, mem_too_large_is_refused,
-               nth_allocation_fails, rescue_nests, long_reasons_are_cut),
-          UNIT("arena", arena_zeroes_and_aligns, arena_large_blocks, arena_rewind_gives_back_zeroed_memory,
-               arena_rewind_to_empty, arena_array_overflow_is_a_limit,
+UNIT_MAIN(UNIT("mem", large_blocks_ask_for_large_pages, mem_counts_and_aligns, mem_limit_at_the_edge,
+               mem_too_large_is_refused, nth_allocation_fails, rescue_nests, long_reasons_are_cut),
+          UNIT("arena", arena_zeroes_and_aligns, arena_large_blocks, arena_room_is_one_block,
+               arena_rewind_gives_back_zeroed_memory, arena_rewind_to_empty, arena_array_overflow_is_a_limit,
 #if defined(__SANITIZE_ADDRESS__)
                arena_poisons,
 #endif
