@@ -110,28 +110,25 @@ static size_t kept_index(const Tensor *x, int64_t axes, size_t at) {
   return (size_t)to;
 }
 
-/* Extremes share among ties, products follow the product rule: over every element of the reduced axes at
- * once. */
+/* Extremes share among ties, over every element of the reduced axes at once. Products follow the product
+ * rule, factor by factor: (p q)' = p' q + p q'. */
 static bool dual_reduce(Eval *e, const Tensor *tin, Tensor *out) {
   const Tensor *x = e->in[0];
   const double *tx = tin[0].data;
   double *t = out->data;
   const double *v = x->data, *y = e->out->data;
-  double *ties = ARENA_ARRAY(&e->run->scratch, double, e->out->count);
+  double *so_far = ARENA_ARRAY(&e->run->scratch, double, e->out->count); /* ties; the product */
+  for (size_t i = 0; e->op == OP_PROD && i < e->out->count; i++) so_far[i] = 1;
   for (int pass = 0; pass < 2; pass++)
     for (size_t at = 0; at < x->count; at++) {
       size_t to = kept_index(x, e->attr[0], at);
       if (e->op == OP_PROD) {
-        double others = 1; /* the product without this element, without dividing */
-        for (size_t j = 0; pass == 0 && j < x->count; j++) {
-          if (j != at && kept_index(x, e->attr[0], j) == to) others *= v[j];
-        }
-        if (pass == 0) t[to] += tx[at] * others;
+        if (pass == 0) t[to] = t[to] * v[at] + so_far[to] * tx[at], so_far[to] *= v[at];
       } else if (v[at] == y[to]) {
         if (pass == 0)
-          ties[to]++;
+          so_far[to]++;
         else
-          t[to] += tx[at] / ties[to];
+          t[to] += tx[at] / so_far[to];
       }
     }
   return true;

@@ -656,6 +656,14 @@ START_TEST(host_functions_and_cuts) {
 }
 END_TEST
 
+/* In time that grows with the factors: by pairs of them this would take minutes. */
+START_TEST(tangent_of_a_long_product) {
+  begin("graph g\ninput x: f32[200000]\n%0: f32[200000] = leaf x\n"
+        "%1: f32[1] = prod %0 {axes=[0] order=0}\noutput r = %1\n");
+  check_tangents("a long product", 0.9999, 1.0001);
+}
+END_TEST
+
 static void fails(Status want, const char *part) {
   it = (Interp){.graph = graph, .arena = &arena, .leaf = leaf, .host = host};
   ck_assert_int_eq(interp_run(&it), want);
@@ -752,6 +760,7 @@ int main(void) {
                                  special_values,
                                  integers,
                                  host_functions_and_cuts,
+                                 tangent_of_a_long_product,
                                  refusals,
                                  memory_used_again,
                                  environment_is_restored};
