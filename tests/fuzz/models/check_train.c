@@ -55,6 +55,36 @@ static void put_npy(FILE *to, const Type *t, const int64_t *ext, size_t rows, si
       fwrite((const char *)data + i * dtype_bytes((DType)t->dtype), dtype_bytes((DType)t->dtype), 1, to);
 }
 
+static void put_safetensors(FILE *to, const Type *t, const int64_t *ext, size_t rows, size_t row, Str name,
+                            const void *data) {
+  static const char *const type[] = {
+      [DT_F32] = "F32", [DT_F64] = "F64", [DT_I32] = "I32", [DT_I64] = "I64", [DT_BOOL] = "BOOL"};
+  char head[512];
+  size_t bytes = t->dtype == DT_BOOL ? 1 : dtype_bytes((DType)t->dtype), n;
+  n = (size_t)snprintf(head, sizeof head, "{\"" STRF "\":{\"dtype\":\"%s\",\"shape\":[%zu", STRA(name),
+                       type[t->dtype], rows);
+  for (int i = 1; i < t->rank; i++)
+    n += (size_t)snprintf(head + n, sizeof head - n, ",%lld", (long long)ext[i]);
+  n += (size_t)snprintf(head + n, sizeof head - n, "],\"data_offsets\":[0,%zu]}}", rows * row * bytes);
+  while (n % 8) head[n++] = ' '; /* elements are aligned */
+  uint64_t length = n;
+  fwrite(&length, 8, 1, to), fwrite(head, 1, n, to);
+  for (size_t i = 0; i < rows * row; i++)
+    if (t->dtype == DT_BOOL)
+      fputc(((const int32_t *)data)[i] != 0, to);
+    else
+      fwrite((const char *)data + i * bytes, bytes, 1, to);
+}
+
+/* Is axis 0 of the input N? */
+static bool over_n(const char *text, Str name) {
+  char head[64];
+  snprintf(head, sizeof head, "\ninput " STRF ":", STRA(name));
+  const char *at = strstr(text, head), *dims = at ? strchr(at, '[') : NULL,
+             *end = at ? strchr(at + 1, '\n') : NULL;
+  return dims && end && dims < end && dims[1] == 'N' && (dims[2] == ',' || dims[2] == ']');
+}
+
 static bool put_file(const Case *c, const Loaded *l, const Folder *t, const DataField *field, Finding *f) {
   LeafId id;
   char path[192];
@@ -68,6 +98,9 @@ static bool put_file(const Case *c, const Loaded *l, const Folder *t, const Data
     if (!dim_is_const(l->p.dims, type.dim[i], &ext[i])) return finding(f, "data", "a dim without a value");
     if (i) row *= (size_t)ext[i];
   }
+  Str name = names_str(&l->names, field->input), reader = names_str(&l->names, field->reader);
+  bool batched = over_n(c->text, name);
+  if (!batched) rows = type.rank ? (size_t)ext[0] : 1;
   snprintf(path, sizeof path, "%s/" STRF, t->path, STRA(field->path));
   Case own = *c;
   own.data += field->path.p[0]; /* the sets differ */
@@ -75,8 +108,10 @@ static bool put_file(const Case *c, const Loaded *l, const Folder *t, const Data
   void *data = calloc(rows * row + 1, 8);
   value_fill(&own, leaf, &l->names, (DType)type.dtype, rows * row, false, data);
   FILE *to = fopen(path, "wb");
-  if (to && str_eq(names_str(&l->names, field->reader), STR("csv")))
+  if (to && str_eq(reader, STR("csv")))
     put_csv(to, &type, rows, row, data);
+  else if (to && str_eq(reader, STR("safetensors")))
+    put_safetensors(to, &type, ext, rows, row, name, data);
   else if (to)
     put_npy(to, &type, ext, rows, row, data);
   free(data);

@@ -34,6 +34,7 @@ static const Form forms[] = {
   {"where($p, 0, $a / 0.75)", REAL, SAME}, {"clip($a, minimum($b, $c), maximum($b, $c))", REAL, SAME},
   {"tanh($a - stop_gradient($b))", REAL, SAME}, {"$a - stop_gradient($a) + round($a)", REAL, SAME},
   {"where($a > 0, sqrt(where($a > 0, $a, 1)), 0)", REAL, SAME}, {"$a * $t($p)", REAL, SAME},
+  {"abs($a)^relu($b)", REAL, SAME}, {"tanh($a)^(2 * sign(abs($b)))", REAL, SAME}, {"mix($a, $b, share = 0.5)", REAL, SAME},
   {"$a < $b", REAL, BOOLEAN}, {"$a > 0.25", REAL, BOOLEAN}, {"$a <= $b", REAL, BOOLEAN}, {"$a >= $b", REAL, BOOLEAN},
   {"$a == $b", REAL, BOOLEAN}, {"$a != $a", REAL, BOOLEAN}, {"bool($a)", REAL, BOOLEAN},
   {"f32($a)", REAL, F32}, {"f64($a)", REAL, F64}, {"i32(3 * $a)", REAL, I32}, {"i64(100 * $a)", REAL, I64},
@@ -79,10 +80,11 @@ static void features_of(Gen *g, const char *form) {
   static const struct {
     const char *word;
     Feature f;
-  } has[] = {{"wave(", FEAT_for_loop},        {"cube(", FEAT_custom_rule},  {"scaled(", FEAT_custom_rule_two},
-             {"apply(", FEAT_function_value}, {"ends(", FEAT_tuple_result}, {"noisy(", FEAT_training_known},
-             {"noisy(", FEAT_if_static},      {"mix(", FEAT_default_arg},   {"twice(", FEAT_if_value},
-             {"dropout(", FEAT_random_draw}};
+  } has[] = {
+      {"wave(", FEAT_for_loop},        {"cube(", FEAT_custom_rule},   {"scaled(", FEAT_custom_rule_two},
+      {"apply(", FEAT_function_value}, {"ends(", FEAT_tuple_result},  {"noisy(", FEAT_training_known},
+      {"noisy(", FEAT_if_static},      {"mix(", FEAT_default_arg},    {"mix(", FEAT_contract},
+      {"twice(", FEAT_if_value},       {"dropout(", FEAT_random_draw}};
   for (size_t i = 0; i < sizeof has / sizeof *has; i++)
     if (strstr(form, has[i].word)) gen_feature(g, has[i].f);
   if (strstr(form, "stop_gradient")) g->no_duals = true;

@@ -14,14 +14,25 @@ typedef struct Reduce {
   Case *best, *trial; /* trial: what is tried next */
   unsigned what, seconds;
   char stage[24], detail[16]; /* of a mistake what is wrong, too: any other error would do else */
+  char mistake[256];          /* the line that holds it */
   time_t end;
   int tries;
 } Reduce;
 
+/* The mistake itself is left alone. */
+static bool same_mistake(const Reduce *r) {
+  size_t length = strlen(r->mistake);
+  const char *at = r->trial->text;
+  if (!length) return true;
+  for (int line = 1; at && line < r->trial->line; line++) at = strchr(at, '\n'), at = at ? at + 1 : NULL;
+  return at && strncmp(at, r->mistake, length) == 0;
+}
+
 /* Does the trial fail as the case did? Then it is the case. */
 static bool holds(Reduce *r) {
   Finding f;
-  if (time(NULL) >= r->end || strcmp(r->trial->text, r->best->text) == 0 || !case_read(r->trial))
+  if (time(NULL) >= r->end || strcmp(r->trial->text, r->best->text) == 0 || !case_read(r->trial) ||
+      !same_mistake(r))
     return false;
   r->tries++;
   if (case_check(r->trial, r->what, r->seconds, &f) || strcmp(f.stage, r->stage) != 0) return false;
@@ -236,6 +247,9 @@ void case_reduce(Case *c, unsigned what, const Finding *f, unsigned seconds) {
   snprintf(r.stage, sizeof r.stage, "%s", f->stage);
   snprintf(r.detail, sizeof r.detail, "%.15s", f->detail);
   if (!r.trial) return;
+  const char *at = c->expect[0] ? c->text : NULL;
+  for (int line = 1; at && line < c->line; line++) at = strchr(at, '\n'), at = at ? at + 1 : NULL;
+  if (at) snprintf(r.mistake, sizeof r.mistake, "%.*s", (int)strcspn(at, "\n"), at);
   *r.trial = *c;
   for (bool more = true; more && time(NULL) < r.end;) {
     more = fewer_lines(&r);

@@ -105,6 +105,11 @@ static void settings(Gen *g, bool first) {
     say(g, "  clip_norm = 0.5\n"), gen_feature(g, FEAT_clip_norm);
   if (kind == VALUE || kind == BOTH) say(g, "  clip_value = 0.1\n"), gen_feature(g, FEAT_clip_value);
   if (!first && kind == EVERY) say(g, "  every = 2\n"), gen_feature(g, FEAT_every_setting);
+  if (!first && g->has_data && gen_one_in(g, 2)) {
+    gen_feature(g, FEAT_own_data);
+    say(g, "  data = held\n  batch = %d\n  shuffle = %s\n", g->N > 1 ? g->N - 1 : 2,
+        gen_one_in(g, 2) ? "true" : "false");
+  }
   if (!first || !g->has_data) return;
   gen_feature(g, FEAT_dataset);
   say(g, "  data = rows\n  epochs = 3\n");
@@ -133,15 +138,17 @@ static void train(Gen *g, const char *name, const char *loss, bool first) {
 /* Files for every input that has a row for each of N. */
 static void datasets(Gen *g) {
   static const char *const set[] = {"rows", "held"};
-  static const char *const extension[] = {"npy", "npy", "csv"};
+  static const char *const extension[] = {"npy", "npy", "csv", "safetensors"};
   for (int k = 0; k < 2; k++) {
     say(g, "dataset %s {\n", set[k]);
     for (const char *at = g->text; at; at = strchr(at, '\n'), at = at ? at + 1 : NULL) {
       char name[NAME], type[64];
-      if (sscanf(at, "input %31[a-z]: %63[^\n]", name, type) != 2 || !strstr(type, "[N")) continue;
-      if (strstr(type, "[N +") || strstr(type, "[N*") || strstr(type, "[N - ") || strstr(type, "*M"))
-        continue;
-      const char *e = strstr(type, ", 1,") ? "npy" : GEN_ONE(g, extension);
+      if (sscanf(at, "input %31[a-z]: %63[^\n]", name, type) != 2) continue;
+      bool whole = !strstr(type, "[N"); /* read whole and fed to each batch, from the set or bound */
+      if (whole && (k > 0 || gen_one_in(g, 2))) continue;
+      const char *e = GEN_ONE(g, extension);
+      if (whole) gen_feature(g, FEAT_whole_file);
+      if (strcmp(e, "safetensors") == 0) gen_feature(g, FEAT_safetensors);
       say(g, "  %s = %s(\"%s-%s.%s\")\n", name, e, set[k], name, e);
     }
     say(g, "}\n");

@@ -4,7 +4,8 @@
 
 #include <stdlib.h>
 
-/* $v is a real value of at least one axis, $r its type, $o the other real type, $p a parameter. The mistake
+/* Of a code of the diagnosis (DG03..) a finding about the parameter `bad` is expected, and no error.
+ * $v is a real value of at least one axis, $r its type, $o the other real type, $p a parameter. The mistake
  * stands in the last line of the text. */
 typedef struct Mistake {
   const char *code, *text;
@@ -25,6 +26,9 @@ static const Mistake mistakes[] = {
   {"DG0217", "let bad = zeros([max(label)])"}, {"DG0218", "const bad = 7 / 2"}, {"DG0218", "let bad = 9223372036854775807 + 1"},
   {"DG0219", "assert 1 > 2, \"no\""}, {"DG0219", "assert rank($v) == 7"}, {"DG0220", "let bad = nn.Nothing(3)"}, {"DG0221", "import nosuchlib"},
   {"DG0222", "output bad = nn.Linear(2, 3)(ones([1, 2]))"}, {"DG0223", "param bad: i32[3] = 0"},
+  {"DG0227", "let bad = mix($v, $v, share = 2)"}, {"DG0227", "let bad = nn.Dropout(1.5)"},
+  {"DG0301", "param bad: f32[3] = 1"}, {"DG0302", "param bad: f32 = 1\noutput read = bad * 2"}, {"DG0308", "frozen param bad: f32[2] = 1"},
+  {"DG0303", "param bad: f32[2] = 1\nloss cut = mean(stop_gradient(bad)^2)\ntrain alone { minimize cut; update bad using sgd() }"},
   {"DG0501", "train bad { update $p using sgd() }"}, {"DG0502", "train bad { minimize l; update nosuch using sgd() }"},
   {"DG0503", "frozen param cold: f32 = 1\ntrain bad { minimize l; update cold using sgd() }"},
   {"DG0504", "train bad { minimize l; update $p, $p using sgd() }"}, {"DG0505", "train bad { minimize l; update x using sgd() }"},
