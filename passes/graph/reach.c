@@ -60,18 +60,11 @@ struct EdgeFacts {
   const Graph *g;
   bool source; /* GRAD nodes are what the user wrote: the declared rules of CUSTOM nodes may be part of values
                 */
-  bool *rule;  /* by node: depends on a COTANGENT */
 };
 
 EdgeFacts *edge_facts(const Graph *g, NodeId loss, Arena *a) {
   EdgeFacts *f = ARENA_NEW(a, EdgeFacts);
-  *f = (EdgeFacts){.g = g, .rule = ARENA_ARRAY(a, bool, g->node.n), .source = !node_ok(loss)};
-  for (uint32_t i = 0; i < g->node.n; i++) {
-    const Node *n = &g->node.at[i];
-    f->rule[i] = n->op == OP_COTANGENT;
-    const NodeId *in = graph_in(g, (NodeId){i});
-    for (uint32_t k = 0; k < n->nin && n->op != OP_CUSTOM; k++) f->rule[i] |= f->rule[in[k].i];
-  }
+  *f = (EdgeFacts){.g = g, .source = !node_ok(loss)};
   return f;
 }
 
@@ -92,7 +85,6 @@ EdgeClass edge_class(const EdgeFacts *f, NodeId user, uint32_t input) {
     if (input == 0) return EDGE_RULE;
     if (input > n) return f->source ? GC_CARRIES : EDGE_NONE;
     NodeId dx = graph_in(g, user)[input + n];
-    if (f->rule[dx.i]) return GC_CARRIES;
     return graph_is_zero(g, dx) ? EDGE_RULE : GC_CARRIES;
   }
   default: return (EdgeClass)graph_grad_class(g, user, input); /* default: all other ops follow the table */

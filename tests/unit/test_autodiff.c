@@ -542,5 +542,23 @@ START_TEST(random_graphs) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("autodiff", scalar_rows, structural_rows, casts, leaves_in_several_nodes, product_with_zeros,
-               conventions, stops_and_names, random_graphs))
+/* A declared derivative of 0 adds nothing to the slope, not even the sign of its zero. */
+START_TEST(declared_zeros_are_not_added) {
+  fix_begin(&f);
+  Type t = FIX_T(&f, DT_F64, 1);
+  NodeId p[1];
+  begin_case(1, &t, p);
+  NodeId x = fix_1(&f, OP_SIN, p[0]), z = fix_1(&f, OP_TANH, x);
+  int64_t attr[2] = {11, 2};
+  NodeId cot = build_op(&f.b, OP_COTANGENT, NULL, 0, attr, &t);
+  NodeId in[5] = {fix_2(&f, OP_MUL, x, z), x, z, fix_c(&f, x, 0), fix_2(&f, OP_MUL, cot, x)};
+  NodeId y = build_drop_axes(&f.b, build_op(&f.b, OP_CUSTOM, in, 5, attr, NULL), 1);
+  graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "g"), (LeafId){0}, fix_grad(&f, y, x), (Span){0});
+  Graph *g = differentiated(f.b.g);
+  for (uint32_t i = 0; i < g->node.n; i++) ck_assert_int_ne(g->node.at[i].op, OP_ADD);
+  fix_end(&f);
+}
+END_TEST
+
+UNIT_MAIN(UNIT("autodiff", declared_zeros_are_not_added, scalar_rows, structural_rows, casts,
+               leaves_in_several_nodes, product_with_zeros, conventions, stops_and_names, random_graphs))

@@ -258,13 +258,15 @@ START_TEST(pools) {
                                      {1, 2, 8, 35, 3, 3, 1},
                                      {1, 3, 9, 37, 4, 4, 2},
                                      {2, 1, 5, 3, 1, 1, 0},
-                                     {1, 2, 11, 12, 5, 5, 0}};
-  for (int i = 0; i < 11; i++)
+                                     {1, 2, 11, 12, 5, 5, 0},
+                                     /* windows wider than high */
+                                     {1, 2, 9, 21, 2, 1, 0}};
+  for (int i = 0; i < 12; i++)
     for (int avg = 0; avg < 2; avg++) {
       const int64_t *c = cases[i];
       kit_begin(&kit, (uint64_t)(i * 2 + avg));
       kit.specials = i % 3 == 1;
-      int64_t attr[6] = {c[4], c[4], c[5], c[5], c[6], c[6]};
+      int64_t attr[6] = {c[4], c[4] + (i == 11), c[5], c[5], c[6], c[6]};
       Type xt = KIT_TYPE(&kit, i == 4 ? DT_F64 : DT_F32, c[0], c[1], c[2], c[3]);
       NodeId x = kit_leaf(&kit, xt), y = op1(avg ? OP_AVG_POOL2D : OP_MAX_POOL2D, x, attr, NULL);
       NodeId g = kit_leaf(&kit, graph_node(kit.b.g, y)->type);

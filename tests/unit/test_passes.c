@@ -129,4 +129,24 @@ START_TEST(looks_for_what_is_needed) { /* a stop before the passes that no longe
 }
 END_TEST
 
-UNIT_MAIN(UNIT("passes", optimises, orders_operands, prints_and_stops, binds_dims, looks_for_what_is_needed))
+/* A literal that is no number is the one NaN there is; a barrier around literals stays one. */
+START_TEST(folds_to_one_nan) {
+  fix_begin(&f);
+  Type t = FIX_T(&f, DT_F32, 2);
+  fix_step(&f, "t");
+  NodeId zero = build_const(&f.b, t, 0), nan = fix_2(&f, OP_DIV, zero, zero);
+  graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "o"), (LeafId){0}, nan, (Span){0});
+  graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "s"), (LeafId){0}, fix_1(&f, OP_STOP, zero), (Span){0});
+  PassCx cx = {.arena = &f.arena, .program = &f.p};
+  Graph *g = pass_fold(f.b.g, &cx);
+  ck_assert_int_eq(node_op(g, g->root.at[0].node), OP_CONST);
+  int64_t word;
+  memcpy(&word, &(double){__builtin_nan("")}, sizeof word);
+  ck_assert_int_eq(graph_attr(g, g->root.at[0].node)[0], word);
+  ck_assert_int_eq(node_op(g, g->root.at[1].node), OP_STOP);
+  fix_end(&f);
+}
+END_TEST
+
+UNIT_MAIN(UNIT("passes", folds_to_one_nan, optimises, orders_operands, prints_and_stops, binds_dims,
+               looks_for_what_is_needed))

@@ -125,6 +125,34 @@ START_TEST(straggler) {
 }
 END_TEST
 
+/* The caller's part ends when the other thread has begun its own, which lasts. */
+static void other_is_late(void *arg, uint32_t thread, int64_t lo, int64_t hi) {
+  _Atomic int *begun = arg;
+  if (hi - lo == 2) return; /* alone */
+  if (thread) {
+    atomic_store(begun, 1);
+    usleep(20000);
+  }
+  for (int i = 0; i < 1000 && !atomic_load(begun); i++) usleep(1000);
+}
+
+/* After each interference twice as many phases run alone: 1, 2, 4, 8. A busy machine may hide one. */
+START_TEST(backs_off_twice_as_long) {
+  PoolStats st = {0};
+  for (int turn = 0; turn < 8 && (st.split != 4 || st.interfered != 4); turn++) {
+    Pool *p = start(2);
+    for (int i = 0; i < 4 + 1 + 2 + 4 + 8; i++) {
+      _Atomic int begun = 0;
+      pool_run(p, other_is_late, &begun, 2, POOL_SPLIT_NS);
+    }
+    st = pool_stats(p);
+    stop(p);
+  }
+  ck_assert_uint_eq(st.split, 4);
+  ck_assert_uint_eq(st.backed_off, 15);
+}
+END_TEST
+
 START_TEST(wakes_after_sleep) {
   Seen *s = calloc(1, sizeof *s);
   Pool *p = start(3);
@@ -235,6 +263,6 @@ START_TEST(below_is_even) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("pool", each_unit_once, same_bits_for_every_thread_count, straggler, wakes_after_sleep,
-               start_and_stop, little_work_alone, float_environment),
+UNIT_MAIN(UNIT("pool", each_unit_once, same_bits_for_every_thread_count, straggler, backs_off_twice_as_long,
+               wakes_after_sleep, start_and_stop, little_work_alone, float_environment),
           UNIT("rng", philox_known_answers, key_known_answers, below_is_even))

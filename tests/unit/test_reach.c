@@ -64,5 +64,32 @@ START_TEST(the_parts_of_a_declared_rule_are_read) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("reach", unions_keep_that_more_was_left_out, the_point_of_a_grad_is_not_read,
+/* A comparison cuts both of its operands by being one. */
+START_TEST(operands_cut_alike_have_one_cause) {
+  NodeId p = begin("p"), q = build_leaf(&f.b, fix_leaf(&f, LEAF_PARAM, "q", VEC4));
+  NodeId loss = fix_mean(&f, build_cast(&f.b, fix_2(&f, OP_LT, p, q), DT_F32));
+  Sets s;
+  sets_init(&s, &f.arena);
+  Reach r = reach_from(f.b.g, loss, &s, &f.arena);
+  ck_assert(r.reads[p.i] && !r.open[p.i] && r.cause[p.i]);
+  ck_assert_uint_eq(r.cause[p.i], r.cause[q.i]);
+  fix_end(&f);
+}
+END_TEST
+
+START_TEST(a_value_of_two_outputs_has_both_sinks) {
+  NodeId p = begin("p"), x = fix_1(&f, OP_TANH, p);
+  output(fix_1(&f, OP_SQUARE, x));
+  output(fix_1(&f, OP_EXP, x));
+  Sets s;
+  sets_init(&s, &f.arena);
+  uint32_t both = sets_add(&s, sets_add(&s, 0, 0), 1), *sink = reach_sinks(f.b.g, &s, &f.arena);
+  ck_assert_uint_eq(sink[x.i], both);
+  ck_assert_uint_eq(sink[p.i], both);
+  fix_end(&f);
+}
+END_TEST
+
+UNIT_MAIN(UNIT("reach", operands_cut_alike_have_one_cause, a_value_of_two_outputs_has_both_sinks,
+               unions_keep_that_more_was_left_out, the_point_of_a_grad_is_not_read,
                the_parts_of_a_declared_rule_are_read))

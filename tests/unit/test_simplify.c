@@ -316,5 +316,94 @@ START_TEST(sines_of_large_numbers_have_no_range) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("simplify", every_rule, folds_as_the_interpreter, pipeline_keeps_bits,
-               undefined_is_not_multiplied_away, sines_of_large_numbers_have_no_range))
+static Rewrite w;
+static NodeId moved(Op op, Type t, NodeId x, const int64_t *attr) {
+  return rewrite_node(&w, op, t, &x, 1, attr, (SiteId){0}, NO_NODE);
+}
+static void rules_begin(uint8_t phase) {
+  fix_begin(&f);
+  fix_step(&f, "t");
+  f.b.g->share = true;
+  rewrite_begin(&w, f.b.g, RW_BITS | RW_REAL, phase);
+}
+
+/* Two moves are undone or become one only where they say so. */
+START_TEST(moves_of_moves) {
+  rules_begin(RW_ANY | RW_AFTER);
+  Type t = FIX_T(&f, DT_F32, 4, 4, 4);
+  NodeId x = build_leaf(&f.b, fix_leaf(&f, LEAF_PARAM, "x", t));
+  int64_t first = 1, second = 2;
+  NodeId back = moved(OP_REVERSE, t, x, &first);
+  ck_assert(node_eq(moved(OP_REVERSE, t, back, &first), x));
+  NodeId both = moved(OP_REVERSE, t, back, &second);
+  ck_assert(node_op(f.b.g, both) == OP_REVERSE && node_eq(graph_in(f.b.g, both)[0], back));
+  /* axis i of the result is axis perm(i) of the operand: 120 of 021 is 210 */
+  int64_t inner = 0x120, outer = 0x021;
+  NodeId turned = moved(OP_TRANSPOSE, t, moved(OP_TRANSPOSE, t, x, &inner), &outer);
+  ck_assert(node_op(f.b.g, turned) == OP_TRANSPOSE && node_eq(graph_in(f.b.g, turned)[0], x));
+  int64_t want = 0;
+  for (int i = 0; i < 3; i++) want |= (inner >> (4 * (outer >> (4 * i) & 15)) & 15) << (4 * i);
+  ck_assert_int_eq(graph_attr(f.b.g, turned)[0], want);
+  fix_end(&f);
+}
+END_TEST
+
+/* What is moved is one literal only where it all is: the same number, and +0 beside what a pad fills in. */
+START_TEST(moves_of_literals) {
+  rules_begin(RW_ANY | RW_AFTER);
+  Type t = FIX_T(&f, DT_F32, 2), wide = FIX_T(&f, DT_F32, 4);
+  int64_t one_more = (int64_t)dim_const(f.p.dims, 1).i, attr[4] = {0, one_more, one_more, 1}, axis = 0;
+  for (int sign = 0; sign < 2; sign++) {
+    NodeId zero = build_const(&f.b, t, sign ? -0.0 : 0.0),
+           padded = build_op(&f.b, OP_PAD, &zero, 1, attr, NULL);
+    NodeId got = moved(OP_PAD, graph_node(f.b.g, padded)->type, zero, attr);
+    ck_assert_int_eq(node_op(f.b.g, got), sign ? OP_PAD : OP_CONST);
+  }
+  NodeId one = build_const(&f.b, t, 1), same[2] = {one, one}, other[2] = {one, build_const(&f.b, t, 2)};
+  NodeId all = rewrite_node(&w, OP_CONCAT, wide, same, 2, &axis, (SiteId){0}, NO_NODE);
+  ck_assert(node_op(f.b.g, all) == OP_CONST && graph_const_value(f.b.g, all) == 1);
+  all = rewrite_node(&w, OP_CONCAT, wide, other, 2, &axis, (SiteId){0}, NO_NODE);
+  ck_assert_int_eq(node_op(f.b.g, all), OP_CONCAT);
+  fix_end(&f);
+}
+END_TEST
+
+/* An infinite literal is no real number, and neither is what is made of it. */
+START_TEST(zero_times_what_is_no_number) {
+  rules_begin(RW_ANY | RW_AFTER);
+  Type t = FIX_T(&f, DT_F32, 2, 2);
+  NodeId x = build_leaf(&f.b, fix_leaf(&f, LEAF_PARAM, "x", t)), zero = build_const(&f.b, t, 0);
+  NodeId far = fix_2(&f, OP_MUL, x, build_const(&f.b, t, INFINITY));
+  NodeId fine[2] = {zero, x}, bad[2] = {zero, far}, left[2] = {far, zero};
+  ck_assert(node_eq(rewrite_node(&w, OP_MUL, t, fine, 2, NULL, (SiteId){0}, NO_NODE), zero));
+  ck_assert_int_eq(node_op(f.b.g, rewrite_node(&w, OP_MUL, t, bad, 2, NULL, (SiteId){0}, NO_NODE)), OP_MUL);
+  NodeId product = build_contract(&f.b, zero, x, false, false);
+  const int64_t *attr = graph_attr(f.b.g, product);
+  int64_t a[4] = {0};
+  memcpy(a, attr, op_info[OP_CONTRACT].nattr * sizeof *a);
+  ck_assert_int_eq(node_op(f.b.g, rewrite_node(&w, OP_CONTRACT, t, fine, 2, a, (SiteId){0}, NO_NODE)),
+                   OP_CONST);
+  ck_assert_int_eq(node_op(f.b.g, rewrite_node(&w, OP_CONTRACT, t, bad, 2, a, (SiteId){0}, NO_NODE)),
+                   OP_CONTRACT);
+  ck_assert_int_eq(node_op(f.b.g, rewrite_node(&w, OP_CONTRACT, t, left, 2, a, (SiteId){0}, NO_NODE)),
+                   OP_CONTRACT);
+  fix_end(&f);
+}
+END_TEST
+
+/* Before the derivative is taken a square of a root keeps its edge at 0. */
+START_TEST(roots_stay_until_after_the_derivative) {
+  for (int after = 0; after < 2; after++) {
+    rules_begin(after ? RW_ANY | RW_AFTER : RW_ANY);
+    Type t = FIX_T(&f, DT_F32, 2);
+    NodeId x = build_leaf(&f.b, fix_leaf(&f, LEAF_PARAM, "x", t)), root = fix_1(&f, OP_SQRT, x);
+    NodeId square = rewrite_node(&w, OP_SQUARE, t, &root, 1, NULL, (SiteId){0}, NO_NODE);
+    ck_assert(after ? node_eq(square, x) : node_op(f.b.g, square) == OP_SQUARE);
+    fix_end(&f);
+  }
+}
+END_TEST
+
+UNIT_MAIN(UNIT("simplify", moves_of_moves, moves_of_literals, zero_times_what_is_no_number,
+               roots_stay_until_after_the_derivative, every_rule, folds_as_the_interpreter,
+               pipeline_keeps_bits, undefined_is_not_multiplied_away, sines_of_large_numbers_have_no_range))

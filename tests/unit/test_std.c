@@ -212,4 +212,72 @@ START_TEST(slopes_at_kinks) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("std", optimizers, numbers_of_the_text, slopes_at_kinks))
+/* Values by hand, where the pieces of a formula meet. */
+static const struct {
+  const char *text;
+  double value;
+} values[] = {
+    {"huber(3.0)", 2.5},
+    {"huber(-3.0, delta = 2.0)", 4},
+    {"huber(0.5)", 0.125},
+    {"huber(1.0)", 0.5},
+};
+START_TEST(values_by_hand) {
+  for (size_t k = 0; k < sizeof values / sizeof *values; k++) {
+    char text[256];
+    snprintf(text, sizeof text, "param x: f64 = 1\noutput y = x * %s\n", values[k].text);
+    dg_context *cx = context();
+    dg_program *p = program(cx, text);
+    dg_session *s = session(cx, p, 0, 1);
+    dg_array y;
+    ok(dg_predict(s));
+    ok(dg_read(s, "y", &y));
+    double got = ((const double *)y.data)[0];
+    ck_assert_msg(fabs(got - values[k].value) < 1e-15, "%s: %.17g", values[k].text, got);
+    dg_session_free(s);
+    dg_program_free(p);
+    dg_context_free(cx);
+  }
+}
+END_TEST
+
+/* Initial values: the greatest of uniform ones is just below the bound, normal ones have the deviation. */
+static const struct {
+  const char *type, *init;
+  double bound, deviation;
+} inits[] = {
+    {"f64[40, 30, 3, 4]", "he_normal()", 0, 0.0745355992499930},  /* sqrt(2 / 360) */
+    {"f64[40, 30, 3, 4]", "he_uniform()", 0.1290994448735806, 0}, /* sqrt(6 / 360) */
+    {"f64[120, 80]", "he_normal(gain = 2.0)", 0, 0.2581988897471611},
+    {"f64[120, 80]", "glorot_uniform()", 0.1732050807568877, 0}, /* sqrt(6 / 200) */
+    {"f64[120, 80]", "glorot_normal()", 0, 0.1},
+    {"f64[120, 80]", "lecun_normal()", 0, 0.0912870929175277},
+    {"f64[5000]", "lecun_normal()", 0, 0.0141421356237310},
+};
+START_TEST(initial_values) {
+  for (size_t k = 0; k < sizeof inits / sizeof *inits; k++) {
+    char text[256];
+    snprintf(text, sizeof text, "param w: %s ~ %s\noutput y = sum(w)\n", inits[k].type, inits[k].init);
+    dg_context *cx = context();
+    dg_program *p = program(cx, text);
+    dg_session *s = session(cx, p, 0, 1);
+    dg_array w;
+    ok(dg_read(s, "w", &w));
+    double most = 0, square = 0, n = 1;
+    for (int i = 0; i < w.rank; i++) n *= (double)w.extent[i];
+    for (size_t i = 0; i < (size_t)n; i++) {
+      double x = ((const double *)w.data)[i];
+      most = fmax(most, fabs(x)), square += x * x;
+    }
+    double got = inits[k].bound > 0 ? most : sqrt(square / n), want = inits[k].bound + inits[k].deviation;
+    ck_assert_msg(fabs(got / want - 1) < (inits[k].bound > 0 ? 0.005 : 0.05), "%s %s: %g, not %g",
+                  inits[k].type, inits[k].init, got, want);
+    ck_assert(inits[k].bound == 0 || most <= inits[k].bound);
+    dg_session_free(s);
+    dg_program_free(p);
+    dg_context_free(cx);
+  }
+}
+END_TEST
+
+UNIT_MAIN(UNIT("std", values_by_hand, initial_values, optimizers, numbers_of_the_text, slopes_at_kinks))
