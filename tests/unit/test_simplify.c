@@ -318,7 +318,7 @@ END_TEST
 
 static Rewrite w;
 static NodeId moved(Op op, Type t, NodeId x, const int64_t *attr) {
-  return rewrite_node(&w, op, t, &x, 1, attr, (SiteId){0}, NO_NODE);
+  return rewrite_node(&w, op, t, &x, 1, attr, (LocationId){0}, NO_NODE);
 }
 static void rules_begin(uint8_t phase) {
   fix_begin(&f);
@@ -360,9 +360,9 @@ START_TEST(moves_of_literals) {
     ck_assert_int_eq(node_op(f.b.g, got), sign ? OP_PAD : OP_CONST);
   }
   NodeId one = build_const(&f.b, t, 1), same[2] = {one, one}, other[2] = {one, build_const(&f.b, t, 2)};
-  NodeId all = rewrite_node(&w, OP_CONCAT, wide, same, 2, &axis, (SiteId){0}, NO_NODE);
+  NodeId all = rewrite_node(&w, OP_CONCAT, wide, same, 2, &axis, (LocationId){0}, NO_NODE);
   ck_assert(node_op(f.b.g, all) == OP_CONST && graph_const_value(f.b.g, all) == 1);
-  all = rewrite_node(&w, OP_CONCAT, wide, other, 2, &axis, (SiteId){0}, NO_NODE);
+  all = rewrite_node(&w, OP_CONCAT, wide, other, 2, &axis, (LocationId){0}, NO_NODE);
   ck_assert_int_eq(node_op(f.b.g, all), OP_CONCAT);
   fix_end(&f);
 }
@@ -375,17 +375,18 @@ START_TEST(zero_times_what_is_no_number) {
   NodeId x = build_leaf(&f.b, fix_leaf(&f, LEAF_PARAM, "x", t)), zero = build_const(&f.b, t, 0);
   NodeId far = fix_2(&f, OP_MUL, x, build_const(&f.b, t, INFINITY));
   NodeId fine[2] = {zero, x}, bad[2] = {zero, far}, left[2] = {far, zero};
-  ck_assert(node_eq(rewrite_node(&w, OP_MUL, t, fine, 2, NULL, (SiteId){0}, NO_NODE), zero));
-  ck_assert_int_eq(node_op(f.b.g, rewrite_node(&w, OP_MUL, t, bad, 2, NULL, (SiteId){0}, NO_NODE)), OP_MUL);
+  ck_assert(node_eq(rewrite_node(&w, OP_MUL, t, fine, 2, NULL, (LocationId){0}, NO_NODE), zero));
+  ck_assert_int_eq(node_op(f.b.g, rewrite_node(&w, OP_MUL, t, bad, 2, NULL, (LocationId){0}, NO_NODE)),
+                   OP_MUL);
   NodeId product = build_contract(&f.b, zero, x, false, false);
   const int64_t *attr = graph_attr(f.b.g, product);
   int64_t a[4] = {0};
   memcpy(a, attr, op_info[OP_CONTRACT].nattr * sizeof *a);
-  ck_assert_int_eq(node_op(f.b.g, rewrite_node(&w, OP_CONTRACT, t, fine, 2, a, (SiteId){0}, NO_NODE)),
+  ck_assert_int_eq(node_op(f.b.g, rewrite_node(&w, OP_CONTRACT, t, fine, 2, a, (LocationId){0}, NO_NODE)),
                    OP_CONST);
-  ck_assert_int_eq(node_op(f.b.g, rewrite_node(&w, OP_CONTRACT, t, bad, 2, a, (SiteId){0}, NO_NODE)),
+  ck_assert_int_eq(node_op(f.b.g, rewrite_node(&w, OP_CONTRACT, t, bad, 2, a, (LocationId){0}, NO_NODE)),
                    OP_CONTRACT);
-  ck_assert_int_eq(node_op(f.b.g, rewrite_node(&w, OP_CONTRACT, t, left, 2, a, (SiteId){0}, NO_NODE)),
+  ck_assert_int_eq(node_op(f.b.g, rewrite_node(&w, OP_CONTRACT, t, left, 2, a, (LocationId){0}, NO_NODE)),
                    OP_CONTRACT);
   fix_end(&f);
 }
@@ -397,7 +398,7 @@ START_TEST(roots_stay_until_after_the_derivative) {
     rules_begin(after ? RW_ANY | RW_AFTER : RW_ANY);
     Type t = FIX_T(&f, DT_F32, 2);
     NodeId x = build_leaf(&f.b, fix_leaf(&f, LEAF_PARAM, "x", t)), root = fix_1(&f, OP_SQRT, x);
-    NodeId square = rewrite_node(&w, OP_SQUARE, t, &root, 1, NULL, (SiteId){0}, NO_NODE);
+    NodeId square = rewrite_node(&w, OP_SQUARE, t, &root, 1, NULL, (LocationId){0}, NO_NODE);
     ck_assert(after ? node_eq(square, x) : node_op(f.b.g, square) == OP_SQUARE);
     fix_end(&f);
   }
