@@ -18,43 +18,15 @@ static void bind_axes(const dg_session *s, uint32_t input, Arena *a, DimBindings
   }
 }
 
-/* Why this extent is none: located where the program asks for it, with the dims that decide it. */
-static dg_status no_extent(dg_program *p, const Graph *g, NodeId node, DimId d, Arena *a,
-                           const DimBinding *bind, size_t n) {
-  Sb text;
-  sb_init(&text, a);
-  int64_t v;
-  DimId bound = dim_bind(p->prog.dims, d, bind, n);
-  bool known = dim_is_const(p->prog.dims, bound, &v);
-  Span at = graph_user_span(g, &p->sources, node);
-  if (at.file && (known || !bound.i)) {
-    LineCol place = sources_at(&p->sources, at.file, at.lo);
-    sb_fmt(&text, STRF ":%u:%u: ", STRA(p->sources.file.at[at.file].name), place.line, place.col);
-  }
-  sb_fmt(&text, "the dim '");
-  dim_print(p->prog.dims, d, &text);
-  if (bound.i && !known) {
-    sb_fmt(&text, "' has no value: bind it (-D NAME=VALUE, or an input that has it)");
-    return api_fail(p->cx, ST_REJECTED, STRF, STRA(sb_str(&text)));
-  }
-  if (known)
-    sb_fmt(&text, "' is %lld, and an extent is at least 1", (long long)v);
-  else
-    sb_fmt(&text, "' overflows");
-  for (size_t i = 0; i < n; i++)
-    sb_fmt(&text, "%s" STRF " = %lld", i ? ", " : ": ", STRA(names_str(&p->names, bind[i].name)),
-           (long long)bind[i].value);
-  return api_fail(p->cx, ST_REJECTED, STRF, STRA(sb_str(&text)));
-}
-
 dg_status dims_valued(dg_program *p, const Graph *g, Arena *a, const DimBinding *bind, size_t n) {
   for (uint32_t i = 0; i < g->node.n; i++) {
-    const Type *t = &g->node.at[i].type;
-    for (int k = 0; k < t->rank; k++) {
-      int64_t value;
-      if (!dim_eval(p->prog.dims, t->dim[k], bind, n, &value) || value < 1)
-        return no_extent(p, g, (NodeId){i}, t->dim[k], a, bind, n);
-    }
+    Sb why, text;
+    sb_init(&why, a);
+    ExtentFault fault = graph_extent(g, (NodeId){i}, bind, n, &why);
+    if (fault == EXTENT_FITS) continue;
+    sb_init(&text, a);
+    if (fault == EXTENT_NONE) graph_place(g, (NodeId){i}, &text);
+    return api_fail(p->cx, ST_REJECTED, STRF STRF, STRA(sb_str(&text)), STRA(sb_str(&why)));
   }
   return DG_OK;
 }

@@ -92,6 +92,21 @@ static void log_graph(Sb *log, const char *pass, Str text) {
 
 static bool is(const char *option, const char *name) { return option && strcmp(option, name) == 0; }
 
+static void say_at(const Graph *g, NodeId at, Sb *reason, Sb *why) {
+  graph_place(g, at, why);
+  sb_add(why, sb_str(reason));
+}
+
+/* What values of the user's break is no defect of ours. */
+static bool bound_fits(const Graph *g, PassCx *cx) {
+  NodeId at;
+  Sb reason;
+  sb_init(&reason, cx->arena);
+  if (graph_operands_fit(g, cx->bind, cx->nbind, &at, &reason)) return true;
+  say_at(g, at, &reason, cx->why);
+  return false;
+}
+
 Graph *passes_run(Graph *g, PassCx *cx, const PassId *list, size_t n) {
   static const PassOptions none = {0};
   const PassOptions *o = cx->options ? cx->options : &none;
@@ -107,6 +122,7 @@ Graph *passes_run(Graph *g, PassCx *cx, const PassId *list, size_t n) {
     if (o->time) checking += clock_ms() - start, start = clock_ms();
     g = p->fn(g, cx);
     timelog_lap(o->time, &start, p->name, g->node.n, "nodes");
+    if (list[i] == PASS_bind && cx->why && !bound_fits(g, cx)) return NULL;
     Sb why;
     sb_init(&why, cx->arena);
     if (!graph_verify(g, &why)) {
@@ -130,20 +146,15 @@ Graph *passes_run(Graph *g, PassCx *cx, const PassId *list, size_t n) {
 
 Graph *passes_reference(Arena *a, const Program *p, const Entry *e, const DimBinding *bind, size_t nbind,
                         const PassOptions *o, Sb *why) {
-  for (uint32_t i = 0; i < e->graph->node.n; i++) {
-    const Type *t = &e->graph->node.at[i].type;
-    for (uint32_t k = 0; k < t->rank; k++) {
-      DimId d = dim_bind(p->dims, t->dim[k], bind, nbind);
-      int64_t v;
-      if (!dim_is_const(p->dims, d, &v) || v >= 0) continue;
-      sb_fmt(why, "the extent ");
-      dim_print(p->dims, t->dim[k], why);
-      sb_fmt(why, " is %lld with these dims", (long long)v);
-      return NULL;
-    }
+  NodeId at;
+  Sb reason;
+  sb_init(&reason, a);
+  if (!graph_extents_fit(e->graph, bind, nbind, &at, &reason)) {
+    say_at(e->graph, at, &reason, why);
+    return NULL;
   }
   static const PassId list[] = {PASS_bind, PASS_autodiff, PASS_erase};
-  PassCx cx = {.arena = a, .program = p, .bind = bind, .nbind = nbind, .options = o};
+  PassCx cx = {.arena = a, .program = p, .bind = bind, .nbind = nbind, .options = o, .why = why};
   return passes_run(e->graph, &cx, list, sizeof list / sizeof list[0]);
 }
 

@@ -13,6 +13,7 @@ typedef struct PassCx {
   size_t nbind;
   const PassOptions *options; /* NULL: none */
   bool stopped;               /* out: stop_after was met */
+  Sb *why;                    /* out: what the values of dims broke */
 } PassCx;
 
 typedef Graph *PassFn(Graph *in, PassCx *cx);
@@ -35,7 +36,8 @@ extern const PassInfo pass_info[PASS_COUNT];
 
 MUST_USE bool pass_find(Str name, PassId *out);
 /* Runs the passes in order. Before each one what it needs is looked for, after it the graph is verified and
- * what it keeps is looked for: a failure is a BUG that names the pass. */
+ * what it keeps is looked for: a failure is a BUG that names the pass. NULL: the values of dims do not fit
+ * the graph (cx->why says so, where it is set). */
 Graph *passes_run(Graph *g, PassCx *cx, const PassId *list, size_t n);
 
 /* For the diagnosis: a copy of the nodes that are `live` (what y reads) with every GRAD node replaced by its

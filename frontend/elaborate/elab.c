@@ -124,6 +124,29 @@ static void each_entry(Elab *x) {
                    STRA(sym_str(x, x->p->leaf.at[i].path))));
 }
 
+/* Dims given by -D may leave nothing of a slice, or less of an image than its filter needs. */
+static void check_extents(Elab *x, const ElabOptions *o) {
+  VEC(Span) said = {0};
+  for (uint32_t i = 0; o->bound.n && i < x->p->entry.n; i++) {
+    const Graph *g = x->p->entry.at[i].graph;
+    NodeId at;
+    Sb why;
+    sb_init(&why, x->a);
+    bool fits = graph_extents_fit(g, o->bound.at, o->bound.n, &at, &why);
+    if (fits) {
+      g = graph_copy(x->a, g, o->bound.at, o->bound.n);
+      fits = graph_operands_fit(g, o->bound.at, o->bound.n, &at, &why);
+    }
+    if (fits) continue;
+    Span span = graph_user_span(g, x->src, at);
+    bool again = false;
+    for (uint32_t k = 0; k < said.n; k++) again |= memcmp(&said.at[k], &span, sizeof span) == 0;
+    if (again) continue;
+    VEC_PUSH(x->a, &said, span);
+    diag_under(diag_static_arith(x->d, span, sb_str(&why)), "with the dims given by -D");
+  }
+}
+
 /* A line with a syntax error says nothing reliable about names and types: what the elaborator found there is
  * dropped; behind a missing brace everything stands in the wrong place. */
 static void drop_beside_syntax(Elab *x, uint32_t first) {
@@ -227,6 +250,7 @@ bool frontend_program(uint32_t file, ElabOptions *o, Diags *d, Program *p, AstFi
     Diag *g = diag_assert_failed(d, a->at, a->why.n ? str_fmt(x->a, ": " STRF, STRA(a->why)) : STR(""));
     diag_under(g, "with the dims given by -D");
   }
+  if (parsed && d->errors == errors) check_extents(x, o);
   if (!parsed) drop_beside_syntax(x, syntax);
   return parsed && d->errors == errors;
 }

@@ -165,6 +165,17 @@ MUST_USE bool program_find_leaf(const Program *p, Str path, LeafId *out);
 /* The first assertion that the binding decides and breaks is described in `why` and its index given;
  * SIZE_MAX: none. */
 size_t program_dims_broken(const Program *p, const DimBinding *b, size_t n, Sb *why);
+
+/* An extent of a node under a binding: has a value of at least 1; has none yet; has none at all. *why says
+ * it. */
+typedef enum { EXTENT_FITS, EXTENT_OPEN, EXTENT_NONE } ExtentFault;
+ExtentFault graph_extent(const Graph *g, NodeId id, const DimBinding *b, size_t n, Sb *why);
+/* False where the binding decides an extent that is none, at node *at. */
+MUST_USE bool graph_extents_fit(const Graph *g, const DimBinding *b, size_t n, NodeId *at, Sb *why);
+/* The same of a graph that was bound so, and its operands: slices lie inside, filters and windows fit. */
+MUST_USE bool graph_operands_fit(const Graph *g, const DimBinding *b, size_t n, NodeId *at, Sb *why);
+/* FILE:LINE:COLUMN of a node for the user, and ": "; nothing where it has no place. */
+void graph_place(const Graph *g, NodeId id, Sb *b);
 static inline const Leaf *program_leaf_at(const Program *p, LeafId id) { return &p->leaf.at[id.i]; }
 /* name ignored for INIT, EVAL, PREDICT; NULL when absent */
 Graph *program_graph(const Program *p, EntryKind kind, Sym name);

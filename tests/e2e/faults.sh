@@ -211,4 +211,14 @@ gives "an empty slice in predict" 1 "$DGC" predict --input=x=two.csv empty.dg
 says "empty.dg:3:14: the dim 'N - 2' is 0, and an extent is at least 1: N = 2"
 gives "an empty slice in eval" 1 "$DGC" eval --data=x=one.csv empty.dg
 says "empty.dg:4:18: the dim 'N - 1' is 0"
+for stage in step opt kernels; do
+  gives "an empty slice in --emit=$stage" 1 "$DGC" "--emit=$stage" -D N=1 empty.dg
+  says "empty.dg:4:18: error: the dim 'N - 1' is 0"
+done
+gives "an empty slice in train" 1 "$DGC" train -D N=1 --data=x=one.csv --steps 1 empty.dg
+says "DG0218"
+# what is read lies before the first row
+printf 'input x: f32[N, 1]\nparam w: f32[1] = 1\noutput y = x[N-3] * w\n' >before.dg
+gives "an index before the first row" 1 "$DGC" predict --input=x=two.csv before.dg
+says "before.dg:3:14: slice: starts at -1: N = 2"
 finish

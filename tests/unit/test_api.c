@@ -473,6 +473,41 @@ START_TEST(defines) {
 }
 END_TEST
 
+/* Dims that leave nothing of a slice, or lie before it: told where the program is checked, or when they are
+ * bound. */
+START_TEST(dims_that_leave_nothing) {
+  static const char text[] = "input x: f32[N, 1]\nparam w: f32 = 1\noutput y = x[1:N-1] * w + x[N-3]\n";
+  static const char big[] = "input x: f32[3*N]\nparam w: f32 = 1\noutput y = x * w\n";
+  dg_context *cx = context();
+  dg_program *p;
+  float rows[4] = {1, 2, 3, 4};
+  p = program(cx, text);
+  dg_session *s = session(cx, p, 1, 1);
+  for (int64_t n = 1; n <= 4; n++) {
+    dg_array x = {DG_F32, 2, {n, 1}, rows};
+    ok(dg_bind(s, "x", &x));
+    if (n < 3)
+      fails(DG_REJECTED, n == 1 ? "t.dg:3:14: the dim 'N - 2' is -1" : "t.dg:3:14: the dim 'N - 2' is 0",
+            dg_predict(s));
+    else
+      ok(dg_predict(s));
+  }
+  dg_session_free(s);
+  dg_program_free(p);
+  ok(dg_define(cx, "N", "2"));
+  ck_assert_int_eq(dg_check_source(cx, "t.dg", text, strlen(text), &p), DG_REJECTED);
+  ck_assert_str_eq(dg_diagnostic_at(p, 0)->code, "DG0218");
+  ck_assert_int_eq(dg_diagnostic_at(p, 0)->place.line, 3);
+  dg_program_free(p);
+  ok(dg_define(cx, "N", "9223372036854775807")); /* 2^63 - 1 */
+  ck_assert_int_eq(dg_check_source(cx, "t.dg", big, strlen(big), &p), DG_REJECTED);
+  ck_assert_ptr_nonnull(
+      strstr(dg_diagnostic_at(p, 0)->message, "the dim '3*N' overflows: N = 9223372036854775807"));
+  dg_program_free(p);
+  dg_context_free(cx);
+}
+END_TEST
+
 /* ---- limits ---- */
 
 static dg_status check_limited(const char *limit, int64_t value, const char *path, const char *text,
@@ -754,7 +789,7 @@ END_TEST
 
 UNIT_MAIN(UNIT("misuse", no_context, settings, programs, emits, emits_in_any_locale, sessions,
                no_subnormal_enters, free_in_any_order),
-          UNIT("diagnostics", edits_mend, rejected, defines),
+          UNIT("diagnostics", edits_mend, rejected, defines, dims_that_leave_nothing),
           UNIT("limits", limits_of_texts, limit_of_files, limit_of_errors, limit_of_bound_tensors,
                limit_of_arena, limit_of_data),
           UNIT("memory", no_memory_while_checking, no_memory_while_running, memory_is_given_back),

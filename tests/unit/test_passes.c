@@ -111,6 +111,32 @@ START_TEST(binds_dims) {
 }
 END_TEST
 
+START_TEST(dims_that_do_not_fit) { /* no defect: refused, with the reason */
+  fix_begin(&f);
+  Sym n = fix_sym(&f, "N");
+  DimId rows = dim_symbol(f.p.dims, n), three = dim_const(f.p.dims, 3);
+  fix_step(&f, "t");
+  NodeId x =
+      build_leaf(&f.b, fix_leaf(&f, LEAF_INPUT, "x", (Type){.dtype = DT_F32, .rank = 1, .dim = {rows}}));
+  NodeId y = build_slice(&f.b, x, 0, dim_sub(f.p.dims, rows, three), 1, dim_const(f.p.dims, 1));
+  NodeId z =
+      build_slice(&f.b, x, 0, dim_const(f.p.dims, 0), 1, dim_sub(f.p.dims, rows, dim_const(f.p.dims, 1)));
+  graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "y"), (LeafId){0}, y, (Span){0});
+  graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "z"), (LeafId){0}, z, (Span){0});
+  static const char *const want[] = {"the dim 'N - 1' is 0, and an extent is at least 1: N = 1",
+                                     "slice: starts at -1: N = 2"};
+  for (int64_t v = 1; v <= 3; v++) {
+    Sb why;
+    sb_init(&why, &f.arena);
+    DimBinding bind = {n, v};
+    Graph *g = passes_reference(&f.arena, &f.p, &f.p.entry.at[0], &bind, 1, NULL, &why);
+    ck_assert_int_eq(g != NULL, v == 3);
+    if (!g) ck_assert_strn(why, want[v - 1]);
+  }
+  fix_end(&f);
+}
+END_TEST
+
 START_TEST(looks_for_what_is_needed) { /* a stop before the passes that no longer know it */
   fix_begin(&f);
   fix_step(&f, "t");
@@ -149,4 +175,4 @@ START_TEST(folds_to_one_nan) {
 END_TEST
 
 UNIT_MAIN(UNIT("passes", folds_to_one_nan, optimises, orders_operands, prints_and_stops, binds_dims,
-               looks_for_what_is_needed))
+               dims_that_do_not_fit, looks_for_what_is_needed))
