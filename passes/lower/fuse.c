@@ -239,7 +239,8 @@ static void absorb(LowerCx *lo) {
   }
   for (uint32_t i = 0; i < g->root.n; i++) only.other[lower_strip(lo, g->root.at[i].node).i] = true;
   for (uint32_t i = 0; i < g->node.n; i++) {
-    if (lo->role[i] != ROLE_OTHER || !lower_op(node_op(g, (NodeId){i}))->absorbs || graph_attr(g, (NodeId){i})[0] == 0)
+    if (lo->role[i] != ROLE_OTHER || !lower_op(node_op(g, (NodeId){i}))->absorbs ||
+        graph_attr(g, (NodeId){i})[0] == 0)
       continue;
     NodeId x = lower_strip(lo, graph_in(g, (NodeId){i})[0]);
     if (lo->role[x.i] != ROLE_ELEM || lo->materialised[x.i] || only.other[x.i]) continue;
