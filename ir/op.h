@@ -29,6 +29,7 @@ enum {
   OPF_ALIAS = 8,     /* the value is the first input's, element by element: nothing is computed */
   OPF_REDUCES = 16,  /* carries an order attribute */
   OPF_OPERATOR = 32, /* the language writes it with an operator, so its name is no function there */
+  OPF_MOVE = 128,    /* every element of the result is one of the first input, with its gradient */
   OPF_ERASED = 64,   /* the first input takes its place after the last differentiation (stop, name, custom) */
 };
 

@@ -18,12 +18,12 @@
 static void reduce_float(Op op, DType t, const void *x, void *y, Along a) {
   Order o = order_sum((int64_t)a.n, a.inner == 1);
   bool s = t == DT_F32, max = op == OP_MAX;
-  switch (op) {
-  case OP_SUM:
-  case OP_MEAN: s ? sum_s(x, y, a, o) : sum_d(x, y, a, o); return;
-  case OP_PROD: s ? prod_s(x, y, a) : prod_d(x, y, a); return;
-  default: s ? extreme_s(x, y, a, max) : extreme_d(x, y, a, max); return;
-  }
+  if (op == OP_SUM || op == OP_MEAN)
+    s ? sum_s(x, y, a, o) : sum_d(x, y, a, o);
+  else if (op == OP_PROD)
+    s ? prod_s(x, y, a) : prod_d(x, y, a);
+  else
+    s ? extreme_s(x, y, a, max) : extreme_d(x, y, a, max);
 }
 
 static int64_t get_int(DType t, const void *x, size_t i) {

@@ -137,3 +137,8 @@ double graph_const_value(const Graph *g, NodeId id) {
   memcpy(&x, &v, sizeof x);
   return x;
 }
+
+NodeId graph_moved(const Graph *g, NodeId n) {
+  while (op_is(node_op(g, n), OPF_MOVE)) n = graph_in(g, n)[0];
+  return n;
+}

@@ -108,6 +108,8 @@ static inline Op node_op(const Graph *g, NodeId id) { return (Op)g->node.at[id.i
 GradClass graph_grad_class(const Graph *g, NodeId user, uint32_t input);
 /* The user's own place for a node: the innermost location outside library files. */
 Span graph_user_span(const Graph *g, const Sources *src, NodeId id);
+/* What n's elements are elements of: n seen through ops that only move them. */
+NodeId graph_moved(const Graph *g, NodeId n);
 /* value attribute of CONST as a number */
 double graph_const_value(const Graph *g, NodeId id);
 

@@ -3,16 +3,13 @@
 #ifndef DG_PASSES_BOUNDS_H
 #define DG_PASSES_BOUNDS_H
 
-#include "ir/graph/program.h"
+#include "passes/diagnose/facts.h"
 #include "passes/graph/rewrite.h"
-
-typedef struct Bound { /* lo <= every element <= hi, where it is a number; infinite: nothing known */
-  double lo, hi;
-} Bound;
 
 typedef struct Bounds {
   Rewrite *w;        /* nodes of w->b.g */
   const Bound *leaf; /* of parameters and states, by LeafId; NULL: nothing is known */
+  ScalarRanges ranges;
   VEC(Bound) at;
 } Bounds;
 

@@ -193,7 +193,7 @@ void help_cut(const Say *s, const View *v, Diag *g, Edge e, bool edit) {
     return;
   case CUT_CAST: diag_help(g, "keep the value a float on the way to the loss"); return;
   case CUT_COMPARE:
-    if (edit_squashed(v, e.user)) {
+    if (edit_squashed(s->x, v, e.user)) {
       diag_help(g, "use the soft value s itself, or pass the gradient by: s + stop_gradient(hard - s)");
       return;
     }

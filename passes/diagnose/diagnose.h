@@ -136,8 +136,8 @@ void diagnose_losses(Diagnose *x);
 /* edit.c: what can be put into the text by a machine. */
 typedef VEC(LeafId) LeafIds;
 bool edit_shared(Diagnose *x, const View *v, Edge cut); /* values that learn elsewhere flow into that cut */
-bool edit_squashed(const View *v, NodeId comparison);   /* of a probability or a draw */
-void edit_stop(const Diagnose *x, Diag *g, Span at);    /* stop_gradient(e) -> e */
+bool edit_squashed(const Diagnose *x, const View *v, NodeId comparison); /* of a probability or a draw */
+void edit_stop(const Diagnose *x, Diag *g, Span at);                     /* stop_gradient(e) -> e */
 void edit_step(const Diagnose *x, Diag *g, Span at, Str op); /* round(e) -> its straight-through form */
 void edit_comparison(const Diagnose *x, const View *v, Diag *g, NodeId comparison, Str op); /* -> sigmoid */
 /* list.c: the step that lists a parameter's siblings, or excepts it, and of whose loss it has a

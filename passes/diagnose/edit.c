@@ -1,6 +1,7 @@
 /* Edits that a machine can apply: what is written here must leave a program without the finding, and no other
  * parameter worse off. No edit is better than a wrong one. */
 #include "passes/diagnose/diagnose.h"
+#include "passes/diagnose/facts.h"
 
 static bool word_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
@@ -126,27 +127,24 @@ static bool drawn(const Graph *g, NodeId n, uint32_t depth) {
   return any;
 }
 
-/* A value that is squashed already, through moves: a sigmoid of it is no smooth form of the comparison. */
-static bool squashed(const Graph *g, NodeId n) {
-  for (;;) {
-    switch (node_op(g, n)) {
-    case OP_SIGMOID:
-    case OP_SOFTMAX:
-    case OP_TANH:
-    case OP_SIN:
-    case OP_COS: return true;
-    case OP_RESHAPE:
-    case OP_TRANSPOSE:
-    case OP_SLICE:
-    case OP_BROADCAST: n = graph_in(g, n)[0]; continue;
-    default: return drawn(g, n, 8); /* default: any other op may give any number */
-    }
-  }
+/* A value that is squashed already, through moves: of operands as large as a model has them, none larger than
+ * about one. A sigmoid of it is no smooth form of the comparison. */
+static bool squashed(const Diagnose *x, const Graph *g, NodeId n) {
+  n = graph_moved(g, n);
+  uint32_t nin = graph_node(g, n)->nin;
+  if (drawn(g, n, 8)) return true;
+  if (!nin || graph_node(g, n)->type.dtype == DT_BOOL) return false;
+  Bound *in = ARENA_ARRAY(x->arena, Bound, nin);
+  for (uint32_t i = 0; i < nin; i++) in[i] = (Bound){-1000, 1000};
+  ScalarRanges ranges;
+  scalar_ranges_init(&ranges, x->arena);
+  Bound r = facts_of(&ranges, g, n, in, NULL);
+  return r.lo >= -1.01 && r.hi <= 1.01;
 }
 
-bool edit_squashed(const View *v, NodeId comparison) {
+bool edit_squashed(const Diagnose *x, const View *v, NodeId comparison) {
   const NodeId *in = graph_in(v->g, comparison);
-  return squashed(v->g, in[0]) || squashed(v->g, in[1]);
+  return squashed(x, v->g, in[0]) || squashed(x, v->g, in[1]);
 }
 
 /* f32(a > b) -> sigmoid(a - b), where that conversion is all the comparison is used for. */
@@ -155,7 +153,7 @@ void edit_comparison(const Diagnose *x, const View *v, Diag *g, NodeId compariso
   Op kind = node_op(graph, comparison);
   Edge e = v->reach.next[comparison.i];
   if ((kind != OP_LT && kind != OP_LE) || !node_ok(e.user) || node_op(graph, e.user) != OP_CAST ||
-      edit_squashed(v, comparison))
+      edit_squashed(x, v, comparison))
     return;
   Span at = graph_user_span(graph, x->p->sources, e.user),
        own = graph_user_span(graph, x->p->sources, comparison);

@@ -9,11 +9,7 @@ typedef struct Terms {
   uint32_t n;
 } Terms;
 
-static bool is_literal(const Graph *g, NodeId n) {
-  while (node_op(g, n) == OP_BROADCAST || node_op(g, n) == OP_RESHAPE || node_op(g, n) == OP_NAME)
-    n = graph_in(g, n)[0];
-  return node_op(g, n) == OP_CONST;
-}
+static bool is_literal(const Graph *g, NodeId n) { return node_op(g, graph_moved(g, n)) == OP_CONST; }
 
 /* The summands of a loss, seen through signs, literal factors and shapes. More than TERMS: the rest is left
  * out. */
@@ -25,6 +21,10 @@ static Terms split(const Graph *g, NodeId loss) {
   while (n) {
     NodeId x = todo[--n];
     const NodeId *in = graph_in(g, x);
+    if (op_is(node_op(g, x), OPF_MOVE) && op_is(node_op(g, x), OPF_ALIAS)) {
+      todo[n++] = in[0];
+      continue;
+    }
     switch (node_op(g, x)) {
     case OP_ADD:
     case OP_SUB:
@@ -32,9 +32,7 @@ static Terms split(const Graph *g, NodeId loss) {
       todo[n++] = in[1];
       todo[n++] = in[0];
       continue;
-    case OP_NEG:
-    case OP_NAME:
-    case OP_RESHAPE: todo[n++] = in[0]; continue;
+    case OP_NEG: todo[n++] = in[0]; continue;
     case OP_MUL:
       if (!is_literal(g, in[0]) && !is_literal(g, in[1])) break;
       todo[n++] = in[is_literal(g, in[0])];
@@ -113,16 +111,6 @@ static void dead_terms(Diagnose *x, const View *v, const bool *reported) {
 
 /* ---- hints */
 
-/* Through ops that only move elements. */
-static NodeId source(const Graph *g, NodeId n) {
-  for (;;) {
-    Op op = node_op(g, n);
-    if (op != OP_RESHAPE && op != OP_TRANSPOSE && op != OP_SLICE && op != OP_BROADCAST && op != OP_NAME)
-      return n;
-    n = graph_in(g, n)[0];
-  }
-}
-
 /* By node: depends on a parameter that may be trained. */
 static bool *trainable(const Diagnose *x, const View *v) {
   bool *made = ARENA_ARRAY(x->arena, bool, v->g->node.n);
@@ -147,22 +135,15 @@ static bool *summed(const Diagnose *x, const View *v) {
     const NodeId *in = graph_in(g, (NodeId){i});
     if (!is[i]) continue;
     for (uint32_t k = 0; k < g->node.at[i].nin; k++) {
-      bool through = false;
+      bool through = op_linear(node_op(g, (NodeId){i}), k) == LINEAR_JOINT;
       switch (node_op(g, (NodeId){i})) {
       case OP_ADD:
       case OP_SUB:
-      case OP_NEG:
-      case OP_SUM:
-      case OP_MEAN:
-      case OP_RESHAPE:
-      case OP_TRANSPOSE:
-      case OP_SLICE:
-      case OP_CONCAT:
-      case OP_BROADCAST: through = true; break;
+      case OP_NEG: through = true; break;
       case OP_MUL: through = !made[in[1 - k].i]; break;
       case OP_DIV: through = k == 0 && !made[in[1].i]; break;
       case OP_WHERE: through = k > 0; break;
-      default: break; /* default: what follows is no loss yet */
+      default: break; /* default: what the table does not call linear is no loss yet */
       }
       is[in[k].i] |= through;
     }
@@ -177,7 +158,7 @@ static void hints(Diagnose *x, const View *v) {
     Op op = (Op)g->node.at[i].op;
     if (node_ok(g->node.at[i].primal)) continue; /* part of a derivative: nobody wrote it */
     if (!v->reach.reads[i] || (op != OP_CROSS_ENTROPY && op != OP_LOG && op != OP_SOFTPLUS)) continue;
-    NodeId in = source(g, graph_in(g, (NodeId){i})[0]);
+    NodeId in = graph_moved(g, graph_in(g, (NodeId){i})[0]);
     Op below = node_op(g, in);
     Span at = graph_user_span(g, x->p->sources, (NodeId){i}), inner = graph_user_span(g, x->p->sources, in);
     Diag *d = NULL;

@@ -69,8 +69,7 @@ EdgeFacts *edge_facts(const Graph *g, NodeId loss, Arena *a) {
 }
 
 bool graph_is_zero(const Graph *g, NodeId n) {
-  while (node_op(g, n) == OP_BROADCAST || node_op(g, n) == OP_RESHAPE || node_op(g, n) == OP_NAME)
-    n = graph_in(g, n)[0];
+  n = graph_moved(g, n);
   return node_op(g, n) == OP_CONST && graph_const_value(g, n) == 0;
 }
 
