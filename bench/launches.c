@@ -2,17 +2,14 @@
  * two. The least of many times, so that another process's work does not count. launches FILE.dg
  * [--entry=NAME]
  * [--isa=avx2] [--times=51] [--top=N] */
-#include "api/api.h"
+#include "bench/model.h"
 #include "bench/peak.h"
 #include "codegen/codegen.h"
 #include "passes/lower/lower.h"
-#include "passes/passes.h"
 #include "runtime/core/fpenv.h"
-#include "runtime/core/pool.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 typedef struct Settings {
   const char *file, *entry, *isa;
@@ -32,11 +29,7 @@ typedef struct Row {
   const PlanLaunch *launch;
 } Row;
 
-static double now_us(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
-}
+static double now_us(void) { return bench_now() * 1e6; }
 
 static void run_units(void *arg, uint32_t thread, int64_t lo, int64_t hi) {
   const Units *u = arg;
@@ -47,25 +40,6 @@ static void run_units(void *arg, uint32_t thread, int64_t lo, int64_t hi) {
     buf[i] = u->kernel->buffer[i].kind == BUFFER_SCRATCH ? u->scratch + thread * u->scratch_bytes + offset[i]
                                                          : u->buf[i];
   u->fn(buf, lo, hi);
-}
-
-/* Values that neither overflow nor become subnormal. */
-static void fill(Arena *a, const Program *p, const Graph *g, void **data) {
-  uint64_t seed = 7;
-  for (uint32_t i = 0; i < p->leaf.n; i++) {
-    const Leaf *l = &p->leaf.at[i];
-    Tensor t;
-    if (!tensor_of_type(a, g->program->dims, &l->type, &t)) abort();
-    for (size_t j = 0; j < t.count; j++) {
-      seed = seed * 6364136223846793005u + 1442695040888963407u;
-      double u = (double)(seed >> 40) / 16777216.0;
-      double v = l->kind == LEAF_INPUT ? u : l->kind == LEAF_PARAM ? (u - 0.5) * 0.1 : 0;
-      if (t.dtype == DT_I32) ((int32_t *)t.data)[j] = l->kind == LEAF_STEP ? 1 : (int32_t)(u * 10);
-      if (t.dtype == DT_F32) ((float *)t.data)[j] = (float)v;
-      if (t.dtype == DT_F64) ((double *)t.data)[j] = v;
-    }
-    data[i] = t.data;
-  }
 }
 
 static void measure(const Plan *p, KernelFn **fn, const PlanMemory *mem, Pool *pool, int times, Row *row) {
@@ -128,17 +102,10 @@ static int fail(Str why) {
   return 1;
 }
 
-static int run(dg_program *d, const Settings *s) {
-  Arena *a = &d->arena;
+static int run(const BenchModel *b, const Settings *s) {
+  Arena *a = b->arena;
   Sb why;
   sb_init(&why, a);
-  const Entry *e = s->entry ? program_entry(d, str_z(s->entry)) : NULL;
-  if (!s->entry && d->prog.train.n) e = &d->prog.entry.at[d->prog.train.at[0].entry];
-  if (!e) return fail(STR("no such entry point"));
-  const PassOptions quiet = {0};
-  Graph *g = passes_reference(a, &d->prog, e, NULL, 0, &quiet, &why);
-  if (!g) return fail(sb_str(&why));
-  g = passes_optimise(a, g, &quiet);
   CodegenTarget target;
   CodegenOptions c;
   LowerOptions l;
@@ -148,18 +115,14 @@ static int run(dg_program *d, const Settings *s) {
   lower_options_init(&l, target.vector_bytes);
   l.cache_l1 = target.cache_l1;
   l.cache_l2 = target.cache_l2;
-  Plan *p = lower_graph(a, g, &l, &why);
+  Plan *p = lower_graph(a, b->graph, &l, &why);
   if (!p) return fail(sb_str(&why));
   KernelFn **fn = ARENA_ARRAY(a, KernelFn *, p->kernel.n + 1);
   KernelSet set = {p->kernel.at, p->kernel.n};
   if (codegen_compile(a, &set, &c, &code, fn, NULL, &why) != ST_OK) return fail(sb_str(&why));
-  void **data = ARENA_ARRAY(a, void *, d->prog.leaf.n + 1);
-  fill(a, &d->prog, g, data);
-  PlanMemory mem = {data, mem_get(&d->cx->mem, p->arena_bytes + 1), NULL};
+  PlanMemory mem = {b->data, mem_get(a->mem, p->arena_bytes + 1), NULL};
   memset(mem.arena, 0, p->arena_bytes);
-  size_t bytes;
-  if (!pool_bytes(2, &bytes)) return 1;
-  Pool *pool = pool_start(arena_alloc(a, bytes, 64), 2);
+  Pool *pool = bench_pool(b, 2);
   if (!pool) return fail(STR("no second thread"));
   Row *row = ARENA_ARRAY(a, Row, p->launch.n);
   measure(p, fn, &mem, pool, s->times, row);
@@ -187,11 +150,6 @@ int main(int argc, char **argv) {
     fprintf(stderr, "launches FILE.dg [--entry=NAME] [--isa=avx2] [--times=51] [--top=N]\n");
     return 2;
   }
-  dg_context *cx = dg_context_new();
-  dg_program *d = NULL;
-  if (!cx || dg_check_file(cx, s.file, &d) != DG_OK) {
-    fprintf(stderr, "launches: %s\n", cx ? dg_error(cx) : "no memory");
-    return 1;
-  }
-  return run(d, &s);
+  BenchModel m;
+  return bench_model(s.file, s.entry, &m) ? run(&m, &s) : 1;
 }

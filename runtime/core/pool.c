@@ -22,6 +22,8 @@
 #define GATE_OPEN (UINT64_C(1) << 31)
 #define GATE_INSIDE (GATE_OPEN - 1)
 #define GATE_PHASE (UINT64_C(1) << 32)
+#define APART_NEVER (-2)
+#define APART_NS 1000000        /* the caller may move: workers are told at most this often */
 #define INTERFERED_MIN_NS 20000 /* shorter waits are the noise of a join, not another process */
 
 typedef struct Worker {
@@ -50,6 +52,8 @@ struct Pool {
   int64_t spin_ns;
   /* The caller's own. */
   uint32_t alone, level; /* phases still to run alone; 2^level after the next interference */
+  int apart;        /* the core that workers were last kept away from; -1: none, APART_NEVER: not to be */
+  int64_t apart_ns; /* when that was asked for */
   PoolStats stats;
   Worker worker[];
 };
@@ -162,6 +166,26 @@ static int64_t join(Pool *p) {
   return now_ns() - from;
 }
 
+/* A worker that sleeps is woken on the core of its waker where the others seem busy, and there they take
+ * turns. So workers may run anywhere but on the caller's core. A hint: where the system refuses, all stays as
+ * it is. The caller itself is the host's thread and is left alone. */
+static void keep_apart(Pool *p) {
+  if (p->apart == APART_NEVER) return;
+  int cpu = sched_getcpu();
+  if (cpu == p->apart) return;
+  int64_t now = now_ns();
+  if (p->apart >= 0 && now - p->apart_ns < APART_NS) return;
+  cpu_set_t cpus;
+  p->apart = APART_NEVER;
+  if (cpu < 0 || sched_getaffinity(0, sizeof cpus, &cpus) != 0) return;
+  if ((uint32_t)CPU_COUNT(&cpus) < p->threads) return;
+  CPU_CLR(cpu, &cpus);
+  for (uint32_t i = 1; i < p->threads; i++)
+    if (pthread_setaffinity_np(p->worker[i].thread, sizeof cpus, &cpus) != 0) return;
+  p->apart = cpu;
+  p->apart_ns = now;
+}
+
 static void run_split(Pool *p, PoolFn fn, void *arg, int64_t units, int64_t estimate_ns) {
   uint32_t chunks = p->threads * POOL_CHUNKS;
   if (units < chunks) chunks = (uint32_t)units;
@@ -173,6 +197,7 @@ static void run_split(Pool *p, PoolFn fn, void *arg, int64_t units, int64_t esti
   }
   uint64_t phase = atomic_load_explicit(&p->gate, memory_order_relaxed) / GATE_PHASE + 1;
   if (phase > UINT32_MAX) phase = 1; /* 0 means "none yet" to a worker */
+  keep_apart(p);
   atomic_store(&p->gate, phase * GATE_PHASE | GATE_OPEN);
   wake_all(p);
   work(p, 0);
@@ -232,6 +257,7 @@ Pool *pool_start(void *memory, uint32_t threads) {
   cpu_set_t cpus;
   bool enough = sched_getaffinity(0, sizeof cpus, &cpus) != 0 || (uint32_t)CPU_COUNT(&cpus) >= threads;
   p->spin_ns = enough ? POOL_SPIN_NS : 0;
+  p->apart = enough ? -1 : APART_NEVER;
   for (uint32_t i = 0; i < threads; i++) p->worker[i].pool = p, p->worker[i].index = i;
   /* Signals belong to the host's threads. */
   sigset_t all, old;

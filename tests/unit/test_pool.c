@@ -6,6 +6,7 @@
 #include "runtime/core/rng.h"
 #include "unit.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
@@ -191,6 +192,31 @@ START_TEST(little_work_alone) {
 }
 END_TEST
 
+typedef struct Masks {
+  _Atomic int worker; /* cores that a worker may run on */
+} Masks;
+static void look(void *arg, uint32_t thread, int64_t lo, int64_t hi) {
+  Masks *m = arg;
+  cpu_set_t cpus;
+  if (thread && sched_getaffinity(0, sizeof cpus, &cpus) == 0) atomic_store(&m->worker, CPU_COUNT(&cpus));
+  for (int64_t i = lo; i < hi; i++) usleep(200); /* so that the worker has its part */
+}
+
+/* Workers keep off the caller's core, where there are cores enough; the caller is left alone. */
+START_TEST(apart) {
+  cpu_set_t before, after;
+  ck_assert_int_eq(sched_getaffinity(0, sizeof before, &before), 0);
+  int cores = CPU_COUNT(&before);
+  Pool *p = start(2);
+  Masks m = {0};
+  for (int i = 0; i < 50 && !m.worker; i++) pool_run(p, look, &m, 8, BUSY_NS);
+  if (m.worker) ck_assert_int_eq(m.worker, cores >= 2 ? cores - 1 : cores);
+  ck_assert_int_eq(sched_getaffinity(0, sizeof after, &after), 0);
+  ck_assert(CPU_EQUAL(&before, &after));
+  stop(p);
+}
+END_TEST
+
 static void halve_tiny(void *arg, uint32_t thread, int64_t lo, int64_t hi) {
   (void)thread;
   volatile float *x = arg;
@@ -264,5 +290,5 @@ START_TEST(below_is_even) {
 END_TEST
 
 UNIT_MAIN(UNIT("pool", each_unit_once, same_bits_for_every_thread_count, straggler, backs_off_twice_as_long,
-               wakes_after_sleep, start_and_stop, little_work_alone, float_environment),
+               wakes_after_sleep, start_and_stop, little_work_alone, apart, float_environment),
           UNIT("rng", philox_known_answers, key_known_answers, below_is_even))
