@@ -254,6 +254,39 @@ static void absorb(LowerCx *lo) {
   }
 }
 
+/* By node: made of leaves, element by element, and so ready before anything else of the step. */
+typedef struct Early {
+  bool *of, all;
+} Early;
+static void see_early(void *cx, NodeId base, bool direct) {
+  Early *e = cx;
+  (void)direct;
+  e->all &= e->of[base.i];
+}
+static bool *early_nodes(LowerCx *lo) {
+  Early e = {.of = ARENA_ARRAY(lo->arena, bool, lo->g->node.n + 1)};
+  for (uint32_t i = 0; i < lo->g->node.n; i++) {
+    e.all = true;
+    if (lo->role[i] == ROLE_ELEM || lo->role[i] == ROLE_INLINE) lower_reads(lo, (NodeId){i}, see_early, &e);
+    e.of[i] = e.all && lo->role[i] != ROLE_TILE && lo->role[i] != ROLE_OTHER;
+  }
+  return e.of;
+}
+
+/* Small spaces: a launch costs more than the work, so neighbours join though nothing connects them. But what
+ * could be early does not wait for what is late: the factors of an update are needed by the first of them. */
+static void unite_small(Fuse *f) {
+  LowerCx *lo = f->lo;
+  uint32_t n = lo->g->node.n, before[2] = {PLAN_NONE, PLAN_NONE};
+  const bool *early = early_nodes(lo);
+  for (uint32_t i = 0; i < n; i++) {
+    if (lo->role[i] != ROLE_ELEM || lo->count[i] > SMALL_SPACE) continue;
+    uint32_t *b = &before[early[i]];
+    if (*b != PLAN_NONE && find(f, *b) != find(f, i)) unite(f, *b, i, n);
+    *b = i;
+  }
+}
+
 void lower_fuse(LowerCx *lo) {
   const Graph *g = lo->g;
   uint32_t n = g->node.n;
@@ -279,13 +312,7 @@ void lower_fuse(LowerCx *lo) {
       if (lo->role[o.i] == ROLE_ELEM || lo->role[o.i] == ROLE_TILE) unite(&f, o.i, i, i);
     }
   }
-  /* small spaces: a launch costs more than the work, so neighbours join though nothing connects them */
-  uint32_t before = PLAN_NONE;
-  for (uint32_t i = 0; lo->opt.fuse && i < n; i++) {
-    if (lo->role[i] != ROLE_ELEM || lo->count[i] > SMALL_SPACE) continue;
-    if (before != PLAN_NONE && find(&f, before) != find(&f, i)) unite(&f, before, i, n);
-    before = i;
-  }
+  if (lo->opt.fuse) unite_small(&f);
   memset(lo->stored, 0, n);
   f.seen = ARENA_ARRAY(lo->arena, uint32_t, n);
   groups_end(&f);

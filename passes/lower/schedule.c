@@ -1,6 +1,6 @@
 /* The order of the groups, and which results may be written over the leaf they are assigned to.
- * requires: groups. ensures: operands before users; a group that assigns comes as late as it can, so that
- * every reader of the old value has run. */
+ * requires: groups. ensures: operands before users; a group that assigns comes when every reader of the
+ * old value has run, where that can be. */
 #include "passes/lower/internal.h"
 
 typedef struct Deps {
@@ -16,27 +16,58 @@ static void add_edge(void *cx, NodeId base, bool direct) {
   if (p != PLAN_NONE && p != d->group) VEC_PUSH(d->lo->arena, &d->edge, (uint64_t)p << 32 | d->group);
 }
 
-static void order_groups(LowerCx *lo, const Deps *d, const bool *late) {
+/* Edges by the group they come from. */
+typedef struct Edges {
+  uint32_t *start, *to; /* those of group i: to[start[i]] .. to[start[i + 1] - 1] */
+} Edges;
+
+static Edges edges_by_source(LowerCx *lo, const uint64_t *edge, uint32_t nedge) {
   uint32_t n = lo->groups.n;
-  uint32_t *wait = ARENA_ARRAY(lo->arena, uint32_t, n), *start = ARENA_ARRAY(lo->arena, uint32_t, n + 1);
-  uint32_t *user = ARENA_ARRAY(lo->arena, uint32_t, d->edge.n + 1);
-  for (uint32_t i = 0; i < d->edge.n; i++) {
-    wait[(uint32_t)d->edge.at[i]]++;
-    start[(d->edge.at[i] >> 32) + 1]++;
-  }
-  for (uint32_t i = 0; i < n; i++) start[i + 1] += start[i];
+  Edges e = {ARENA_ARRAY(lo->arena, uint32_t, n + 1), ARENA_ARRAY(lo->arena, uint32_t, nedge + 1)};
   uint32_t *fill = ARENA_ARRAY(lo->arena, uint32_t, n + 1);
-  for (uint32_t i = 0; i < n; i++) fill[i] = start[i];
-  for (uint32_t i = 0; i < d->edge.n; i++) user[fill[d->edge.at[i] >> 32]++] = (uint32_t)d->edge.at[i];
+  for (uint32_t i = 0; i < nedge; i++) e.start[(edge[i] >> 32) + 1]++;
+  for (uint32_t i = 0; i < n; i++) e.start[i + 1] += e.start[i];
+  for (uint32_t i = 0; i < n; i++) fill[i] = e.start[i];
+  for (uint32_t i = 0; i < nedge; i++) e.to[fill[edge[i] >> 32]++] = (uint32_t)edge[i];
+  return e;
+}
+
+/* Which group goes next. One that assigns a leaf waits until nothing else needs the old value; then it is the
+ * next, while what it reads is in the caches, and gives its operands' memory back. */
+enum { NEXT = 0, IN_TURN = 1, WAITS = 2, SMALL = 256 };
+typedef struct Turn {
+  const bool *assigns; /* by group */
+  bool *first;         /* by group: small and made of leaves alone: factors of an update wait for nothing */
+  const uint32_t *readers; /* by group: reads of the leaves it assigns that are still to come */
+} Turn;
+static uint64_t turn_of(const LowerCx *lo, const Turn *t, uint32_t group) {
+  const LowerGroup *gr = &lo->groups.at[group];
+  uint64_t kind = t->assigns[group] ? (t->readers[group] ? WAITS : NEXT) : t->first[group] ? NEXT : IN_TURN;
+  return (kind << 40) + gr->node.at[gr->node.n - 1].i;
+}
+
+/* edge: what must come before what. old: reads of a leaf before the group that assigns it, where that can be.
+ */
+static void order_groups(LowerCx *lo, const Deps *edge, const Deps *old, const bool *assigns) {
+  uint32_t n = lo->groups.n;
+  uint32_t *wait = ARENA_ARRAY(lo->arena, uint32_t, n), *readers = ARENA_ARRAY(lo->arena, uint32_t, n);
+  for (uint32_t i = 0; i < edge->edge.n; i++) wait[(uint32_t)edge->edge.at[i]]++;
+  for (uint32_t i = 0; i < old->edge.n; i++) readers[(uint32_t)old->edge.at[i]]++;
+  Edges user = edges_by_source(lo, edge->edge.at, edge->edge.n),
+        assigner = edges_by_source(lo, old->edge.at, old->edge.n);
+  Turn turn = {assigns, ARENA_ARRAY(lo->arena, bool, n), readers};
   VEC(uint32_t) ready = {0};
-  for (uint32_t i = 0; i < n; i++)
-    if (!wait[i]) VEC_PUSH(lo->arena, &ready, i);
+  for (uint32_t i = 0; i < n; i++) {
+    const LowerGroup *gr = &lo->groups.at[i];
+    if (wait[i]) continue;
+    turn.first[i] = lo->count[gr->node.at[gr->node.n - 1].i] <= SMALL;
+    VEC_PUSH(lo->arena, &ready, i);
+  }
   while (ready.n) {
     uint32_t at = 0;
     uint64_t least = UINT64_MAX;
     for (uint32_t i = 0; i < ready.n; i++) {
-      const LowerGroup *gr = &lo->groups.at[ready.at[i]];
-      uint64_t k = ((uint64_t)late[ready.at[i]] << 40) + gr->node.at[gr->node.n - 1].i;
+      uint64_t k = turn_of(lo, &turn, ready.at[i]);
       if (k >= least) continue;
       least = k;
       at = i;
@@ -44,8 +75,9 @@ static void order_groups(LowerCx *lo, const Deps *d, const bool *late) {
     uint32_t best = ready.at[at];
     ready.at[at] = ready.at[--ready.n];
     VEC_PUSH(lo->arena, &lo->order, best);
-    for (uint32_t i = start[best]; i < start[best + 1]; i++)
-      if (--wait[user[i]] == 0) VEC_PUSH(lo->arena, &ready, user[i]);
+    for (uint32_t i = user.start[best]; i < user.start[best + 1]; i++)
+      if (--wait[user.to[i]] == 0) VEC_PUSH(lo->arena, &ready, user.to[i]);
+    for (uint32_t i = assigner.start[best]; i < assigner.start[best + 1]; i++) readers[assigner.to[i]]--;
   }
   if (lo->order.n != n) BUG(lo->arena->mem, "lower: groups wait for each other");
 }
@@ -91,6 +123,22 @@ static void leaves_read(Leaves *l) {
   }
 }
 
+/* Every read of a leaf comes before the group that assigns it, as far as possible. */
+static void old_values(const Leaves *l, Deps *old, bool *assigns) {
+  LowerCx *lo = l->lo;
+  const Graph *g = lo->g;
+  for (uint32_t i = 0; i < g->root.n; i++) {
+    const Root *r = &g->root.at[i];
+    uint32_t gr = r->kind == ROOT_ASSIGN ? lo->group[lower_strip(lo, r->node).i] : PLAN_NONE;
+    if (gr == PLAN_NONE) continue;
+    assigns[gr] = true;
+    for (uint32_t k = l->first[r->leaf.i]; k != PLAN_NONE; k = l->read.at[k].next) {
+      uint32_t user = lo->group[l->read.at[k].user];
+      if (user != gr) VEC_PUSH(lo->arena, &old->edge, (uint64_t)user << 32 | gr);
+    }
+  }
+}
+
 static bool may_overwrite(LowerCx *lo, const Leaves *l, const Root *r, NodeId v, const uint32_t *position) {
   if (lo->role[v.i] != ROLE_ELEM && lo->role[v.i] != ROLE_TILE) return false;
   if (lo->in_place[v.i].i != PLAN_NONE) return false;
@@ -111,24 +159,21 @@ void lower_schedule(LowerCx *lo) {
     for (uint32_t j = 0; j < lo->groups.at[i].node.n; j++)
       lower_reads(lo, lo->groups.at[i].node.at[j], add_edge, &d);
   }
-  bool *late = ARENA_ARRAY(lo->arena, bool, lo->groups.n + 1);
-  bool checks = false;
-  for (uint32_t i = 0; i < g->root.n; i++) {
-    uint32_t gr = lo->group[lower_strip(lo, g->root.at[i].node).i];
-    if (g->root.at[i].kind == ROOT_ASSIGN && gr != PLAN_NONE) late[gr] = true;
-    checks |= g->root.at[i].kind == ROOT_CHECK;
-  }
+  bool *assigns = ARENA_ARRAY(lo->arena, bool, lo->groups.n + 1), checks = false;
+  for (uint32_t i = 0; i < g->root.n; i++) checks |= g->root.at[i].kind == ROOT_CHECK;
+  Leaves l = {.lo = lo};
+  Deps old = {.lo = lo};
+  leaves_read(&l);
+  old_values(&l, &old, assigns);
   for (uint32_t i = 0; i < g->node.n; i++)
     checks |= g->node.at[i].op == OP_EXTERN && lo->role[i] != ROLE_DEAD;
-  order_groups(lo, &d, late);
+  order_groups(lo, &d, &old, assigns);
   /* A step that fails changes nothing: checks and the host's functions come before any change, so with them
    * every assignment waits in the arena. */
   for (uint32_t i = 0; i < g->node.n; i++) checks |= node_op(g, (NodeId){i}) == OP_EXTERN;
   if (!lo->opt.in_place || checks) return;
   uint32_t *position = ARENA_ARRAY(lo->arena, uint32_t, lo->groups.n + 1);
   for (uint32_t i = 0; i < lo->order.n; i++) position[lo->order.at[i]] = i;
-  Leaves l = {.lo = lo};
-  leaves_read(&l);
   for (uint32_t i = 0; i < g->root.n; i++) {
     const Root *r = &g->root.at[i];
     if (r->kind != ROOT_ASSIGN) continue;

@@ -425,6 +425,43 @@ START_TEST(fuses) {
 }
 END_TEST
 
+static uint32_t launch_of(const Plan *p, NodeId n) {
+  uint32_t i = 0;
+  while (i < p->launch.n && !node_eq(p->launch.at[i].node, n)) i++;
+  return i;
+}
+
+/* An update runs as soon as nobody needs the old value, while what it reads was just written: the second
+ * layer's before the first one's gradient is there, though it stands behind it. The rate is made of a leaf
+ * alone and waits for nothing, not for the value at the end that is as small. */
+START_TEST(updates_come_early) {
+  kit_begin(&kit, 7);
+  Type t = KIT_TYPE(&kit, DT_F32, 40, 40), one = type_scalar(DT_F32);
+  LeafId w1 = kit_leaf_id(&kit, t), w2 = kit_leaf_id(&kit, t);
+  NodeId x = kit_leaf(&kit, t), step = kit_leaf(&kit, one), a = build_leaf(&kit.b, w1),
+         b = build_leaf(&kit.b, w2);
+  NodeId h1 = build_contract(&kit.b, x, a, false, false), h2 = build_contract(&kit.b, h1, b, false, false);
+  NodeId d1 = build_contract(&kit.b, h2, b, false, true),
+         g1 = build_contract(&kit.b, x, op1(OP_SOFTMAX, d1, (int64_t[]){1}, NULL), true, false),
+         g2 = build_contract(&kit.b, h1, h2, true, false);
+  NodeId end = build_drop_axes(&kit.b, build_reduce(&kit.b, OP_SUM, d1, 3), 3);
+  kit_root(&kit, build_scalar(&kit.b, OP_TANH, end, NO_NODE, NO_NODE));
+  NodeId rate = build_scalar(&kit.b, OP_EXP, step, NO_NODE, NO_NODE), all = build_broadcast(&kit.b, rate, t);
+  NodeId n1 = build_scalar(&kit.b, OP_SUB, a, build_scalar(&kit.b, OP_MUL, g1, all, NO_NODE), NO_NODE),
+         n2 = build_scalar(&kit.b, OP_SUB, b, build_scalar(&kit.b, OP_MUL, g2, all, NO_NODE), NO_NODE);
+  kit_assign(&kit, w1, n1);
+  kit_assign(&kit, w2, n2);
+  LowerOptions o;
+  lower_options_init(&o, 64);
+  Plan *p = kit_lower(&kit, &o);
+  ck_assert_uint_eq(launch_of(p, rate), 0);
+  ck_assert_uint_gt(launch_of(p, g2), launch_of(p, d1));
+  ck_assert_uint_lt(launch_of(p, g2), launch_of(p, g1));
+  ck_assert(p->in_place);
+  kit_check(&kit);
+}
+END_TEST
+
 START_TEST(empty) {
   LowerOptions o;
   Sb why;
@@ -452,4 +489,5 @@ END_TEST
 UNIT_MAIN(UNIT("rows", scalar_rows, casts, reductions, padded_reductions, long_reductions, extreme_places,
                rows),
           UNIT("moves", moves, padded_sums, constants), UNIT("windows", convolutions, pools),
-          UNIT("steps", assignments, deep_programs, random_graphs, host_functions, checks, fuses, empty))
+          UNIT("steps", assignments, deep_programs, random_graphs, host_functions, checks, fuses,
+               updates_come_early, empty))
