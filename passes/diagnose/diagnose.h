@@ -151,6 +151,8 @@ bool edit_list(Diagnose *x, const View *v, Diag *g, const LeafIds *); /* into th
 bool edit_frozen(const Diagnose *x, Diag *g, const LeafIds *);        /* `frozen` before declarations */
 /* path.c */
 uint64_t flow_cut_place(const View *v, Edge e); /* equal: one cut to the user */
+/* Does the step train others through the parameter, as a generator's step through its critic? */
+bool flow_judges(const Diagnose *x, const View *v, LeafId param);
 Str flow_path_text(const Diagnose *x, const View *v,
                    LeafId param); /* w -> @ -> pred -> mse; -/-> where it is blocked */
 Str flow_op_text(const Program *p, const Graph *g, NodeId n); /* how a user writes the op: + @ relu f */

@@ -168,3 +168,33 @@ Str flow_path_text(const Diagnose *x, const View *v, LeafId param) {
   }
   return sb_str(&b);
 }
+
+static bool owns(const TrainStep *t, LeafId p) {
+  for (uint32_t i = 0; t && i < t->owned.n; i++)
+    if (leaf_eq(t->owned.at[i].param, p)) return true;
+  return false;
+}
+
+/* Where the parameter meets another leaf on its way to the loss: is it something the step trains? */
+bool flow_judges(const Diagnose *x, const View *v, LeafId param) {
+  const Graph *g = v->g;
+  NodeId at = v->param[param.i].at;
+  for (uint32_t asked = 0; node_ok(at) && !node_eq(at, v->reach.loss) && asked < 16;) {
+    at = v->reach.next[at.i].user;
+    if (!node_ok(at) || graph_node(g, at)->nin < 2) continue;
+    bool *live = ARENA_ARRAY(x->arena, bool, at.i + 1), met = false;
+    asked++; /* squares of squares of it */
+    live[at.i] = true;
+    for (uint32_t i = at.i + 1; i-- > 0;) {
+      if (!live[i]) continue;
+      if (node_op(g, (NodeId){i}) == OP_LEAF) {
+        LeafId leaf = {(uint32_t)graph_attr(g, (NodeId){i})[0]};
+        if (owns(v->step, leaf)) return true;
+        met |= !leaf_eq(leaf, param);
+      }
+      for (uint32_t k = 0; k < g->node.at[i].nin; k++) live[graph_in(g, (NodeId){i})[k].i] = true;
+    }
+    if (met) return false;
+  }
+  return false;
+}

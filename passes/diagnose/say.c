@@ -173,15 +173,31 @@ static Str unused_text(const Say *s) {
   return text;
 }
 
-/* A step that minimizes something all of them could learn from, and does not list them. */
-static bool label_other_step(const Say *s, const View *v, Diag *g) {
-  const Diagnose *x = s->x;
-  for (uint32_t i = 0; i < x->view.n; i++) {
-    const View *w = &x->view.at[i];
+/* The next step from `i` on that minimizes something all of them could learn from, and does not list them. */
+static const View *other_step(const Say *s, const View *v, uint32_t *i) {
+  while (*i < s->x->view.n) {
+    const View *w = &s->x->view.at[(*i)++];
     bool all = w != v && w->step && w->step->group.n;
     for (uint32_t k = 0; k < s->who.n && all; k++)
       all = w->param[s->who.at[k].i].flow == FLOW_OPEN && w->param[s->who.at[k].i].rule == RULE_NONE;
-    if (!all) continue;
+    if (all) return w;
+  }
+  return NULL;
+}
+
+/* A step that trains others through them, as a generator's through its critic. */
+static bool judges_other_step(const Say *s, const View *v) {
+  const View *w;
+  for (uint32_t i = 0; (w = other_step(s, v, &i));)
+    if (flow_judges(s->x, w, s->who.at[0])) return true;
+  return false;
+}
+
+static bool label_other_step(const Say *s, const View *v, Diag *g) {
+  const Diagnose *x = s->x;
+  const View *w;
+  for (uint32_t i = 0; (w = other_step(s, v, &i));) {
+    if (flow_judges(x, w, s->who.at[0])) continue;
     diag_label(g, w->step->group.at[0].list,
                "step '" STRF "' has a path from %s to its loss, and does not list %s",
                STRA(names_str(x->p->names, w->step->name)), s->who.n == 1 ? "it" : "them",
@@ -189,6 +205,14 @@ static bool label_other_step(const Say *s, const View *v, Diag *g) {
     return true;
   }
   return false;
+}
+
+/* Does nothing but the cut stand against them? */
+static bool would_move(const Say *s, const View *v) {
+  bool moves = true;
+  for (uint32_t k = 0; k < s->who.n; k++)
+    moves &= !v->param[s->who.at[k].i].always && !v->param[s->who.at[k].i].unread;
+  return moves;
 }
 
 static void say_dead(const Say *s) {
@@ -226,6 +250,8 @@ static void say_dead(const Say *s) {
     Str loss = flow_sinks_loss(x, flow_sinks(x, f->param));
     if (label_other_step(s, v, g))
       diag_help(g, "list %s in that step, or let this loss use %s", it, it);
+    else if (judges_other_step(s, v))
+      diag_help(g, "let this loss use %s, or declare %s 'frozen'", it, it);
     else if (loss.n && v->step && str_eq(loss, names_str(x->p->names, v->step->loss_name)))
       diag_help(g, "only eval reads %s: where 'training' is true, the loss is made without %s", it, it);
     else if (loss.n && v->step)
@@ -268,7 +294,7 @@ static void say_dead(const Say *s) {
   } else {
     Edge cut = cut_of_path(v, f->param);
     bool more = say_next_cuts(s, v, g, cut);
-    help_cut(s, v, g, cut, !more && one_cut(s, v) && !unlisted(s, &none));
+    help_cut(s, v, g, cut, !more && one_cut(s, v) && !unlisted(s, &none) && would_move(s, v));
   }
   say_others(s, g);
   note_unlisted(s, g);
