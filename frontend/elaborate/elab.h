@@ -316,6 +316,8 @@ void value_goes(Elab *x, AstIdent name, Value v, LocalKind kind); /* remembers w
 Value unknown_name(Elab *x, Scope *s, Sym name, Span at);
 Str nearest_name(Elab *x, Scope *s, Sym name);
 void suggest(Elab *x, Diag *g, Span at, Str got, const Str *names, size_t n, const char *have);
+bool explain_layer(Diag *g, Span at, Str word);    /* what others call a layer; false: not known */
+void explain_method(Diag *g, Str word, Str base);  /* base.word(..), as others write it */
 void name_mute(Elab *x, const Scope *s, Sym name); /* reported where it should have been declared */
 bool name_muted(Elab *x, Scope *s, Sym name);
 bool name_said(Elab *x, Scope *s, Sym name);

@@ -67,6 +67,8 @@ static Value eval_field(Elab *x, Scope *s, const AstExpr *e) {
       diag_help(g, "an import gives functions, modules, optimizers and consts");
       return val_poison();
     }
+    if (x->src->file.at[base.file->file].library && explain_layer(g, e->field.field.at, word))
+      return val_poison();
     VEC(Str) names = {0};
     for (uint32_t i = 0; i < base.file->scope->binding.n; i++)
       VEC_PUSH(x->a, &names, sym_str(x, base.file->scope->binding.at[i]->name));
@@ -81,7 +83,8 @@ static Value eval_field(Elab *x, Scope *s, const AstExpr *e) {
   else if (val_tensor(base) && str_eq(word, STR("T"))) {
     diag_help(g, "' is transpose");
     diag_edit(g, (Span){e->at.file, e->field.base->at.hi, e->field.field.at.hi}, STR("'"));
-  }
+  } else if (val_tensor(base))
+    explain_method(g, word, span_text(x, e->field.base->at));
   return val_poison();
 }
 

@@ -49,6 +49,10 @@ void suggest(Elab *x, Diag *g, Span at, Str got, const Str *names, size_t n, con
 typedef struct Word {
   const char *name, *write, *help; /* write: takes its place; help: when it is no mere name */
 } Word;
+#define OPTIMIZERS                                                                                           \
+  "the library has sgd, adam, adamw, rmsprop, adagrad and lion; another is written optimizer name(w, g) { "  \
+  "w := .. }"
+#define FUNCTION(form) "no layer but a function, without import: write " form
 static const Word words[] = {
     {"float32", "f32", NULL},
     {"float", "f32", NULL},
@@ -90,12 +94,74 @@ static const Word words[] = {
     {"lambda", NULL, "a function as a value is written fn (x) = e"},
     {"self", NULL, "inside a module its names stand alone: w, not self.w"},
     {"this", NULL, "inside a module its names stand alone: w, not this.w"},
+    {"backward", NULL,
+     "a train step takes the derivatives: train fit { minimize loss ... }; in a value it is grad(e, x)"},
+    {"requires_grad", NULL, "what is not to be trained is declared 'frozen'"},
+    {"muon", NULL, OPTIMIZERS},
+    {"lamb", NULL, OPTIMIZERS},
+    {"lars", NULL, OPTIMIZERS},
+    {"adafactor", NULL, OPTIMIZERS},
+    {"adadelta", NULL, OPTIMIZERS},
+    {"adamax", NULL, OPTIMIZERS},
+    {"nadam", NULL, OPTIMIZERS},
+    {"radam", NULL, OPTIMIZERS},
+    {"rprop", NULL, OPTIMIZERS},
+    {"lbfgs", NULL, OPTIMIZERS},
 };
 
-static const Word *foreign_word(Str name) {
-  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-    if (str_eq(name, str_z(words[i].name))) return &words[i];
+/* Members that other languages' libraries of layers have. */
+static const Word layers[] = {
+    {"Dense", "Linear", NULL},
+    {"BatchNorm2d", "BatchNorm", NULL},
+    {"RMSNorm", "RmsNorm", NULL},
+    {"MLP", "Mlp", NULL},
+    {"ReLU", NULL, FUNCTION("relu(x)")},
+    {"Relu", NULL, FUNCTION("relu(x)")},
+    {"LeakyReLU", NULL, FUNCTION("leaky_relu(x)")},
+    {"ELU", NULL, FUNCTION("elu(x)")},
+    {"GELU", NULL, FUNCTION("gelu(x)")},
+    {"SiLU", NULL, FUNCTION("silu(x)")},
+    {"Tanh", NULL, FUNCTION("tanh(x)")},
+    {"Sigmoid", NULL, FUNCTION("sigmoid(x)")},
+    {"Softplus", NULL, FUNCTION("softplus(x)")},
+    {"Softmax", NULL, FUNCTION("softmax(x)")},
+    {"LogSoftmax", NULL, FUNCTION("log_softmax(x)")},
+    {"MaxPool2d", NULL, FUNCTION("max_pool2d(x, 2)")},
+    {"AvgPool2d", NULL, FUNCTION("avg_pool2d(x, 2)")},
+    {"Flatten", NULL, FUNCTION("reshape(x, [..])")},
+    {"CrossEntropyLoss", NULL, FUNCTION("mean(cross_entropy(logits, label))")},
+    {"MSELoss", NULL, FUNCTION("mse(pred, target)")},
+    {"BCEWithLogitsLoss", NULL, FUNCTION("mean(bce_with_logits(logit, target))")},
+    {"Sequential", NULL,
+     "layers are called one in the other: b(relu(a(x))); Mlp(widths) is a chain of Linear"},
+    {"Conv1d", NULL,
+     "a convolution along one axis is conv2d(x, w) over images of height 1, with a param w: f32[O, C, 1, K]"},
+};
+
+static const Word *word_of(Str name, const Word *from, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (str_eq(name, str_z(from[i].name))) return &from[i];
   return NULL;
+}
+
+static const Word *foreign_word(Str name) { return word_of(name, words, sizeof words / sizeof *words); }
+
+bool explain_layer(Diag *g, Span at, Str word) {
+  const Word *w = word_of(word, layers, sizeof layers / sizeof *layers);
+  if (!w) return false;
+  if (w->write)
+    diag_meant(g, at, word, str_z(w->write));
+  else
+    diag_help(g, "%s", w->help);
+  return true;
+}
+
+void explain_method(Diag *g, Str word, Str base) {
+  const Word *w = foreign_word(word);
+  if (w && w->write)
+    diag_help(g, "a tensor has no members: write %s(" STRF ")", w->write, STRA(base));
+  else if (w)
+    diag_help(g, "%s", w->help);
 }
 
 /* ---- what stands in a file that is imported, or could be ---- */
