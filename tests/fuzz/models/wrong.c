@@ -67,13 +67,18 @@ static int line_of(const char *text, size_t at) {
   return line;
 }
 
-/* The start of some line of file level. */
+/* The start of some line of file level; nothing goes between an attribute and what it is about. */
 static size_t some_line(Gen *g) {
   size_t start[512], n = 0;
-  for (const char *p = g->text; p && *p && n < 512; p = strchr(p, '\n'), p = p ? p + 1 : NULL)
+  bool bound = false;
+  for (const char *p = g->text; p && *p && n < 512; p = strchr(p, '\n'), p = p ? p + 1 : NULL) {
+    bool after = bound;
+    bound = strncmp(p, "#[", 2) == 0;
+    if (after) continue;
     if (strncmp(p, "let ", 4) == 0 || strncmp(p, "param ", 6) == 0 || strncmp(p, "loss ", 5) == 0 ||
         strncmp(p, "train ", 6) == 0)
       start[n++] = (size_t)(p - g->text);
+  }
   return n ? start[gen_next(g, (uint32_t)n)] : 0;
 }
 
