@@ -6,7 +6,9 @@
 #include "ir/graph/build.h"
 #include "ir/interpret/interp.h"
 #include "ir/plan/plan.h"
+#include "op_cases.h"
 #include "passes/lower/lower.h"
+#include "passes/pass.h"
 #include "unit.h"
 
 #include <math.h>
@@ -69,16 +71,20 @@ static inline void kit_fill(Kit *k, DType t, void *p, size_t n) {
     }
   fp_flush(t, p, n);
 }
-static inline LeafId kit_leaf_id(Kit *k, Type t) {
-  Leaf l = {.kind = LEAF_STATE,
-            .path = names_add(&k->names, str_fmt(&k->arena, "x%u", k->program.leaf.n)),
-            .type = t};
-  LeafId id = program_leaf(&k->program, l);
+static inline void kit_data(Kit *k, LeafId id) {
+  Type t = k->program.leaf.at[id.i].type;
   Tensor x;
   if (!tensor_of_type(&k->arena, k->program.dims, &t, &x)) ck_abort_msg("symbolic leaf");
   kit_fill(k, (DType)t.dtype, x.data, x.count);
   k->data[id.i] = x.data;
   k->bytes[id.i] = x.count * dtype_bytes((DType)t.dtype);
+}
+static inline LeafId kit_leaf_id(Kit *k, Type t) {
+  Leaf l = {.kind = LEAF_STATE,
+            .path = names_add(&k->names, str_fmt(&k->arena, "x%u", k->program.leaf.n)),
+            .type = t};
+  LeafId id = program_leaf(&k->program, l);
+  kit_data(k, id);
   return id;
 }
 static inline NodeId kit_leaf(Kit *k, Type t) { return build_leaf(&k->b, kit_leaf_id(k, t)); }
@@ -97,6 +103,33 @@ static inline NodeId kit_product(Kit *k, DType t, int64_t m, int64_t n, int64_t 
   NodeId x = kit_leaf(k, kit_type(k, t, 3 - skip, xe + skip)),
          y = kit_leaf(k, kit_type(k, t, 3 - skip, ye + skip));
   return build_contract(&k->b, x, y, ta, tb);
+}
+
+/* The graph of a structural op's case (op_cases.h) and of its derivatives by every float input. */
+static inline void kit_case(Kit *k, uint64_t seed, int i) {
+  char text[2048];
+  Sb why;
+  Graph *g;
+  kit_begin(k, seed);
+  sb_init(&why, &k->arena);
+  ck_assert_msg(graph_parse(&k->program, str_z(op_case_graph(i, text, sizeof text)), &g, &why), "%.*s",
+                (int)why.n, why.p);
+  k->b.g = g;
+  for (uint32_t l = 0; l < k->program.leaf.n; l++) kit_data(k, (LeafId){l});
+  NodeId y = g->root.at[0].node;
+  Type t = graph_node(g, y)->type;
+  if (strchr(op_info[node_op(g, y)].cls, 'd')) {
+    uint32_t axes = (1u << t.rank) - 1;
+    NodeId loss = build_scalar(&k->b, OP_SQUARE, y, NO_NODE, NO_NODE);
+    if (axes) loss = build_drop_axes(&k->b, build_reduce(&k->b, OP_SUM, loss, axes), axes);
+    for (uint32_t l = 0; l < k->program.leaf.n; l++)
+      if (dtype_is_float((DType)k->program.leaf.at[l].type.dtype))
+        kit_root(k,
+                 build_op(&k->b, OP_GRAD, (NodeId[]){loss, build_leaf(&k->b, (LeafId){l})}, 2, NULL, NULL));
+  }
+  PassCx cx = {.arena = &k->arena, .program = &k->program};
+  static const PassId list[] = {PASS_autodiff, PASS_erase};
+  k->b.g = passes_run(g, &cx, list, 2);
 }
 
 static inline bool kit_same(DType t, const void *a, const void *b, size_t i) {

@@ -89,6 +89,14 @@ START_TEST(products) {
 }
 END_TEST
 
+START_TEST(structural_rows) {
+  for (int i = 0; i < OP_CASES; i++) {
+    kit_case(&kit, (uint64_t)i, i);
+    everywhere(i);
+  }
+}
+END_TEST
+
 START_TEST(scalar_rows) {
   for (int t = 0; t < 2; t++)
     for (int op = 0, turn = 0; op < OP_COUNT; op++) {
@@ -185,4 +193,4 @@ START_TEST(random_graphs) {
 }
 END_TEST
 
-ISA_MAIN(UNIT("native", products, scalar_rows, lines, windows, steps, random_graphs))
+ISA_MAIN(UNIT("native", products, structural_rows, scalar_rows, lines, windows, steps, random_graphs))

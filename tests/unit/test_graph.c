@@ -5,6 +5,7 @@
 #include "ir/interpret/eval.h"
 #include "ir/scalar/expr.h"
 #include "ir/scalar/op_program.h"
+#include "op_cases.h"
 #include "unit.h"
 
 static Mem mem;
@@ -239,9 +240,24 @@ START_TEST(round_trip_of_every_op) {
   sb_init(&why, &arena);
   if (!graph_parse(&program, text, &g, &why)) ck_abort_msg("%.*s", (int)why.n, why.p);
   for (uint32_t i = 0; i < g->node.n; i++) seen[g->node.at[i].op] = true;
+  for (int i = 0; i < OP_CASES; i++) {
+    char own[2048];
+    Graph *c;
+    begin();
+    if (!graph_parse(&program, str_z(op_case_graph(i, own, sizeof own)), &c, &why))
+      ck_abort_msg("%.*s", (int)why.n, why.p);
+    seen[c->node.at[c->node.n - 1].op] = true;
+    sb_init(&one, &arena);
+    graph_print(c, &one);
+    sb_char(&one, 0);
+    ck_assert_str_eq(own, one.p);
+  }
   for (int op = OP_LEAF; op < OP_COUNT;
        op++) /* scalar rows have no text of their own; test_interp.c reads each */
-    ck_assert_msg(seen[op], "%s is missing in every_op.graph", op_info[op].name);
+    ck_assert_msg(seen[op], "%s is missing in op_cases.h", op_info[op].name);
+  begin();
+  sb_init(&why, &arena);
+  if (!graph_parse(&program, text, &g, &why)) ck_abort_msg("%.*s", (int)why.n, why.p);
   sb_init(&one, &arena);
   graph_print(g, &one);
   sb_char(&one, 0);

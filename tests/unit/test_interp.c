@@ -4,6 +4,7 @@
 #include "ir/interpret/interp.h"
 #include "ir/interpret/order.h"
 #include "ir/scalar/scalar.h"
+#include "op_cases.h"
 #include "unit.h"
 
 #include <math.h>
@@ -219,66 +220,22 @@ START_TEST(row_tangents) {
 }
 END_TEST
 
-static const char *const differentiable[] = {
-    "input x: f32[3, 1]\n%0: f32[3, 1] = leaf x\n%1: f32[2, 3, 4] = broadcast %0\n",
-    "input x: f32[3, 4]\n%0: f32[3, 4] = leaf x\n%1: f32[2, 6] = reshape %0\n",
-    "input x: f32[2, 3, 4]\n%0: f32[2, 3, 4] = leaf x\n%1: f32[4, 2, 3] = transpose %0 {perm=[2, 0, 1]}\n",
-    "input x: f32[3, 4]\n%0: f32[3, 4] = leaf x\n%1: f32[3, 4] = name %0\n",
-    "input x: f32[3, 7]\n%0: f32[3, 7] = leaf x\n%1: f32[3, 3] = slice %0 {axis=1 start=1 step=2}\n",
-    "input x: f32[3, 2]\n%0: f32[3, 2] = leaf x\n%1: f32[10, 2] = pad %0 {axis=0 lo=1 hi=2 step=3}\n",
-    "input x: f32[3, 2]\ninput y: f32[3, 4]\n%0: f32[3, 2] = leaf x\n%1: f32[3, 4] = leaf y\n%2: f32[3, 6] = "
-    "concat %0 %1 {axis=1}\n",
-    "input x: f32[3, 2]\n%0: f32[3, 2] = leaf x\n%1: f32[3, 2] = reverse %0 {axes=[0, 1]}\n",
-    "input x: f32[3, 4, 5]\n%0: f32[3, 4, 5] = leaf x\n%1: f32[1, 4, 1] = sum %0 {axes=[0, 2] order=0}\n",
-    "input x: f32[3, 4, 5]\n%0: f32[3, 4, 5] = leaf x\n%1: f32[3, 1, 5] = mean %0 {axes=[1] order=0}\n",
-    "input x: f32[3, 4, 5]\n%0: f32[3, 4, 5] = leaf x\n%1: f32[1, 4, 1] = max %0 {axes=[0, 2] order=0}\n",
-    "input x: f32[3, 4, 5]\n%0: f32[3, 4, 5] = leaf x\n%1: f32[3, 4, 1] = min %0 {axes=[2] order=0}\n",
-    "input x: f32[3, 4, 2]\n%0: f32[3, 4, 2] = leaf x\n%1: f32[3, 1, 1] = prod %0 {axes=[1, 2] order=0}\n",
-    "input x: f32[3, 4, 5]\n%0: f32[3, 4, 5] = leaf x\n%1: f32[3, 4, 5] = softmax %0 {axis=1}\n",
-    "input x: f32[3, 20]\n%0: f32[3, 20] = leaf x\n%1: f32[3, 20] = log_softmax %0 {axis=1}\n",
-    "input x: f32[3, 20]\n%0: f32[3, 20] = leaf x\n%1: f32[3, 1] = logsumexp %0 {axis=1}\n",
-    "input x: f32[3, 5]\ninput y: i32[3]\n%0: f32[3, 5] = leaf x\n%1: i32[3] = leaf y\n%2: f32[3] = "
-    "cross_entropy %0 %1\n",
-    "input x: f32[2, 3, 4]\ninput y: f32[2, 5, 3]\n%0: f32[2, 3, 4] = leaf x\n%1: f32[2, 5, 3] = leaf y\n"
-    "%2: f32[2, 4, 5] = contract %0 %1 {ta=1 tb=1 order=0}\n",
-#define CONV "{sh=2 sw=1 ph=1 pw=0 dh=1 dw=2 groups=2 order=0}\n"
-    "input x: f32[2, 4, 5, 6]\ninput w: f32[6, 2, 3, 2]\n%0: f32[2, 4, 5, 6] = leaf x\n%1: f32[6, 2, 3, 2] = "
-    "leaf w\n"
-    "%2: f32[2, 6, 3, 4] = conv2d %0 %1 " CONV,
-    "input g: f32[2, 6, 3, 4]\ninput w: f32[6, 2, 3, 2]\n%0: f32[2, 6, 3, 4] = leaf g\n%1: f32[6, 2, 3, 2] = "
-    "leaf w\n"
-    "%2: f32[2, 4, 5, 6] = conv2d_dx %0 %1 " CONV,
-    "input x: f32[2, 4, 5, 6]\ninput g: f32[2, 6, 3, 4]\n%0: f32[2, 4, 5, 6] = leaf x\n%1: f32[2, 6, 3, 4] = "
-    "leaf g\n"
-    "%2: f32[6, 2, 3, 2] = conv2d_dw %0 %1 " CONV,
-#define POOL "{kh=3 kw=2 sh=2 sw=2 ph=1 pw=0}\n"
-    "input x: f32[2, 2, 5, 6]\n%0: f32[2, 2, 5, 6] = leaf x\n%1: f32[2, 2, 3, 3] = max_pool2d %0 " POOL,
-    "input x: f32[2, 2, 5, 6]\ninput g: f32[2, 2, 3, 3]\n%0: f32[2, 2, 5, 6] = leaf x\n%1: f32[2, 2, 3, 3] = "
-    "max_pool2d %0 " POOL "%2: f32[2, 2, 3, 3] = leaf g\n%3: f32[2, 2, 5, 6] = max_pool2d_dx %0 %1 %2 " POOL,
-    "input x: f32[2, 2, 5, 6]\n%0: f32[2, 2, 5, 6] = leaf x\n%1: f32[2, 2, 3, 3] = avg_pool2d %0 " POOL,
-    "input g: f32[2, 2, 3, 3]\n%0: f32[2, 2, 3, 3] = leaf g\n%1: f32[2, 2, 5, 6] = avg_pool2d_dx %0 " POOL,
-};
-enum { DIFFERENTIABLE = sizeof differentiable / sizeof *differentiable };
-
 static Op begin_case(int i) {
-  char text[1024];
-  uint32_t nodes = 0;
-  for (const char *p = differentiable[i]; *p; p++)
-    nodes += *p == '%' && (p == differentiable[i] || p[-1] == '\n');
-  snprintf(text, sizeof text, "graph g\n%soutput r = %%%u\n", differentiable[i], nodes - 1);
-  begin(text);
+  char text[2048];
+  begin(op_case_graph(i, text, sizeof text));
   return (Op)graph->node.at[graph->node.n - 1].op;
 }
 
 START_TEST(tangents_of_structural_ops) {
   Op op = begin_case(_i);
+  if (!strchr(op_info[op].cls, 'd')) return;
   check_tangents(op_info[op].name, -2, 2);
 }
 END_TEST
 
 START_TEST(every_differentiable_op_has_a_case) {
   bool seen[OP_COUNT] = {false};
-  for (int i = 0; i < DIFFERENTIABLE; i++) seen[begin_case(i)] = true;
+  for (int i = 0; i < OP_CASES; i++) seen[begin_case(i)] = true;
   for (int op = 0; op < OP_COUNT; op++) {
     const OpInfo *o = &op_info[op];
     if (o->scalar || !strchr(o->cls, 'd') || op == OP_CUSTOM || op == OP_GRAD) continue;
@@ -291,7 +248,7 @@ END_TEST
 START_TEST(conv_gradients_are_adjoint) {
   double inner[3] = {0};
   for (int i = 0; i < 3; i++) {
-    for (int c = 0; c < DIFFERENTIABLE; c++)
+    for (int c = 0; c < OP_CASES; c++)
       if (begin_case(c) == (i == 0 ? OP_CONV2D : i == 1 ? OP_CONV2D_DX : OP_CONV2D_DW)) break;
     fill(true, -1, 1);
     for (uint32_t l = 0; l < program.leaf.n; l++) { /* the same x, w and g in all three */
@@ -747,7 +704,7 @@ int main(void) {
   tcase_set_timeout(c, 60);
   tcase_add_loop_test(c, rows_against_c, 0, OP_LEAF);
   tcase_add_loop_test(c, row_tangents, 0, OP_LEAF);
-  tcase_add_loop_test(c, tangents_of_structural_ops, 0, DIFFERENTIABLE);
+  tcase_add_loop_test(c, tangents_of_structural_ops, 0, OP_CASES);
   const TTest *const single[] = {every_differentiable_op_has_a_case,
                                  conv_gradients_are_adjoint,
                                  order_of_sums,

@@ -30,6 +30,14 @@ static bool row_types(const OpInfo *o, DType t, DType *in, DType *out) {
   return true;
 }
 
+START_TEST(structural_rows) {
+  for (int i = 0; i < OP_CASES; i++) {
+    kit_case(&kit, (uint64_t)i, i);
+    kit_check(&kit);
+  }
+}
+END_TEST
+
 START_TEST(scalar_rows) {
   for (int op = 0; op < OP_COUNT; op++) {
     const OpInfo *o = &op_info[op];
@@ -486,8 +494,8 @@ START_TEST(random_graphs) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("rows", scalar_rows, casts, reductions, padded_reductions, long_reductions, extreme_places,
-               rows),
+UNIT_MAIN(UNIT("rows", structural_rows, scalar_rows, casts, reductions, padded_reductions, long_reductions,
+               extreme_places, rows),
           UNIT("moves", moves, padded_sums, constants), UNIT("windows", convolutions, pools),
           UNIT("steps", assignments, deep_programs, random_graphs, host_functions, checks, fuses,
                updates_come_early, empty))

@@ -1,0 +1,62 @@
+/* The cases of structural ops, one list for all tests: graphs over inputs, floats first, the last node the op
+ * in question. Every op but grad and custom has one, or several. Checked with each: the text form, the
+ * tangent against differences (test_interp.c), first and second derivative (test_autodiff.c), kernels with
+ * those of the derivative (test_lower.c, natively test_exec.c), facts (test_range.c). */
+#ifndef DG_TESTS_OP_CASES_H
+#define DG_TESTS_OP_CASES_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+#define CONV "{sh=2 sw=1 ph=1 pw=0 dh=1 dw=2 groups=2 order=0}\n"
+#define POOL "{kh=3 kw=2 sh=2 sw=2 ph=1 pw=0}\n"
+/* clang-format off */
+static const char *const op_case[] = {
+    "input x: f32[3, 1]\n%0: f32[3, 1] = leaf x\n%1: f32[2, 3, 4] = broadcast %0\n",
+    "input x: f32[3, 4]\n%0: f32[3, 4] = leaf x\n%1: f32[2, 6] = reshape %0\n",
+    "input x: f32[2, 3, 4]\n%0: f32[2, 3, 4] = leaf x\n%1: f32[4, 2, 3] = transpose %0 {perm=[2, 0, 1]}\n",
+    "input x: f32[3, 4]\n%0: f32[3, 4] = leaf x\n%1: f32[3, 4] = name %0\n",
+    "input x: f32[3, 7]\n%0: f32[3, 7] = leaf x\n%1: f32[3, 3] = slice %0 {axis=1 start=1 step=2}\n",
+    "input x: f32[3, 2]\n%0: f32[3, 2] = leaf x\n%1: f32[10, 2] = pad %0 {axis=0 lo=1 hi=2 step=3}\n",
+    "input x: f32[3, 2]\ninput y: f32[3, 4]\n%0: f32[3, 2] = leaf x\n%1: f32[3, 4] = leaf y\n%2: f32[3, 6] = "
+    "concat %0 %1 {axis=1}\n",
+    "input x: f32[3, 2]\n%0: f32[3, 2] = leaf x\n%1: f32[3, 2] = reverse %0 {axes=[0, 1]}\n",
+    "input x: f32[3, 4, 5]\n%0: f32[3, 4, 5] = leaf x\n%1: f32[1, 4, 1] = sum %0 {axes=[0, 2] order=0}\n",
+    "input x: f32[3, 4, 5]\n%0: f32[3, 4, 5] = leaf x\n%1: f32[3, 1, 5] = mean %0 {axes=[1] order=0}\n",
+    "input x: f32[3, 4, 5]\n%0: f32[3, 4, 5] = leaf x\n%1: f32[1, 4, 1] = max %0 {axes=[0, 2] order=0}\n",
+    "input x: f32[3, 4, 5]\n%0: f32[3, 4, 5] = leaf x\n%1: f32[3, 4, 1] = min %0 {axes=[2] order=0}\n",
+    "input x: f32[3, 4, 2]\n%0: f32[3, 4, 2] = leaf x\n%1: f32[3, 1, 1] = prod %0 {axes=[1, 2] order=0}\n",
+    "input x: f32[3, 4, 5]\n%0: f32[3, 4, 5] = leaf x\n%1: f32[3, 4, 5] = softmax %0 {axis=1}\n",
+    "input x: f32[3, 20]\n%0: f32[3, 20] = leaf x\n%1: f32[3, 20] = log_softmax %0 {axis=1}\n",
+    "input x: f32[3, 20]\n%0: f32[3, 20] = leaf x\n%1: f32[3, 1] = logsumexp %0 {axis=1}\n",
+    "input x: f32[3, 5]\ninput y: i32[3]\n%0: f32[3, 5] = leaf x\n%1: i32[3] = leaf y\n%2: f32[3] = "
+    "cross_entropy %0 %1\n",
+    "input x: f32[2, 3, 4]\ninput y: f32[2, 5, 3]\n%0: f32[2, 3, 4] = leaf x\n%1: f32[2, 5, 3] = leaf y\n"
+    "%2: f32[2, 4, 5] = contract %0 %1 {ta=1 tb=1 order=0}\n",
+    "input x: f32[2, 4, 5, 6]\ninput w: f32[6, 2, 3, 2]\n%0: f32[2, 4, 5, 6] = leaf x\n%1: f32[6, 2, 3, 2] = "
+    "leaf w\n"
+    "%2: f32[2, 6, 3, 4] = conv2d %0 %1 " CONV,
+    "input g: f32[2, 6, 3, 4]\ninput w: f32[6, 2, 3, 2]\n%0: f32[2, 6, 3, 4] = leaf g\n%1: f32[6, 2, 3, 2] = "
+    "leaf w\n"
+    "%2: f32[2, 4, 5, 6] = conv2d_dx %0 %1 " CONV,
+    "input x: f32[2, 4, 5, 6]\ninput g: f32[2, 6, 3, 4]\n%0: f32[2, 4, 5, 6] = leaf x\n%1: f32[2, 6, 3, 4] = "
+    "leaf g\n"
+    "%2: f32[6, 2, 3, 2] = conv2d_dw %0 %1 " CONV,
+    "input x: f32[2, 2, 5, 6]\n%0: f32[2, 2, 5, 6] = leaf x\n%1: f32[2, 2, 3, 3] = max_pool2d %0 " POOL,
+    "input x: f32[2, 2, 5, 6]\ninput g: f32[2, 2, 3, 3]\n%0: f32[2, 2, 5, 6] = leaf x\n%1: f32[2, 2, 3, 3] = "
+    "max_pool2d %0 " POOL "%2: f32[2, 2, 3, 3] = leaf g\n%3: f32[2, 2, 5, 6] = max_pool2d_dx %0 %1 %2 " POOL,
+    "input x: f32[2, 2, 5, 6]\n%0: f32[2, 2, 5, 6] = leaf x\n%1: f32[2, 2, 3, 3] = avg_pool2d %0 " POOL,
+    "input g: f32[2, 2, 3, 3]\n%0: f32[2, 2, 3, 3] = leaf g\n%1: f32[2, 2, 5, 6] = avg_pool2d_dx %0 " POOL,
+};
+/* clang-format on */
+enum { OP_CASES = sizeof op_case / sizeof *op_case };
+
+/* The whole graph g of case i, with output r; in `text`. */
+static inline const char *op_case_graph(int i, char *text, size_t room) {
+  unsigned nodes = 0;
+  for (const char *p = op_case[i]; *p; p++) nodes += *p == '%' && (p == op_case[i] || p[-1] == '\n');
+  snprintf(text, room, "graph g\n%soutput r = %%%u\n", op_case[i], nodes - 1);
+  return text;
+}
+
+#endif
