@@ -72,25 +72,37 @@ static dg_status read_view(dg_session *s, View *f, Str path, Part part) {
   bool one = part.format == DATA_SAFETENSORS;
   for (size_t i = 0, from = 0; part.text.n && i <= part.text.n; i++)
     if (i == part.text.n || (part.text.p[i] == ',' && !one)) {
-      VEC_PUSH(&s->arena, &parts, (Str){part.text.p + from, i - from});
+      VEC_PUSH(&s->opening, &parts, (Str){part.text.p + from, i - from});
       from = i + 1;
     }
   how.part = parts.at, how.parts = parts.n;
   HostError err;
   known_extents(s, f, f->ext);
-  if (!data_open(&s->arena, path, &how, &f->source, &err)) return api_fail(cx, err.status, "%s", err.what);
+  if (!data_open(&s->opening, path, &how, &f->source, &err)) return api_fail(cx, err.status, "%s", err.what);
   dg_status st = fit_extents(s, f);
   if (st != DG_OK) return st;
   f->range = s->range[f->leaf.i];
-  return data_check(&s->arena, &f->source, type, f->range, &err) ? DG_OK
-                                                                 : api_fail(cx, err.status, "%s", err.what);
+  return data_check(&s->opening, &f->source, type, f->range, &err) ? DG_OK
+                                                                   : api_fail(cx, err.status, "%s", err.what);
+}
+
+/* Memory for a file, whose data replace those of the last one for its input. What a reading that was given up
+ * left goes here. */
+static Arena *opening(dg_session *s) {
+  arena_release(&s->opening);
+  arena_init(&s->opening, &s->p->cx->mem);
+  return &s->opening;
+}
+
+void set_close(DataSet *set) {
+  for (uint32_t i = 0; i < set->feed.n; i++) arena_release(&set->feed.at[i]->own);
 }
 
 static dg_status open_feed(dg_session *s, DataSet *set, Sym input, Str path, Part part) {
   LeafId id;
   if (!program_find_leaf(&s->p->prog, names_str(&s->p->names, input), &id) ||
       program_leaf_at(&s->p->prog, id)->kind != LEAF_INPUT)
-    return session_no_input(s, api_z(&s->arena, names_str(&s->p->names, input)));
+    return session_no_input(s, api_z(&s->opening, names_str(&s->p->names, input)));
   View f = {.input = input, .leaf = id, .whole = !session_has_rows(s, id)};
   dg_status st = read_view(s, &f, path, part);
   if (st != DG_OK) return st;
@@ -99,7 +111,10 @@ static dg_status open_feed(dg_session *s, DataSet *set, Sym input, Str path, Par
     old = ARENA_NEW(&s->arena, View);
     VEC_PUSH(&s->arena, &set->feed, old);
   }
+  arena_release(&old->own);
   *old = f;
+  old->own = s->opening;
+  arena_init(&s->opening, &s->p->cx->mem);
   return DG_OK;
 }
 
@@ -119,7 +134,7 @@ static dg_status data_in(void *arg) {
     kind = SET_TEST;
   else
     return api_fail(c->s->p->cx, ST_USAGE, "no data set '%.40s': train or test", c->set);
-  Arena *a = &c->s->arena;
+  Arena *a = opening(c->s);
   Sym input = names_add(&c->s->p->names, str_z(c->input));
   Str column = c->column ? str_copy(a, str_z(c->column)) : STR("");
   return open_feed(c->s, &c->s->set[kind], input, str_copy(a, str_z(c->path)),
@@ -140,10 +155,10 @@ static dg_status find_path(dg_session *s, const DataField *f, Str *out) {
   dg_context *cx = s->p->cx;
   Sb looked;
   FileError err;
-  sb_init(&looked, &s->arena);
+  sb_init(&looked, &s->opening);
   for (uint32_t i = 0; i <= cx->root.n; i++) {
     Str root = i ? cx->root.at[i - 1] : s->p->folder;
-    if (path_beneath(&s->arena, root, f->path, out, &err)) return DG_OK;
+    if (path_beneath(&s->opening, root, f->path, out, &err)) return DG_OK;
     if (!err.missing) return api_fail(cx, err.status, "%s", err.what);
     sb_fmt(&looked, "%s'" STRF "'", i ? ", " : "", STRA(root));
   }
@@ -153,6 +168,7 @@ static dg_status find_path(dg_session *s, const DataField *f, Str *out) {
 
 dg_status set_open_field(dg_session *s, DataSet *set, const DataField *f) {
   Str path;
+  (void)opening(s);
   dg_status st = find_path(s, f, &path);
   if (st != DG_OK) return st;
   return open_feed(s, set, f->input, path,

@@ -260,6 +260,7 @@ dg_status dg_session_new(dg_program *p, const dg_session_options *options, dg_se
   arena_init(&s->missing_names, &p->cx->mem);
   arena_init(&s->work, &p->cx->mem);
   arena_init(&s->predicted, &p->cx->mem);
+  arena_init(&s->opening, &p->cx->mem);
   arena_init(&s->evaluated.arena, &p->cx->mem);
   if (options)
     s->opt = *options;
@@ -281,6 +282,9 @@ void dg_session_free(dg_session *s) {
   runner_free(s->initial);
   if (s->pool) pool_stop(s->pool);
   mem_free(&cx->mem, s->pool_memory, s->pool_size);
+  for (int k = 0; k < SET_COUNT; k++) set_close(&s->set[k]);
+  for (uint32_t k = 0; s->dataset && k < s->p->prog.dataset.n; k++) set_close(&s->dataset[k]);
+  arena_release(&s->opening);
   arena_release(&s->missing_names);
   arena_release(&s->work);
   arena_release(&s->predicted);

@@ -40,10 +40,12 @@ typedef struct View { /* an input fed from a file */
   int64_t ext[MAX_RANK]; /* of the input; [0] only of a whole one */
   DataRange range;
   DataSource source;
+  Arena own; /* of what was read */
 } View;
 typedef struct DataSet {
   VEC(View *) feed; /* passes keep these */
 } DataSet;
+void set_close(DataSet *set); /* gives back what its files hold */
 typedef enum { SET_TRAIN, SET_TEST, SET_COUNT } SetKind;
 
 /* What the last evaluation or prediction read and found. */
@@ -80,6 +82,7 @@ struct dg_session {
   VEC(Scalar1) scalar;
   Arena missing_names;
   VEC(const char *) missing; /* states that the last file loaded did not hold */
+  Arena opening;             /* a file that is being read: it becomes a view's own */
   DataSet set[SET_COUNT];    /* files that the host gave */
   DataSet *dataset;          /* by dataset of the program: what has been opened of it */
   VEC(Entry *) part;         /* evaluation of some losses and metrics alone */

@@ -1,6 +1,7 @@
 /* A session that is used again and again holds no more than after the first time. */
 #include "api/session.h"
 #include "api_kit.h"
+#include "folder_kit.h"
 
 #include <pthread.h>
 
@@ -66,6 +67,37 @@ START_TEST(epochs_hold_nothing) {
   dg_session_free(s);
   dg_program_free(p);
   dg_context_free(cx);
+}
+END_TEST
+
+/* Another file for an input takes the place of the last one's data, and so does one that turns out wrong. */
+START_TEST(files_take_the_place_of_files) {
+  begin();
+  dg_context *cx = context();
+  dg_program *p = program(cx, "input x: f32[N, 4]\nparam w: f32 = 3\noutput y = x * w\nloss l = mean(y)\n"
+                              "train t { minimize l; update w using sgd() }\n");
+  dg_session *s = session(cx, p, 1, 1);
+  Sb rows;
+  sb_init(&rows, &arena);
+  for (int i = 0; i < 20000; i++) sb_add(&rows, STR("1,2,3,4\n"));
+  const char *good = put("good.csv", sb_str(&rows)).p;
+  sb_add(&rows, STR("1,2,3,four\n"));
+  const char *bad = put("bad.csv", sb_str(&rows)).p;
+  size_t held = 0;
+  for (int turn = 0; turn < 6; turn++) {
+    ok(dg_data(s, "train", "x", good, NULL));
+    ck_assert_int_ne(dg_data(s, "train", "x", bad, NULL), DG_OK);
+    ok(dg_evaluate_set(s, "train", 0));
+    double l;
+    ok(dg_value(s, "l", &l));
+    ck_assert_double_eq(l, 7.5);
+    if (turn == 1) held = cx->mem.used;
+    ck_assert_msg(turn < 2 || cx->mem.used == held, "%zu bytes, %zu before", cx->mem.used, held);
+  }
+  dg_session_free(s);
+  dg_program_free(p);
+  dg_context_free(cx);
+  end();
 }
 END_TEST
 
@@ -155,5 +187,5 @@ START_TEST(small_stacks_are_refused) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("memory", trained_again, epochs_hold_nothing, shapes_come_and_go, loaded_again,
-               small_stacks_are_refused))
+UNIT_MAIN(UNIT("memory", trained_again, epochs_hold_nothing, shapes_come_and_go,
+               files_take_the_place_of_files, loaded_again, small_stacks_are_refused))
