@@ -210,10 +210,8 @@ static void contract_broken(Elab *x, const AstStmt *t, const AstExpr *e) {
 
 /* False: it does not hold, and what is behind it would be told in vain. */
 static bool check_fact(Elab *x, Scope *s, const AstStmt *t, const AstExpr *e) {
-  if (e->kind == EXPR_BINARY && e->binary.op == BINARY_AND) {
-    bool left = check_fact(x, s, t, e->binary.left);
-    return check_fact(x, s, t, e->binary.right) && left;
-  }
+  if (e->kind == EXPR_BINARY && e->binary.op == BINARY_AND) /* groups >= 1 and mod(c, groups) == 0 */
+    return check_fact(x, s, t, e->binary.left) && check_fact(x, s, t, e->binary.right);
   if (t->check.contract && reads_tensor(x, s, e)) return true;
   if (assert_later(x, s, t, e)) return true;
   Value v = eval(x, s, e);
