@@ -320,11 +320,11 @@ static double lowering_time(int n) {
   return best;
 }
 
-/* Eight times the program may take eight times as long, not sixty-four. Fresh pages of memory cost the larger
- * one up to twice that on a busy machine. */
+/* Eight times the program may take eight times as long, not sixty-four. Measured 7.9 to 9.4 on a machine
+ * with 18 processes that wait for 2 cores. */
 START_TEST(deep_programs) {
   double few = lowering_time(250), many = lowering_time(2000);
-  ck_assert_msg(many < 28 * few + 0.02, "250 updates: %g s, 2000: %g s", few, many);
+  ck_assert_msg(many < 16 * few + 0.02, "250 updates: %g s, 2000: %g s", few, many);
 }
 END_TEST
 
