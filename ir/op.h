@@ -24,13 +24,14 @@ typedef enum {
 
 enum {
   OPF_COMMUTATIVE = 1,
-  OPF_LEAF = 2,      /* no inputs, value comes from outside or is a literal */
-  OPF_NO_MERGE = 4,  /* two occurrences are two values (stop, name, custom, extern, grad) */
-  OPF_ALIAS = 8,     /* the value is the first input's, element by element: nothing is computed */
-  OPF_REDUCES = 16,  /* carries an order attribute */
-  OPF_OPERATOR = 32, /* the language writes it with an operator, so its name is no function there */
-  OPF_MOVE = 128,    /* every element of the result is one of the first input, with its gradient */
-  OPF_ERASED = 64,   /* the first input takes its place after the last differentiation (stop, name, custom) */
+  OPF_LEAF = 2,       /* no inputs, value comes from outside or is a literal */
+  OPF_NO_MERGE = 4,   /* two occurrences are two values (stop, name, custom, extern, grad) */
+  OPF_ALIAS = 8,      /* the value is the first input's, element by element: nothing is computed */
+  OPF_REDUCES = 16,   /* carries an order attribute */
+  OPF_OPERATOR = 32,  /* the language writes it with an operator, so its name is no function there */
+  OPF_NO_VALUE = 256, /* has no value (DT_NONE): yield, loop, cond */
+  OPF_MOVE = 128,     /* every element of the result is one of the first input, with its gradient */
+  OPF_ERASED = 64, /* the first input takes its place after the last differentiation (stop, name, custom) */
 };
 
 typedef struct OpInfo {
@@ -38,7 +39,7 @@ typedef struct OpInfo {
   bool scalar;   /* elementwise: all operands have the result's shape */
   int8_t arity;  /* -1: any number */
   uint8_t nattr; /* attributes as int64_t each */
-  uint8_t flags;
+  uint16_t flags;
   const char *sig;             /* scalar: operand letters then result letter; see ops.def */
   const char *attrs;           /* structural: "axis:i start:d"; see ops.def */
   const char *cls;             /* one GradClass letter per input; the last one repeats */

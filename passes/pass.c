@@ -22,6 +22,8 @@ static bool is_bound(const Graph *g, Arena *a) {
   for (uint32_t i = 0; i < g->node.n; i++) {
     int64_t ext[MAX_RANK];
     if (!type_extents(g->program->dims, &g->node.at[i].type, ext)) return false;
+    if (g->node.at[i].op != OP_LOOP) continue;
+    if (!dim_is_const(g->program->dims, graph_loop(g, (NodeId){i}).trip, ext)) return false;
   }
   return true;
 }

@@ -13,6 +13,7 @@ typedef struct Infer {
   Op op;
   uint32_t nin;
   const Type **in; /* operand types */
+  const NodeId *operand;
   const int64_t *attr;
   const Type *given; /* may be NULL */
   Type *out;

@@ -1,6 +1,7 @@
 /* Types of results from types of operands: the one place of dtype and shape rules. Scalar rows by their
  * signature here; structural rows by their families. */
 #include "ir/family/family.h"
+#include "ir/graph/region.h"
 
 bool infer_fail(const Infer *f, const char *fmt, ...) {
   va_list ap;
@@ -102,11 +103,14 @@ bool op_infer(const Graph *g, Op op, const NodeId *in, uint32_t nin, const int64
   const OpInfo *o = &op_info[op];
   const Type *small[8], **types = small;
   *out = (Type){0};
-  Infer f = {g->program->dims, g, op, nin, NULL, attr, given, out, why};
-  if (o->arity < 0 ? nin < (op == OP_EXTERN ? 0 : 1) : nin != (uint32_t)o->arity)
+  Infer f = {g->program->dims, g, op, nin, NULL, in, attr, given, out, why};
+  if (o->arity < 0 ? nin < (op == OP_EXTERN || op == OP_YIELD ? 0 : 1) : nin != (uint32_t)o->arity)
     return infer_fail(&f, "%u operands", nin);
   if (nin > 8) types = ARENA_ARRAY(why->arena, const Type *, nin);
-  for (uint32_t i = 0; i < nin; i++) types[i] = &g->node.at[in[i].i].type;
+  for (uint32_t i = 0; i < nin; i++) {
+    types[i] = &g->node.at[in[i].i].type;
+    if (types[i]->dtype == DT_NONE && !op_reads_region(op, i)) return infer_fail(&f, "of what has no value");
+  }
   f.in = types;
   bool ok = infer_of[op](&f);
   for (uint8_t i = out->rank; i < MAX_RANK; i++) out->dim[i] = (DimId){0};

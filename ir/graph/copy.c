@@ -2,6 +2,7 @@
  * bound. */
 #include "ir/graph/build.h"
 #include "ir/graph/program.h"
+#include "ir/graph/region.h"
 
 typedef struct Copy {
   Builder *b;
@@ -10,6 +11,8 @@ typedef struct Copy {
   uint32_t *location; /* of from -> of b->g, + 1; NULL when they are the same graph */
   const DimBinding *bind;
   size_t nbind;
+  uint32_t region;
+  const bool *need;
 } Copy;
 
 static LocationId copy_location(Copy *c, LocationId s) {
@@ -43,6 +46,8 @@ static void copy_node(Copy *c, uint32_t id, NodeId *in) {
   Node n = c->from->node.at[id];
   Op op = (Op)n.op;
   int64_t attr[16];
+  if (!n.region || c->need[c->from->region.at[n.region].owner]) /* else: a piece of a body, on its own */
+    graph_region_follow(g, c->from, (NodeId){id}, &c->region);
   for (uint16_t i = 0; i < n.nin; i++) in[i] = c->map[c->from->edge.at[n.in + i].i];
   for (uint8_t i = 0; i < op_info[op].nattr; i++) attr[i] = c->from->attr.at[n.attr + i];
   if (op == OP_TABLE && g != c->from) {
@@ -63,13 +68,14 @@ static void copy_wanted(Copy *c, const NodeId *want, uint32_t nwant) {
   const Graph *f = c->from;
   Arena *a = c->b->g->arena;
   uint32_t n = f->node.n, widest = 0; /* the graph may grow while we copy within it */
-  uint8_t *need = ARENA_ARRAY(a, uint8_t, n);
+  bool *need = ARENA_ARRAY(a, bool, n);
+  c->need = need;
   if (f != c->b->g) c->location = ARENA_ARRAY(a, uint32_t, f->location.n);
-  for (uint32_t i = 0; i < nwant; i++) need[want[i].i] = 1;
+  for (uint32_t i = 0; i < nwant; i++) need[want[i].i] = true;
   for (uint32_t i = n; i-- > 0;) {
     if (!need[i] || node_ok(c->map[i])) continue;
     if (f->node.at[i].nin > widest) widest = f->node.at[i].nin;
-    for (uint16_t j = 0; j < f->node.at[i].nin; j++) need[f->edge.at[f->node.at[i].in + j].i] = 1;
+    graph_mark_read(f, i, need);
   }
   NodeId *in = ARENA_ARRAY(a, NodeId, widest);
   for (uint32_t i = 0; i < n; i++)

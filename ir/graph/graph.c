@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "ir/graph/program.h"
+#include "ir/graph/region.h"
 
 Graph *graph_new(Arena *a, Program *p, Sym name) {
   Graph *g = ARENA_NEW(a, Graph);
@@ -11,6 +12,7 @@ Graph *graph_new(Arena *a, Program *p, Sym name) {
   g->name = name;
   map_init(&g->cons, a);
   VEC_PUSH(a, &g->location, (Location){0});
+  VEC_PUSH(a, &g->region, (Region){0, 0, UINT32_MAX, UINT32_MAX});
   VEC_PUSH(a, &g->edge,
            NO_NODE); /* so that the arrays are there when a node without operands points at them */
   VEC_PUSH(a, &g->attr, 0);
@@ -18,8 +20,9 @@ Graph *graph_new(Arena *a, Program *p, Sym name) {
   return g;
 }
 
-static uint64_t node_hash(Op op, const Type *ty, const NodeId *in, uint32_t nin, const int64_t *attr) {
-  uint64_t h = hash_mix(((uint64_t)op << 32 | nin) + 1);
+static uint64_t node_hash(uint32_t region, Op op, const Type *ty, const NodeId *in, uint32_t nin,
+                          const int64_t *attr) {
+  uint64_t h = hash_mix(hash_mix(region) ^ (((uint64_t)op << 32 | nin) + 1));
   h = hash_mix(h ^ ((uint64_t)ty->dtype << 8 | ty->rank));
   for (uint8_t i = 0; i < ty->rank; i++) h = hash_mix(h + ty->dim[i].i);
   for (uint32_t i = 0; i < nin; i++) h = hash_mix(h + in[i].i);
@@ -29,8 +32,9 @@ static uint64_t node_hash(Op op, const Type *ty, const NodeId *in, uint32_t nin,
 
 static bool node_is(const Graph *g, uint32_t id, Op op, const Type *ty, const NodeId *in, uint32_t nin,
                     const int64_t *attr) {
+  if (id >= g->node.n) return false; /* it was dropped with a region that is there already */
   const Node *n = &g->node.at[id];
-  if (n->op != op || n->nin != nin || !type_eq(&n->type, ty)) return false;
+  if (n->region != g->open || n->op != op || n->nin != nin || !type_eq(&n->type, ty)) return false;
   for (uint32_t i = 0; i < nin; i++)
     if (!node_eq(graph_in(g, (NodeId){id})[i], in[i])) return false;
   for (uint8_t i = 0; i < op_info[op].nattr; i++)
@@ -51,7 +55,7 @@ NodeId graph_add(Graph *g, Op op, Type type, const NodeId *in, uint32_t nin, con
       in = pair;
     }
     uint32_t id;
-    key = node_hash(op, &type, in, nin, attr);
+    key = node_hash(g->open, op, &type, in, nin, attr);
     while (map_get(&g->cons, key, &id)) {
       if (node_is(g, id, op, &type, in, nin, attr)) return (NodeId){id};
       key = hash_mix(key + 1);
@@ -67,6 +71,7 @@ NodeId graph_add(Graph *g, Op op, Type type, const NodeId *in, uint32_t nin, con
             .attr = g->attr.n,
             .location = location,
             .primal = primal,
+            .region = g->open,
             .type = type};
   for (uint8_t i = type.rank; i < MAX_RANK; i++) n.type.dim[i] = (DimId){0};
   for (uint32_t i = 0; i < nin; i++) {
@@ -80,6 +85,8 @@ NodeId graph_add(Graph *g, Op op, Type type, const NodeId *in, uint32_t nin, con
   }
   NodeId id = {g->node.n};
   VEC_PUSH(g->arena, &g->node, n);
+  for (uint32_t i = 0; i < op_regions(op) && i < nin; i++)
+    g->region.at[graph_node(g, graph_in(g, id)[i])->region].owner = id.i;
   if (share) map_put(&g->cons, key, id.i);
   return id;
 }

@@ -36,6 +36,7 @@ typedef struct Node {
   uint32_t attr;       /* offset into Graph.attr; op_info[op].nattr of them */
   LocationId location; /* own place; autodiff gives its primal's */
   NodeId primal;       /* node made by autodiff: whose derivative this is part of; else NO_NODE */
+  uint32_t region;     /* into Graph.region; 0: the graph itself */
   Type type;
 } Node;
 
@@ -47,6 +48,14 @@ typedef struct Root {
   NodeId node;
   Span at;
 } Root;
+
+/* A region is a run of nodes, first .. end - 1: PARAM 0, 1, .., the body, and last the YIELD of its results.
+ * Its owner (LOOP, COND) comes right behind its regions, node `end` of the last. Regions are isolated:
+ * nothing inside reads a node outside or is read outside; what a body needs are operands of the owner. They
+ * nest. */
+typedef struct Region {
+  uint32_t outer, first, end, owner;
+} Region;
 
 /* Literal tensors of TABLE nodes: elements as double (float types) or int64_t (others) bits, row-major. */
 typedef struct Table {
@@ -84,7 +93,9 @@ typedef struct Graph {
   VEC(Table) table;
   VEC(ShapeUse) shape_use;
   VEC(LocalName) local;
-  Map cons; /* used when share */
+  VEC(Region) region; /* [0] is the graph itself */
+  uint32_t open;      /* the region new nodes go to */
+  Map cons;           /* used when share */
 } Graph;
 
 Graph *graph_new(Arena *a, struct Program *p, Sym name);

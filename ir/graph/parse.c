@@ -3,6 +3,7 @@
 #include "base/size.h"
 #include "ir/graph/build.h"
 #include "ir/graph/print_internal.h"
+#include "ir/graph/region.h"
 #include "ir/scalar/scalar.h"
 
 #include <ctype.h>
@@ -83,10 +84,12 @@ static bool read_type(Lines *r, Type *t) {
   size_t n = 0;
   DType d;
   while (isalnum((unsigned char)r->at[n])) n++;
-  if (!dtype_parse((Str){r->at, n}, &d)) return bad(r, "type expected");
+  bool none = str_eq((Str){r->at, n}, STR("none"));
+  if (none) d = DT_NONE;
+  if (!none && !dtype_parse((Str){r->at, n}, &d)) return bad(r, "type expected");
   r->at += n;
   *t = type_scalar(d);
-  if (*r->at != '[') return true;
+  if (*r->at != '[' || none) return true;
   do {
     int64_t v;
     r->at++;
@@ -272,6 +275,12 @@ static bool read_line(Lines *r) {
     return true;
   }
   if (eat(r, "%")) return read_node_line(r);
+  if (eat(r, "{")) return graph_region_open(r->g), true;
+  if (eat(r, "}")) {
+    if (!r->g->open) return bad(r, "no region is open");
+    graph_region_close(r->g);
+    return true;
+  }
   if (eat(r, "extern")) return read_extern(r);
   for (int k = 0; k < 6; k++)
     if (eat(r, leaf_word[k])) return read_leaf(r, (LeafKind)k);

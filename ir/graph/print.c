@@ -159,6 +159,20 @@ static void print_attrs(const Graph *g, const Map *first, NodeId id, Sb *b) {
   if (op_info[n->op].nattr) sb_char(b, '}');
 }
 
+static void print_open(const Graph *g, uint32_t outer, uint32_t region, Sb *b) { /* outermost first */
+  if (region == outer) return;
+  print_open(g, outer, g->region.at[region].outer, b);
+  sb_add(b, STR("{\n"));
+}
+
+/* Where regions end and begin before node i; *region: that of the node before. */
+static void print_braces(const Graph *g, uint32_t i, uint32_t *region, Sb *b) {
+  for (; *region && g->region.at[*region].end <= i; *region = g->region.at[*region].outer)
+    sb_add(b, STR("}\n"));
+  print_open(g, *region, g->node.at[i].region, b);
+  *region = g->node.at[i].region;
+}
+
 void graph_print(const Graph *g, Sb *b) {
   const Program *p = g->program;
   ArenaMark m = arena_mark(g->arena);
@@ -181,8 +195,10 @@ void graph_print(const Graph *g, Sb *b) {
   for (uint32_t i = 0; i < p->leaf.n; i++)
     if (used[i]) print_leaf(p, &first, i, b);
   print_externs(g, b);
+  uint32_t region = 0;
   for (uint32_t i = 0; i < g->node.n; i++) {
     const Node *n = &g->node.at[i];
+    print_braces(g, i, &region, b);
     sb_fmt(b, "%%%u: ", i);
     type_print(p->dims, &n->type, b);
     sb_fmt(b, " = %s", op_info[n->op].name);

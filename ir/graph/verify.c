@@ -2,18 +2,20 @@
  * reason. */
 #include "ir/graph/build.h"
 #include "ir/graph/program.h"
+#include "ir/graph/region.h"
+#include "ir/graph/verify_internal.h"
 #include "ir/scalar/scalar.h"
 
 #include <math.h>
 
-static bool wrong(const Graph *g, uint32_t id, Sb *why, const char *what) {
+bool verify_wrong(const Graph *g, uint32_t id, Sb *why, const char *what) {
   const Node *n = &g->node.at[id];
   sb_fmt(why, "node %%%u (%s): %s", id, n->op < OP_COUNT ? op_info[n->op].name : "?", what);
   return false;
 }
 
 /* Dims may be poison after an error of the user; what is known must agree. */
-static bool agrees(const Type *a, const Type *b) {
+bool verify_agrees(const Type *a, const Type *b) {
   if (a->dtype != b->dtype || a->rank != b->rank) return false;
   for (uint8_t i = 0; i < a->rank; i++)
     if (!dim_eq(a->dim[i], b->dim[i]) && a->dim[i].i && b->dim[i].i) return false;
@@ -38,16 +40,17 @@ static bool const_ok(const Graph *g, uint32_t id) {
 
 static bool node_verify(const Graph *g, uint32_t id, Sb *why) {
   const Node *n = &g->node.at[id];
-  if (n->op >= OP_COUNT) return wrong(g, id, why, "no such op");
-  if (n->type.dtype >= DT_COUNT || n->type.rank > MAX_RANK) return wrong(g, id, why, "no such type");
+  if (n->op >= OP_COUNT) return verify_wrong(g, id, why, "no such op");
+  if ((n->type.dtype >= DT_COUNT && !(op_info[n->op].flags & OPF_NO_VALUE)) || n->type.rank > MAX_RANK)
+    return verify_wrong(g, id, why, "no such type");
   uint8_t nattr = op_info[n->op].nattr;
   if ((uint64_t)n->in + n->nin > g->edge.n || (uint64_t)n->attr + nattr > g->attr.n)
-    return wrong(g, id, why, "operands or attributes out of range");
-  if (n->location.i >= g->location.n) return wrong(g, id, why, "no such location");
-  if (node_ok(n->primal) && n->primal.i >= g->node.n) return wrong(g, id, why, "no such primal");
+    return verify_wrong(g, id, why, "operands or attributes out of range");
+  if (n->location.i >= g->location.n) return verify_wrong(g, id, why, "no such location");
+  if (node_ok(n->primal) && n->primal.i >= g->node.n) return verify_wrong(g, id, why, "no such primal");
   const NodeId *in = graph_in(g, (NodeId){id});
   for (uint16_t i = 0; i < n->nin; i++)
-    if (in[i].i >= id) return wrong(g, id, why, "reads a node that comes later");
+    if (in[i].i >= id) return verify_wrong(g, id, why, "reads a node that comes later");
   Type t;
   Sb own; /* collected apart: it speaks only when it fails */
   sb_init(&own, why->arena);
@@ -55,14 +58,15 @@ static bool node_verify(const Graph *g, uint32_t id, Sb *why) {
     sb_fmt(why, "node %%%u: " STRF, id, STRA(sb_str(&own)));
     return false;
   }
-  if (!agrees(&t, &n->type)) {
-    wrong(g, id, why, "is ");
+  if (!verify_agrees(&t, &n->type)) {
+    verify_wrong(g, id, why, "is ");
     type_print(g->program->dims, &n->type, why);
     sb_add(why, STR(", must be "));
     type_print(g->program->dims, &t, why);
     return false;
   }
-  if (n->op == OP_CONST && !const_ok(g, id)) return wrong(g, id, why, "the value is not one of its type");
+  if (n->op == OP_CONST && !const_ok(g, id))
+    return verify_wrong(g, id, why, "the value is not one of its type");
   return true;
 }
 
@@ -70,6 +74,10 @@ static bool root_verify(const Graph *g, uint32_t at, uint8_t *assigned, Sb *why)
   const Root *r = &g->root.at[at];
   if (r->kind > ROOT_CHECK || r->node.i >= g->node.n) {
     sb_fmt(why, "root %u: no such kind or node", at);
+    return false;
+  }
+  if (graph_node(g, r->node)->region || graph_node(g, r->node)->type.dtype == DT_NONE) {
+    sb_fmt(why, "root %u: %%%u has no value out here", at, r->node.i);
     return false;
   }
   if (r->kind != ROOT_ASSIGN) return true;
@@ -97,8 +105,10 @@ bool graph_verify(const Graph *g, Sb *why) {
       sb_fmt(why, "location %u: its caller comes later", i);
       return false;
     }
+  if (!verify_region_table(g, why)) return false;
+  uint32_t at = 0, next = 1;
   for (uint32_t i = 0; i < g->node.n; i++)
-    if (!node_verify(g, i, why)) return false;
+    if (!node_verify(g, i, why) || !verify_region_node(g, i, &at, &next, why)) return false;
   uint8_t *assigned = ARENA_ARRAY(why->arena, uint8_t, g->program->leaf.n);
   for (uint32_t i = 0; i < g->root.n; i++)
     if (!root_verify(g, i, assigned, why)) return false;

@@ -18,7 +18,10 @@ typedef struct Run {
   Arena *arena;  /* values and programs */
   Arena scratch; /* of one node */
   OpPrograms programs;
-  Status status;   /* of a host function */
+  Arena program_arena; /* outlives the steps of a loop */
+  Tensor **result[2];  /* by LOOP or COND node: its results, and their tangents */
+  uint32_t depth;      /* bodies we are in: what they need is fresh from the arena */
+  Status status;       /* of a host function */
   uint32_t *owner; /* roots only: whose memory a node's value stands in (UINT32_MAX: a leaf's); else NULL */
   uint32_t *last;  /* by owner: the last node that reads it */
   VEC(Unused) unused;
@@ -55,6 +58,13 @@ bool interp_is_alias(Op op); /* the value is the first operand's, or a leaf's */
 void interp_reuse_plan(Run *r);
 void *interp_room(Run *r, size_t bytes); /* zeroed */
 void interp_reuse(Run *r, NodeId done);
+
+/* t as this run holds it, without memory. */
+bool interp_shape(const Run *r, const Type *t, Tensor *out) MUST_USE;
+/* The nodes of one region among first .. end - 1, in order. False: the run's status says why. */
+bool interp_range(Run *r, uint32_t first, uint32_t end, uint32_t region) MUST_USE;
+bool interp_loop(Eval *e) MUST_USE; /* with tangents in dual mode */
+bool interp_cond(Eval *e) MUST_USE;
 
 /* The value rule of a family, eval_FAMILY. */
 typedef struct OpEval {

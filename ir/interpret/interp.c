@@ -1,5 +1,6 @@
 /* The reference interpreter: runs the nodes in order. Families of ops have their own files. */
 #include "base/size.h"
+#include "ir/graph/region.h"
 #include "ir/interpret/eval.h"
 #include "ir/scalar/scalar.h"
 
@@ -39,6 +40,11 @@ bool interp_has_fma(void) { return __builtin_cpu_supports("avx2") && __builtin_c
 
 static DType held(const Run *r, DType t) { /* the oracle modes hold every float as f64 */
   return r->it->mode != INTERP_NATIVE && t == DT_F32 ? DT_F64 : t;
+}
+
+bool interp_shape(const Run *r, const Type *t, Tensor *out) {
+  size_t bytes;
+  return shape_of(r->arena->mem, r->graph->program->dims, t, held(r, (DType)t->dtype), out, &bytes);
 }
 
 bool interp_refuse(Run *r, const char *fmt, ...) {
@@ -113,6 +119,25 @@ static void run_dual(Eval *e) {
   if (dual_any(e, tin, &own)) *t = own;
 }
 
+/* Nodes whose values others make: parameters are bound by their owner, which keeps the results. */
+static bool run_region_node(Eval *e) {
+  Run *r = e->run;
+  Interp *it = r->it;
+  if (e->op == OP_RESULT) {
+    uint32_t owner = graph_in(r->graph, e->id)[0].i;
+    *e->out = r->result[0][owner][e->attr[0]];
+    if (it->mode == INTERP_DUAL) it->tangent[e->id.i] = r->result[1][owner][e->attr[0]];
+    return true;
+  }
+  if (e->op == OP_LOOP || e->op == OP_COND) {
+    if ((e->op == OP_LOOP ? interp_loop : interp_cond)(e)) return true;
+    return r->status == ST_OK ? interp_refuse(r, "node %%%u has dims without a value", e->id.i) : false;
+  }
+  if (e->op == OP_PARAM && !e->out->data)
+    return interp_refuse(r, "node %%%u is a parameter of no body", e->id.i);
+  return true;
+}
+
 static bool run_node(Run *r, NodeId id) {
   const Node *n = graph_node(r->graph, id);
   Interp *it = r->it;
@@ -120,6 +145,8 @@ static bool run_node(Run *r, NodeId id) {
   if (n->nin > 8) in = ARENA_ARRAY(&r->scratch, const Tensor *, n->nin);
   Eval e = {r, id, (Op)n->op, graph_attr(r->graph, id), n->nin, in, &it->value[id.i]};
   for (uint32_t i = 0; i < n->nin; i++) in[i] = &it->value[graph_in(r->graph, id)[i].i];
+  if (op_regions(e.op) || e.op == OP_RESULT || e.op == OP_PARAM || e.op == OP_YIELD)
+    return run_region_node(&e);
   Tensor shape;
   size_t bytes;
   if (!shape_of(r->arena->mem, r->graph->program->dims, &n->type, held(r, (DType)n->type.dtype), &shape,
@@ -137,20 +164,24 @@ static bool run_node(Run *r, NodeId id) {
   return r->status == ST_OK;
 }
 
-static void run_all(Run *r) {
-  for (uint32_t i = 0; i < r->graph->node.n; i++) {
+bool interp_range(Run *r, uint32_t first, uint32_t end, uint32_t region) {
+  for (uint32_t i = first; i < end; i++) {
+    if (r->graph->node.at[i].region != region) continue; /* its owner runs it */
     ArenaMark m = arena_mark(&r->scratch);
-    if (!run_node(r, (NodeId){i})) return;
+    if (!run_node(r, (NodeId){i})) return false;
     arena_rewind(&r->scratch, m);
-    if (r->owner) interp_reuse(r, (NodeId){i});
+    if (r->owner && !r->depth) interp_reuse(r, (NodeId){i});
   }
+  return true;
 }
 
 Status interp_run(Interp *it) {
   const Graph *g = it->graph;
   Run r = {.it = it, .graph = g, .arena = it->arena, .status = ST_OK};
-  op_programs_init(&r.programs, it->arena);
+  arena_init(&r.program_arena, it->arena->mem);
+  op_programs_init(&r.programs, &r.program_arena);
   arena_init(&r.scratch, it->arena->mem);
+  for (int i = 0; i < 2; i++) r.result[i] = ARENA_ARRAY(it->arena, Tensor *, g->node.n);
   it->value = ARENA_ARRAY(it->arena, Tensor, g->node.n);
   it->tangent = it->mode == INTERP_DUAL ? ARENA_ARRAY(it->arena, Tensor, g->node.n) : NULL;
   it->what[0] = '\0';
@@ -159,13 +190,16 @@ Status interp_run(Interp *it) {
   uint32_t env = fp_enter();
   if (RESCUE(m, &rescue)) { /* the host's environment comes back whatever happens */
     if (it->only_roots && it->mode == INTERP_NATIVE) interp_reuse_plan(&r);
-    run_all(&r);
+    bool whole = interp_range(&r, 0, g->node.n, 0);
+    (void)whole; /* the status says it */
     rescue_end(m, &rescue);
     fp_leave(env);
     arena_release(&r.scratch);
+    arena_release(&r.program_arena);
     return r.status;
   }
   fp_leave(env);
   arena_release(&r.scratch);
+  arena_release(&r.program_arena);
   mem_raise(m, rescue.status, "%s", rescue.what);
 }

@@ -10,8 +10,9 @@ void interp_reuse_plan(Run *r) {
   r->last = ARENA_ARRAY(r->arena, uint32_t, g->node.n);
   for (uint32_t i = 0; i < g->node.n; i++) {
     const Node *n = &g->node.at[i];
+    bool kept = n->region || n->op == OP_LEAF || n->op == OP_RESULT || (op_info[n->op].flags & OPF_NO_VALUE);
     bool alias = interp_is_alias((Op)n->op);
-    r->owner[i] = !alias ? i : n->op == OP_LEAF ? UINT32_MAX : r->owner[graph_in(g, (NodeId){i})[0].i];
+    r->owner[i] = kept ? UINT32_MAX : alias ? r->owner[graph_in(g, (NodeId){i})[0].i] : i;
     r->last[i] = i;
     for (uint16_t j = 0; j < n->nin; j++) {
       uint32_t o = r->owner[graph_in(g, (NodeId){i})[j].i];
@@ -27,7 +28,7 @@ void interp_reuse_plan(Run *r) {
 /* The smallest free piece that is not far too large. */
 void *interp_room(Run *r, size_t bytes) {
   uint32_t best = UINT32_MAX;
-  for (uint32_t i = 0; r->owner && i < r->unused.n; i++) {
+  for (uint32_t i = 0; r->owner && !r->depth && i < r->unused.n; i++) {
     size_t has = r->unused.at[i].bytes;
     if (has >= bytes && has / 4 <= bytes && (best == UINT32_MAX || has < r->unused.at[best].bytes)) best = i;
   }

@@ -11,7 +11,7 @@ static const struct {
 #undef X
 };
 
-const char *dtype_name(DType t) { return t < DT_COUNT ? dtype_row[t].name : "?"; }
+const char *dtype_name(DType t) { return t < DT_COUNT ? dtype_row[t].name : "none"; }
 size_t dtype_bytes(DType t) { return dtype_row[t].bytes; }
 char dtype_letter(DType t) { return dtype_row[t].letter; }
 

@@ -19,7 +19,8 @@ typedef enum {
 #define X(id, name, bytes, letter) DT_##id,
   DTYPES(X)
 #undef X
-      DT_COUNT
+      DT_COUNT,
+  DT_NONE = DT_COUNT /* no value: of nodes that hold results for others (yield, loop, cond) */
 } DType;
 
 const char *dtype_name(DType t);

@@ -10,6 +10,7 @@ void vjp_CONST(Vjp *v) { (void)v; }
 void vjp_TABLE(Vjp *v) { (void)v; }
 void vjp_IOTA(Vjp *v) { (void)v; }
 void vjp_COTANGENT(Vjp *v) { (void)v; }
+void vjp_PARAM(Vjp *v) { (void)v; }
 
 /* Stopped on purpose; code without derivative. The diagnosis tells them apart by their gradient class. */
 void vjp_STOP(Vjp *v) { (void)v; }
@@ -20,6 +21,13 @@ void vjp_NAME(Vjp *v) { v->dx[0] = v->g; }
 /* Both are replaced by autodiff itself before a rule is asked. */
 void vjp_CUSTOM(Vjp *v) { BUG(v->b->g->arena->mem, "custom has no rule of its own"); }
 void vjp_GRAD(Vjp *v) { BUG(v->b->g->arena->mem, "grad is still there"); }
+
+/* Loops and conditions are differentiated whole: passes/autodiff_loop.c. */
+static void whole(Vjp *v) { BUG(v->b->g->arena->mem, "a body has no rule node by node"); }
+void vjp_YIELD(Vjp *v) { whole(v); }
+void vjp_LOOP(Vjp *v) { whole(v); }
+void vjp_COND(Vjp *v) { whole(v); }
+void vjp_RESULT(Vjp *v) { whole(v); }
 
 void vjp_BROADCAST(Vjp *v) { v->dx[0] = build_sum_to(v->b, v->g, vjp_type(v, vjp_in(v, 0))); }
 void vjp_RESHAPE(Vjp *v) { v->dx[0] = build_reshape(v->b, v->g, vjp_type(v, vjp_in(v, 0))); }

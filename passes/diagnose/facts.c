@@ -151,6 +151,11 @@ Bound facts_AVG_POOL2D_DX(const Facts *f) { return sign(f->in[0]); }
 
 Bound facts_EXTERN(const Facts *f) { return (void)f, any(); }
 Bound facts_GRAD(const Facts *f) { return (void)f, any(); }
+Bound facts_PARAM(const Facts *f) { return (void)f, any(); }
+Bound facts_YIELD(const Facts *f) { return (void)f, any(); }
+Bound facts_LOOP(const Facts *f) { return (void)f, any(); }
+Bound facts_COND(const Facts *f) { return (void)f, any(); }
+Bound facts_RESULT(const Facts *f) { return (void)f, any(); }
 
 static FactsFn *const facts[OP_COUNT] = {
 #define SCALAR(id, name, sig, flags, cls, value, d0, d1, d2, lo, hi, doc)

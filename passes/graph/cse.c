@@ -17,9 +17,11 @@ Graph *pass_dce(Graph *in, PassCx *cx) {
 Graph *pass_cse(Graph *in, PassCx *cx) {
   bool *live = graph_live(in, cx->arena);
   Copy c = copy_begin(in, cx->arena, true);
+  c.merge = true;
   for (uint32_t i = 0; i < in->node.n; i++) {
     if (!live[i]) continue;
     NodeId n = {i};
+    copy_follow(&c, n);
     const Node *node = graph_node(in, n);
     const NodeId *x = graph_in(in, n);
     if (!(op_info[node->op].flags & OPF_COMMUTATIVE) || c.map[x[0].i].i <= c.map[x[1].i].i) {

@@ -23,7 +23,7 @@ static Literal classify(const Graph *g, NodeId n, const Literal *of) {
   if (!small_enough(g, n)) return NOT_LITERAL;
   if (node->op == OP_CONST || node->op == OP_TABLE) return LITERAL;
   if (node->op == OP_IOTA) return LITERAL_INDEX;
-  if (node->nin == 0 || (op_info[node->op].flags & OPF_NO_MERGE)) return NOT_LITERAL;
+  if (node->nin == 0 || (op_info[node->op].flags & (OPF_NO_MERGE | OPF_NO_VALUE))) return NOT_LITERAL;
   Literal r = LITERAL;
   for (uint32_t i = 0; i < node->nin; i++) {
     Literal in = of[graph_in(g, n)[i].i];
@@ -99,6 +99,7 @@ Graph *pass_fold(Graph *in, PassCx *cx) {
   for (uint32_t i = 0; i < in->node.n; i++) {
     NodeId folded = NO_NODE;
     if (!live[i]) continue;
+    copy_follow(&c, (NodeId){i});
     if (wanted[i])
       folded =
           literal(c.to, &it.value[map[i].i], in->node.at[i].type, in->node.at[i].location, of[i] == LITERAL);

@@ -10,6 +10,7 @@ Graph *pass_simplify(Graph *in, PassCx *cx) {
   for (uint32_t i = 0; i < in->node.n; i++) {
     if (!live[i]) continue;
     NodeId n = {i};
+    copy_follow(&c, n);
     const Node *node = graph_node(in, n);
     const NodeId *from = graph_in(in, n);
     NodeId small[4], *x = node->nin <= 4 ? small : ARENA_ARRAY(cx->arena, NodeId, node->nin);

@@ -1,6 +1,7 @@
 /* Every op row with a derivative, and random graphs: the gradient that autodiff builds, evaluated in f64,
  * against dual numbers (which never read the derivative columns) and against central differences; the same
  * for second derivatives. */
+#include "ir/graph/body.h"
 #include "op_cases.h"
 #include "passes/pass.h"
 #include "passes_fixture.h"
@@ -205,6 +206,34 @@ static NodeId op_n(Op op, const NodeId *in, uint32_t n, const int64_t *attr, Typ
 }
 
 /* Builds a use of `op` over the parameters p; which of several forms `turn` picks. NO_NODE: no more forms. */
+/* s := sin(s * row) + row, all of them */
+static NodeId recurrence(const NodeId *p) {
+  Body top = body_outermost(f.b.g), in = body_begin(&top);
+  NodeId s = body_carry(&in, p[0], (LocationId){0}), x = body_step(&in, p[1], (LocationId){0});
+  Builder b = {in.g, {0}, NO_NODE};
+  NodeId next = build_scalar(&b, OP_SIN, build_scalar(&b, OP_MUL, s, x, NO_NODE), NO_NODE, NO_NODE);
+  next = build_scalar(&b, OP_ADD, next, x, NO_NODE);
+  LoopShape shape = {.carry = 1, .step = 1, .trip = dim_const(f.p.dims, 4)};
+  return build_result(&f.b, body_loop(&f.b, &in, (NodeId[]){next, next}, 2, shape), 1);
+}
+
+/* total(x) < 0 ? sin(x) * s : x * x */
+static NodeId condition(const NodeId *p) {
+  Body top = body_outermost(f.b.g), in[2] = {body_begin(&top), body_begin(&top)};
+  NodeId total = build_drop_axes(&f.b, build_reduce(&f.b, OP_SUM, p[1], 3), 3), y[2];
+  for (int i = 0; i < 2; i++) {
+    Builder b = {in[i].g, {0}, NO_NODE};
+    NodeId x = body_see(&in[i], &top, p[1]);
+    y[i] = build_scalar(&b, OP_MUL, i ? x : build_scalar(&b, OP_SIN, x, NO_NODE, NO_NODE),
+                        i ? x : build_broadcast(&b, body_see(&in[i], &top, p[0]), FIX_T(&f, DT_F64, 4, 3)),
+                        NO_NODE);
+  }
+  NodeId pred = fix_2(&f, OP_LT, total, fix_c(&f, total, 0));
+  return build_result(
+      &f.b, body_cond(&f.b, (Body *const[]){&in[0], &in[1]}, pred, (const NodeId *const[]){&y[0], &y[1]}, 1),
+      0);
+}
+
 static NodeId structural(Op op, int turn, uint32_t *nparam, Type *type, NodeId *p, bool *smooth) {
   *smooth = true;
   *nparam = 1;
@@ -368,6 +397,13 @@ static NodeId structural(Op op, int turn, uint32_t *nparam, Type *type, NodeId *
     BEGIN;
     return op_n(op, p, 1, a, FIX_T(&f, DT_F64, 1, 2, 6, 5));
   }
+  case OP_RESULT: /* of a loop and of a condition */
+    if (turn > 1) return NO_NODE;
+    *nparam = 2;
+    SHAPE(0, 3);
+    SHAPE(1, 4, 3);
+    BEGIN;
+    return turn ? condition(p) : recurrence(p);
   case OP_CUSTOM: { /* value x^2 with the rule of 3x^2, applied to sin(x) */
     if (turn) return NO_NODE;
     SHAPE(0, 4);
@@ -389,6 +425,7 @@ START_TEST(structural_rows) {
   for (int op = 0; op < OP_COUNT; op++) {
     const OpInfo *o = &op_info[op];
     if (o->scalar || op == OP_GRAD || !strchr(o->cls, 'd')) continue;
+    if (o->flags & OPF_NO_VALUE) continue; /* their results are differentiated */
     int forms = 0;
     for (;; forms++) {
       fix_begin(&f);
@@ -424,7 +461,8 @@ START_TEST(structural_rows) {
     fix_end(&f);
   }
   for (int op = 0; op < OP_COUNT; op++)
-    ck_assert_msg(op_info[op].scalar || op == OP_GRAD || !strchr(op_info[op].cls, 'd') || tried[op],
+    ck_assert_msg(op_info[op].scalar || op == OP_GRAD || op_is((Op)op, OPF_NO_VALUE) ||
+                      !strchr(op_info[op].cls, 'd') || tried[op],
                   "no test of the derivative of '%s'", op_info[op].name);
 }
 END_TEST

@@ -1,0 +1,111 @@
+#include "ir/graph/body.h"
+
+#include "ir/graph/program.h"
+#include "ir/graph/region.h"
+
+Body body_outermost(Graph *g) { return (Body){.g = g}; }
+
+Body body_begin(Body *around) {
+  Graph *g = around->g;
+  Body x = {.g = graph_new(g->arena, g->program, g->name), .around = around};
+  map_init(&x.seen, g->arena);
+  return x;
+}
+
+static NodeId add_param(Body *x, NodeId from, Type t, LocationId location) {
+  NodeId p = graph_add(x->g, OP_PARAM, t, NULL, 0, &(int64_t){x->param.n}, location, NO_NODE);
+  VEC_PUSH(x->g->arena, &x->param, p);
+  VEC_PUSH(x->g->arena, &x->from, from);
+  return p;
+}
+
+NodeId body_carry(Body *x, NodeId start, LocationId location) {
+  return add_param(x, start, graph_node(x->around->g, start)->type, location);
+}
+
+NodeId body_step(Body *x, NodeId stack, LocationId location) {
+  return add_param(x, stack, type_step(graph_node(x->around->g, stack)->type), location);
+}
+
+NodeId body_see(Body *x, Body *own, NodeId n) {
+  if (x == own) return n;
+  n = body_see(x->around, own, n);
+  uint32_t k;
+  if (map_get(&x->seen, n.i, &k)) return x->param.at[k];
+  map_put(&x->seen, n.i, x->param.n);
+  return add_param(x, n, graph_node(x->around->g, n)->type, (LocationId){0});
+}
+
+/* What is known of nodes beside the nodes: names and questions, for messages. */
+static void move_notes(Graph *to, const Graph *from, const NodeId *map) {
+  for (uint32_t i = 0; i < from->local.n; i++) {
+    LocalName l = from->local.at[i];
+    if (node_ok(l.node)) l.node = map[l.node.i];
+    if (node_ok(l.node)) VEC_PUSH(to->arena, &to->local, l);
+  }
+  for (uint32_t i = 0; i < from->shape_use.n; i++) {
+    ShapeUse u = from->shape_use.at[i];
+    bool of_node = node_ok(u.node);
+    if (of_node) u.node = map[u.node.i];
+    if (!of_node || node_ok(u.node)) VEC_PUSH(to->arena, &to->shape_use, u);
+  }
+}
+
+/* Writes a body as a region. place[k]: the parameter of x that is parameter k of the region; UINT32_MAX: x
+ * does not see what it stands for, which is from[k]. */
+static NodeId write_region(Builder *b, Body *x, const uint32_t *place, const NodeId *from, uint32_t nparam,
+                           const NodeId *yield, uint32_t nyield) {
+  Graph *to = b->g;
+  NodeId *map = ARENA_ARRAY(to->arena, NodeId, x->g->node.n), *out = ARENA_ARRAY(to->arena, NodeId, nyield);
+  for (uint32_t i = 0; i < x->g->node.n; i++) map[i] = NO_NODE;
+  graph_region_open(to);
+  for (uint32_t k = 0; k < nparam; k++) {
+    bool seen = place[k] != UINT32_MAX;
+    Type t = seen ? graph_node(x->g, x->param.at[place[k]])->type : graph_node(to, from[k])->type;
+    NodeId p = build_op(b, OP_PARAM, NULL, 0, &(int64_t){k}, &t);
+    if (seen) map[x->param.at[place[k]].i] = p;
+  }
+  Builder inner = {.g = to, .location = b->location, .primal = NO_NODE};
+  graph_copy_nodes(&inner, x->g, yield, nyield, map);
+  for (uint32_t k = 0; k < nyield; k++) out[k] = map[yield[k].i];
+  NodeId y = build_op(b, OP_YIELD, out, nyield, NULL, NULL);
+  graph_region_close(to);
+  move_notes(to, x->g, map);
+  return y;
+}
+
+NodeId body_loop(Builder *b, Body *x, const NodeId *yield, uint32_t n, LoopShape s) {
+  uint32_t nparam = x->param.n;
+  NodeId *in = ARENA_ARRAY(b->g->arena, NodeId, nparam + 1);
+  uint32_t *place = ARENA_ARRAY(b->g->arena, uint32_t, nparam);
+  for (uint32_t k = 0; k < nparam; k++) {
+    place[k] = k;
+    in[1 + k] = x->from.at[k];
+  }
+  in[0] = write_region(b, x, place, in + 1, nparam, yield, n);
+  return build_op(b, OP_LOOP, in, nparam + 1, (int64_t[]){s.trip.i, s.carry, s.step, s.reverse, s.ends},
+                  NULL);
+}
+
+NodeId body_cond(Builder *b, Body *const body[2], NodeId pred, const NodeId *const yield[2], uint32_t n) {
+  Arena *a = b->g->arena;
+  uint32_t most = body[0]->from.n + body[1]->from.n, nparam = 0, k;
+  NodeId *in = ARENA_ARRAY(a, NodeId, most + 3), *from = in + 3;
+  uint32_t *place[2] = {ARENA_ARRAY(a, uint32_t, most), ARENA_ARRAY(a, uint32_t, most)};
+  for (int r = 0; r < 2; r++)
+    for (uint32_t i = 0; i < body[r]->from.n; i++) {
+      NodeId x = body[r]->from.at[i];
+      if (r && map_get(&body[0]->seen, x.i, &k)) continue; /* both see it */
+      from[nparam] = x;
+      place[0][nparam] = r ? UINT32_MAX : i;
+      place[1][nparam] = map_get(&body[1]->seen, x.i, &k) ? k : UINT32_MAX;
+      nparam++;
+    }
+  for (int r = 0; r < 2; r++) in[r] = write_region(b, body[r], place[r], from, nparam, yield[r], n);
+  in[2] = pred;
+  return build_op(b, OP_COND, in, nparam + 3, NULL, NULL);
+}
+
+NodeId build_result(Builder *b, NodeId owner, uint32_t k) {
+  return build_op(b, OP_RESULT, &owner, 1, &(int64_t){k}, NULL);
+}
