@@ -65,7 +65,8 @@ uint32_t graph_sources(const Graph *g, NodeId n) {
   case OP_RESULT:
     owner = graph_in(g, n)[0];
     k = (uint32_t)graph_attr(g, n)[0];
-    return node_op(g, owner) == OP_COND ? 3 : k < graph_loop(g, owner).carry ? 2 : 1;
+    if (node_op(g, owner) == OP_COND) return 3;
+    return k >= graph_loop(g, owner).carry ? 1 : graph_loop(g, owner).ends ? 4 : 2;
   case OP_PARAM:
     owner = owner_of(g, n);
     k = (uint32_t)graph_attr(g, n)[0];
@@ -85,12 +86,13 @@ NodeId graph_source(const Graph *g, NodeId n, uint32_t k) {
   }
   NodeId owner = graph_in(g, n)[0];
   if (node_op(g, owner) == OP_COND) return k < 2 ? yielded(g, owner, k, at) : graph_in(g, owner)[2];
-  return k ? graph_in(g, owner)[1 + at] : yielded(g, owner, 0, at);
+  if (k > 1) at = 0; /* when the loop ends */
+  return k % 2 ? graph_in(g, owner)[1 + at] : yielded(g, owner, 0, at);
 }
 
 GradClass graph_source_class(const Graph *g, NodeId n, uint32_t k) {
   if (node_op(g, n) != OP_RESULT && node_op(g, n) != OP_PARAM) return graph_grad_class(g, n, k);
-  if (node_op(g, n) == OP_RESULT && k == 2) return GC_INDEX;
+  if (node_op(g, n) == OP_RESULT && k > 1) return GC_INDEX;
   return dtype_is_float((DType)graph_node(g, n)->type.dtype) ? GC_CARRIES : GC_ZERO;
 }
 

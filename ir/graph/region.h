@@ -37,8 +37,9 @@ void graph_region_follow(Graph *to, const Graph *from, NodeId n, uint32_t *at);
 uint32_t graph_outermost(const Graph *g, uint32_t i);
 
 /* What the value of node n comes from: its operands, but of a RESULT the yielded values (of a condition's
- * also the truth value, of what a loop carries also the start), and of a PARAM the owner's operand and, if it
- * is carried, the yielded value, which stands behind it. What has no value has no sources. */
+ * also the truth value, of what a loop carries also the start, and what says that it ends), and of a PARAM the
+ * owner's operand and, if it is carried, the yielded value, which stands behind it. What has no value has no
+ * sources. */
 uint32_t graph_sources(const Graph *g, NodeId n);
 NodeId graph_source(const Graph *g, NodeId n, uint32_t k);
 GradClass graph_source_class(const Graph *g, NodeId n, uint32_t k);

@@ -25,7 +25,7 @@ static CutKind cut_kind(const View *v, Edge e) {
   }
   if (node_ok(graph_node(v->g, e.user)->primal)) return CUT_KINK;
   if (edge_class(v->reach.facts, e.user, e.input) == GC_INDEX)
-    return op == OP_WHERE ? CUT_PREDICATE : CUT_INDEX;
+    return op == OP_WHERE || op == OP_RESULT ? CUT_PREDICATE : CUT_INDEX;
   if (op == OP_CAST) return CUT_CAST;
   if (op == OP_ARGMAX || op == OP_ARGMIN) return CUT_ARG;
   if (op == OP_EQ || op == OP_NE || op == OP_LT || op == OP_LE || op == OP_AND || op == OP_OR || op == OP_NOT)
@@ -47,7 +47,9 @@ static void label_cut(const Say *s, const View *v, Diag *g, Edge e) {
     diag_label(g, at, "the derivative of '" STRF "' takes it as a choice only: zero everywhere", STRA(op));
     return;
   case CUT_INDEX: diag_label(g, at, "'" STRF "' reads it as an index only", STRA(op)); return;
-  case CUT_PREDICATE: diag_label(g, at, "only the condition of 'where'"); return;
+  case CUT_PREDICATE:
+    diag_label(g, at, "only the condition of '%s'", node_op(v->g, e.user) == OP_WHERE ? "where" : "cond");
+    return;
   case CUT_CAST: diag_label(g, at, "conversion to %s: derivative zero everywhere", type); return;
   case CUT_COMPARE:
     diag_label(g, at, "'" STRF "' gives true or false: derivative zero everywhere", STRA(op));

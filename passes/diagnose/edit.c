@@ -1,5 +1,6 @@
 /* Edits that a machine can apply: what is written here must leave a program without the finding, and no other
  * parameter worse off. No edit is better than a wrong one. */
+#include "ir/graph/region.h"
 #include "passes/diagnose/diagnose.h"
 #include "passes/diagnose/facts.h"
 
@@ -63,6 +64,21 @@ static void edit_value(const Diagnose *x, Diag *g, Span at, Str e) {
   diag_edit(g, at, stands_alone(x, at) ? e : grouped(x, e));
 }
 
+/* True: the node was not known to learn. */
+static bool shared_at(Diagnose *x, const View *v, NodeId n, bool *learns) {
+  bool had = learns[n.i];
+  uint32_t count = graph_sources(v->g, n);
+  for (uint32_t j = 0; j < count; j++) {
+    EdgeClass c = edge_class(v->reach.facts, n, j);
+    if (c == EDGE_NONE || !learns[graph_source(v->g, n, j).i]) continue;
+    if (c == GC_CARRIES)
+      learns[n.i] = true;
+    else
+      map_put(&x->shared_cut, flow_cut_place(v, (Edge){n, j}), 1);
+  }
+  return learns[n.i] != had;
+}
+
 /* Places of cuts into which a value flows that learns elsewhere: taking the cut away changes its gradient,
  * and may end it (e + stop_gradient(z - e)). One scan over all losses. */
 static void find_shared_cuts(Diagnose *x) {
@@ -71,22 +87,17 @@ static void find_shared_cuts(Diagnose *x) {
   for (uint32_t k = 0; k < x->view.n; k++) {
     const View *v = &x->view.at[k];
     const Graph *g = v->g;
-    bool *learns = ARENA_ARRAY(x->arena, bool, g->node.n);
+    bool *learns = ARENA_ARRAY(x->arena, bool, g->node.n), again = true;
     for (uint32_t i = 0; i < g->node.n; i++) {
-      NodeId n = {i};
-      if (node_op(g, n) == OP_LEAF) {
-        const Leaf *leaf = program_leaf_at(x->p, (LeafId){(uint32_t)graph_attr(g, n)[0]});
-        learns[i] =
-            leaf->kind == LEAF_PARAM && !leaf->frozen && v->param[graph_attr(g, n)[0]].flow == FLOW_OPEN;
-      }
-      for (uint32_t j = 0; j < g->node.at[i].nin; j++) {
-        EdgeClass c = edge_class(v->reach.facts, n, j);
-        if (c == EDGE_NONE || !learns[graph_in(g, n)[j].i]) continue;
-        if (c == GC_CARRIES)
-          learns[i] = true;
-        else
-          map_put(&x->shared_cut, flow_cut_place(v, (Edge){n, j}), 1);
-      }
+      if (g->node.at[i].op != OP_LEAF) continue;
+      LeafId id = {(uint32_t)graph_attr(g, (NodeId){i})[0]};
+      const Leaf *leaf = program_leaf_at(x->p, id);
+      learns[i] = leaf->kind == LEAF_PARAM && !leaf->frozen && v->param[id.i].flow == FLOW_OPEN;
+    }
+    while (again) { /* once, where no value comes back to an earlier node */
+      again = false;
+      for (uint32_t i = 0; i < g->node.n; i++) again |= shared_at(x, v, (NodeId){i}, learns);
+      again &= g->region.n > 1;
     }
   }
 }

@@ -43,6 +43,8 @@ static const double *samples(First *f, int d) {
         c.map[i] = build_const(&b, node->type, draw[d]);
       } else if (node->op == OP_TABLE && dtype_is_float((DType)node->type.dtype)) {
         c.map[i] = build_const(&b, node->type, of_table(g, n));
+      } else if (node->op == OP_RESULT) {
+        c.map[i] = build_op(&b, OP_COTANGENT, NULL, 0, &(int64_t){i}, &node->type);
       } else if (node->nin > 3 || node->nin == 0) {
         (void)copy_node(&c, n);
       } else {
@@ -90,7 +92,8 @@ static NodeId node_at(First *f, Copy *c, Rewrite *w, const RuleGraph *at, NodeId
   if (node->op == OP_LEAF) x = leaf_at(f, (uint32_t)graph_attr(g, n)[0], who, point);
   if (node->op == OP_GRAD) x = rule_no_gradient(f->r, at, n) ? 0 : point.grad;
   if (!isnan(x)) return build_const(&b, node->type, x);
-  if (node->op == OP_GRAD) return build_op(&b, OP_COTANGENT, NULL, 0, &(int64_t){n.i}, &node->type);
+  if (node->op == OP_GRAD || node->op == OP_RESULT)
+    return build_op(&b, OP_COTANGENT, NULL, 0, &(int64_t){n.i}, &node->type);
   if (node->op == OP_STOP || node->op == OP_CUSTOM) return c->map[graph_in(g, n)[0].i];
   if (node->nin == 0 || node->nin > 3) return copy_node(c, n);
   for (uint32_t k = 0; k < node->nin; k++) in[k] = c->map[graph_in(g, n)[k].i];

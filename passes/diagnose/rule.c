@@ -18,10 +18,11 @@ enum {
 
 static const Bound UNKNOWN = {-INFINITY, INFINITY};
 
-/* Marks what marked nodes read; gradients are leaves here, and a declared rule is its value. */
+/* Marks what marked nodes read; gradients and results of bodies are leaves here, and a declared rule is its
+ * value. */
 void rule_cone(const Graph *g, bool *needed) {
   for (uint32_t i = g->node.n; i-- > 0;) {
-    if (!needed[i] || g->node.at[i].op == OP_GRAD) continue;
+    if (!needed[i] || g->node.at[i].op == OP_GRAD || g->node.at[i].op == OP_RESULT) continue;
     const NodeId *in = graph_in(g, (NodeId){i});
     uint32_t n = g->node.at[i].op == OP_CUSTOM ? 1 : g->node.at[i].nin;
     for (uint32_t k = 0; k < n; k++) needed[in[k].i] = true;
@@ -113,6 +114,10 @@ void rule_rewrite(Rules *r, RuleGraph *at) {
       at->timed[i] = rule_no_gradient(r, at, n);
       map[i] = at->timed[i] ? build_const(&b, node->type, 0)
                             : build_op(&b, OP_COTANGENT, NULL, 0, &(int64_t){i}, &node->type);
+      continue;
+    case OP_RESULT: /* what a loop or a condition gives is not looked into */
+      at->timed[i] = false;
+      map[i] = build_op(&b, OP_COTANGENT, NULL, 0, &(int64_t){i}, &node->type);
       continue;
     case OP_STOP:
     case OP_CUSTOM: {
@@ -250,7 +255,7 @@ static bool **reads_gradient(Rules *r, bool source) {
         NodeId n = {i};
         bool *reads = &node[e][i];
         if (source && !at->needed[i]) continue;
-        *reads |= node_op(g, n) == OP_COTANGENT || node_op(g, n) == OP_GRAD;
+        *reads |= node_op(g, n) == OP_COTANGENT || node_op(g, n) == OP_GRAD || node_op(g, n) == OP_RESULT;
         *reads |= node_op(g, n) == OP_LEAF && leaf[graph_attr(g, n)[0]];
         for (uint32_t k = 0; k < g->node.at[i].nin && !*reads; k++) *reads = node[e][graph_in(g, n)[k].i];
       }

@@ -1,6 +1,7 @@
 #include "passes/graph/reach.h"
 
 #include "base/hash.h"
+#include "ir/graph/region.h"
 #include "passes/pass.h"
 
 void sets_init(Sets *s, Arena *a) {
@@ -86,7 +87,7 @@ EdgeClass edge_class(const EdgeFacts *f, NodeId user, uint32_t input) {
     NodeId dx = graph_in(g, user)[input + n];
     return graph_is_zero(g, dx) ? EDGE_RULE : GC_CARRIES;
   }
-  default: return (EdgeClass)graph_grad_class(g, user, input); /* default: all other ops follow the table */
+  default: return (EdgeClass)graph_source_class(g, user, input); /* default: all other ops follow the table */
   }
 }
 
@@ -96,8 +97,7 @@ const Graph *reach_graph(const Graph *g, NodeId loss, Arena *a, NodeId *at) {
   seen[loss.i] = true;
   for (uint32_t i = loss.i + 1; i-- > 0;) {
     any |= g->node.at[i].op == OP_GRAD;
-    const NodeId *in = graph_in(g, (NodeId){i});
-    for (uint32_t k = 0; seen[i] && k < g->node.at[i].nin; k++) seen[in[k].i] = true;
+    if (seen[i]) graph_mark_read(g, i, seen);
   }
   return any ? autodiff_marked(g, seen, loss, a, at) : g;
 }
@@ -121,30 +121,32 @@ static Edge first_there(Reach *r, Edge e) {
   return e;
 }
 
-/* What node `id` gives to its input k. */
-static void give(Reach *r, Sets *sets, NodeId id, uint32_t k) {
+/* What node `id` gives to its source k. True: something is new. */
+static bool give(Reach *r, Sets *sets, NodeId id, uint32_t k) {
   EdgeClass c = edge_class(r->facts, id, k);
-  uint32_t i = id.i, u = graph_in(r->g, id)[k].i;
-  if (c == EDGE_NONE) return;
-  bool carries = c == GC_CARRIES, open = carries && r->open[i];
+  uint32_t i = id.i, u = graph_source(r->g, id, k).i, cause = r->cause[u];
+  if (c == EDGE_NONE) return false;
+  bool carries = c == GC_CARRIES, open = carries && r->open[i], fresh = false;
   if (!r->reads[u] || (open && !r->open[u]) || (open == r->open[u] && r->far[i] + 1 < r->far[u])) {
     r->far[u] = r->far[i] + 1;
     r->next[u] = (Edge){id, k};
+    fresh = true;
   }
   r->reads[u] = true;
   r->open[u] |= open;
-  if (open) return;
+  if (open) return fresh;
   if (carries) {
     r->cause[u] = sets_union(sets, r->cause[u], r->cause[i]);
-    return;
+    return fresh || r->cause[u] != cause;
   }
   uint32_t first = 0; /* operands that the node cuts alike are one cause; each part of a rule is its own */
   while (edge_class(r->facts, id, first) != c) first++;
   if (c == EDGE_RULE) first = k;
   r->cause[u] = sets_add(sets, r->cause[u], edge_key(first_there(r, (Edge){id, first})));
+  return fresh || r->cause[u] != cause;
 }
 
-/* All that is known of node i once its users have given. */
+/* What follows from the rest of the path, once all have given. */
 static void settle(Reach *r, uint32_t i) {
   Edge out = r->next[i];
   bool stops = node_ok(out.user) && edge_class(r->facts, out.user, out.input) != GC_CARRIES;
@@ -152,26 +154,51 @@ static void settle(Reach *r, uint32_t i) {
   r->near[i] = r->far[i] <= REACH_NEAR ? (NodeId){i} : r->near[out.user.i];
 }
 
+/* Paths lead to later nodes, but in bodies back to their parameters: each is settled behind what it leads to.
+ */
+static void settle_all(Reach *r, Arena *a) {
+  uint32_t n = r->loss.i + 1, top = 0, *todo = ARENA_ARRAY(a, uint32_t, n);
+  bool *done = ARENA_ARRAY(a, bool, n);
+  for (uint32_t i = n; i-- > 0;) {
+    if (!r->reads[i]) continue;
+    for (uint32_t k = i; !done[k];) {
+      todo[top++] = k;
+      done[k] = true;
+      if (node_ok(r->next[k].user)) k = r->next[k].user.i;
+    }
+    while (top) settle(r, todo[--top]);
+  }
+}
+
+/* From users to what they read, until nothing is new: once, where no value comes back to an earlier node. */
+static void give_all(Reach *r, Sets *sets, const bool *only_new) {
+  for (bool again = true; again;) {
+    again = false;
+    for (uint32_t i = r->loss.i + 1; i-- > 0;) {
+      NodeId id = {i};
+      if (!r->reads[i] || (only_new && only_new[i])) continue;
+      uint32_t n = graph_sources(r->g, id);
+      for (uint32_t k = 0; k < n; k++)
+        if (!only_new || !only_new[graph_source(r->g, id, k).i]) again |= give(r, sets, id, k);
+    }
+    again &= r->g->region.n > 1;
+  }
+}
+
 /* What only the scalar of a grad reads, and no derivative: read, and cut at the grad. */
 static void under_grads(Reach *r, Sets *sets, Arena *a) {
   const Graph *g = r->g;
-  bool *read = ARENA_ARRAY(a, bool, r->loss.i + 1);
+  bool *read = ARENA_ARRAY(a, bool, r->loss.i + 1), any = false;
   for (uint32_t i = 0; i <= r->loss.i; i++) read[i] = r->reads[i];
   for (uint32_t i = r->loss.i + 1; i-- > 0;) {
     NodeId id = {i};
     const NodeId *in = graph_in(g, id);
-    if (node_op(g, id) == OP_GRAD) {
-      if (!r->reads[in[0].i] || read[in[1].i]) continue;
-      r->next[i] = r->next[in[0].i]; /* the path goes on where that of the derivative does */
-      r->far[i] = r->far[in[0].i];
-      settle(r, i);
-      give(r, sets, id, 1);
-    } else if (r->reads[i] && !read[i]) {
-      settle(r, i);
-      for (uint32_t k = 0; k < g->node.at[i].nin; k++)
-        if (!read[in[k].i]) give(r, sets, id, k);
-    }
+    if (node_op(g, id) != OP_GRAD || !r->reads[in[0].i] || read[in[1].i]) continue;
+    r->next[i] = r->next[in[0].i]; /* the path goes on where that of the derivative does */
+    r->far[i] = r->far[in[0].i];
+    any |= give(r, sets, id, 1);
   }
+  if (any) give_all(r, sets, read);
 }
 
 Reach reach_from(const Graph *g, NodeId loss, Sets *sets, Arena *a) {
@@ -187,15 +214,32 @@ Reach reach_from(const Graph *g, NodeId loss, Sets *sets, Arena *a) {
   map_init(&r.place, a);
   for (uint32_t i = 0; i < n; i++) r.next[i] = (Edge){NO_NODE, 0};
   r.reads[loss.i] = r.open[loss.i] = true;
+  give_all(&r, sets, NULL);
   bool marks = false;
-  for (uint32_t i = loss.i + 1; i-- > 0;) {
-    marks |= g->node.at[i].op == OP_GRAD;
-    if (!r.reads[i]) continue;
-    settle(&r, i); /* all users came before */
-    for (uint32_t k = 0; k < g->node.at[i].nin; k++) give(&r, sets, (NodeId){i}, k);
-  }
+  for (uint32_t i = loss.i + 1; i-- > 0;) marks |= g->node.at[i].op == OP_GRAD;
   if (marks) under_grads(&r, sets, a);
+  settle_all(&r, a);
   return r;
+}
+
+/* From users to what they read; `dead`: a value that nothing reads is an end, too. Once, where no value comes
+ * back to an earlier node. */
+static void sink_all(const Graph *g, const EdgeFacts *f, Sets *sets, uint32_t *sink, bool dead) {
+  for (bool again = true; again;) {
+    again = false;
+    for (uint32_t i = g->node.n; i-- > 0;) {
+      NodeId id = {i};
+      if (g->node.at[i].type.dtype == DT_NONE) continue; /* its results are read, or not */
+      if (!sink[i] && dead) sink[i] = sets_add(sets, 0, SINK_NODE | i);
+      uint32_t n = graph_sources(g, id);
+      for (uint32_t k = 0; k < n; k++) {
+        uint32_t *of = &sink[graph_source(g, id, k).i], had = *of;
+        if (edge_class(f, id, k) != EDGE_NONE) *of = sets_union(sets, *of, sink[i]);
+        again |= *of != had;
+      }
+    }
+    again &= g->region.n > 1;
+  }
 }
 
 uint32_t *reach_sinks(const Graph *g, Sets *sets, Arena *a) {
@@ -205,12 +249,8 @@ uint32_t *reach_sinks(const Graph *g, Sets *sets, Arena *a) {
     uint32_t n = g->root.at[i].node.i;
     sink[n] = sets_add(sets, sink[n], i);
   }
-  for (uint32_t i = g->node.n; i-- > 0;) {
-    if (!sink[i]) sink[i] = sets_add(sets, 0, SINK_NODE | i);
-    const NodeId *in = graph_in(g, (NodeId){i});
-    for (uint32_t k = 0; k < g->node.at[i].nin; k++)
-      if (edge_class(f, (NodeId){i}, k) != EDGE_NONE)
-        sink[in[k].i] = sets_union(sets, sink[in[k].i], sink[i]);
-  }
+  if (g->region.n > 1)
+    sink_all(g, f, sets, sink, false); /* what is read has its ends before any is called dead */
+  sink_all(g, f, sets, sink, true);
   return sink;
 }

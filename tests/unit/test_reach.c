@@ -77,6 +77,47 @@ START_TEST(operands_cut_alike_have_one_cause) {
 }
 END_TEST
 
+/* Through the body of a loop, as often as it takes: c is carried into d, which is carried into what is read.
+ */
+START_TEST(bodies_are_seen_through) {
+  static const char *const text =
+      "graph g\nparam stopped: f64\nparam unused: f64\nparam c: f64\nparam d: f64\nparam e: f64\nparam "
+      "asked: f64\n"
+      "%0: f64 = leaf stopped\n%1: f64 = leaf unused\n%2: f64 = leaf c\n%3: f64 = leaf d\n%4: f64 = leaf e\n"
+      "{\n%5: f64 = param {k=0}\n%6: f64 = param {k=1}\n%7: f64 = param {k=2}\n%8: f64 = param {k=3}\n"
+      "%9: f64 = param {k=4}\n%10: f64 = stop_gradient %9\n%11: f64 = mul %5 %10\n%12: f64 = sin %8\n"
+      "%13: none = yield %6 %7 %11 %12\n}\n%14: none = loop %13 %4 %3 %2 %1 %0 {trip=9 carry=4 step=0 "
+      "reverse=0 ends=0}\n"
+      "%15: f64 = result %14 {k=0}\n%16: f64 = leaf asked\n%17: bool = lt %16 %15\n"
+      "{\n%18: f64 = param {k=0}\n%19: none = yield %18\n}\n{\n%20: f64 = param {k=0}\n%21: f64 = neg %20\n"
+      "%22: none = yield %21\n}\n%23: none = cond %19 %22 %17 %15\n%24: f64 = result %23 {k=0}\nloss L = "
+      "%24\n";
+  fix_begin(&f);
+  Graph *g;
+  Sb why;
+  sb_init(&why, &f.arena);
+  ck_assert_msg(graph_parse(&f.p, str_z(text), &g, &why), "%.*s", (int)why.n, why.p);
+  Sets s;
+  sets_init(&s, &f.arena);
+  Reach r = reach_from(g, (NodeId){24}, &s, &f.arena);
+  static const struct {
+    uint32_t node;
+    bool reads, open;
+  } row[] = {{0, true, false}, {1, false, false}, {2, true, true},
+             {3, true, true},  {4, true, true},   {16, true, false}};
+  for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+    ck_assert_msg(r.reads[row[i].node] == row[i].reads, "%u", row[i].node);
+    ck_assert_msg(r.open[row[i].node] == row[i].open, "%u", row[i].node);
+  }
+  ck_assert_uint_eq(key_edge(s.set.at[r.cause[0]].at[0]).user.i, 10); /* the stop in the body */
+  uint32_t *sink = reach_sinks(g, &s, &f.arena), loss = sets_add(&s, 0, 0);
+  ck_assert_uint_eq(sink[0], loss);
+  ck_assert_uint_eq(sink[2], loss);
+  ck_assert_uint_ne(sink[1], loss);
+  fix_end(&f);
+}
+END_TEST
+
 START_TEST(a_value_of_two_outputs_has_both_sinks) {
   NodeId p = begin("p"), x = fix_1(&f, OP_TANH, p);
   output(fix_1(&f, OP_SQUARE, x));
@@ -90,6 +131,6 @@ START_TEST(a_value_of_two_outputs_has_both_sinks) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("reach", operands_cut_alike_have_one_cause, a_value_of_two_outputs_has_both_sinks,
-               unions_keep_that_more_was_left_out, the_point_of_a_grad_is_not_read,
-               the_parts_of_a_declared_rule_are_read))
+UNIT_MAIN(UNIT("reach", bodies_are_seen_through, operands_cut_alike_have_one_cause,
+               a_value_of_two_outputs_has_both_sinks, unions_keep_that_more_was_left_out,
+               the_point_of_a_grad_is_not_read, the_parts_of_a_declared_rule_are_read))

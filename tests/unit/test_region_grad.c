@@ -1,5 +1,6 @@
 /* Derivatives through loops and conditions: against dual numbers on the value alone, against central
  * differences, and against the gradient of the unrolled program. */
+#include "passes/graph/reach.h"
 #include "passes/pass.h"
 #include "region_random.h"
 
@@ -67,6 +68,31 @@ static void close_to(const char *name, const char *what, const Graph *g, const I
   }
 }
 
+/* What has a slope is open, and what has a value that matters is read: nothing is called dead that is not. */
+static void reachable(const char *name, const Graph *g, const Graph *d, const Interp *id) {
+  Sets sets;
+  sets_init(&sets, &f.arena);
+  NodeId loss = g->root.at[0].node;
+  const Graph *asked = reach_graph(g, loss, &f.arena, &loss);
+  Reach r = reach_from(asked, loss, &sets, &f.arena);
+  bool open[4] = {false};
+  for (uint32_t i = 0; i <= loss.i; i++) {
+    if (r.open[i] && asked->node.at[i].op == OP_LEAF) open[graph_attr(asked, (NodeId){i})[0]] = true;
+    ck_assert(!r.open[i] || r.reads[i]);
+    NodeId n = {i};
+    for (uint32_t steps = 0; r.reads[i] && !node_eq(n, loss); steps++) { /* paths end at the loss */
+      ck_assert_uint_lt(steps, asked->node.n);
+      n = r.next[n.i].user;
+    }
+  }
+  for (uint32_t leaf = 0; leaf < f.p.leaf.n && leaf < 4; leaf++) {
+    const Tensor *t = &id->value[d->root.at[1 + leaf].node.i];
+    bool slope = false;
+    for (size_t k = 0; k < t->count; k++) slope |= ((const double *)t->data)[k] != 0;
+    ck_assert_msg(open[leaf] || !slope, "%s: leaf %u has a slope and is not open", name, leaf);
+  }
+}
+
 /* Root 0 of g is a number, root 1 + i its gradient by leaf i. */
 static void check(const char *name, Graph *g, bool differences) {
   Graph *d = passed(g, false), *o = passed(g, true), *u = passed(unrolled(g), false), *value = value_of(g),
@@ -77,6 +103,7 @@ static void check(const char *name, Graph *g, bool differences) {
   ck_assert_msg(graph_parse(&f.p, text, &again, &why), "%s: %.*s", name, (int)why.n, why.p);
   Tensor *leaf = leaves(0.3, 0.9), *none = ARENA_ARRAY(&f.arena, Tensor, f.p.leaf.n);
   Interp id = run(d, leaf, NULL, false), io = run(o, leaf, NULL, true), iu = run(u, leaf, NULL, false);
+  reachable(name, g, d, &id);
   close_to(name, "unrolled", d, &id, u, &iu, 1e-10);
   close_to(name, "optimised", d, &id, o, &io, 0);
   for (uint32_t i = 0; i < f.p.leaf.n; i++) {
