@@ -3,6 +3,7 @@
 #include "api/exec.h"
 #include "api/session.h"
 #include "base/size.h"
+#include "ir/graph/region.h"
 
 typedef VEC(DimBinding) DimBindings;
 
@@ -19,8 +20,10 @@ static void bind_axes(const dg_session *s, uint32_t input, Arena *a, DimBindings
 }
 
 dg_status dims_valued(dg_program *p, const Graph *g, Arena *a, const DimBinding *bind, size_t n) {
+  const bool *idle = graph_idle(g, bind, n, a);
   for (uint32_t i = 0; i < g->node.n; i++) {
     Sb why, text;
+    if (idle && idle[i]) continue;
     sb_init(&why, a);
     ExtentFault fault = graph_extent(g, (NodeId){i}, bind, n, &why);
     if (fault == EXTENT_FITS) continue;

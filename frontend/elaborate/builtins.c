@@ -375,40 +375,6 @@ Value bi_cross_entropy(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   return val_node(emit(x, at, b->name, b->op, in, 2, NULL, NULL));
 }
 
-/* What a name stands for was computed before it was bound: e may read the value and not the name. The walk
- * ends at the name, which is older than all that reads it. */
-static bool reads_name(Elab *x, NodeId e, NodeId name) {
-  enum { ENOUGH = 20000 }; /* then it is taken to be read: nothing is said */
-  if (e.i < name.i) return false;
-  uint32_t n = e.i - name.i + 1;
-  if (n > ENOUGH) return true;
-  bool *seen = ARENA_ARRAY(x->a, bool, n);
-  seen[n - 1] = true;
-  for (uint32_t i = n; i-- > 1;) {
-    const NodeId *in = graph_in(x->g, (NodeId){name.i + i});
-    for (uint32_t k = 0; seen[i] && k < graph_node(x->g, (NodeId){name.i + i})->nin; k++)
-      if (in[k].i >= name.i) seen[in[k].i - name.i] = true;
-  }
-  return seen[0];
-}
-
-Value bi_grad(Elab *x, const Builtin *b, ArgVec *args, Span at) {
-  Operand o[MAX_BUILTIN_ARGS];
-  if (!builtin_args(x, b, args, at, o)) return val_poison();
-  if (o[1].v.kind == VAL_INSTANCE || o[1].v.kind == VAL_TREE)
-    return not_built(x, o[1].at, "the gradient by a whole instance");
-  if (!val_tensor(o[1].v))
-    return wrong_kind(x, o[1].at, o[1].v, "the name of a real tensor to differentiate by");
-  NodeId in[2] = {val_to_node(x, o[0].v, o[0].at, DT_F32), val_to_node(x, o[1].v, o[1].at, -1)};
-  if (node_ok(in[0]) && node_ok(in[1]) && graph_node(x->g, in[1])->op == OP_NAME &&
-      !reads_name(x, in[0], in[1])) {
-    Diag *g = TELL(x, unread_name, at, span_text(x, o[1].at));
-    diag_under(g, "this derivative is 0");
-    diag_help(g, "what is differentiated was computed from something else: use the name in it");
-  }
-  return val_node(emit(x, at, b->name, b->op, in, 2, NULL, NULL));
-}
-
 Value bi_not_built(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   (void)args;
   return not_built(x, at, str_copy(x->a, str_fmt(x->a, "'%s'", b->name)).p);

@@ -151,6 +151,7 @@ static Value call_extern(Elab *x, Closure *c, Scope *callee, Span at) {
     TELL(x, declaration, fn->head, STR("a host function has a result type"));
     return val_poison();
   }
+  if (in_body(x)) return not_built(x, at, "a host function in the body of a 'scan' or 'cond'");
   if (!all_tensors(x, callee, fn, in, at) || !type_of(x, callee, fn->result, &out)) return val_poison();
   if (c->ext == UINT32_MAX) {
     for (uint32_t i = 0; i < x->p->externs.n; i++)
@@ -380,9 +381,11 @@ static Value cast(Elab *x, const AstExpr *e, ArgVec *args) {
  * would be 0 in silence. */
 static bool differentiates_by_name(Elab *x, Scope *s, const AstExpr *e) {
   const AstExpr *by = NULL;
-  if (e->call.callee->kind != EXPR_NAME || !str_eq(sym_str(x, e->call.callee->name), STR("grad"))) {
+  Value callee = eval(x, s, e->call.callee);
+  const char *own = callee.kind == VAL_BUILTIN ? callee.builtin->name : "grad";
+  if (e->call.callee->kind != EXPR_NAME || !str_eq(sym_str(x, e->call.callee->name), str_z(own))) {
     TELL(x, declaration, e->call.callee->at,
-         STR("'grad' is called by its own name: what it differentiates by is a name, no value"));
+         str_fmt(x->a, "'%s' is called by its own name: what it differentiates by is a name, no value", own));
     return false;
   }
   for (uint32_t i = 0; i < e->call.args.n; i++) {
@@ -426,7 +429,7 @@ Value eval_call(Elab *x, Scope *s, const AstExpr *e) {
     return val_poison();
   }
   if (!good) return val_poison();
-  if (callee.kind == VAL_BUILTIN && callee.builtin->call == bi_grad && !differentiates_by_name(x, s, e))
+  if (callee.kind == VAL_BUILTIN && callee.builtin->op == OP_GRAD && !differentiates_by_name(x, s, e))
     return val_poison();
   return call_value(x, callee, &args, e->at);
 }

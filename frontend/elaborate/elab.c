@@ -13,7 +13,8 @@ void entry_begin(Elab *x, EntryKind kind, Sym name, uint32_t train, bool trainin
   x->pending.n = 0;
   map_init(&x->pending_by_leaf, x->a);
   for (uint32_t i = 0; i < x->leaf_node.n; i++) x->leaf_node.at[i] = NO_NODE;
-  x->g = graph_new(x->p->arena, x->p, name);
+  x->top = body_outermost(graph_new(x->p->arena, x->p, name));
+  (void)body_switch(x, NULL);
   VEC_PUSH(x->p->arena, &x->p->entry,
            (Entry){.kind = kind, .name = name, .graph = x->g, .train = train, .every = 1});
 }
@@ -185,6 +186,7 @@ static void elaborate(Elab *x, ElabOptions *o, uint32_t file, const AstFile *ast
   f->loading = false;
   check_defines(x, o);
   each_entry(x);
+  for (uint32_t i = 0; i < x->p->entry.n && !x->d->errors; i++) check_derivatives(x, x->p->entry.at[i].graph);
   for (uint32_t i = 0; i < x->file.n && parsed && !x->stopped; i++)
     if (!x->file.at[i]->library) resolve_unused(x, x->file.at[i]);
 }
@@ -237,7 +239,8 @@ bool frontend_program(uint32_t file, ElabOptions *o, Diags *d, Program *p, AstFi
   map_init(&x->instance_by_path, x->a);
   for (int i = 0; i < 3; i++) x->clock[i] = (LeafId){UINT32_MAX};
   x->epoch = EPOCH_NONE + 1;
-  x->g = graph_new(p->arena, p, sym_of(x, "file")); /* nodes of static ifs' tests, if any, are dropped */
+  x->top = body_outermost(graph_new(p->arena, p, sym_of(x, "file")));
+  (void)body_switch(x, NULL); /* nodes of static ifs' tests, if any, are dropped */
   uint64_t text = 0;
   for (uint32_t i = 0; i < p->sources->file.n; i++) text += p->sources->file.at[i].text.n;
   x->room = x->a->mem->used + (size_t)p->limits->expansion_bytes + 64 * text; /* size-ok: texts are bounded */

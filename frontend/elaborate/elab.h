@@ -9,7 +9,7 @@
 
 #include "base/hash.h"
 #include "frontend/frontend.h"
-#include "ir/graph/build.h"
+#include "ir/graph/body.h"
 #include "ir/scalar/op_program.h"
 
 typedef struct Scope Scope;
@@ -127,6 +127,7 @@ typedef enum {
   SCOPE_MODULE,
   SCOPE_FN,
   SCOPE_BLOCK,
+  SCOPE_BODY, /* of a scan, a cond, a vmap: a level of its own */
   SCOPE_TRAIN,
   SCOPE_OPTIMIZER
 } ScopeKind;
@@ -148,6 +149,8 @@ struct Scope {
   })
   dtype;
   uint32_t serial;             /* FN: of the call */
+  Body *body;                  /* its values are nodes of this graph; NULL: of the entry's own */
+  struct Scan *scan;           /* BODY of a scan: what `next` and `yield` give */
   VEC(const AstStmt *) active; /* FILE, MODULE: its statements, static ifs decided */
 };
 
@@ -205,7 +208,9 @@ struct Elab {
   Program *p;
   DimTable *dims;
   const ElabOptions *opt;
-  Graph *g;
+  Graph *g;   /* under construction: body->g */
+  Body top;   /* the entry's graph */
+  Body *body; /* &top, or the body of a loop or condition within */
   EntryKind entry;
   uint32_t epoch, serial;
   bool training;
@@ -414,7 +419,8 @@ bool dims_of(Elab *x, Operand o, DimId *dim, uint8_t *rank, int *hole);
 BuiltinFn bi_elementwise, bi_fma, bi_clip, bi_where, bi_stop, bi_reduce, bi_anyall, bi_variance, bi_norm,
     bi_arg, bi_row, bi_cross_entropy, bi_reshape, bi_flatten, bi_permute, bi_broadcast_to, bi_concat,
     bi_stack, bi_split, bi_pad, bi_flip, bi_range, bi_one_hot, bi_conv2d, bi_pool, bi_uniform, bi_normal,
-    bi_size, bi_len, bi_shape, bi_rank, bi_fill, bi_append, bi_reverse, bi_grad, bi_not_built, bi_div;
+    bi_size, bi_len, bi_shape, bi_rank, bi_fill, bi_append, bi_reverse, bi_grad, bi_vjp, bi_jvp, bi_vmap,
+    bi_not_built, bi_div;
 
 Value index_value(Elab *x, Scope *s, const AstExpr *e);
 Value value_slice(Elab *x, NodeId n, int axis, DimId start, int64_t step, DimId extent, Span at);
@@ -457,5 +463,27 @@ void declares_not(Elab *x, Scope *s, const AstStmt *t,
                   const char *place);                  /* and what it would declare is known */
 void mute_block(Elab *x, Scope *s, const AstBlock *b); /* what it would have declared is no unknown name */
 Type leaf_type(const Elab *x, LeafId l);
+
+/* ---- body.c: bodies of loops and conditions grow in graphs of their own ---- */
+/* Goes on in the graph of `to` (NULL: the entry's); gives back where we were. */
+Body *body_switch(Elab *x, Body *to);
+/* A value whose nodes are of the graph of `own` (NULL: the entry's), which x->body is or stands within. */
+Value value_seen(Elab *x, Body *own, Value v);
+static inline bool in_body(const Elab *x) { return x->body != &x->top; }
+typedef struct Inside { /* a body being elaborated */
+  Body body;
+  Frame frame;
+  Body *around;
+  Scope *scope;
+} Inside;
+/* Begins a body: what follows goes into its graph, until inside_end. key: of random numbers. */
+void inside_begin(Elab *x, Inside *in, Scope *outer, uint64_t key);
+void inside_end(Elab *x, Inside *in);
+Value eval_scan(Elab *x, Scope *s, const AstExpr *e);
+void scan_next(Elab *x, Scope *s, const AstStmt *t);
+void scan_yield(Elab *x, Scope *s, const AstStmt *t);
+Value eval_cond(Elab *x, Scope *s, const AstExpr *e);
+/* Derivatives through loops that nothing bounds are reported. */
+void check_derivatives(Elab *x, const Graph *g);
 
 #endif

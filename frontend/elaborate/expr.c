@@ -139,8 +139,8 @@ static Value eval_form(Elab *x, Scope *s, const AstExpr *e) {
   case EXPR_TUPLE: return eval_list(x, s, e);
   case EXPR_COMPREHENSION: return eval_comprehension(x, s, e);
   case EXPR_IF: return eval_if(x, s, e);
-  case EXPR_COND: return not_built(x, e->at, "'cond'");
-  case EXPR_SCAN: return not_built(x, e->at, "'scan'");
+  case EXPR_COND: return eval_cond(x, s, e);
+  case EXPR_SCAN: return eval_scan(x, s, e);
   case EXPR_LAMBDA: {
     Closure *c = ARENA_NEW(x->a, Closure);
     *c = (Closure){.fn = e->lambda, .scope = s, .ext = UINT32_MAX};

@@ -35,6 +35,10 @@ NodeId draw_uniform(Elab *x, Type t, Span at, NodeId *second) {
 
 static bool draw_type(Elab *x, Operand shape, Span at, Type *t) {
   int want = x->frame->want_dtype, hole;
+  if (in_body(x)) {
+    not_built(x, at, "a random number in the body of a 'scan' or 'cond'");
+    return false;
+  }
   *t = type_scalar(want >= 0 ? (DType)want : DT_F32);
   if (arg_given(shape) && !dims_of(x, shape, t->dim, &t->rank, &hole)) return false;
   if (!dtype_is_float((DType)t->dtype)) {

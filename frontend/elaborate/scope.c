@@ -13,7 +13,9 @@ Scope *scope_new(Elab *x, ScopeKind kind, Scope *outer) {
     s->file = outer->file;
     s->inst = outer->inst;
     s->serial = outer->serial;
+    s->scan = outer->scan;
   }
+  s->body = in_body(x) ? x->body : NULL;
   map_init(&s->by_name, x->a);
   return s;
 }
@@ -59,8 +61,8 @@ Binding *scope_add(Elab *x, Scope *s, Sym name, Span at) {
   /* within one function nothing hides */
   for (Scope *up = s; !old && same_function(up);) {
     up = up->outer;
-    if (up->kind == SCOPE_BLOCK || up->kind == SCOPE_FN || up->kind == SCOPE_TRAIN ||
-        up->kind == SCOPE_OPTIMIZER)
+    if (up->kind == SCOPE_BLOCK || up->kind == SCOPE_BODY || up->kind == SCOPE_FN ||
+        up->kind == SCOPE_TRAIN || up->kind == SCOPE_OPTIMIZER)
       old = scope_find_here(x, up, name);
   }
   if (old) {
@@ -333,7 +335,7 @@ static void let_words(Elab *x, const AstStmt *t, uint32_t leaves, Value v) {
   }
 }
 
-Value binding_value(Elab *x, Scope *s, Binding *b) {
+static Value evaluate(Elab *x, Scope *s, Binding *b) {
   if (x->chain.n && x->entry == ENTRY_EVAL && b->decl) {
     Binding *user = x->chain.at[x->chain.n - 1];
     if (!user->needs.n || user->needs.at[user->needs.n - 1] != b) VEC_PUSH(x->a, &user->needs, b);
@@ -396,6 +398,14 @@ Value binding_value(Elab *x, Scope *s, Binding *b) {
     o->epoch = x->epoch;
   }
   return b->value;
+}
+
+/* In the graph of its scope, which may be around the body that asks. */
+Value binding_value(Elab *x, Scope *s, Binding *b) {
+  Body *here = body_switch(x, s->body);
+  Value v = evaluate(x, s, b);
+  (void)body_switch(x, here);
+  return value_seen(x, s->body, v);
 }
 
 /* What eval recorded is what another entry will ask for, up to static ifs on `training`; so only chains that
@@ -461,7 +471,8 @@ void scope_force(Elab *x, Scope *s, bool leaves_only) {
 
 static bool differentiated_by(const Elab *x, Scope *s, Sym name) {
   if (!name.i) return false;
-  if (scope_root(s)->kind == SCOPE_FN && x->frame->fn) {
+  for (s = scope_root(s); s->kind == SCOPE_BODY;) s = scope_root(s->outer);
+  if (s->kind == SCOPE_FN && x->frame->fn) {
     const AstFn *fn = x->frame->fn->fn;
     return ast_by_name(fn->in, name, fn->at.lo, fn->at.hi);
   }

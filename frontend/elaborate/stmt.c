@@ -126,6 +126,14 @@ static void exec_set(Elab *x, Scope *s, const AstStmt *t) {
       diag_help(g, "a state changes by ':=', at the end of the step");
     return;
   }
+  if (in->body != s->body) {
+    Diag *g = TELL(x, assign_target, p->at, path_text(x, p), "it is declared outside of the body");
+    diag_label(g, b->at, "declared here");
+    diag_help(
+        g, "what changes from step to step is carried: scan (" STRF " = " STRF ") .. { next " STRF " = .. }",
+        STRA(sym_str(x, name)), STRA(sym_str(x, name)), STRA(sym_str(x, name)));
+    return;
+  }
   b->value = value_named(x, in, p->parts.at[0].name, eval(x, s, t->assign.value), false);
   value_goes(x, p->parts.at[0].name, b->value, LOCAL_VAR);
 }
@@ -238,7 +246,7 @@ static bool check_fact(Elab *x, Scope *s, const AstStmt *t, const AstExpr *e) {
 bool check_assert(Elab *x, Scope *s, const AstStmt *t) {
   const AstExpr *e = t->check.test;
   const Scope *in = s;
-  while (in->kind == SCOPE_BLOCK) in = in->outer;
+  while (in->kind == SCOPE_BLOCK || in->kind == SCOPE_BODY) in = in->outer;
   if (t->check.contract && (in->kind == SCOPE_FILE || in->kind == SCOPE_TRAIN)) {
     const char *place = in->kind == SCOPE_FILE ? "at file level" : "in a train step";
     diag_help(TELL(x, stands_not, t->word, STR("requires"), place), "nobody calls this: write 'assert'");
@@ -253,8 +261,9 @@ bool check_assert(Elab *x, Scope *s, const AstStmt *t) {
 bool exec_block(Elab *x, Scope *s, const AstBlock *b, Value *ret) {
   const char *place = s->kind == SCOPE_TRAIN
                           ? x->entry == ENTRY_AFTER ? "in an 'after' block" : "in a train step"
-                      : s->kind == SCOPE_OPTIMIZER ? "in an optimizer"
-                                                   : "in a function";
+                      : s->kind == SCOPE_OPTIMIZER        ? "in an optimizer"
+                      : scope_root(s)->kind == SCOPE_BODY ? "in the body of a scan"
+                                                          : "in a function";
   for (uint32_t i = 0; i < b->stmts.n && !x->stopped; i++) {
     const AstStmt *t = b->stmts.at[i];
     bool yes;
@@ -312,9 +321,9 @@ bool exec_block(Elab *x, Scope *s, const AstBlock *b, Value *ret) {
     case STMT_TRAIN:
     case STMT_AFTER:
     case STMT_MINIMIZE:
-    case STMT_UPDATE:
-    case STMT_NEXT:
-    case STMT_YIELD: stands_not(x, t, place); break;
+    case STMT_UPDATE: stands_not(x, t, place); break;
+    case STMT_NEXT: scan_next(x, s, t); break;
+    case STMT_YIELD: scan_yield(x, s, t); break;
     case STMT_COUNT: break;
     }
   }
@@ -337,8 +346,8 @@ Value leaf_value(Elab *x, Scope *s, LeafId l) {
   if (program_leaf_at(x->p, l)->kind != LEAF_STATE || !s->inst) return v;
   Pending *p = pending_of(x, l);
   if (!p) return v;
-  if (p->serial != s->serial) return val_node(p->node);
-  return node_ok(p->before) ? val_node(p->before) : v;
+  if (p->serial != s->serial) return value_seen(x, NULL, val_node(p->node));
+  return node_ok(p->before) ? value_seen(x, NULL, val_node(p->before)) : v;
 }
 
 static void assign_leaf(Elab *x, Scope *s, LeafId l, Value v, Span at, Span target) {
@@ -377,6 +386,12 @@ static void assign_leaf(Elab *x, Scope *s, LeafId l, Value v, Span at, Span targ
 
 void assign_state(Elab *x, Scope *s, const AstStmt *t) {
   const AstPath *p = &t->assign.target;
+  if (in_body(x)) {
+    Diag *g =
+        TELL(x, assign_target, p->at, path_text(x, p), "a step of a loop, or a choice, assigns nothing");
+    diag_help(g, "carry the value, and assign what comes out of the scan");
+    return;
+  }
   Value v = eval(x, s, t->assign.value);
   Span at = t->assign.value->at;
   Value to = val_poison();

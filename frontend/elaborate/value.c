@@ -189,7 +189,7 @@ NodeId emit(Elab *x, Span at, const char *what, Op op, const NodeId *in, uint32_
   return build_op(&b, op, in, nin, attr, given);
 }
 
-NodeId leaf_to_node(Elab *x, LeafId l) {
+static NodeId node_of_leaf(Elab *x, LeafId l) {
   if (x->entry == ENTRY_INIT && program_leaf_at(x->p, l)->kind <= LEAF_STATE &&
       program_leaf_at(x->p, l)->kind != LEAF_INPUT)
     return leaf_initial(x, l);
@@ -202,6 +202,14 @@ NodeId leaf_to_node(Elab *x, LeafId l) {
     x->leaf_node.at[l.i] = build_leaf(&b, l);
   }
   return x->leaf_node.at[l.i];
+}
+
+/* Leaves stand in the entry's graph; bodies capture them. */
+NodeId leaf_to_node(Elab *x, LeafId l) {
+  Body *here = body_switch(x, NULL);
+  NodeId n = node_of_leaf(x, l);
+  (void)body_switch(x, here);
+  return node_ok(n) ? body_see(x->body, &x->top, n) : n;
 }
 
 /* A dim as a number of the graph: as many ones as it says, summed; a constant once the dim is bound. */

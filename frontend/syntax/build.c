@@ -113,7 +113,8 @@ AstExpr *build_quote(Filter *f, Span at, AstExpr *x, Span op_at) {
 
 /* The elaborator gives a name that is differentiated by a node of its own, before it meets the call. */
 static void note_by_name(Filter *f, Span at, const AstExpr *callee, const AstArgVec *args) {
-  if (callee->kind != EXPR_NAME || !str_eq(names_str(f->r->names, callee->name), STR("grad"))) return;
+  Str word = callee->kind == EXPR_NAME ? names_str(f->r->names, callee->name) : STR("");
+  if (!str_eq(word, STR("grad")) && !str_eq(word, STR("vjp")) && !str_eq(word, STR("jvp"))) return;
   for (uint32_t i = 0; i < args->n; i++) {
     const AstArg *a = &args->at[i];
     if (ast_ident_written(a->name) ? !str_eq(names_str(f->r->names, a->name.name), STR("x")) : i != 1)

@@ -20,10 +20,17 @@ static NodeId add_param(Body *x, NodeId from, Type t, LocationId location) {
 }
 
 NodeId body_carry(Body *x, NodeId start, LocationId location) {
+  x->own++;
   return add_param(x, start, graph_node(x->around->g, start)->type, location);
 }
 
+NodeId body_guess(Body *x, Type t, LocationId location) {
+  x->own++;
+  return add_param(x, NO_NODE, t, location);
+}
+
 NodeId body_step(Body *x, NodeId stack, LocationId location) {
+  x->own++;
   return add_param(x, stack, type_step(graph_node(x->around->g, stack)->type), location);
 }
 
@@ -34,6 +41,18 @@ NodeId body_see(Body *x, Body *own, NodeId n) {
   if (map_get(&x->seen, n.i, &k)) return x->param.at[k];
   map_put(&x->seen, n.i, x->param.n);
   return add_param(x, n, graph_node(x->around->g, n)->type, (LocationId){0});
+}
+
+/* By parameter: is it one of the loop's own, or read by what is yielded? Of a tuple all values are seen where
+ * one is asked for. */
+static bool *needed(const Body *x, const NodeId *yield, uint32_t nyield) {
+  Arena *a = x->g->arena;
+  bool *read = ARENA_ARRAY(a, bool, x->g->node.n + 1), *need = ARENA_ARRAY(a, bool, x->param.n + 1);
+  for (uint32_t k = 0; k < nyield; k++) read[yield[k].i] = true;
+  for (uint32_t i = x->g->node.n; i-- > 0;)
+    if (read[i]) graph_mark_read(x->g, i, read);
+  for (uint32_t k = 0; k < x->param.n; k++) need[k] = k < x->own || read[x->param.at[k].i];
+  return need;
 }
 
 /* What is known of nodes beside the nodes: names and questions, for messages. */
@@ -75,16 +94,18 @@ static NodeId write_region(Builder *b, Body *x, const uint32_t *place, const Nod
 }
 
 NodeId body_loop(Builder *b, Body *x, const NodeId *yield, uint32_t n, LoopShape s) {
-  uint32_t nparam = x->param.n;
-  NodeId *in = ARENA_ARRAY(b->g->arena, NodeId, nparam + 1);
-  uint32_t *place = ARENA_ARRAY(b->g->arena, uint32_t, nparam);
-  for (uint32_t k = 0; k < nparam; k++) {
-    place[k] = k;
-    in[1 + k] = x->from.at[k];
+  uint32_t nparam = 0;
+  NodeId *in = ARENA_ARRAY(b->g->arena, NodeId, x->param.n + 1);
+  uint32_t *place = ARENA_ARRAY(b->g->arena, uint32_t, x->param.n);
+  const bool *need = needed(x, yield, n);
+  for (uint32_t k = 0; k < x->param.n; k++) {
+    if (!need[k]) continue;
+    place[nparam++] = k;
+    in[nparam] = x->from.at[k];
   }
   in[0] = write_region(b, x, place, in + 1, nparam, yield, n);
-  return build_op(b, OP_LOOP, in, nparam + 1, (int64_t[]){s.trip.i, s.carry, s.step, s.reverse, s.ends},
-                  NULL);
+  int64_t attr[] = {s.trip.i, s.carry, s.step, s.reverse, s.ends};
+  return build_op(b, OP_LOOP, in, nparam + 1, attr, NULL);
 }
 
 NodeId body_cond(Builder *b, Body *const body[2], NodeId pred, const NodeId *const yield[2], uint32_t n) {
@@ -92,13 +113,15 @@ NodeId body_cond(Builder *b, Body *const body[2], NodeId pred, const NodeId *con
   uint32_t most = body[0]->from.n + body[1]->from.n, nparam = 0, k;
   NodeId *in = ARENA_ARRAY(a, NodeId, most + 3), *from = in + 3;
   uint32_t *place[2] = {ARENA_ARRAY(a, uint32_t, most), ARENA_ARRAY(a, uint32_t, most)};
+  const bool *need[2] = {needed(body[0], yield[0], n), needed(body[1], yield[1], n)};
   for (int r = 0; r < 2; r++)
     for (uint32_t i = 0; i < body[r]->from.n; i++) {
       NodeId x = body[r]->from.at[i];
-      if (r && map_get(&body[0]->seen, x.i, &k)) continue; /* both see it */
+      if (!need[r][i]) continue;
+      if (r && map_get(&body[0]->seen, x.i, &k) && need[0][k]) continue; /* both see it */
       from[nparam] = x;
       place[0][nparam] = r ? UINT32_MAX : i;
-      place[1][nparam] = map_get(&body[1]->seen, x.i, &k) ? k : UINT32_MAX;
+      place[1][nparam] = map_get(&body[1]->seen, x.i, &k) && need[1][k] ? k : UINT32_MAX;
       nparam++;
     }
   for (int r = 0; r < 2; r++) in[r] = write_region(b, body[r], place[r], from, nparam, yield[r], n);

@@ -13,6 +13,7 @@ typedef struct Body {
   Map seen;            /* node of the graph around -> index of the parameter that stands for it */
   VEC(NodeId) param;   /* in g */
   VEC(NodeId) from;    /* around: what the parameters stand for */
+  uint32_t own;        /* parameters that are carried or come step by step; those behind are captures */
 } Body;
 
 Body body_outermost(Graph *g);
@@ -20,6 +21,8 @@ Body body_begin(Body *around);
 /* Of a loop: first what is carried, then what comes step by step; each is its own parameter. */
 NodeId body_carry(Body *x, NodeId start, LocationId location);
 NodeId body_step(Body *x, NodeId stack, LocationId location);
+/* The same of a body that is never written: only its type is known. */
+NodeId body_guess(Body *x, Type t, LocationId location);
 /* Node n of the graph of `own`, which is x or stands around it, as x sees it. */
 NodeId body_see(Body *x, Body *own, NodeId n);
 

@@ -75,11 +75,21 @@ static void copy_wanted(Copy *c, const NodeId *want, uint32_t nwant) {
   for (uint32_t i = n; i-- > 0;) {
     if (!need[i] || node_ok(c->map[i])) continue;
     if (f->node.at[i].nin > widest) widest = f->node.at[i].nin;
-    graph_mark_read(f, i, need);
+    NodeId start = c->nbind ? graph_start(f, (NodeId){i}, c->bind, c->nbind) : NO_NODE;
+    if (node_ok(start))
+      need[start.i] = true;
+    else
+      graph_mark_read(f, i, need);
   }
   NodeId *in = ARENA_ARRAY(a, NodeId, widest);
-  for (uint32_t i = 0; i < n; i++)
-    if (need[i] && !node_ok(c->map[i])) copy_node(c, i, in);
+  for (uint32_t i = 0; i < n; i++) {
+    if (!need[i] || node_ok(c->map[i])) continue;
+    NodeId start = c->nbind ? graph_start(f, (NodeId){i}, c->bind, c->nbind) : NO_NODE;
+    if (node_ok(start))
+      c->map[i] = c->map[start.i];
+    else
+      copy_node(c, i, in);
+  }
 }
 
 void graph_copy_nodes(Builder *b, const Graph *from, const NodeId *want, uint32_t nwant, NodeId *map) {

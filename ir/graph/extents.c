@@ -2,6 +2,7 @@
  * elements, a filter larger than its image. */
 #include "ir/graph/build.h"
 #include "ir/graph/program.h"
+#include "ir/graph/region.h"
 
 #include <inttypes.h>
 
@@ -45,7 +46,9 @@ ExtentFault graph_extent(const Graph *g, NodeId id, const DimBinding *b, size_t 
 
 bool graph_extents_fit(const Graph *g, const DimBinding *b, size_t n, NodeId *at, Sb *why) {
   Sb own;
+  const bool *idle = n ? graph_idle(g, b, n, why->arena) : NULL;
   for (uint32_t i = 0; n && i < g->node.n; i++) {
+    if (idle && idle[i]) continue;
     sb_init(&own, why->arena);
     if (graph_extent(g, (NodeId){i}, b, n, &own) != EXTENT_NONE) continue;
     sb_add(why, sb_str(&own));

@@ -96,6 +96,34 @@ GradClass graph_source_class(const Graph *g, NodeId n, uint32_t k) {
   return dtype_is_float((DType)graph_node(g, n)->type.dtype) ? GC_CARRIES : GC_ZERO;
 }
 
+NodeId graph_start(const Graph *g, NodeId result, const DimBinding *b, size_t n) {
+  int64_t trip;
+  if (node_op(g, result) != OP_RESULT || node_op(g, graph_in(g, result)[0]) != OP_LOOP) return NO_NODE;
+  NodeId loop = graph_in(g, result)[0];
+  LoopInfo l = graph_loop(g, loop);
+  uint32_t k = (uint32_t)graph_attr(g, result)[0];
+  if (k >= l.carry || !dim_is_const(g->program->dims, dim_bind(g->program->dims, l.trip, b, n), &trip) ||
+      trip > 0)
+    return NO_NODE;
+  return graph_in(g, loop)[1 + k];
+}
+
+const bool *graph_idle(const Graph *g, const DimBinding *b, size_t n, Arena *a) {
+  bool *live = ARENA_ARRAY(a, bool, g->node.n + 1), *idle = ARENA_ARRAY(a, bool, g->node.n + 1), any = false;
+  for (uint32_t i = 0; i < g->root.n && g->region.n > 1; i++) live[g->root.at[i].node.i] = true;
+  for (uint32_t i = g->node.n; i-- > 0 && g->region.n > 1;) {
+    NodeId start = graph_start(g, (NodeId){i}, b, n);
+    if (node_ok(start)) {
+      any = true;
+      live[start.i] |= live[i];
+    } else if (live[i]) {
+      graph_mark_read(g, i, live);
+    }
+    idle[i] = !live[i];
+  }
+  return any ? idle : NULL;
+}
+
 void graph_mark_read(const Graph *g, uint32_t i, bool *live) {
   const Node *n = &g->node.at[i];
   for (uint32_t k = 0; k < n->nin; k++) live[g->edge.at[n->in + k].i] = true;

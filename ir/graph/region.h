@@ -12,6 +12,9 @@ static inline uint32_t op_before_params(Op op) { return op == OP_LOOP ? 1 : op =
 /* May input k be a node without value? */
 static inline bool op_reads_region(Op op, uint32_t k) { return op == OP_RESULT || k < op_regions(op); }
 
+/* The trip count of a loop that only its end ends. */
+#define LOOP_UNBOUNDED (INT64_C(1) << 62)
+
 /* A LOOP taken apart. Operand 1 + k is parameter k, which is node first + k; result k is operand k of the
  * yield. In this order: what is carried, then what comes step by step (operands: a stack along axis 0), then
  * invariants. Results: the last carried values, then a stack of each other one. */
@@ -37,12 +40,17 @@ void graph_region_follow(Graph *to, const Graph *from, NodeId n, uint32_t *at);
 uint32_t graph_outermost(const Graph *g, uint32_t i);
 
 /* What the value of node n comes from: its operands, but of a RESULT the yielded values (of a condition's
- * also the truth value, of what a loop carries also the start, and what says that it ends), and of a PARAM the
- * owner's operand and, if it is carried, the yielded value, which stands behind it. What has no value has no
- * sources. */
+ * also the truth value, of what a loop carries also the start, and what says that it ends), and of a PARAM
+ * the owner's operand and, if it is carried, the yielded value, which stands behind it. What has no value has
+ * no sources. */
 uint32_t graph_sources(const Graph *g, NodeId n);
 NodeId graph_source(const Graph *g, NodeId n, uint32_t k);
 GradClass graph_source_class(const Graph *g, NodeId n, uint32_t k);
+
+/* With these dims: the start that a RESULT is, where its loop takes no step; else NO_NODE. */
+NodeId graph_start(const Graph *g, NodeId result, const DimBinding *b, size_t n);
+/* By node: only loops that take no step with these dims need it. NULL: there is none. */
+const bool *graph_idle(const Graph *g, const DimBinding *b, size_t n, Arena *a);
 
 /* live[i] is true: marks its operands and, of an owner, all parameters. For one walk from last to first. */
 void graph_mark_read(const Graph *g, uint32_t i, bool *live);

@@ -13,7 +13,8 @@ struct LoopPlan {
   LoopInfo l; /* in from; of a loop */
   Graph *joint;
   uint32_t primal; /* nodes of joint before it are the primal body */
-  NodeId *map;     /* by parameter or body node, from the region's first: in joint */
+  NodeId *map;     /* by parameter: in joint */
+  NodeId *out;     /* by result: in joint */
   NodeId *cot;     /* by result: its cotangent in joint; NO_NODE: it has none */
   NodeId *start;   /* by parameter: what an invariant's sum starts from */
   NodeId *dx;      /* by parameter: its cotangent in joint */
@@ -33,6 +34,31 @@ static Graph *extract(const Graph *g, const Region *r, Arena *a) {
   for (uint32_t i = r->first; i < r->end; i++) copy_node(&c, (NodeId){i});
   graph_root(c.to, ROOT_OUTPUT, (Sym){0}, (LeafId){0}, c.map[r->end - 1], (Span){0});
   return c.to;
+}
+
+/* A loop that ends early as one that takes all steps: behind its end the body hands on what is carried. */
+static Graph *choosing(Graph *body, uint32_t nparam, Arena *a) {
+  Graph *to = graph_beside(body, a);
+  NodeId yield = {body->node.n - 1}, *in = ARENA_ARRAY(a, NodeId, nparam + 3);
+  NodeId *out = ARENA_ARRAY(a, NodeId, graph_node(body, yield)->nin);
+  uint32_t n = graph_node(body, yield)->nin;
+  Builder b = {to, graph_node(body, yield)->location, NO_NODE};
+  for (uint32_t k = 0; k < nparam; k++)
+    in[3 + k] = build_op(&b, OP_PARAM, NULL, 0, &(int64_t){k}, &body->node.at[k].type);
+  for (uint32_t side = 0; side < 2; side++) {
+    graph_region_open(to);
+    Copy c = copy_into(body, to);
+    for (uint32_t i = 0; i < (side ? nparam : body->node.n); i++) copy_node(&c, (NodeId){i});
+    for (uint32_t k = 0; k < n && side; k++) out[k] = c.map[k];
+    in[side] = side ? build_op(&b, OP_YIELD, out, n, NULL, NULL) : c.map[yield.i];
+    graph_region_close(to);
+  }
+  in[2] = in[3]; /* carried value 0 */
+  NodeId cond = build_op(&b, OP_COND, in, nparam + 3, NULL, NULL);
+  for (uint32_t k = 0; k < n; k++) out[k] = build_op(&b, OP_RESULT, &cond, 1, &(int64_t){k}, NULL);
+  NodeId end = build_op(&b, OP_YIELD, out, n, NULL, NULL);
+  graph_root(to, ROOT_OUTPUT, (Sym){0}, (LeafId){0}, end, (Span){0});
+  return to;
 }
 
 Level level_begin(const Graph *from, Arena *a) {
@@ -81,17 +107,22 @@ static LoopPlan *differentiate(const Graph *from, uint32_t region, const bool *w
                                uint32_t fixed, const bool *seed, LocationId location, Arena *a) {
   LoopPlan *p = ARENA_NEW(a, LoopPlan);
   const Region *r = &from->region.at[region];
-  const NodeId *y = graph_in(from, (NodeId){r->end - 1});
-  uint32_t nresult = from->node.at[r->end - 1].nin;
+  NodeId owner = {r->owner};
   Graph *body = extract(from, r, a);
+  if (node_op(from, owner) == OP_LOOP && graph_loop(from, owner).ends) body = choosing(body, nparam, a);
+  NodeId end = {body->node.n - 1};
+  const NodeId *y = graph_in(body, end);
+  uint32_t nresult = graph_node(body, end)->nin;
   Level w = level_begin(body, a);
   memcpy(w.wanted, want, nparam);
-  for (uint32_t k = 0; k < nresult; k++) w.hot[y[k].i - r->first] |= seed[k];
+  for (uint32_t k = 0; k < nresult; k++) w.hot[y[k].i] |= seed[k];
   level_plan(&w);
-  for (uint32_t i = 0; i + 1 < body->node.n; i++)
+  for (uint32_t i = 0; i < end.i; i++)
     if (!level_augmented(&w, &i)) copy_node(&w.copy, (NodeId){i});
   Graph *j = p->joint = w.to;
   p->map = w.copy.map;
+  p->out = ARENA_ARRAY(a, NodeId, nresult);
+  for (uint32_t k = 0; k < nresult; k++) p->out[k] = p->map[y[k].i];
   p->primal = j->node.n;
   p->cot = ARENA_ARRAY(a, NodeId, nresult);
   p->start = ARENA_ARRAY(a, NodeId, nparam);
@@ -106,7 +137,7 @@ static LoopPlan *differentiate(const Graph *from, uint32_t region, const bool *w
     s.cotangent[x.i] = p->start[k];
   }
   for (uint32_t k = 0; k < nresult; k++) {
-    NodeId x = p->map[y[k].i - r->first];
+    NodeId x = p->out[k];
     p->cot[k] = seed[k] ? add_param(j, nparam + k, graph_node(j, x)->type, location) : NO_NODE;
     if (seed[k]) sweep_add(&s, &b, x, p->cot[k]);
   }
@@ -120,6 +151,9 @@ static LoopPlan *make_plan(Level *v, NodeId loop, const bool *hot) {
   Arena *a = v->to->arena;
   LoopInfo l = graph_loop(g, loop);
   const NodeId *y = graph_in(g, l.yield);
+  int64_t trip;
+  if (dim_is_const(g->program->dims, l.trip, &trip) && trip == LOOP_UNBOUNDED)
+    BUG(a->mem, "the derivative of a loop without bound");
   bool *seed = ARENA_ARRAY(a, bool, l.nresult);
   for (uint32_t k = 0; k < l.nresult; k++)
     seed[k] = is_real(g, y[k]) && (k < l.carry ? v->wanted[l.first + k] : hot[k] && v->wanted[y[k].i]);
@@ -165,7 +199,7 @@ static void augment(Level *v, NodeId loop, LoopPlan *p) {
   bool *need = ARENA_ARRAY(a, bool, p->primal);
   for (uint32_t k = 0; k < l.nparam; k++) in[1 + k] = v->copy.map[graph_in(v->from, loop)[1 + k].i];
   p->nresult = l.nresult;
-  for (uint32_t k = 0; k < l.nresult; k++) out[k] = p->map[graph_in(v->from, l.yield)[k].i - l.first];
+  for (uint32_t k = 0; k < l.nresult; k++) out[k] = p->out[k];
   for (uint32_t i = 0; i < p->primal; i++) {
     if (!p->kept[i]) continue;
     for (uint32_t k = l.carry; k < l.nresult && !p->slot[i]; k++)

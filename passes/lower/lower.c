@@ -60,6 +60,10 @@ static void fill(uint32_t *p, uint32_t n, uint32_t v) {
 
 Plan *lower_graph(Arena *a, const Graph *g, const LowerOptions *o, Sb *why) {
   double start = o->time ? clock_ms() : 0;
+  if (g->region.n > 1) {
+    sb_fmt(why, "loops and conditions have no kernels yet");
+    return NULL;
+  }
   LowerCx *lo = ARENA_NEW(a, LowerCx);
   lo->arena = a;
   lo->g = g;

@@ -37,7 +37,7 @@ static inline void unroll_loop(Unroll *u, NodeId id) {
   Arena *a = u->b.g->arena;
   LoopInfo l = graph_loop(g, id);
   int64_t trip;
-  ck_assert(dim_is_const(g->program->dims, l.trip, &trip) && !l.ends);
+  ck_assert(dim_is_const(g->program->dims, l.trip, &trip));
   const NodeId *y = graph_in(g, l.yield);
   NodeId *carry = ARENA_ARRAY(a, NodeId, l.carry), *r = u->result[id.i] = ARENA_ARRAY(a, NodeId, l.nresult);
   NodeId **stack = ARENA_ARRAY(a, NodeId *, l.nresult);
@@ -51,7 +51,16 @@ static inline void unroll_loop(Unroll *u, NodeId id) {
       stack[k][at] =
           build_reshape(&u->b, x, type_stacked(graph_node(u->b.g, x)->type, dim_const(g->program->dims, 1)));
     }
-    for (uint32_t k = 0; k < l.carry; k++) carry[k] = u->map[y[k].i];
+    NodeId go = carry[0];
+    for (uint32_t k = 0; k < l.carry; k++) {
+      NodeId next = u->map[y[k].i];
+      if (l.ends) { /* nothing changes behind its end */
+        NodeId p = build_broadcast(&u->b, go, graph_node(u->b.g, next)->type);
+        next = k ? build_scalar(&u->b, OP_WHERE, p, next, carry[k])
+                 : build_scalar(&u->b, OP_AND, go, next, NO_NODE);
+      }
+      carry[k] = next;
+    }
   }
   for (uint32_t k = 0; k < l.nresult; k++)
     r[k] = k < l.carry ? carry[k] : build_op(&u->b, OP_CONCAT, stack[k], (uint32_t)trip, &(int64_t){0}, NULL);
@@ -139,9 +148,9 @@ static inline Str graph_text_of(Fix *f, const Graph *g) {
   return sb_str(&b);
 }
 
-static const char *const region_names[] = {"cond",     "cond2",  "descent", "ema",     "jvp",
-                                           "leapfrog", "meta",   "nested",  "product", "rnn",
-                                           "second",   "shared", "third"};
+static const char *const region_names[] = {"cond", "ends",     "cond2",  "descent", "ema",
+                                           "jvp",  "leapfrog", "meta",   "nested",  "product",
+                                           "rnn",  "second",   "shared", "third"};
 enum { REGION_GRAPHS = sizeof region_names / sizeof *region_names };
 
 #endif
