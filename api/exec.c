@@ -12,6 +12,7 @@ struct Exec {
   Plan *plan;
   NativeCode *code;
   KernelFn **fn;
+  KernelCut *cut; /* by kernel */
   Pool *pool;
   ExecFacts facts;
   void *arena;
@@ -68,6 +69,8 @@ Status exec_new(Arena *a, const Graph *g, const ExecOptions *o, Exec **out, Sb *
   st = codegen_compile(a, &(KernelSet){x->plan->kernel.at, x->plan->kernel.n}, &c, &x->code, x->fn, &stats,
                        why);
   if (st != ST_OK) return st;
+  x->cut = ARENA_ARRAY(a, KernelCut, x->plan->kernel.n + 1);
+  for (uint32_t i = 0; i < x->plan->kernel.n; i++) x->cut[i] = kernel_cut(a, x->plan->kernel.at[i]);
   x->facts.codegen_ms = stats.ms;
   x->facts.arena_bytes = x->plan->arena_bytes;
   x->facts.kernels = x->plan->kernel.n;
@@ -99,33 +102,48 @@ const ExecFacts *exec_facts(const Exec *x) { return &x->facts; }
 typedef struct Call {
   KernelFn *fn;
   const Kernel *kernel;
+  const KernelCut *cut;
   void **buf;
   char *scratch; /* NULL: the kernel has none */
   size_t scratch_bytes;
+  int64_t pieces;
 } Call;
 
-/* Units lo .. hi - 1 on one thread, with that thread's scratch. */
-static void call_units(void *arg, uint32_t thread, int64_t lo, int64_t hi) {
+/* Pieces lo .. hi - 1 on one thread, with that thread's scratch. */
+static void call_pieces(void *arg, uint32_t thread, int64_t lo, int64_t hi) {
   const Call *c = arg;
-  if (!c->scratch) {
-    c->fn(c->buf, lo, hi);
-    return;
-  }
-  void *buf[KERNEL_BUFFERS];
+  void *own[KERNEL_BUFFERS], **buf = c->buf;
   size_t offset[KERNEL_BUFFERS];
-  if (plan_scratch(c->kernel, offset) > c->scratch_bytes) return; /* the plan counted the same bytes */
-  for (int i = 0; i < c->kernel->nbuffer; i++)
-    buf[i] = c->kernel->buffer[i].kind == BUFFER_SCRATCH
-                 ? c->scratch + thread * c->scratch_bytes + offset[i] /* size-ok: within what was allocated */
-                 : c->buf[i];
-  c->fn(buf, lo, hi);
+  if (c->scratch) {
+    if (plan_scratch(c->kernel, offset) > c->scratch_bytes) return; /* the plan counted the same bytes */
+    buf = own;
+    for (int i = 0; i < c->kernel->nbuffer; i++)
+      buf[i] = c->kernel->buffer[i].kind == BUFFER_SCRATCH
+                   ? c->scratch + thread * c->scratch_bytes + offset[i] /* size-ok: within the allocation */
+                   : c->buf[i];
+  }
+  for (uint32_t i = 0; i < c->cut->n; i++) {
+    int64_t from = kernel_cut_at(c->cut, i, lo, c->pieces), to = kernel_cut_at(c->cut, i, hi, c->pieces);
+    if (from < to) c->fn(buf, from, to);
+  }
+}
+
+/* Pieces are worth a fork each, and so many that threads end at about the same time. */
+enum { PIECE_NS = 2000, PIECES = 64 };
+static int64_t pieces_of(const PlanLaunch *l) {
+  int64_t n = l->estimate_ns / PIECE_NS + 1;
+  return n > PIECES ? PIECES : n;
 }
 
 static void launch(const Exec *x, const PlanMemory *m, const PlanLaunch *l) {
   void *buf[KERNEL_BUFFERS];
   const Plan *p = x->plan;
-  const Kernel *k = p->kernel.at[l->kernel];
-  Call c = {.fn = x->fn[l->kernel], .kernel = k, .buf = buf, .scratch_bytes = p->scratch_bytes};
+  Call c = {.fn = x->fn[l->kernel],
+            .kernel = p->kernel.at[l->kernel],
+            .cut = &x->cut[l->kernel],
+            .buf = buf,
+            .scratch_bytes = p->scratch_bytes,
+            .pieces = x->pool ? pieces_of(l) : 1};
   for (uint32_t i = 0; i < l->nbind; i++) {
     uint32_t b = p->bind.at[l->bind + i];
     if (b == PLAN_NONE)
@@ -134,9 +152,9 @@ static void launch(const Exec *x, const PlanMemory *m, const PlanLaunch *l) {
       buf[i] = plan_address(p, m, b);
   }
   if (x->pool)
-    pool_run(x->pool, call_units, &c, l->units, l->estimate_ns);
+    pool_run(x->pool, call_pieces, &c, c.pieces, l->estimate_ns);
   else
-    call_units(&c, 0, 0, l->units);
+    call_pieces(&c, 0, 0, 1);
 }
 
 Status exec_run(Exec *x, void *const *data, const HostEntry *host, Sb *why) {

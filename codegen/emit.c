@@ -199,7 +199,23 @@ static void emit_for(Emit *e, const KernelStmt *s, Trip t) {
   LLVMPositionBuilderAtEnd(e->b, out);
 }
 
+/* Units lo .. hi - 1 of the call that belong to this top loop. */
+static void emit_units(Emit *e, const KernelStmt *s) {
+  int64_t n = s->loop.extent;
+  Val before = emit_i64(e, e->units_before);
+  Val lo = LLVMBuildSub(e->b, LLVMGetParam(e->fn, 1), before, ""),
+      hi = LLVMBuildSub(e->b, LLVMGetParam(e->fn, 2), before, "");
+  lo = emit_call2(e, "llvm.smax", lo, emit_i64(e, 0));
+  hi = emit_call2(e, "llvm.smin", hi, emit_i64(e, n));
+  emit_for(e, s, (Trip){lo, hi, 1, n - 1, false});
+  e->var[0] = (AxisAffine){0};
+}
+
 static void emit_loop(Emit *e, const KernelStmt *s) {
+  if (s->loop.kind == LOOP_PAR) {
+    emit_units(e, s);
+    return;
+  }
   int64_t n = s->loop.extent, step = s->loop.kind == LOOP_UNROLL ? n : s->loop.unroll, trips = n / step,
           done = 0;
   if (s->loop.clip) {
@@ -302,16 +318,18 @@ void emit_kernel(Emit *e, const Kernel *k, const CodegenTarget *t, const char *n
     Val at = emit_i64(e, i), p = LLVMBuildGEP2(e->b, e->ptr, LLVMGetParam(e->fn, 0), &at, 1, "");
     e->buf[i] = LLVMBuildLoad2(e->b, e->ptr, p, "");
   }
-  int64_t before = 0; /* units of earlier top loops */
+  e->units_before = 0;
   for (const KernelStmt *s = k->root; s; s = s->next) {
-    int64_t n = s->loop.extent;
-    Val lo = LLVMBuildSub(e->b, LLVMGetParam(e->fn, 1), emit_i64(e, before), "");
-    Val hi = LLVMBuildSub(e->b, LLVMGetParam(e->fn, 2), emit_i64(e, before), "");
-    lo = emit_call2(e, "llvm.smax", lo, emit_i64(e, 0));
-    hi = emit_call2(e, "llvm.smin", hi, emit_i64(e, n));
-    emit_for(e, s, (Trip){lo, hi, 1, n - 1, false});
-    e->var[0] = (AxisAffine){0};
-    before += n;
+    const KernelStmt *inner = s->loop.body;
+    if (inner && inner->kind == STMT_LOOP && inner->loop.kind == LOOP_SWEEP) {
+      KernelStmt units = *s, sweep = *inner; /* the other way round */
+      units.loop.body = inner->loop.body;
+      units.next = NULL;
+      sweep.loop.body = &units;
+      emit_loop(e, &sweep);
+    } else
+      emit_loop(e, s);
+    e->units_before += s->loop.extent;
   }
   LLVMBuildRetVoid(e->b);
 }

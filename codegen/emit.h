@@ -26,6 +26,7 @@ typedef struct Emit {
   LLVMModuleRef module;
   LLVMBuilderRef b;
   Val fn;
+  int64_t units_before; /* of earlier top loops */
   const Kernel *k;
   bool avx512;
   int lanes; /* 16, 8 or 4 */

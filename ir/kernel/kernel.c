@@ -179,6 +179,15 @@ int64_t kernel_units(const Kernel *k) {
   return n;
 }
 
+KernelCut kernel_cut(Arena *a, const Kernel *k) {
+  KernelCut c = {0};
+  for (const KernelStmt *s = k->root; s; s = s->next) c.n++;
+  int64_t *start = ARENA_ARRAY(a, int64_t, c.n + 1);
+  c.start = start;
+  for (const KernelStmt *s = k->root; s; s = s->next, start++) start[1] = start[0] + s->loop.extent;
+  return c;
+}
+
 int64_t kernel_scratch_bytes(const Kernel *k, int buffer) {
   const KernelBuffer *b = &k->buffer[buffer];
   int64_t bytes;

@@ -222,10 +222,10 @@ static void assignment(Reader *r) {
 }
 
 static bool loop(Reader *r) {
-  static const char *const name[] = {"par", "seq", "unroll"};
+  static const char *const name[] = {"par", "seq", "unroll", "sweep"};
   int kind = 0;
-  while (kind < 3 && !take(r, name[kind])) kind++;
-  if (kind == 3) return false;
+  while (kind < 4 && !take(r, name[kind])) kind++;
+  if (kind == 4) return false;
   blank(r);
   if (r->p[0] != 'i' || r->p[1] != (char)('0' + r->b.depth))
     return fail(r, "the loop variable of this depth is expected");

@@ -117,7 +117,7 @@ static void print_operand(const Printer *p, const KernelOperand *o) {
 }
 
 static void print_stmt(const Printer *p, const KernelStmt *s) {
-  static const char *const loop[] = {"par", "seq", "unroll"}, *const fold[] = {"sum", "max", "min"};
+  static const char *const loop[] = {"par", "seq", "unroll", "sweep"}, *const fold[] = {"sum", "max", "min"};
   Sb *b = p->b;
   int tiles = p->k->nbuffer;
   switch (s->kind) {

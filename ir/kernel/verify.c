@@ -289,6 +289,7 @@ static void check_fold(Verifier *v, const KernelStmt *s) {
 
 static void check_list(Verifier *v, const KernelStmt *s, int depth) {
   const Kernel *k = v->k;
+  bool alone = s && !s->next;
   for (; s && !v->bad; s = s->next) {
     v->stmt = s;
     switch (s->kind) {
@@ -299,6 +300,8 @@ static void check_list(Verifier *v, const KernelStmt *s, int depth) {
         return;
       }
       if ((s->loop.kind == LOOP_PAR) != (depth == 0)) no(v, "par loops are the top loops and no others");
+      if (s->loop.kind == LOOP_SWEEP && (depth != 1 || !alone || s->loop.unroll > 1))
+        no(v, "a sweep is all of a unit");
       if (s->loop.clip && (s->loop.kind != LOOP_SEQ || !affine_open(&s->loop.limit, depth)))
         no(v, "only a seq loop is clipped, by open variables");
       if (s->loop.clip && !computable(v, &(Place){.a = s->loop.limit}, depth, 1, 1))

@@ -12,7 +12,11 @@ int product_longest(const UnitLoop *loop, int n) {
 void product_loops(LowerKernel *m, Coord *c, const UnitLoop *loop, int n, int par) {
   for (int q = 0; q < n; q++) {
     int i = q == 0 ? par : q <= par ? q - 1 : q;
-    int v = kernel_loop(&m->b, q == 0 ? LOOP_PAR : LOOP_SEQ, loop[i].trips, 1);
+    int v = kernel_loop(&m->b,
+                        q == 0                              ? LOOP_PAR
+                        : q == 1 && n == 2 && loop[i].sweep ? LOOP_SWEEP
+                                                            : LOOP_SEQ,
+                        loop[i].trips, 1);
     c->at[loop[i].axis] = affine_add(c->at[loop[i].axis], v, loop[i].step);
   }
 }
@@ -72,10 +76,10 @@ static void pack_rows_run(LowerKernel *m, const RowPack *w, int row, int height,
   for (int i = 0; i < p->rank; i++) c.at[i] = affine(i == row ? start : 0);
   if (rest) c.at[w->lane] = affine(p->k / DEEP * DEEP);
   for (int i = 0; i < p->rank - 2; i++)
-    if (w->rs->at.c[i] && p->ext[i] > 1) loop[n++] = (UnitLoop){i, p->ext[i], 1};
-  loop[n++] = (UnitLoop){w->lane, blocks, DEEP};
+    if (w->rs->at.c[i] && p->ext[i] > 1) loop[n++] = (UnitLoop){i, p->ext[i], 1, false};
+  loop[n++] = (UnitLoop){w->lane, blocks, DEEP, false};
   int par = product_longest(loop, n);
-  if (tiles > 1) loop[n++] = (UnitLoop){row, tiles, height};
+  if (tiles > 1) loop[n++] = (UnitLoop){row, tiles, height, false};
   product_loops(m, &c, loop, n, par);
   pack_rows_body(m, w, &c, height, rest ? p->k % DEEP : DEEP);
   for (int i = 0; i < n; i++) kernel_end(&m->b);

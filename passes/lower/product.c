@@ -236,11 +236,11 @@ static void unit_emit(const Nest *n, const Rows *rows, int nrows, const Cols *co
   int count = 0, par;
   for (int i = 0; i < p->rank; i++) c.at[i] = affine(i == c.lane ? cols->start : 0);
   for (int i = 0; i < p->rank - 2; i++)
-    if (p->ext[i] > 1) loop[count++] = (UnitLoop){i, p->ext[i], 1};
+    if (p->ext[i] > 1) loop[count++] = (UnitLoop){i, p->ext[i], 1, false};
   int batch = count;
-  if (rows->blocks > 1) loop[count++] = (UnitLoop){c.row, rows->blocks, block_rows(rows)};
-  if (cols->blocks > 1) loop[count++] = (UnitLoop){c.lane, cols->blocks, cols->panels * cols->cols};
-  if (count == 0) loop[count++] = (UnitLoop){c.lane, 1, 0};
+  if (rows->blocks > 1) loop[count++] = (UnitLoop){c.row, rows->blocks, block_rows(rows), true};
+  if (cols->blocks > 1) loop[count++] = (UnitLoop){c.lane, cols->blocks, cols->panels * cols->cols, false};
+  if (count == 0) loop[count++] = (UnitLoop){c.lane, 1, 0, false};
   par = product_longest(loop, count);
   if (n->b->by_rows && rows->blocks > 1 && par > batch) par = batch;
   product_loops(n->m, &c, loop, count, par);

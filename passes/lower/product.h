@@ -52,6 +52,7 @@ void product_row_steps(const Product *p, const View *rs, int64_t rows, int64_t *
 typedef struct UnitLoop {
   int axis;
   int64_t trips, step;
+  bool sweep; /* where it is the only one inside the units: may go round them */
 } UnitLoop;
 int product_longest(const UnitLoop *loop, int n);
 /* Opens them, number `par` first and as units. */

@@ -163,6 +163,6 @@ Blocks product_blocks(const Product *p, const Shape *s) {
   b.rows = most;
   b.by_rows = r / most >= UNITS || panels < UNITS;
   b.panels = at_least(at_most(o->cache_l2 / 2 / bytes(p, most * nr), b.by_rows ? panels : panels / UNITS), 1);
-  if (b.nkb == 1 && b.by_rows) b.panels = 1;
+  if (b.nkb == 1) b.panels = 1; /* one block of rows sweeps over all panels of a thread */
   return b;
 }

@@ -30,10 +30,11 @@ typedef struct Worker {
   Pool *pool;
   uint32_t index;
   pthread_t thread;
-  /* Chunks of this thread's share: next to claim (may pass end) and end. Only the caller writes `end`,
-   * between phases. */
+  /* Chunks of this thread's share: next to claim (may pass end) and end; the share's units. Only the caller
+   * writes them, between phases, but for `next`. */
   _Alignas(64) _Atomic uint32_t next;
   uint32_t end;
+  int64_t first, units;
 } Worker;
 
 struct Pool {
@@ -45,8 +46,6 @@ struct Pool {
   /* The open phase; written by the caller before it stores the gate. */
   _Alignas(64) PoolFn fn;
   void *arg;
-  int64_t units;
-  uint32_t chunks;
   /* Constant after pool_start. */
   uint32_t threads;
   int64_t spin_ns;
@@ -77,6 +76,10 @@ static int64_t chunk_start(int64_t units, uint32_t chunks, uint32_t c) {
   return each * c + (c < over ? c : over);
 }
 
+/* A thread's share of `units` in chunks: each takes half of what is left (rounded up), so that neighbours
+ * stay together and what another thread may take over at the end is small. First unit of chunk c. */
+static int64_t share_start(int64_t units, uint32_t c) { return c > 62 ? units : units - (units >> c); }
+
 /* Claims and computes until no chunk is left: the own share first, then the next threads' in turn. */
 static void work(Pool *p, uint32_t self) {
   for (uint32_t k = 0; k < p->threads; k++) {
@@ -86,7 +89,7 @@ static void work(Pool *p, uint32_t self) {
         break; /* keeps `next` far from wrapping */
       uint32_t c = atomic_fetch_add_explicit(&w->next, 1, memory_order_relaxed);
       if (c >= w->end) break;
-      p->fn(p->arg, self, chunk_start(p->units, p->chunks, c), chunk_start(p->units, p->chunks, c + 1));
+      p->fn(p->arg, self, w->first + share_start(w->units, c), w->first + share_start(w->units, c + 1));
     }
   }
 }
@@ -187,13 +190,14 @@ static void keep_apart(Pool *p) {
 }
 
 static void run_split(Pool *p, PoolFn fn, void *arg, int64_t units, int64_t estimate_ns) {
-  uint32_t chunks = p->threads * POOL_CHUNKS;
-  if (units < chunks) chunks = (uint32_t)units;
-  p->fn = fn, p->arg = arg, p->units = units, p->chunks = chunks;
+  p->fn = fn, p->arg = arg;
   for (uint32_t i = 0; i < p->threads; i++) {
-    uint32_t lo = (uint32_t)chunk_start(chunks, p->threads, i);
-    atomic_store_explicit(&p->worker[i].next, lo, memory_order_relaxed);
-    p->worker[i].end = (uint32_t)chunk_start(chunks, p->threads, i + 1);
+    Worker *w = &p->worker[i];
+    w->first = chunk_start(units, p->threads, i);
+    w->units = chunk_start(units, p->threads, i + 1) - w->first;
+    w->end =
+        w->units ? 64 - (uint32_t)__builtin_clzll((uint64_t)w->units) : 0; /* the last one takes one unit */
+    atomic_store_explicit(&w->next, 0, memory_order_relaxed);
   }
   uint64_t phase = atomic_load_explicit(&p->gate, memory_order_relaxed) / GATE_PHASE + 1;
   if (phase > UINT32_MAX) phase = 1; /* 0 means "none yet" to a worker */

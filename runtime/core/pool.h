@@ -1,6 +1,7 @@
 /* The session's threads. A *phase* is a function over `units` independent pieces of work; the pool cuts it
- * into chunks (4 a thread) that threads claim, their own share first, then the others'. Who computes a chunk
- * cannot matter: functions write disjoint results per unit, so bits are the same for every number of threads.
+ * into a share for each thread and each share into chunks, half of it, then a quarter, ...; threads claim
+ * them, their own share's first, then the others'. Who computes a chunk cannot matter: functions write
+ * disjoint results per unit, so bits are the same for every number of threads.
  *
  * A phase is open from the call of pool_run until the caller finds nothing left to claim. Threads that wake
  * later do not enter, so the caller waits only for chunks that have been begun, never for a thread that has
@@ -13,7 +14,6 @@
 #include <stdint.h>
 
 #define POOL_MAX_THREADS 256
-#define POOL_CHUNKS 4       /* per thread */
 #define POOL_SPIN_NS 50000  /* a thread without work spins this long, then sleeps */
 #define POOL_SPLIT_NS 5000  /* estimated work below this runs on the caller alone */
 #define POOL_BACKOFF_MAX 10 /* at most 2^10 phases alone after interference */

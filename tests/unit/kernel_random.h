@@ -333,8 +333,11 @@ static inline Kernel *any_kernel(Rng *g, Arena *a, bool wide) {
     k.extent[0] = e[i];
     k.depth = 1;
     k.nlive = 0;
+    bool sweep = chance(g, 20);
+    if (sweep) kernel_loop(&k.b, LOOP_SWEEP, k.extent[k.depth++] = 1 + below(g, 4), 1);
     random_load(&k);
     random_body(&k, units, i ? e[0] : 0);
+    if (sweep) kernel_end(&k.b);
     kernel_end(&k.b);
   }
   return out;

@@ -193,6 +193,8 @@ START_TEST(verifier_refuses) {
           "read before it is set");
   refused(HEAD "seq i1 < 0 {\n}\n}\n", "loop extent");
   refused("kernel k\n  out Y: f32[64]\n  seq i0 < 2 {\n  }\n", "par loops");
+  refused(HEAD "t = load X[c]\nsweep i1 < 2 {\nstore Y[c] = t\n}\n}\n", "a sweep is all of a unit");
+  refused(HEAD "seq i1 < 2 {\nsweep i2 < 2 {\nt = load X[c]\n}\n}\n}\n", "a sweep is all of a unit");
   refused(HEAD "t = load X[4611686018427387904*i0+4611686018427387904*r]\n}\n", "overflows");
   refused(HEAD "t = load X[c]\nstore Y[i0+16*r+c] stream = t\n}\n", "not aligned");
 }
@@ -254,6 +256,33 @@ START_TEST(independence_is_proved_or_not) {
 }
 END_TEST
 
+/* Pieces have each unit once, their part of every top loop, and are about equal. */
+START_TEST(pieces_of_units) {
+  static const int64_t trips[][4] = {{1, 0}, {7, 1, 1, 1}, {64, 64, 3, 0}, {1000003, 5, 0}, {1, 1, 1, 1}};
+  for (size_t s = 0; s < sizeof trips / sizeof *trips; s++) {
+    begin();
+    KernelBuilder b;
+    Kernel *k = kernel_begin(&b, &arena, STR("k"));
+    for (int i = 0; i < 4 && trips[s][i]; i++) {
+      kernel_loop(&b, LOOP_PAR, trips[s][i], 1);
+      kernel_end(&b);
+    }
+    KernelCut cut = kernel_cut(&arena, k);
+    ck_assert_int_eq(cut.start[cut.n], kernel_units(k));
+    for (int64_t pieces = 1; pieces <= 64; pieces++)
+      for (uint32_t i = 0; i < cut.n; i++) {
+        int64_t n = trips[s][i], least = n / pieces;
+        ck_assert_int_eq(kernel_cut_at(&cut, i, 0, pieces), cut.start[i]);
+        ck_assert_int_eq(kernel_cut_at(&cut, i, pieces, pieces), cut.start[i + 1]);
+        for (int64_t c = 0; c < pieces; c++) {
+          int64_t has = kernel_cut_at(&cut, i, c + 1, pieces) - kernel_cut_at(&cut, i, c, pieces);
+          ck_assert(has == least || has == least + 1);
+        }
+      }
+  }
+}
+END_TEST
+
 START_TEST(parser_refuses) {
   begin();
   static const char *const bad[] = {
@@ -297,6 +326,6 @@ START_TEST(names_become_plain) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("evaluator", gemm_equals_plain_c, fold_index_clip_coord),
+UNIT_MAIN(UNIT("evaluator", pieces_of_units, gemm_equals_plain_c, fold_index_clip_coord),
           UNIT("text", random_round_trip, parser_refuses, names_become_plain),
           UNIT("verifier", verifier_refuses, guards_prove_bounds, independence_is_proved_or_not))

@@ -79,7 +79,8 @@ static PlanMemory memory_of(const Plan *p) {
 }
 
 #if DG_CODEGEN
-/* Units one by one from the last to the first, scratch full of NaNs before each. */
+/* Units from the last to the first, up to three in a call (a sweep then goes round them), scratch full of
+ * NaNs before each call. */
 static void run_native(const Plan *p, const PlanMemory *m, const char *isa) {
   Sb why;
   CodegenTarget t;
@@ -103,9 +104,10 @@ static void run_native(const Plan *p, const PlanMemory *m, const char *isa) {
     for (int j = 0; j < k->nbuffer; j++)
       buf[j] = k->buffer[j].kind == BUFFER_SCRATCH ? scratch + offset[j]
                                                    : plan_address(p, m, p->bind.at[l->bind + (uint32_t)j]);
-    for (int64_t u = l->units; u-- > 0;) {
+    for (int64_t u = l->units, some; u > 0; u -= some) {
+      some = u % 3 + 1 < u ? u % 3 + 1 : u;
       memset(scratch, 0xff, p->scratch_bytes);
-      fn[l->kernel](buf, u, u + 1);
+      fn[l->kernel](buf, u - some, u);
     }
   }
   fpenv_leave(env);
