@@ -149,7 +149,7 @@ int main(int argc, char **argv) {
     r.threads = atoi(t);
     start(&r);
     for (int i = 0; i < n; i++) table(&r, files[i]);
-    for (int i = 0; i < PROVIDERS; i++)
+    for (int i = PROVIDERS; i-- > 0;) /* the last first: it holds the pipes of those before it */
       if (r.here[i]) worker_stop(&r.w[i]);
   }
   return 0;

@@ -3,7 +3,6 @@
 #include "bench/gemm/product.h"
 #include "bench/gemm/provider.h"
 
-#include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +15,7 @@ bool worker_start(Worker *w, const char *self, const char *name, int threads, co
   char number[16];
   *w = (Worker){.name = name};
   snprintf(number, sizeof number, "%d", threads);
-  if (pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC)) return false;
+  if (pipe(to) || pipe(from)) return false;
   w->pid = fork();
   if (w->pid == 0) {
     dup2(to[0], 0);
