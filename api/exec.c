@@ -1,6 +1,7 @@
 /* Native execution: plan -> machine code -> one arena, launches in order on the pool. */
 #include "api/exec.h"
 
+#include "base/size.h"
 #include "passes/lower/lower.h"
 #include "runtime/core/fpenv.h"
 
@@ -47,6 +48,23 @@ static Plan *plan_for(Arena *a, const Graph *g, const ExecOptions *o, const Code
   return lower_graph(a, g, &l, why);
 }
 
+/* What it will hold while it runs: the arena, and scratch for each thread. */
+static Status memory_fits(Exec *x, int64_t most, Sb *why) {
+  size_t threads = x->pool ? pool_threads(x->pool) : 1;
+  x->arena_bytes = x->plan->arena_bytes;
+  if (!size_mul(x->plan->scratch_bytes, threads, &x->scratch_bytes) ||
+      !size_add(x->arena_bytes, x->scratch_bytes, &x->facts.arena_bytes))
+    x->facts.arena_bytes = SIZE_MAX;
+  if ((uint64_t)x->facts.arena_bytes > (uint64_t)most) {
+    sb_fmt(why, "the program needs %zu bytes of memory, above the limit 'arena_bytes' of %lld",
+           x->facts.arena_bytes, (long long)most);
+    return ST_LIMIT;
+  }
+  if (!x->arena_bytes) x->arena_bytes = PLAN_ALIGN;
+  if (!x->scratch_bytes) x->scratch_bytes = PLAN_ALIGN;
+  return ST_OK;
+}
+
 Status exec_new(Arena *a, const Graph *g, const ExecOptions *o, Exec **out, Sb *why) {
   CodegenOptions c;
   CodegenStats stats;
@@ -59,12 +77,8 @@ Status exec_new(Arena *a, const Graph *g, const ExecOptions *o, Exec **out, Sb *
   x->plan = plan_for(a, g, o, &c, NULL, why);
   if (!x->plan) return ST_REJECTED;
   x->facts.lower_ms = clock_ms() - t0;
-  int64_t most = g->program->limits->arena_bytes;
-  if ((uint64_t)x->plan->arena_bytes > (uint64_t)most) {
-    sb_fmt(why, "the program needs %zu bytes of memory, above the limit 'arena_bytes' of %lld",
-           x->plan->arena_bytes, (long long)most);
-    return ST_LIMIT;
-  }
+  st = memory_fits(x, g->program->limits->arena_bytes, why);
+  if (st != ST_OK) return st;
   x->fn = ARENA_ARRAY(a, KernelFn *, x->plan->kernel.n + 1);
   st = codegen_compile(a, &(KernelSet){x->plan->kernel.at, x->plan->kernel.n}, &c, &x->code, x->fn, &stats,
                        why);
@@ -72,14 +86,9 @@ Status exec_new(Arena *a, const Graph *g, const ExecOptions *o, Exec **out, Sb *
   x->cut = ARENA_ARRAY(a, KernelCut, x->plan->kernel.n + 1);
   for (uint32_t i = 0; i < x->plan->kernel.n; i++) x->cut[i] = kernel_cut(a, x->plan->kernel.at[i]);
   x->facts.codegen_ms = stats.ms;
-  x->facts.arena_bytes = x->plan->arena_bytes;
   x->facts.kernels = x->plan->kernel.n;
   x->facts.flops = x->plan->flops;
   x->facts.isa = str_copy(a, c.target.name).p;
-  x->arena_bytes = x->plan->arena_bytes ? x->plan->arena_bytes : PLAN_ALIGN;
-  size_t threads = x->pool ? pool_threads(x->pool) : 1;
-  if (__builtin_mul_overflow(x->plan->scratch_bytes, threads, &x->scratch_bytes)) return ST_LIMIT;
-  if (!x->scratch_bytes) x->scratch_bytes = PLAN_ALIGN;
   /* the only memory outside `a`: released by exec_free, also when the second allocation raises */
   *out = x;
   x->arena = mem_get(a->mem, x->arena_bytes);

@@ -306,7 +306,7 @@ DG_API const dg_evaluated *dg_evaluated_at(const dg_session *s, int i); /* NULL 
 /* Facts about a compiled entry, compiled now if it has not been: for summaries. */
 typedef struct dg_facts {
   int64_t parameters;  /* trainable numbers */
-  int64_t arena_bytes; /* of the entry's values */
+  int64_t arena_bytes; /* of the entry's values, and scratch for each thread */
   int64_t kernels;
   double flops;      /* of one step: products and convolutions counted as 2 a multiply-add, one for other
                         arithmetic */
