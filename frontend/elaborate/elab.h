@@ -416,11 +416,10 @@ bool arg_given(Operand o);
 bool axes_of(Elab *x, Operand o, uint32_t rank, uint32_t *mask);
 bool axis_of(Elab *x, Operand o, uint32_t rank, int *axis);
 bool dims_of(Elab *x, Operand o, DimId *dim, uint8_t *rank, int *hole);
-BuiltinFn bi_elementwise, bi_fma, bi_clip, bi_where, bi_stop, bi_reduce, bi_anyall, bi_variance, bi_norm,
-    bi_arg, bi_row, bi_cross_entropy, bi_reshape, bi_flatten, bi_permute, bi_broadcast_to, bi_concat,
-    bi_stack, bi_split, bi_pad, bi_flip, bi_range, bi_one_hot, bi_conv2d, bi_pool, bi_uniform, bi_normal,
-    bi_size, bi_len, bi_shape, bi_rank, bi_fill, bi_append, bi_reverse, bi_grad, bi_vjp, bi_jvp, bi_vmap,
-    bi_not_built, bi_div;
+#define BUILTIN(name, fn, op, params, doc) BuiltinFn fn; /* several rows may share one */
+#include "frontend/elaborate/builtins.def"
+#undef BUILTIN
+BuiltinFn bi_elementwise; /* of the op table's rows */
 
 Value index_value(Elab *x, Scope *s, const AstExpr *e);
 Value value_slice(Elab *x, NodeId n, int axis, DimId start, int64_t step, DimId extent, Span at);
