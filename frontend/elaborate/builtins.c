@@ -352,6 +352,26 @@ Value bi_arg(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   return reduced(x, emit(x, at, b->name, b->op, &n, 1, &attr, NULL), 1u << axis, keep, at);
 }
 
+/* Along an axis that must be named where there are several; the shape stays. */
+Value bi_along(Elab *x, const Builtin *b, ArgVec *args, Span at) {
+  Operand o[MAX_BUILTIN_ARGS];
+  if (!builtin_args(x, b, args, at, o)) return val_poison();
+  NodeId n = val_to_node(x, o[0].v, o[0].at, -1);
+  if (!node_ok(n)) return val_poison();
+  uint32_t rank = node_type(x, n).rank;
+  int axis = 0;
+  if (rank == 0) return wrong_kind(x, o[0].at, o[0].v, "a tensor with axes");
+  if (!arg_given(o[1]) && rank > 1) {
+    TELL(x, bad_operand, at, b->name,
+         str_fmt(x->a, "the tensor has %u axes: say along which one, axis = ..", rank));
+    return val_poison();
+  }
+  if (!fits(x, b, n, o[0].at, false) || (arg_given(o[1]) && !axis_of(x, o[1], rank, &axis)))
+    return val_poison();
+  int64_t attr = axis;
+  return val_node(emit(x, at, b->name, b->op, &n, 1, &attr, NULL));
+}
+
 Value bi_row(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   Operand o[MAX_BUILTIN_ARGS];
   bool keep = false;

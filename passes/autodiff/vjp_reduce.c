@@ -29,6 +29,14 @@ void vjp_MEAN(Vjp *v) {
   v->dx[0] = stretch(v, each, vjp_type(v, vjp_in(v, 0)));
 }
 
+/* Element k is in every sum from k on: the running sum of g from behind. */
+void vjp_CUMSUM(Vjp *v) {
+  int64_t axis = vjp_attr(v, 0), mask = INT64_C(1) << axis;
+  NodeId back = build_op(v->b, OP_REVERSE, &v->g, 1, &mask, NULL);
+  NodeId sums = build_op(v->b, OP_CUMSUM, &back, 1, &axis, NULL);
+  v->dx[0] = build_op(v->b, OP_REVERSE, &sums, 1, &mask, NULL);
+}
+
 /* Ties share equally: g / (number of ties) at every element that equals the result. */
 static void extreme(Vjp *v) {
   NodeId x = vjp_in(v, 0);

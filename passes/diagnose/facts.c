@@ -97,6 +97,9 @@ Bound facts_SUM(const Facts *f) {
   if (!(off <= most / 16)) return dtype_is_float(type_in(f, 0)) ? s : any(); /* integers wrap */
   return (Bound){fmax(s.lo, times(n, x.lo) - off), fmin(s.hi, times(n, x.hi) + off)};
 }
+Bound facts_CUMSUM(const Facts *f) { /* integers wrap */
+  return dtype_is_float(type_in(f, 0)) ? sign(f->in[0]) : any();
+}
 Bound facts_MEAN(const Facts *f) {
   Bound x = f->in[0], s = sign(x);
   double n = reduced(f), most = fmax(fabs(x.lo), fabs(x.hi)), off = 2 * slack(type_in(f, 0), n, most);

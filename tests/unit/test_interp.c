@@ -314,6 +314,23 @@ START_TEST(order_of_sums) {
 }
 END_TEST
 
+START_TEST(
+    order_of_running_sums) { /* one chain from +0, however long, and also where the axis is innermost */
+  begin(
+      "graph g\ninput x: f32[2, 70000]\n%0: f32[2, 70000] = leaf x\n%1: f32[2, 70000] = cumsum %0 {axis=1}\n"
+      "output r = %1\n");
+  fill(false, -1, 3);
+  const Tensor *r = run(INTERP_NATIVE);
+  for (int i = 0; i < 2; i++) {
+    float acc = 0;
+    for (int k = 0; k < 70000; k++) {
+      acc = acc + f32(0)[i * 70000 + k];
+      SAME(((float *)r->data)[i * 70000 + k], acc);
+    }
+  }
+}
+END_TEST
+
 START_TEST(order_of_products) {
   begin(
       "graph g\ninput x: f32[3, 50]\ninput y: f32[50, 4]\n%0: f32[3, 50] = leaf x\n%1: f32[50, 4] = leaf y\n"
@@ -710,6 +727,7 @@ int main(void) {
                                  conv_gradients_are_adjoint,
                                  order_of_sums,
                                  order_of_products,
+                                 order_of_running_sums,
                                  orders_by_shape,
                                  order_of_convolution,
                                  order_of_conv_dx_with_stride_one,

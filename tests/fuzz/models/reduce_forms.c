@@ -56,13 +56,14 @@ void gen_reduce(Gen *g) {
 }
 
 void gen_row(Gen *g) {
-  enum { SOFT, LOG_SOFT, STANDARD, LENGTH_1, SOFT_AXIS, LSE, ONE_HOT, KL, COSINE, RANGE, ROWS };
+  enum { SOFT, LOG_SOFT, STANDARD, LENGTH_1, SOFT_AXIS, LSE, ONE_HOT, KL, COSINE, RANGE, RUNNING, ROWS };
   Val v = gen_pick(g, REAL, -2), w = gen_like(g, &v);
   Dim last = v.dim[v.rank - 1];
   int axis = (int)gen_next(g, (uint32_t)v.rank);
   char d[48];
   switch (gen_turn(g, TABLE_ROW, ROWS)) {
   case SOFT: gen_let(g, v, "softmax(%s)", v.name); return;
+  case RUNNING: gen_let(g, v, "tanh(cumsum(%s, axis = %d))", v.name, axis); return;
   case LOG_SOFT: gen_let(g, v, "log_softmax(%s)", v.name); return;
   case STANDARD: gen_let(g, v, "standardize(%s)", v.name); return;
   case LENGTH_1: gen_let(g, v, "l2norm(%s, axis = %d, eps = 0.1)", v.name, axis); return;
