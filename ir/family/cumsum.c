@@ -31,8 +31,8 @@ static void run(Eval *e) {
       for (size_t k = 0; k < a.n; k++) {
         size_t at = (o * a.n + k) * a.inner + i;
         acc = add(x->dtype, acc, x->data, at);
-        memcpy((char *)e->out->data + at * bytes, &acc,
-               bytes); /* little-endian: the value's own bytes first */
+        void *to = (char *)e->out->data + at * bytes; /* an element of what is allocated */
+        memcpy(to, &acc, bytes);
       }
     }
 }
