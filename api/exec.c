@@ -144,9 +144,8 @@ static int64_t pieces_of(const PlanLaunch *l) {
   return n > PIECES ? PIECES : n;
 }
 
-static void launch(const Exec *x, const PlanMemory *m, const PlanLaunch *l) {
+static void launch(const Exec *x, const Plan *p, const PlanMemory *m, const PlanLaunch *l) {
   void *buf[KERNEL_BUFFERS];
-  const Plan *p = x->plan;
   Call c = {.fn = x->fn[l->kernel],
             .kernel = p->kernel.at[l->kernel],
             .cut = &x->cut[l->kernel],
@@ -166,9 +165,19 @@ static void launch(const Exec *x, const PlanMemory *m, const PlanLaunch *l) {
     call_pieces(&c, 0, 0, 1);
 }
 
+static void launches(void *cx, const Plan *p, const PlanMemory *m) { /* of a body */
+  const Exec *x = cx;
+  for (uint32_t i = 0; i < p->launch.n; i++) {
+    if (p->launch.at[i].kind == LAUNCH_KERNEL)
+      launch(x, p, m, &p->launch.at[i]);
+    else
+      plan_body(p, m, &p->launch.at[i], launches, cx);
+  }
+}
+
 Status exec_run(Exec *x, void *const *data, const HostEntry *host, Sb *why) {
   const Plan *p = x->plan;
-  PlanMemory m = {data, x->arena, host};
+  PlanMemory m = {.leaf = data, .arena = x->arena, .host = host};
   Status st = ST_OK;
   FpEnv env = fpenv_enter();
   for (uint32_t i = 0; i <= p->launch.n && st == ST_OK; i++) {
@@ -179,7 +188,11 @@ Status exec_run(Exec *x, void *const *data, const HostEntry *host, Sb *why) {
     if (i == p->launch.n || st != ST_OK) break;
     const PlanLaunch *l = &p->launch.at[i];
     if (l->kind == LAUNCH_KERNEL) {
-      launch(x, &m, l);
+      launch(x, p, &m, l);
+      continue;
+    }
+    if (l->kind != LAUNCH_HOST) {
+      plan_body(p, &m, l, launches, x);
       continue;
     }
     fpenv_leave(env); /* the host's function runs in the host's environment */
@@ -199,7 +212,7 @@ Tensor exec_root(const Exec *x, uint32_t i, void *const *data) {
   const Plan *p = x->plan;
   const PlanRoot *r = &p->root.at[i];
   const Type *t = &graph_node(p->graph, p->graph->root.at[i].node)->type;
-  PlanMemory m = {data, x->arena, NULL};
+  PlanMemory m = {.leaf = data, .arena = x->arena};
   Tensor v = {.dtype = (DType)t->dtype, .rank = t->rank, .count = (size_t)p->buffer.at[r->buffer].n};
   if (!type_extents(p->graph->program->dims, t, v.ext)) BUG(x->mem, "exec: symbolic extents");
   v.data = plan_address(p, &m, r->buffer);

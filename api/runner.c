@@ -47,8 +47,6 @@ static Status compile(Runner *r, const Program *p, const Entry *e, const DimBind
   if (st != ST_OK) return st;
   r->value = ARENA_ARRAY(&r->arena, Tensor, r->graph->root.n);
   r->facts.isa = "interpreter";
-  r->how.interpret |=
-      r->graph->region.n > 1; /* loops and conditions have no kernels yet; the bits are the same */
   if (r->how.interpret) return ST_OK;
   ExecOptions o = {.level = r->how.level, .isa = r->how.isa, .pool = r->how.pool, .cpu = r->how.cpu};
   st = exec_new(&r->arena, r->graph, &o, &r->exec, why);

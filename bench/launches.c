@@ -120,7 +120,7 @@ static int run(const BenchModel *b, const Settings *s) {
   KernelFn **fn = ARENA_ARRAY(a, KernelFn *, p->kernel.n + 1);
   KernelSet set = {p->kernel.at, p->kernel.n};
   if (codegen_compile(a, &set, &c, &code, fn, NULL, &why) != ST_OK) return fail(sb_str(&why));
-  PlanMemory mem = {b->data, mem_get(a->mem, p->arena_bytes + 1), NULL};
+  PlanMemory mem = {.leaf = b->data, .arena = mem_get(a->mem, p->arena_bytes + 1)};
   memset(mem.arena, 0, p->arena_bytes);
   Pool *pool = bench_pool(b, 2);
   if (!pool) return fail(STR("no second thread"));

@@ -46,14 +46,32 @@ static void kernel_run(const Plan *p, const PlanMemory *m, const PlanLaunch *l, 
   /* in two pieces and out of order: what depends on the order of units shows */
   int64_t units = kernel_units(k), cut = units / 3;
   kernel_eval(k, buf, cut, units, a);
-  memset(scratch, 0xff, p->scratch_bytes);
+  memset(scratch, 0xff, plan_scratch(k, NULL));
   kernel_eval(k, buf, 0, cut, a);
+}
+
+typedef struct EvalRun {
+  char *scratch;
+  Arena *arena;
+} EvalRun;
+
+static void launch(const Plan *p, const PlanMemory *m, const PlanLaunch *l, EvalRun *r);
+
+static void launches(void *cx, const Plan *p, const PlanMemory *m) {
+  for (uint32_t i = 0; i < p->launch.n; i++) launch(p, m, &p->launch.at[i], cx);
+}
+
+static void launch(const Plan *p, const PlanMemory *m, const PlanLaunch *l, EvalRun *r) {
+  if (l->kind == LAUNCH_KERNEL)
+    kernel_run(p, m, l, r->scratch, r->arena);
+  else
+    plan_body(p, m, l, launches, r);
 }
 
 Status plan_eval(const Plan *p, const PlanMemory *m, Arena *scratch) {
   uint32_t saved = fp_enter();
   ArenaMark mark = arena_mark(scratch);
-  char *mem = arena_alloc(scratch, p->scratch_bytes, PLAN_ALIGN);
+  EvalRun run = {arena_alloc(scratch, p->scratch_bytes, PLAN_ALIGN), scratch};
   Status st = ST_OK;
   for (uint32_t i = 0; st == ST_OK && i <= p->launch.n; i++) {
     if (i == p->commit && !plan_checks(p, m)) st = ST_SELF_CHECK;
@@ -62,7 +80,7 @@ Status plan_eval(const Plan *p, const PlanMemory *m, Arena *scratch) {
     if (l->kind == LAUNCH_HOST)
       st = plan_host(p, m, l);
     else
-      kernel_run(p, m, l, mem, scratch);
+      launch(p, m, l, &run);
   }
   arena_rewind(scratch, mark);
   fp_leave(saved);

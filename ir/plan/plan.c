@@ -12,12 +12,49 @@ size_t plan_scratch(const Kernel *k, size_t *offset) {
   return total;
 }
 
+static bool arg_fits(const Plan *p, const PlanArg *a, int64_t steps, Sb *why) {
+  size_t need;
+  bool ok = a->buffer < p->buffer.n && size_mul(a->step ? (size_t)steps : 1, a->bytes, &need) &&
+            (!a->step || a->step == a->bytes) && need <= p->buffer.at[a->buffer].bytes;
+  if (!ok) sb_fmt(why, "what a body is given or gives does not fit its buffer");
+  return ok;
+}
+
+static bool body_verify(const Plan *p, const PlanLaunch *l, Sb *why) {
+  if (l->kernel >= p->body.n) {
+    sb_fmt(why, "there is no body %u", l->kernel);
+    return false;
+  }
+  const PlanBody *b = &p->body.at[l->kernel];
+  bool ok = b->carry <= b->param.n && b->carry <= b->result.n && b->trip >= 1 && b->arena < p->buffer.n;
+  for (uint32_t k = 0; k < b->param.n && ok; k++) ok = arg_fits(p, &b->param.at[k], b->trip, why);
+  for (uint32_t k = 0; k < b->result.n && ok; k++) {
+    const PlanArg *r = &b->result.at[k];
+    ok = arg_fits(p, r, b->trip, why) && r->spare < p->buffer.n && r->bytes <= p->buffer.at[r->spare].bytes;
+  }
+  for (int i = 0; i < 2 && ok; i++) {
+    const Plan *own = b->plan[i];
+    if (!own) continue;
+    ok = own->root.n == b->result.n && b->table + own->arena_bytes <= p->buffer.at[b->arena].bytes &&
+         plan_verify(own, why);
+    for (uint32_t k = 0; k < own->buffer.n && ok; k++) {
+      const PlanBuffer *f = &own->buffer.at[k];
+      if (f->place == PLACE_PARAM) ok = f->index < b->param.n && f->bytes <= b->param.at[f->index].bytes;
+      if (f->place == PLACE_YIELD) ok = f->index < b->result.n && f->bytes <= b->result.at[f->index].bytes;
+      if (f->place == PLACE_LEAF) ok = false;
+    }
+  }
+  if (!ok && !why->n) sb_fmt(why, "a body does not fit its owner");
+  return ok;
+}
+
 static bool launch_verify(const Plan *p, const PlanLaunch *l, Sb *why) {
   if (l->bind > p->bind.n || l->nbind > p->bind.n - l->bind) {
     sb_fmt(why, "bindings are outside the table");
     return false;
   }
   if (l->kind == LAUNCH_HOST) return l->nbind >= 1;
+  if (l->kind != LAUNCH_KERNEL) return body_verify(p, l, why);
   if (l->kernel >= p->kernel.n) {
     sb_fmt(why, "there is no kernel %u", l->kernel);
     return false;
@@ -98,6 +135,8 @@ static void buffer_print(const Plan *p, uint32_t i, Sb *b) {
       sb_fmt(b, ", launches %u to %u", f->first, f->last);
     break;
   case PLACE_DATA: sb_add(b, STR(" data")); break;
+  case PLACE_PARAM: sb_fmt(b, " param %u", f->index); break;
+  case PLACE_YIELD: sb_fmt(b, " yield %u", f->index); break;
   }
   if (node_ok(f->node)) sb_fmt(b, "  # %%%u %s", f->node.i, op_info[node_op(p->graph, f->node)].name);
   sb_char(b, '\n');
@@ -109,37 +148,87 @@ static const char *const root_word[] = {[ROOT_OUTPUT] = "output",
                                         [ROOT_ASSIGN] = "assign",
                                         [ROOT_CHECK] = "check"};
 
-void plan_print(const Plan *p, Sb *b) {
+static void indent(Sb *b, int depth) {
+  for (int i = 0; i < depth; i++) sb_add(b, STR("  "));
+}
+
+static void args_print(const char *what, const PlanArg *a, uint32_t n, Sb *b) {
+  for (uint32_t k = 0; k < n; k++) {
+    sb_fmt(b, "%s%sb%u", k ? " " : what, what[0] == '=' && k ? "=" : "", a[k].buffer);
+    if (a[k].spare != PLAN_NONE && a[k].spare != a[k].buffer) sb_fmt(b, "/b%u", a[k].spare);
+    if (a[k].step) sb_add(b, STR("[]"));
+  }
+}
+
+static void print(const Plan *p, int depth, Sb *b);
+
+static void body_print(const Plan *p, const PlanLaunch *l, int depth, Sb *b) {
+  const PlanBody *y = &p->body.at[l->kernel];
+  if (l->kind == LAUNCH_COND)
+    sb_fmt(b, "cond b%u", y->pred);
+  else if (y->ends)
+    sb_fmt(b, "loop, %lld steps at most", (long long)y->trip);
+  else
+    sb_fmt(b, "loop, %lld steps%s", (long long)y->trip, y->reverse ? ", the last first" : "");
+  args_print(" of ", y->param.at, y->param.n, b);
+  args_print(" =", y->result.at, y->result.n, b);
+  sb_fmt(b, " in b%u\n", y->arena);
+  for (int i = 0; i < 2 && y->plan[i]; i++) print(y->plan[i], depth + 1, b);
+}
+
+static void launch_print(const Plan *p, const PlanLaunch *l, Sb *b) {
   const Program *pr = p->graph->program;
-  sb_fmt(b, "plan " STRF ": arena %zu bytes, scratch %zu bytes a thread, %u kernels, %u launches\n",
-         STRA(names_str(pr->names, p->graph->name)), p->arena_bytes, p->scratch_bytes, p->kernel.n,
-         p->launch.n);
-  for (uint32_t i = 0; i < p->buffer.n; i++) buffer_print(p, i, b);
+  bool host = l->kind == LAUNCH_HOST;
+  if (host)
+    sb_fmt(b, "host " STRF, STRA(names_str(pr->names, pr->externs.at[l->kernel].name)));
+  else
+    sb_fmt(b, "k%u " STRF ", %lld units, %lld ns", l->kernel, STRA(p->kernel.at[l->kernel]->name),
+           (long long)l->units, (long long)l->estimate_ns);
+  for (uint32_t j = 0; j < l->nbind; j++) {
+    uint32_t at = p->bind.at[l->bind + j];
+    bool out = host ? j + 1 == l->nbind : p->kernel.at[l->kernel]->buffer[j].kind == BUFFER_OUT;
+    if (at == PLAN_NONE)
+      sb_add(b, STR(" scratch"));
+    else
+      sb_fmt(b, " %sb%u", out ? "=" : "", at);
+  }
+  sb_char(b, '\n');
+}
+
+/* A plan, or a body within one. */
+static void print(const Plan *p, int depth, Sb *b) {
+  const Program *pr = p->graph->program;
+  for (uint32_t i = 0; i < p->buffer.n; i++) {
+    indent(b, depth);
+    buffer_print(p, i, b);
+  }
   for (uint32_t i = 0; i < p->launch.n; i++) {
     const PlanLaunch *l = &p->launch.at[i];
-    if (i == p->commit) sb_add(b, STR("commit\n"));
-    if (l->kind == LAUNCH_HOST)
-      sb_fmt(b, "%u: host " STRF, i, STRA(names_str(pr->names, pr->externs.at[l->kernel].name)));
+    if (i == p->commit && !depth) sb_add(b, STR("commit\n"));
+    indent(b, depth);
+    sb_fmt(b, "%u: ", i);
+    if (l->kind == LAUNCH_LOOP || l->kind == LAUNCH_COND)
+      body_print(p, l, depth, b);
     else
-      sb_fmt(b, "%u: k%u " STRF ", %lld units, %lld ns", i, l->kernel, STRA(p->kernel.at[l->kernel]->name),
-             (long long)l->units, (long long)l->estimate_ns);
-    for (uint32_t j = 0; j < l->nbind; j++) {
-      uint32_t at = p->bind.at[l->bind + j];
-      bool out =
-          l->kind == LAUNCH_HOST ? j + 1 == l->nbind : p->kernel.at[l->kernel]->buffer[j].kind == BUFFER_OUT;
-      if (at == PLAN_NONE)
-        sb_add(b, STR(" scratch"));
-      else
-        sb_fmt(b, " %sb%u", out ? "=" : "", at);
-    }
-    sb_char(b, '\n');
+      launch_print(p, l, b);
   }
   for (uint32_t i = 0; i < p->root.n; i++) {
     const PlanRoot *r = &p->root.at[i];
     Str name = r->kind == ROOT_ASSIGN ? names_str(pr->names, program_leaf_at(pr, r->leaf)->path)
                                       : names_str(pr->names, r->name);
-    sb_fmt(b, "%s " STRF " b%u\n", root_word[r->kind], STRA(name), r->buffer);
+    indent(b, depth);
+    if (depth)
+      sb_fmt(b, "yield b%u\n", r->buffer);
+    else
+      sb_fmt(b, "%s " STRF " b%u\n", root_word[r->kind], STRA(name), r->buffer);
   }
+}
+
+void plan_print(const Plan *p, Sb *b) {
+  sb_fmt(b, "plan " STRF ": arena %zu bytes, scratch %zu bytes a thread, %u kernels, %u launches\n",
+         STRA(names_str(p->graph->program->names, p->graph->name)), p->arena_bytes, p->scratch_bytes,
+         p->kernel.n, p->launch.n);
+  print(p, 0, b);
 }
 
 void plan_print_kernels(const Plan *p, Sb *b) {

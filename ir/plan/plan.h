@@ -15,11 +15,14 @@ typedef enum {
   PLACE_LEAF,  /* the memory bound to a leaf */
   PLACE_ARENA, /* offset in the arena */
   PLACE_DATA,  /* constant */
+  PLACE_PARAM, /* of a body: what its owner gives for parameter `index` */
+  PLACE_YIELD, /* of a body: where its owner wants result `index` */
 } PlanPlace;
 
 typedef struct PlanBuffer {
   uint8_t place, dtype; /* PlanPlace, DType */
   LeafId leaf;          /* LEAF */
+  uint32_t index;       /* PARAM, YIELD */
   size_t offset, bytes; /* ARENA: multiple of PLAN_ALIGN */
   const void *data;     /* DATA */
   int64_t n;            /* elements */
@@ -28,12 +31,12 @@ typedef struct PlanBuffer {
       last; /* launches that use it; kept to the end of the step when last is the number of launches */
 } PlanBuffer;
 
-typedef enum { LAUNCH_KERNEL, LAUNCH_HOST } LaunchKind;
+typedef enum { LAUNCH_KERNEL, LAUNCH_HOST, LAUNCH_LOOP, LAUNCH_COND } LaunchKind;
 typedef struct PlanLaunch {
   uint8_t kind;    /* LaunchKind */
-  uint32_t kernel; /* index into Plan.kernel; HOST: index of the extern */
+  uint32_t kernel; /* index into Plan.kernel; HOST: index of the extern; LOOP, COND: into Plan.body */
   uint32_t bind;   /* offset into Plan.bind: buffers in the kernel's order (PLAN_NONE for scratch); HOST:
-                      inputs, then the   result */
+                      inputs, then the result; LOOP, COND: all that the body names */
   uint32_t nbind;
   NodeId node; /* the last node it computes, for messages */
   int64_t units;
@@ -49,6 +52,27 @@ typedef struct PlanRoot {
   NodeId node;
 } PlanRoot;
 
+/* What is given for a parameter, and taken from a body. step: bytes from one step's to the next, 0: the same.
+ */
+typedef struct PlanArg {
+  uint32_t buffer, spare; /* spare: of what is carried, in turn with buffer; else PLAN_NONE */
+  size_t step, bytes;
+} PlanArg;
+
+/* The body of a loop, or both of a condition, as plans of their own: their buffers are their parameters,
+ * their results, and places in an arena which is one buffer of the plan around. Parameters in order: what is
+ * carried (of a loop), what comes step by step, the rest. The first `carry` results are the next step's. */
+typedef struct PlanBody {
+  struct Plan *plan[2]; /* LOOP: the first */
+  uint32_t arena;       /* a buffer: the table of addresses, then the larger of the bodies' arenas */
+  size_t table;         /* bytes of that table */
+  uint32_t pred;        /* COND: a buffer */
+  uint32_t carry;
+  int64_t trip;
+  bool reverse, ends;
+  VEC(PlanArg) param, result;
+} PlanBody;
+
 typedef struct Plan {
   Arena *arena;
   const Graph *graph;
@@ -56,10 +80,11 @@ typedef struct Plan {
   VEC(PlanLaunch) launch;
   VEC(uint32_t) bind;
   VEC(PlanBuffer) buffer;
-  VEC(PlanRoot) root; /* as the graph's roots */
-  uint32_t commit;    /* launches from here on assign leaves and do nothing else: whatever may end the step is
-                         before */
-  bool in_place;      /* some launch before commit writes a leaf */
+  VEC(PlanRoot) root; /* as the graph's roots; of a body: its results */
+  VEC(PlanBody) body;
+  uint32_t commit; /* launches from here on assign leaves and do nothing else: whatever may end the step is
+                      before */
+  bool in_place;   /* some launch before commit writes a leaf */
   size_t arena_bytes, scratch_bytes; /* scratch: per thread, enough for any kernel */
   double flops;                      /* of all launches */
 } Plan;
@@ -75,14 +100,21 @@ typedef struct PlanMemory {
   void *const *leaf; /* by LeafId; NULL where unused */
   void *arena;       /* arena_bytes, PLAN_ALIGN-aligned; contents do not matter */
   const HostEntry *host;
+  void **param, **yield; /* of a body */
 } PlanMemory;
 /* Address of a buffer's first element. */
 static inline void *plan_address(const Plan *p, const PlanMemory *m, uint32_t buffer) {
   const PlanBuffer *b = &p->buffer.at[buffer];
   return b->place == PLACE_LEAF    ? m->leaf[b->leaf.i]
          : b->place == PLACE_ARENA ? (char *)m->arena + b->offset
+         : b->place == PLACE_PARAM ? m->param[b->index]
+         : b->place == PLACE_YIELD ? m->yield[b->index]
                                    : (void *)b->data;
 }
+/* Runs the launches of a body, once. */
+typedef void PlanRun(void *cx, const Plan *body, const PlanMemory *m);
+/* A LOOP or COND launch: the body as often as it takes. */
+void plan_body(const Plan *p, const PlanMemory *m, const PlanLaunch *l, PlanRun *run, void *cx);
 /* The call of a host launch. ST_REJECTED: not registered, or it failed. */
 MUST_USE Status plan_host(const Plan *p, const PlanMemory *m, const PlanLaunch *l);
 /* One step by the kernel evaluator, under FTZ and DAZ. scratch is rewound. ST_SELF_CHECK: a CHECK root does

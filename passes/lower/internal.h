@@ -65,11 +65,16 @@ typedef struct LowerCx {
   uint32_t *leaf_buffer;    /* by leaf */
   int64_t *leaf_count;      /* by leaf: elements, by the extents bound in this graph */
   LeafId *in_place;         /* by node: the leaf it is written to; .i == PLAN_NONE: none */
+  bool body;                /* of a loop or condition: roots are what it yields */
+  uint32_t *yields;         /* body: by node, + 1: the result it is written as; 0: none */
   VEC(LowerGroup) groups;
   VEC(uint32_t) order; /* groups in the order of lowering */
   Map kernels;         /* identity hash -> kernel */
   OpPrograms programs;
 } LowerCx;
+
+/* The plan of a body's flat graph; its kernels join those of `around`. */
+Plan *lower_body(LowerCx *around, const Graph *g);
 
 /* ---- view.c: reading through moves ---- */
 NodeId lower_strip(const LowerCx *lo, NodeId n); /* through moves that change nothing */

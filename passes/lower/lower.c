@@ -58,12 +58,16 @@ static void fill(uint32_t *p, uint32_t n, uint32_t v) {
   for (uint32_t i = 0; i < n; i++) p[i] = v;
 }
 
-Plan *lower_graph(Arena *a, const Graph *g, const LowerOptions *o, Sb *why) {
-  double start = o->time ? clock_ms() : 0;
-  if (g->region.n > 1) {
-    sb_fmt(why, "loops and conditions have no kernels yet");
-    return NULL;
+/* Which nodes are written as a body's results at once: computed ones, each as the first that it is. */
+static void find_yields(LowerCx *lo) {
+  lo->yields = ARENA_ARRAY(lo->arena, uint32_t, lo->g->node.n);
+  for (uint32_t k = 0; lo->body && k < lo->g->root.n; k++) {
+    NodeId n = lower_strip(lo, lo->g->root.at[k].node);
+    if (lo->role[n.i] >= ROLE_ELEM && !lo->yields[n.i]) lo->yields[n.i] = k + 1;
   }
+}
+
+static LowerCx *lower_begin(Arena *a, const Graph *g, const LowerOptions *o, Sb *why) {
   LowerCx *lo = ARENA_NEW(a, LowerCx);
   lo->arena = a;
   lo->g = g;
@@ -90,17 +94,42 @@ Plan *lower_graph(Arena *a, const Graph *g, const LowerOptions *o, Sb *why) {
   for (uint32_t i = 0; i < n; i++) lo->in_place[i].i = PLAN_NONE;
   map_init(&lo->kernels, a);
   op_programs_init(&lo->programs, a);
+  return lo;
+}
+
+static Plan *lower_run(LowerCx *lo) {
+  TimeLog *time = lo->opt.time;
+  double start = time ? clock_ms() : 0;
   if (!extents(lo)) return NULL;
   leaf_counts(lo);
   lower_roles(lo);
-  timelog_lap(o->time, &start, "lower: roles", n, "nodes");
+  find_yields(lo);
+  timelog_lap(time, &start, "lower: roles", lo->g->node.n, "nodes");
   lower_fuse(lo);
-  timelog_lap(o->time, &start, "lower: fuse", lo->groups.n, "groups");
+  timelog_lap(time, &start, "lower: fuse", lo->groups.n, "groups");
   lower_schedule(lo);
-  timelog_lap(o->time, &start, "lower: schedule", lo->order.n, "groups");
+  timelog_lap(time, &start, "lower: schedule", lo->order.n, "groups");
   for (uint32_t i = 0; i < lo->order.n; i++) group_lower(lo, &lo->groups.at[lo->order.at[i]]);
-  timelog_lap(o->time, &start, "lower: kernels", lo->plan->kernel.n, "kernels");
+  timelog_lap(time, &start, "lower: kernels", lo->plan->kernel.n, "kernels");
   plan_finish(lo);
-  timelog_lap(o->time, &start, "lower: plan", lo->plan->launch.n, "launches");
+  timelog_lap(time, &start, "lower: plan", lo->plan->launch.n, "launches");
   return lo->plan;
+}
+
+Plan *lower_graph(Arena *a, const Graph *g, const LowerOptions *o, Sb *why) {
+  return lower_run(lower_begin(a, g, o, why));
+}
+
+Plan *lower_body(LowerCx *around, const Graph *g) {
+  LowerCx *lo = lower_begin(around->arena, g, &around->opt, around->why);
+  lo->opt.time = NULL; /* part of the owner's */
+  lo->body = true;
+  lo->kernels = around->kernels;
+  lo->plan->kernel.at = around->plan->kernel.at;
+  lo->plan->kernel.n = around->plan->kernel.n;
+  lo->plan->kernel.cap = around->plan->kernel.cap;
+  Plan *p = lower_run(lo);
+  if (!p) BUG(around->arena->mem, "lower: a body of unknown extents");
+  around->kernels = lo->kernels;
+  return p;
 }

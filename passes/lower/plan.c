@@ -51,6 +51,18 @@ uint32_t plan_buffer_node(LowerCx *lo, NodeId n) {
     at = plan_buffer_leaf(lo, (LeafId){(uint32_t)graph_attr(lo->g, n)[0]});
   else if (lo->in_place[n.i].i != PLAN_NONE)
     at = plan_buffer_leaf(lo, lo->in_place[n.i]);
+  else if (op == OP_PARAM)
+    at = buffer_add(lo, (PlanBuffer){.place = PLACE_PARAM,
+                                     .dtype = (uint8_t)t,
+                                     .index = (uint32_t)graph_attr(lo->g, n)[0],
+                                     .n = lo->count[n.i],
+                                     .node = n});
+  else if (lo->yields[n.i])
+    at = buffer_add(lo, (PlanBuffer){.place = PLACE_YIELD,
+                                     .dtype = (uint8_t)t,
+                                     .index = lo->yields[n.i] - 1,
+                                     .n = lo->count[n.i],
+                                     .node = n});
   else if (op == OP_TABLE) {
     const Table *src = &lo->g->table.at[graph_attr(lo->g, n)[0]];
     void *data = arena_array(lo->plan->arena, (size_t)lo->count[n.i], dtype_bytes(t), PLAN_ALIGN);
@@ -167,7 +179,7 @@ void plan_finish(LowerCx *lo) {
     const Root *r = &g->root.at[i];
     NodeId n = lower_strip(lo, r->node);
     uint32_t from = plan_buffer_node(lo, n), at = from;
-    if (lo->role[n.i] == ROLE_MEMORY) {
+    if (lo->role[n.i] == ROLE_MEMORY && !lo->body) {
       at = plan_buffer_temp(lo, (DType)p->buffer.at[from].dtype, p->buffer.at[from].n);
       copy(lo, n, from, at);
     }

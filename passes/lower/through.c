@@ -53,11 +53,6 @@ const LowerOp lower_IOTA = {.role = ROLE_MOVE, .through = through_iota};
 
 const LowerOp lower_COTANGENT = {.role = ROLE_OTHER};
 const LowerOp lower_GRAD = {.role = ROLE_OTHER};
-const LowerOp lower_PARAM = {.role = ROLE_MEMORY};
-const LowerOp lower_YIELD = {.role = ROLE_OTHER};
-const LowerOp lower_LOOP = {.role = ROLE_OTHER};
-const LowerOp lower_COND = {.role = ROLE_OTHER};
-const LowerOp lower_RESULT = {.role = ROLE_MEMORY};
 
 /* On to the operand, at the index as it is now. */
 static WalkStep on(Walk *w) {

@@ -1,4 +1,5 @@
 /* Reading through moves: which nodes are computed at all, and how a value is reached by strides. */
+#include "ir/graph/region.h"
 #include "passes/lower/internal.h"
 
 NodeId lower_strip(const LowerCx *lo, NodeId n) {
@@ -127,7 +128,7 @@ void lower_roles(LowerCx *lo) {
     NodeId n = {i};
     if (lo->role[i] == ROLE_DEAD) continue;
     uint32_t nin = op_is(node_op(g, n), OPF_ERASED) ? 1 : g->node.at[i].nin;
-    for (uint32_t j = 0; j < nin; j++) mark(lo, graph_in(g, n)[j]);
+    for (uint32_t j = op_regions(node_op(g, n)); j < nin; j++) mark(lo, graph_in(g, n)[j]);
   }
   inline_roles(lo);
   /* A root needs a buffer of its own: what is not computed is copied, so that it is the value at the end of
@@ -142,7 +143,7 @@ void lower_roles(LowerCx *lo) {
     if (lo->materialised[i] && lo->role[i] == ROLE_ELEM) settle(lo, n, true, false);
     if (lo->role[i] == ROLE_MOVE) continue;
     if (lo->materialised[i] && lo->role[i] == ROLE_ELEM) continue;
-    for (uint32_t j = 0; j < g->node.at[i].nin; j++)
+    for (uint32_t j = op_regions(node_op(g, n)); j < g->node.at[i].nin; j++)
       settle(lo, graph_in(g, n)[j], false, wants_memory(lo, n));
   }
   /* moves materialised on the way may themselves stand on moves that cannot be read */
@@ -194,7 +195,30 @@ static void expression_reads(const LowerCx *lo, NodeId n, void (*see)(void *cx, 
   }
 }
 
+typedef struct Through {
+  const LowerCx *lo;
+  void (*see)(void *cx, NodeId base, bool direct);
+  void *cx;
+} Through;
+
+/* What a loop or condition gives is read of it. */
+static void see_owner(void *cx, NodeId base, bool direct) {
+  const Through *t = cx;
+  bool result = node_op(t->lo->g, base) == OP_RESULT;
+  t->see(t->cx, result ? graph_in(t->lo->g, base)[0] : base, direct && !result);
+}
+
+static void reads(const LowerCx *lo, NodeId n, void (*see)(void *cx, NodeId base, bool direct), void *cx);
+
 void lower_reads(const LowerCx *lo, NodeId n, void (*see)(void *cx, NodeId base, bool direct), void *cx) {
+  Through t = {lo, see, cx};
+  if (lo->g->region.n > 1)
+    reads(lo, n, see_owner, &t);
+  else
+    reads(lo, n, see, cx);
+}
+
+static void reads(const LowerCx *lo, NodeId n, void (*see)(void *cx, NodeId base, bool direct), void *cx) {
   View s;
   NodeId stuck;
   const Graph *g = lo->g;
@@ -207,11 +231,11 @@ void lower_reads(const LowerCx *lo, NodeId n, void (*see)(void *cx, NodeId base,
     expression_reads(lo, lower_strip(lo, graph_in(g, n)[0]), see, cx);
     return;
   }
-  for (uint32_t j = 0; j < g->node.at[n.i].nin; j++) {
+  for (uint32_t j = op_regions(node_op(g, n)); j < g->node.at[n.i].nin; j++) {
     bool elem = lo->role[n.i] == ROLE_ELEM || lo->role[n.i] == ROLE_INLINE;
     NodeId o = elem ? lower_in(lo, n, j) : lower_strip(lo, graph_in(g, n)[j]);
     if (lo->role[o.i] == ROLE_INLINE) { /* its own operands, one level: they are never inlined themselves */
-      lower_reads(lo, o, see, cx);
+      reads(lo, o, see, cx);
       continue;
     }
     if (lo->role[o.i] != ROLE_MOVE) {

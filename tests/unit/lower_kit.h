@@ -246,7 +246,7 @@ static inline void kit_check(Kit *k) {
     }
     void *mem = arena_alloc(&k->arena, p->arena_bytes, PLAN_ALIGN);
     memset(mem, 0xff, p->arena_bytes);
-    PlanMemory m = {leaf, mem, k->host};
+    PlanMemory m = {.leaf = leaf, .arena = mem, .host = k->host};
     Status st = plan_eval(p, &m, &k->arena);
     ck_assert_int_eq(st, ST_OK);
     char how[40];

@@ -75,6 +75,11 @@ static void same_everywhere(const Case *c) {
 
 START_TEST(bits_of_linear) { same_everywhere(&(Case){.path = "examples/linear.dg"}); }
 END_TEST
+START_TEST(bits_of_loops) {
+  same_everywhere(&(Case){.path = "examples/pendulum.dg"});
+  same_everywhere(&(Case){.path = "examples/lstm.dg", .define = {{"steps", "37"}, {"width", "19"}}});
+}
+END_TEST
 START_TEST(bits_of_logistic) { same_everywhere(&(Case){.path = "examples/logistic.dg"}); }
 END_TEST
 START_TEST(bits_of_mlp) {
@@ -86,4 +91,4 @@ START_TEST(bits_of_cnn) {
 }
 END_TEST
 
-ISA_MAIN(UNIT("bits", bits_of_linear, bits_of_logistic, bits_of_mlp, bits_of_cnn))
+ISA_MAIN(UNIT("bits", bits_of_linear, bits_of_loops, bits_of_logistic, bits_of_mlp, bits_of_cnn))

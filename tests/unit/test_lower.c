@@ -403,7 +403,7 @@ START_TEST(checks) {
     Plan *p = kit_lower(&kit, &o);
     void *leaf[1] = {arena_alloc(&kit.arena, kit.bytes[0], 64)};
     memcpy(leaf[0], kit.data[0], kit.bytes[0]);
-    PlanMemory m = {leaf, arena_alloc(&kit.arena, p->arena_bytes, 64), NULL};
+    PlanMemory m = {.leaf = leaf, .arena = arena_alloc(&kit.arena, p->arena_bytes, 64)};
     ck_assert_int_eq(plan_eval(p, &m, &kit.arena), holds ? ST_OK : ST_SELF_CHECK);
     ck_assert_int_eq(memcmp(leaf[0], kit.data[0], kit.bytes[0]) == 0, !holds);
   }

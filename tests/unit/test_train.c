@@ -484,8 +484,25 @@ START_TEST(files_fed) {
 }
 END_TEST
 
+/* Through 1,000 steps of a simulation: the constants it was made with are found. */
+START_TEST(loops_are_fitted) {
+  dg_context *cx = context();
+  dg_program *p = from_file(cx, "examples/pendulum.dg");
+  dg_session *s = session(cx, p, 0, 1);
+  dg_array stiffness, friction;
+  ok(train(s, 0, native() ? 0 : 120, NULL));
+  ok(dg_read(s, "stiffness", &stiffness));
+  ok(dg_read(s, "friction", &friction));
+  ck_assert_double_eq_tol(*(double *)stiffness.data, 4, 0.02);
+  ck_assert_double_eq_tol(*(double *)friction.data, 0.1, 0.01);
+  dg_session_free(s);
+  dg_program_free(p);
+  dg_context_free(cx);
+}
+END_TEST
+
 UNIT_MAIN(UNIT("checkpoints", resume_at_an_epoch, resume_within_an_epoch, saves_single_steps,
                weights_of_another_program),
           UNIT("failures", non_finite, host_functions),
           UNIT("variants", many_sizes, least_recently_used_goes, assignments_happen_together),
-          UNIT("settings", settings, rounds_of_steps, metrics_observe, files_fed))
+          UNIT("settings", settings, rounds_of_steps, metrics_observe, files_fed, loops_are_fitted))

@@ -1,0 +1,47 @@
+/* Loops and conditions as plans: written graphs and random ones, with their gradients, by the kernel
+ * evaluator against the interpreter, bit by bit. */
+#include "lower_kit.h"
+#include "region_random.h"
+
+static Kit kit;
+static Fix f;
+
+static void take(Str text, bool optimised, uint64_t seed) {
+  Sb why;
+  Graph *g;
+  kit_begin(&kit, seed);
+  sb_init(&why, &kit.arena);
+  ck_assert_msg(graph_parse(&kit.program, text, &g, &why), "%.*s", (int)why.n, why.p);
+  for (uint32_t l = 0; l < kit.program.leaf.n; l++) kit_data(&kit, (LeafId){l});
+  PassCx cx = {.arena = &kit.arena, .program = &kit.program};
+  static const PassId list[] = {PASS_autodiff, PASS_erase,    PASS_cse, PASS_simplify,
+                                PASS_fold,     PASS_simplify, PASS_dce};
+  kit.b.g = passes_run(g, &cx, list, optimised ? sizeof list / sizeof *list : 2);
+  kit_check(&kit);
+}
+
+START_TEST(written_graphs) {
+  static const char *const trip[] = {"1", "2", "3", "7"};
+  for (size_t t = 0; t < sizeof trip / sizeof *trip; t++)
+    for (int optimised = 0; optimised < 2; optimised++) {
+      fix_begin(&f);
+      take(region_text(&f, region_names[_i], trip[t]), optimised, t);
+      fix_end(&f);
+    }
+}
+END_TEST
+
+START_TEST(random_graphs) {
+  uint32_t loops = 0, conds = 0;
+  const char *more = getenv("DG_REGIONS");
+  uint64_t n = more ? strtoull(more, NULL, 10) : 15;
+  for (uint64_t i = 0; i < n; i++) {
+    fix_begin(&f);
+    Graph *g = random_regions(&f, i + (uint64_t)_i * n, &loops, &conds);
+    take(graph_text_of(&f, g), i % 2, i);
+    fix_end(&f);
+  }
+}
+END_TEST
+
+UNIT_MAIN(UNIT_TURNS("written", REGION_GRAPHS, written_graphs), UNIT_TURNS("random", 8, random_graphs))
