@@ -1,5 +1,5 @@
-/* The values an input takes. A label outside the classes has no meaning, so it is refused before a step sees
- * it, declared or not. */
+/* The values an input takes. A label outside the classes, or an index outside its axis, has no meaning, so it
+ * is refused before a step sees it, declared or not. */
 #include "api/session.h"
 
 /* The input whose values the node has, in another shape perhaps; false when it is computed. */
@@ -10,23 +10,33 @@ static bool plain_input(const Graph *g, NodeId n, uint32_t *leaf) {
   return true;
 }
 
-/* Narrows r to the classes of every cross_entropy whose labels are this input. */
-static void labels(const dg_session *s, const Graph *g, uint32_t want, DataRange *r) {
+/* What an operand that is an index counts: classes, or places on an axis. False: it is none. */
+static bool counted(const Graph *g, NodeId n, DimId *extent, const char **what) {
+  Op op = node_op(g, n);
+  bool label = op == OP_CROSS_ENTROPY;
+  if (!label && op != OP_GATHER && op != OP_SCATTER_ADD) return false;
+  const Type *t = &graph_node(g, graph_in(g, n)[0])->type;
+  *extent = t->dim[label ? t->rank - 1 : graph_attr(g, n)[0]];
+  *what = label ? "the classes of cross_entropy" : "the places on the axis it is an index of";
+  return true;
+}
+
+/* Narrows r to what every op counts that has this input as its label or index. */
+static void indices(const dg_session *s, const Graph *g, uint32_t want, DataRange *r) {
   const Program *p = &s->p->prog;
   for (uint32_t i = 0; i < g->node.n; i++) {
     NodeId n = {i};
     uint32_t leaf;
-    int64_t classes;
-    if (node_op(g, n) != OP_CROSS_ENTROPY || !plain_input(g, graph_in(g, n)[1], &leaf) || leaf != want)
-      continue;
-    const Type *t = &graph_node(g, graph_in(g, n)[0])->type;
-    DimId last = dim_bind(p->dims, t->dim[t->rank - 1], s->p->bound.at, s->p->bound.n);
-    if (!dim_is_const(p->dims, last, &classes)) continue;
-    if (r->kind == RANGE_INT && r->lo >= 0 && r->hi <= classes) continue;
-    if (r->kind != RANGE_INT) *r = (DataRange){.kind = RANGE_INT, .lo = 0, .hi = classes};
-    r->classes = true;
+    int64_t count;
+    DimId extent;
+    const char *what;
+    if (!counted(g, n, &extent, &what) || !plain_input(g, graph_in(g, n)[1], &leaf) || leaf != want) continue;
+    if (!dim_is_const(p->dims, dim_bind(p->dims, extent, s->p->bound.at, s->p->bound.n), &count)) continue;
+    if (r->kind == RANGE_INT && r->lo >= 0 && r->hi <= count) continue;
+    if (r->kind != RANGE_INT) *r = (DataRange){.kind = RANGE_INT, .lo = 0, .hi = count};
+    r->of = what;
     if (r->lo < 0) r->lo = 0;
-    if (r->hi > classes) r->hi = classes;
+    if (r->hi > count) r->hi = count;
   }
 }
 
@@ -40,6 +50,6 @@ DataRange session_range(const dg_session *s, uint32_t leaf) {
     r = (DataRange){.kind = RANGE_CLOSED, .from = l->range.lo, .to = l->range.hi};
   else if (l->range.has)
     r = (DataRange){.kind = RANGE_INT, .lo = (int64_t)l->range.lo, .hi = (int64_t)l->range.hi};
-  for (uint32_t i = 0; i < p->entry.n; i++) labels(s, p->entry.at[i].graph, leaf, &r);
+  for (uint32_t i = 0; i < p->entry.n; i++) indices(s, p->entry.at[i].graph, leaf, &r);
   return r;
 }

@@ -422,6 +422,8 @@ bool dims_of(Elab *x, Operand o, DimId *dim, uint8_t *rank, int *hole);
 BuiltinFn bi_elementwise; /* of the op table's rows */
 
 Value index_value(Elab *x, Scope *s, const AstExpr *e);
+/* Slices of n along an axis at the places of an i32 index, whose axes stand in the axis's place. */
+NodeId value_take(Elab *x, const char *what, NodeId n, NodeId index, int axis, Span at);
 Value value_slice(Elab *x, NodeId n, int axis, DimId start, int64_t step, DimId extent, Span at);
 NodeId draw_uniform(Elab *x, Type t, Span at, NodeId *second);
 uint64_t frame_key(Elab *x, Sym name);

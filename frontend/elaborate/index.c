@@ -1,5 +1,5 @@
 /* `x[..]`: ints drop an axis, ranges slice, `_` adds an axis, `..` skips; all known when the program is
- * compiled. */
+ * compiled. An integer tensor takes slices at its places. */
 #include "frontend/elaborate/elab.h"
 
 /* A place on an axis: negative counts from the end. False when it is provably outside 0..extent (or
@@ -81,6 +81,39 @@ static bool slice_axis(Elab *x, Scope *s, const AstExpr *it, NodeId *n, int axis
   return val_ok(v);
 }
 
+/* What stands in an index so far: the value, its axes and those behind it, and the axes written as one. */
+typedef struct Indexed {
+  NodeId n;
+  uint32_t axis, rank; /* next axis of n; all of them */
+  uint8_t ones_in;     /* of n's axes */
+  Type out;
+  uint8_t ones;
+  bool by_tensor;
+} Indexed;
+
+/* Slices at the places of a tensor, whose axes stand in the axis's place. */
+static bool index_tensor(Elab *x, Indexed *v, Value iv, Span at) {
+  if (v->by_tensor) {
+    TELL(x, bad_operand, at, "[..]", STR("an index holds one tensor at most"));
+    return false;
+  }
+  NodeId index = val_to_node(x, iv, at, -1);
+  if (!node_ok(index)) return false;
+  Type t = node_type(x, index);
+  if (t.dtype != DT_I32) return val_ok(wrong_kind(x, at, iv, "an index of i32"));
+  if (v->out.rank + t.rank > MAX_RANK || v->out.rank + t.rank > x->limits->rank)
+    return val_ok(limit_passed(x, at, "the tensor's axes", "rank", x->limits->rank));
+  v->n = value_take(x, "[..]", v->n, index, (int)v->axis, at);
+  if (!node_ok(v->n)) return false;
+  uint8_t behind = (uint8_t)(v->ones_in >> (v->axis + 1));
+  v->ones_in = (uint8_t)(behind << (v->axis + t.rank));
+  v->ones |= (uint8_t)((iv.kind == VAL_TENSOR ? iv.ones : 0) << v->out.rank);
+  for (uint8_t i = 0; i < t.rank; i++) v->out.dim[v->out.rank++] = t.dim[i];
+  v->axis += t.rank;
+  v->rank += t.rank - 1u;
+  return v->by_tensor = true;
+}
+
 Value index_value(Elab *x, Scope *s, const AstExpr *e) {
   Value v = eval(x, s, e->index.base);
   if (!val_ok(v)) return v;
@@ -104,49 +137,51 @@ Value index_value(Elab *x, Scope *s, const AstExpr *e) {
     return val_poison();
   }
   /* First slice every axis (an int is a slice of one), then one reshape drops and adds axes of extent 1. */
-  Type out = {.dtype = node_type(x, n).dtype};
-  uint8_t ones = 0;
-  uint32_t axis = 0;
+  Indexed so_far = {.n = n, .rank = rank, .ones_in = ones_in, .out = {.dtype = node_type(x, n).dtype}},
+          *w = &so_far;
   bool good = true;
   for (uint32_t i = 0; i <= e->index.items.n && good; i++) {
     const AstExpr *it = i < e->index.items.n ? e->index.items.at[i] : NULL;
-    uint32_t keep = !it && !rests ? rank - axis : 0;
+    uint32_t keep = !it && !rests ? w->rank - w->axis : 0;
     if (it && it->kind == EXPR_REST) {
       uint32_t behind = 0;
       for (uint32_t k = i + 1; k < e->index.items.n; k++) behind += e->index.items.at[k]->kind != EXPR_HOLE;
-      keep = rank - axis - behind;
+      keep = w->rank - w->axis - behind;
     }
     bool hole = it && it->kind == EXPR_HOLE, whole = !it || it->kind == EXPR_REST,
          range = it && it->kind == EXPR_RANGE;
     uint32_t adds = whole ? keep : hole || range;
-    if (out.rank + adds > MAX_RANK || out.rank + adds > x->limits->rank)
+    if (w->out.rank + adds > MAX_RANK || w->out.rank + adds > x->limits->rank)
       return limit_passed(x, e->at, "the tensor's axes", "rank", x->limits->rank);
     if (whole) {
-      for (uint32_t k = 0; k < keep; k++, axis++) {
-        if (ones_in >> axis & 1) ones |= (uint8_t)(1 << out.rank);
-        out.dim[out.rank++] = node_type(x, n).dim[axis];
+      for (uint32_t k = 0; k < keep; k++, w->axis++) {
+        if (w->ones_in >> w->axis & 1) w->ones |= (uint8_t)(1 << w->out.rank);
+        w->out.dim[w->out.rank++] = node_type(x, w->n).dim[w->axis];
       }
     } else if (hole) {
-      ones |= (uint8_t)(1 << out.rank);
-      out.dim[out.rank++] = dim_const(x->dims, 1);
+      w->ones |= (uint8_t)(1 << w->out.rank);
+      w->out.dim[w->out.rank++] = dim_const(x->dims, 1);
     } else if (range) {
-      good = slice_axis(x, s, it, &n, (int)axis);
-      if (good && (ones_in >> axis & 1)) ones |= (uint8_t)(1 << out.rank);
-      if (good) out.dim[out.rank++] = node_type(x, n).dim[axis++];
+      good = slice_axis(x, s, it, &w->n, (int)w->axis);
+      if (good && (w->ones_in >> w->axis & 1)) w->ones |= (uint8_t)(1 << w->out.rank);
+      if (good) w->out.dim[w->out.rank++] = node_type(x, w->n).dim[w->axis++];
     } else {
       Value iv = eval(x, s, it);
       DimId at;
-      if (val_tensor(iv)) return not_built(x, it->at, "indexing by a tensor");
-      good = val_ok(iv) && place(x, node_type(x, n).dim[axis], iv, it->at, false, &at);
-      if (good) {
-        Value sl = value_slice(x, n, (int)axis, at, 1, dim_const(x->dims, 1), it->at);
-        n = sl.kind == VAL_TENSOR ? sl.node : NO_NODE;
-        good = node_ok(n);
+      if (val_tensor(iv)) {
+        good = index_tensor(x, w, iv, it->at);
+        continue;
       }
-      axis++;
+      good = val_ok(iv) && place(x, node_type(x, w->n).dim[w->axis], iv, it->at, false, &at);
+      if (good) {
+        Value sl = value_slice(x, w->n, (int)w->axis, at, 1, dim_const(x->dims, 1), it->at);
+        w->n = sl.kind == VAL_TENSOR ? sl.node : NO_NODE;
+        good = node_ok(w->n);
+      }
+      w->axis++;
     }
   }
   if (!good) return val_poison();
   Builder b = builder_at(x, e->at);
-  return (Value){.kind = VAL_TENSOR, .node = build_reshape(&b, n, out), .ones = ones};
+  return (Value){.kind = VAL_TENSOR, .node = build_reshape(&b, w->n, w->out), .ones = w->ones};
 }

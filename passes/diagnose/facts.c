@@ -70,6 +70,18 @@ Bound facts_CONCAT(const Facts *f) {
   return r;
 }
 
+Bound facts_GATHER(const Facts *f) { /* a place outside reads 0 */
+  int64_t n;
+  DimId extent = graph_node(f->g, graph_in(f->g, f->n)[0])->type.dim[graph_attr(f->g, f->n)[0]];
+  bool inside = f->in[1].lo >= 0 && dim_is_const(f->g->program->dims, extent, &n) && f->in[1].hi < (double)n;
+  return inside ? f->in[0] : with_zero(f->in[0]);
+}
+Bound facts_SCATTER_ADD(
+    const Facts *f) { /* rounding does not take a sum across what is added to; integers wrap */
+  if (!dtype_is_float(type_in(f, 0))) return any();
+  return (Bound){f->in[2].lo >= 0 ? f->in[0].lo : -INFINITY, f->in[2].hi <= 0 ? f->in[0].hi : INFINITY};
+}
+
 /* ---- reductions ---- */
 
 /* Elements of the operand for one of the result; infinite: not known. */

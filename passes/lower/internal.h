@@ -227,6 +227,7 @@ typedef struct LowerOp {
   WalkStep (*through)(Walk *w);                       /* ROLE_MOVE: one step, from n to what it reads */
   bool (*own_kernels)(const LowerCx *lo,
                       NodeId n); /* ROLE_MOVE: a copy will not do when it must be materialised */
+  uint32_t constant_in;          /* bits of operands that may be a constant and need no memory then */
   bool absorbs;                  /* may compute its operand from what is stored anyway */
 } LowerOp;
 #define SCALAR(id, name, sig, flags, cls, value, d0, d1, d2, lo, hi, doc)

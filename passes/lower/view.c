@@ -63,10 +63,11 @@ static void make(LowerCx *lo, NodeId n) {
 }
 
 /* Makes what stands in the way until n can be read as wanted. */
-static void settle(LowerCx *lo, NodeId n, bool own, bool memory) {
+static void settle(LowerCx *lo, NodeId n, bool own, bool memory, bool constant) {
   View s;
   NodeId stuck = n;
   while (!lower_view(lo, n, own, &s, &stuck)) make(lo, stuck);
+  if (constant && s.kind == VIEW_CONST) return;
   if (memory && (s.kind != VIEW_MEMORY || s.nguard)) make(lo, n);
 }
 
@@ -140,11 +141,12 @@ void lower_roles(LowerCx *lo) {
   for (uint32_t i = 0; i < g->node.n; i++) {
     NodeId n = {i};
     if (lo->role[i] == ROLE_DEAD || lo->role[i] == ROLE_MEMORY) continue;
-    if (lo->materialised[i] && lo->role[i] == ROLE_ELEM) settle(lo, n, true, false);
+    if (lo->materialised[i] && lo->role[i] == ROLE_ELEM) settle(lo, n, true, false, false);
     if (lo->role[i] == ROLE_MOVE) continue;
     if (lo->materialised[i] && lo->role[i] == ROLE_ELEM) continue;
     for (uint32_t j = op_regions(node_op(g, n)); j < g->node.at[i].nin; j++)
-      settle(lo, graph_in(g, n)[j], false, wants_memory(lo, n));
+      settle(lo, graph_in(g, n)[j], false, wants_memory(lo, n),
+             j < 32 && lower_op(node_op(g, n))->constant_in >> j & 1);
   }
   /* moves materialised on the way may themselves stand on moves that cannot be read */
   for (bool again = true; again;) {

@@ -103,7 +103,7 @@ MUST_USE bool data_same_rows(const DataSource *const *s, size_t n, HostError *er
 /* The values an input takes, as declared (`in 0:10`, `in [0, 1]`) or as its use demands (class labels). */
 typedef struct DataRange {
   enum { RANGE_NONE, RANGE_INT, RANGE_CLOSED } kind;
-  bool classes;    /* RANGE_INT: not declared, but labels of cross_entropy */
+  const char *of;  /* RANGE_INT: not declared; what it follows from, "the classes of cross_entropy" */
   int64_t lo, hi;  /* RANGE_INT: hi left out */
   double from, to; /* RANGE_CLOSED */
 } DataRange;

@@ -81,8 +81,8 @@ bool data_in_range(const void *p, DataType t, int64_t n, DataRange r) {
 
 HostShown data_range_text(DataRange r) {
   HostShown s = {""};
-  if (r.kind == RANGE_INT && r.classes)
-    snprintf(s.z, sizeof s.z, "0..%lld, the classes of cross_entropy", (long long)r.hi - 1);
+  if (r.kind == RANGE_INT && r.of)
+    snprintf(s.z, sizeof s.z, "0..%lld, %s", (long long)r.hi - 1, r.of);
   else if (r.kind == RANGE_INT)
     snprintf(s.z, sizeof s.z, "the declared range %lld:%lld", (long long)r.lo, (long long)r.hi);
   if (r.kind == RANGE_CLOSED)

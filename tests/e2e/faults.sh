@@ -180,6 +180,22 @@ for last in 2 3 -1; do
   done
 done
 
+# an index outside of its axis
+cat >places.dg <<'M'
+import nn
+input word: i32[N, 1]
+let table = nn.Embedding(3, 2)
+loss l = mean((table(word) - 1)^2)
+train fit { minimize l; update table using sgd(lr = 0.1) }
+M
+for last in 2 3 -1; do
+  printf 'word\n0\n1\n2\n%s\n' $last >word.csv
+  wanted=3
+  [ $last = 2 ] && wanted=0
+  gives "train with place $last of 3" $wanted "$DGC" train places.dg --interpret -d word=word.csv
+  [ $last = 2 ] || says "word.csv:5: column 1 'word': $last is outside 0..2, the places on the axis it is an index of"
+done
+
 # data the program names: nowhere, or outside of what it may read
 mkdir -p root elsewhere
 cp x.npy elsewhere/

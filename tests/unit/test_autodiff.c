@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-enum { MAX_PARAMS = 4, MAX_ELEMENTS = 512 };
+enum { MAX_PARAMS = 4, MAX_ELEMENTS = 2048 };
 
 static Fix f;
 static uint64_t seed;

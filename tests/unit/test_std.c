@@ -260,6 +260,29 @@ START_TEST(values_by_hand) {
 }
 END_TEST
 
+/* Rows of the table in the index's shape; a place outside has none. */
+START_TEST(embedding) {
+  dg_context *cx = context();
+  dg_program *p =
+      program(cx, "import nn\nlet table = nn.Embedding(3, 2)\nlet i: i32[2, 2] = [[1, 2], [0, 3]]\n"
+                  "output y = table(i)\n");
+  dg_session *s = session(cx, p, 0, 1);
+  dg_array y, w;
+  ok(dg_predict(s));
+  ok(dg_read(s, "y", &y));
+  ok(dg_read(s, "table.w", &w));
+  const float *got = y.data, *row = w.data;
+  ck_assert(y.rank == 3 && y.extent[0] == 2 && y.extent[1] == 2 && y.extent[2] == 2);
+  for (int k = 0; k < 2; k++) {
+    ck_assert(got[k] == row[2 + k] && got[2 + k] == row[4 + k] && got[4 + k] == row[k] && got[6 + k] == 0);
+    ck_assert(row[k] != 0 && fabsf(row[k]) < 0.2f);
+  }
+  dg_session_free(s);
+  dg_program_free(p);
+  dg_context_free(cx);
+}
+END_TEST
+
 /* Initial values: the greatest of uniform ones is just below the bound, normal ones have the deviation. */
 static const struct {
   const char *type, *init;
@@ -299,4 +322,5 @@ START_TEST(initial_values) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("std", values_by_hand, initial_values, optimizers, numbers_of_the_text, slopes_at_kinks))
+UNIT_MAIN(UNIT("std", values_by_hand, embedding, initial_values, optimizers, numbers_of_the_text,
+               slopes_at_kinks))

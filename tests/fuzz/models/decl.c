@@ -40,7 +40,21 @@ static void instance(Gen *g, const char *name, ValType t) {
 }
 
 void gen_layer(Gen *g) {
-  enum { LINEAR, LINEAR_PLAIN, NORM, RMS, MLP, DROP, BATCH_1D, BATCH_2D, GROUP, CONV, MLP_RELU, LAYERS };
+  enum {
+    LINEAR,
+    LINEAR_PLAIN,
+    NORM,
+    RMS,
+    MLP,
+    DROP,
+    BATCH_1D,
+    BATCH_2D,
+    GROUP,
+    CONV,
+    MLP_RELU,
+    EMBED,
+    LAYERS
+  };
   int kind = gen_turn(g, TABLE_LAYER, LAYERS);
   bool image = kind == BATCH_2D || kind == GROUP || kind == CONV;
   Val v = gen_pick(g, SINGLE, image ? 4 : kind == BATCH_1D ? 2 : -2), w = v;
@@ -68,6 +82,14 @@ void gen_layer(Gen *g) {
   case DROP: say(g, "let %s = nn.Dropout(p = 0.3)\n", name); break;
   case BATCH_1D: say(g, "let %s = nn.BatchNorm1d(%s)\n", name, d); break;
   case BATCH_2D: say(g, "let %s = nn.BatchNorm(%s)\n", name, d); break;
+  case EMBED: /* vectors of places that a value says, two of them outside */
+    if (v.rank >= AXES) return;
+    w.dim[w.rank++] = ext_of(1 + (int)gen_next(g, 4));
+    if (gval_count(g, &w) > g->most) return;
+    say(g, "let %s = nn.Embedding(3, %d)\n", name, w.dim[w.rank - 1].one);
+    instance(g, name, F32);
+    gen_let(g, w, "%s(mod(i32(2 * %s), 5) - 1)", name, v.name);
+    return;
   case GROUP: say(g, "let %s = nn.GroupNorm(%d, %s)\n", name, last.one % 2 ? 1 : 2, d); break;
   default:
     if (!ext_fixed(v.dim[2]) || !ext_fixed(v.dim[3])) return;

@@ -22,6 +22,9 @@ enum {
   BROADCAST,
   REVERSED,
   LITERAL,
+  TAKE,
+  OWN_PLACES,
+  ADD_AT,
   MOVES
 };
 
@@ -170,6 +173,28 @@ static bool move_other(Gen *g, const Axis *a, int kind) {
   return true;
 }
 
+/* Places by numbers, some of them twice, some outside. */
+static bool move_places(Gen *g, const Axis *a, int kind) {
+  Val v = a->v, w = v;
+  if (!is_real(v.type)) return false;
+  if (kind == OWN_PLACES) {
+    gen_let(g, v, "gather(%s, i32(2 * %s), axis = %d)", v.name, gen_like(g, &v).name, a->at);
+    return true;
+  }
+  int n = 2 + (int)gen_next(g, 5), first = (int)gen_next(g, 3);
+  w.dim[a->at] = ext_of(n);
+  if (!fits(g, &w)) return false;
+  if (kind == ADD_AT)
+    gen_let(g, v,
+            "tanh(scatter_add(%s, div(range(%d), 2) - %d, 2 * take(%s, range(%d), axis = %d), axis = %d))",
+            v.name, n, first, v.name, n, a->at, a->at);
+  else if (gen_one_in(g, 2))
+    gen_let(g, w, "%s[%sdiv(range(%d), 2) - %d]", v.name, a->before, n, first);
+  else
+    gen_let(g, w, "take(%s, range(%d) - %d, axis = %d)", v.name, n, first, a->at);
+  return true;
+}
+
 static bool move(Gen *g, const Axis *a, int kind) {
   Val v = a->v, w = v;
   switch (kind) {
@@ -203,6 +228,9 @@ static bool move(Gen *g, const Axis *a, int kind) {
   case EACH_PART:
   case PART_OF_LIST:
   case REVERSED: return move_list(g, a, kind);
+  case TAKE:
+  case OWN_PLACES:
+  case ADD_AT: return move_places(g, a, kind);
   default: return move_other(g, a, kind);
   }
 }
