@@ -187,5 +187,36 @@ START_TEST(small_stacks_are_refused) {
 }
 END_TEST
 
+/* A product packs its panels in memory of each thread: that counts, and can be what is too much. */
+START_TEST(limit_of_scratch) {
+  if (!native()) return;
+  static const char text[] = "input x: f32[64, 300]\nparam w: f32[500, 300] = 1\noutput y = x @ w'\n";
+  static float x[64 * 300];
+  int64_t bytes[2], step = 0;
+  for (int turn = 0; turn < 3; turn++) {
+    dg_context *cx = context();
+    dg_program *p = program(cx, text);
+    dg_session *s = session(cx, p, 0, turn == 0 ? 1 : 3);
+    ok(dg_bind(s, "x", &(dg_array){DG_F32, 2, {64, 300}, x}));
+    dg_facts f;
+    if (turn == 2) {
+      ok(dg_limit(cx, "arena_bytes", bytes[1] - 1));
+      fails(DG_LIMIT, "arena_bytes", dg_session_facts(s, "predict", &f));
+      ok(dg_limit(cx, "arena_bytes", bytes[1]));
+    }
+    ok(dg_session_facts(s, "predict", &f));
+    if (turn < 2)
+      bytes[turn] = f.arena_bytes;
+    else
+      step = f.arena_bytes;
+    dg_session_free(s);
+    dg_program_free(p);
+    dg_context_free(cx);
+  }
+  ck_assert_int_ge(bytes[1] - bytes[0], 2 * 300 * 16 * 4); /* two threads more, a panel each at least */
+  ck_assert_int_eq(step, bytes[1]);
+}
+END_TEST
+
 UNIT_MAIN(UNIT("memory", trained_again, epochs_hold_nothing, shapes_come_and_go,
-               files_take_the_place_of_files, loaded_again, small_stacks_are_refused))
+               files_take_the_place_of_files, loaded_again, small_stacks_are_refused, limit_of_scratch))
