@@ -83,7 +83,50 @@ static Val source_at(Emit *e, Source *s, int r, int j) {
   return s->one = source_value(e, s, r, j);
 }
 
-static void emit_map(Emit *e, const KernelStmt *s) {
+static bool same_place(const Place *a, const Place *b) {
+  bool same = a->a.k == b->a.k && a->r == b->r && a->c == b->c;
+  for (int i = 0; i < KERNEL_LOOPS; i++) same &= a->a.v[i] == b->a.v[i];
+  return same;
+}
+
+/* May the elements of a map be stored one vector at a time, before later ones are read? What is read of the
+ * same buffer must then be the element that is stored, and no other element may lie there. */
+static bool stores_early(const Emit *e, const KernelStmt *map, const KernelStmt *store) {
+  const Access *x = &store->mem.access;
+  const KernelTile *t = &e->k->tile[store->mem.tile];
+  bool result = false;
+  for (int i = 0; i < map->map.ndst; i++) result |= map->map.dst[i] == store->mem.tile;
+  if (!result || x->index >= 0 || x->at.c != 1 || !emit_stores_vectors(e, x, t)) return false;
+  bool apart = t->rows == 1 || x->at.r >= t->cols || x->at.r <= -t->cols;
+  for (int i = 0; i < map->map.nsrc; i++) {
+    const KernelOperand *o = &map->map.src[i];
+    if (o->kind != OPERAND_MEMORY) continue;
+    if (o->access.index == x->buffer) return false;
+    if (o->access.buffer != x->buffer) continue;
+    if (!apart || o->access.index >= 0 || o->rows != t->rows || o->cols != t->cols ||
+        !same_place(&o->access.at, &x->at))
+      return false;
+  }
+  return true;
+}
+
+/* How many of the statements behind a map store its results, each to a buffer of its own, and may do so
+ * early. Results of a tile with several arrays are more than the registers hold. */
+static int early_stores(const Emit *e, const KernelStmt *map) {
+  int n = 0;
+  for (const KernelStmt *s = map->next; s && s->kind == STMT_STORE && n < KERNEL_DST; s = s->next, n++) {
+    if (!stores_early(e, map, s)) break;
+    for (const KernelStmt *q = map->next; q != s; q = q->next)
+      if (q->mem.access.buffer == s->mem.access.buffer) return n;
+  }
+  return n;
+}
+
+/* Computes the map and does the `n` stores behind it. */
+static void emit_map(Emit *e, const KernelStmt *s, int n_store) {
+  Opened to[KERNEL_DST];
+  const KernelStmt *store = s->next;
+  for (int i = 0; i < n_store; i++, store = store->next) to[i] = emit_open(e, &store->mem.access);
   const KernelTile *d = &e->k->tile[s->map.dst[0]];
   int n = emit_vectors(e, d->cols);
   Source src[KERNEL_SRC];
@@ -106,6 +149,9 @@ static void emit_map(Emit *e, const KernelStmt *s) {
       for (int i = 0; i < s->map.nsrc; i++) in[i] = source_at(e, &src[i], r, j);
       emit_program(e, s->map.program, in, out);
       for (int i = 0; i < s->map.ndst; i++) e->tile[s->map.dst[i]][r * n + j] = out[i];
+      store = s->next;
+      for (int i = 0; i < n_store; i++, store = store->next)
+        emit_store(e, &to[i], (Spot){r, j * e->lanes, e->lanes, false}, e->tile[store->mem.tile][r * n + j]);
     }
   for (int i = 0; i < s->map.ndst; i++) e->set[s->map.dst[i]] = true;
 }
@@ -245,7 +291,12 @@ static void emit_list(Emit *e, const KernelStmt *s) {
     case STMT_STORE:
       emit_store_tile(e, &s->mem.access, &e->k->tile[s->mem.tile], e->tile[s->mem.tile]);
       break;
-    case STMT_MAP: emit_map(e, s); break;
+    case STMT_MAP: {
+      int n = early_stores(e, s);
+      emit_map(e, s, n);
+      while (n-- > 0) s = s->next;
+      break;
+    }
     case STMT_FOLD: emit_fold(e, s); break;
     }
 }

@@ -80,6 +80,8 @@ typedef struct Spot {
   bool splat;
 } Spot;
 Opened emit_open(Emit *e, const Access *x);
+/* Whether emit_store_tile stores vector by vector, as emit_store does. */
+bool emit_stores_vectors(const Emit *e, const Access *x, const KernelTile *t);
 Val emit_load(Emit *e, const Opened *m, Spot s);
 void emit_store(Emit *e, const Opened *m, Spot s, Val v);
 /* Whole tiles: chooses between rows, gathers and register transposes. */

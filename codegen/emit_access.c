@@ -339,6 +339,10 @@ bool emit_prefers_tile(const Emit *e, const Access *x, int rows, int cols) {
   return by_rows(x, &t) || by_transpose(e, x, &t, true);
 }
 
+bool emit_stores_vectors(const Emit *e, const Access *x, const KernelTile *t) {
+  return t->cols > 1 && !by_rows(x, t) && !by_transpose(e, x, t, false);
+}
+
 void emit_load_tile(Emit *e, const Access *x, const KernelTile *t, Val *v) {
   int n = emit_vectors(e, t->cols);
   if (by_rows(x, t)) {

@@ -302,6 +302,22 @@ static const char *const written[] = {
     "    seq i1 < 4 clip i0-1 {\n      a = map " ADD_SSA
     " a, 1x16 X[16*i1+c]\n      seq i2 < 3 clip i1 {\n        b = map " ADD_SSA " b, a\n      }\n    }\n"
     "    a = map " ADD_SSA " a, b\n    store Y[16*i0+c] = a\n  }\n",
+    /* results stored behind a map that reads what they overwrite: the same element, the one before it, one
+       for all rows */
+    "kernel update\n  in X: f32[64]\n  out M: f32[64]\n  out W: f32[64]\n  tile t: f32[4x16]\n  tile u: "
+    "f32[4x16]\n"
+    "  par i0 < 1 {\n    t, u = map {x0:f32, x1:f32, x2:f32 | %0 = mul x1 0.5s; %1 = add %0 x0; %2 = sub x2 "
+    "%1; ret "
+    "%1 %2} 4x16 X[16*r+c], 4x16 M[16*r+c], 4x16 W[16*r+c]\n    store M[16*r+c] = t\n    store W[16*r+c] = "
+    "u\n  }\n",
+    "kernel shifted\n  out M: f32[96]\n  out W: f32[96]\n  tile t: f32[4x16]\n  tile u: f32[4x16]\n"
+    "  par i0 < 1 {\n    t, u = map {x0:f32, x1:f32 | %0 = add x0 x1; %1 = sub x0 x1; ret %0 %1} 4x16 "
+    "M[16*r+c], "
+    "4x16 W[16*r+c+3]\n    store M[16*r+c+16] = t\n    store W[16*r+c] = u\n    store M[16*r+c+1] = u\n  }\n",
+    "kernel onto\n  out M: f32[16]\n  out W: f32[64]\n  tile t: f32[4x16]\n  tile u: f32[4x16]\n"
+    "  par i0 < 1 {\n    t, u = map {x0:f32, x1:f32 | %0 = add x0 x1; %1 = mul x0 x1; ret %0 %1} 4x16 M[c], "
+    "1x16 "
+    "W[c]\n    store M[c] = t\n    store W[16*r+c] = u\n  }\n",
     /* masks in memory, streaming stores, 64-bit words */
     "kernel mixed\n  in X: f32[64]\n  out M: bool[64]\n  out L: i64[64]\n  out S: f32[64]\n  tile x: "
     "f32[2x16]\n  tile m: bool[2x16]\n  tile l: i64[2x16]\n"
@@ -433,6 +449,38 @@ START_TEST(products_do_not_spill) {
 }
 END_TEST
 
+/* An update of two arrays behind a product: its results go to memory as they are there, or a tile of each
+ * would go to the stack first. */
+START_TEST(updates_do_not_spill) {
+  begin();
+  CodegenOptions o;
+  Sb out, why;
+  sb_init(&out, &arena), sb_init(&why, &arena);
+  CodegenTarget target;
+  ck_assert_int_eq(codegen_target(&arena, &(TargetRequest){"avx512", CPU_ASK, .print = true}, &target, &why),
+                   ST_OK);
+  codegen_options_init(&o, &target);
+  const Kernel *k = read_kernel(
+      "kernel product\n  in X: f32[3200]\n  in Y: f32[4800]\n  out M: f32[1536]\n  out W: f32[1536]\n  tile "
+      "acc: "
+      "f32[8x48]\n  tile y: f32[1x48]\n  tile t: f32[8x48]\n  tile u: f32[8x48]\n  par i0 < 4 {\n"
+      "    acc = map {| ret 0s}\n    seq i1 < 100 by 2 {\n      y = load Y[48*i1+c]\n      acc = map " FMA_SSA
+      " 8x1 X[800*i0+100*r+i1], y, acc\n    }\n"
+      "    t, u = map {x0:f32, x1:f32, x2:f32 | %0 = mul x1 0.5s; %1 = add %0 x0; %2 = sub x2 %1; ret %1 %2} "
+      "acc, 8x48 "
+      "M[384*i0+48*r+c], 8x48 W[384*i0+48*r+c]\n    store M[384*i0+48*r+c] = t\n    store W[384*i0+48*r+c] = "
+      "u\n  }\n");
+  ck_assert_int_eq(codegen_print(&arena, &(KernelSet){&k, 1}, &o, PRINT_ASSEMBLY, "k", &out, &why), ST_OK);
+  int spills = 0;
+  for (char *line = (char *)(uintptr_t)text(&out), *next; line; line = next) {
+    next = strchr(line, '\n');
+    if (next) *next++ = 0;
+    spills += strstr(line, "(%rsp)") && strstr(line, "%zmm");
+  }
+  ck_assert_int_eq(spills, 0);
+}
+END_TEST
+
 START_TEST(failures_come_back) {
   begin();
   CodegenTarget t;
@@ -558,8 +606,8 @@ END_TEST
 #else
 #define SANITIZED
 #endif
-ISA_MAIN(UNIT("compiler", equal_kernels_are_one_function, products_do_not_spill, failures_come_back,
-              fatal_errors_come_back, memory_limits SANITIZED),
+ISA_MAIN(UNIT("compiler", equal_kernels_are_one_function, products_do_not_spill, updates_do_not_spill,
+              failures_come_back, fatal_errors_come_back, memory_limits SANITIZED),
          UNIT_TURNS("kernels", SETTINGS, written_kernels),
          UNIT_TURNS("main", MAIN_SETTINGS, transposes, library_functions),
          UNIT_TURNS("random", SETTINGS, random_programs, random_kernels))
