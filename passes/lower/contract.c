@@ -53,7 +53,14 @@ static void merge_axes(Product *p) {
   }
 }
 
-static double product_lower(LowerKernel *m, const Product *p, NodeId node) {
+static void product_cost(LowerKernel *m, const Product *p, double cycles) {
+  double count = 1;
+  for (int i = 0; i < p->rank; i++) count *= (double)p->ext[i];
+  m->flops = 2.0 * count * (double)p->k;
+  m->cost_ns = cycles / 2.6 + count * (p->gb.program->nins + 1) / 60;
+}
+
+void product_lower(LowerKernel *m, const Product *p, NodeId node) {
   Shape s = product_shape(p);
   Blocks b = product_blocks(p, &s);
   uint32_t rows = b.pack_rows ? product_pack_rows(p, node, &s) : PLAN_NONE;
@@ -61,7 +68,7 @@ static double product_lower(LowerKernel *m, const Product *p, NodeId node) {
   product_emit(m, p, &s, &b, rows);
   double batch = 1;
   for (int i = 0; i < p->rank - 2; i++) batch *= (double)p->ext[i];
-  return s.cycles * batch;
+  product_cost(m, p, s.cycles * batch);
 }
 
 static void lower_contract(LowerCx *lo, const LowerGroup *gr) {
@@ -76,17 +83,18 @@ static void lower_contract(LowerCx *lo, const LowerGroup *gr) {
   p.order = order_contract(p.ext[p.rank - 2], p.ext[p.rank - 1], p.k, attr[0], attr[1]);
   group_body(lo, gr, &p.gb);
   merge_axes(&p);
+  if (product_splits(&p)) {
+    product_split(&p, n);
+    return;
+  }
   LowerKernel m;
-  double cycles, count = (double)lo->count[n.i];
   if (p.order.kind == ORDER_LANES16) {
     lower_kernel_begin(&m, lo, n, "dot");
     dot_emit(&m, &p);
-    cycles = count * (double)p.k / 8;
+    product_cost(&m, &p, (double)lo->count[n.i] * (double)p.k / 8);
   } else {
-    cycles = product_lower(&m, &p, n);
+    product_lower(&m, &p, n);
   }
-  m.flops = 2.0 * count * (double)p.k;
-  m.cost_ns = cycles / 2.6 + count * (p.gb.program->nins + 1) / 60;
   lower_kernel_end(&m);
 }
 const LowerOp lower_CONTRACT = {.role = ROLE_TILE, .kernels = lower_contract};

@@ -161,7 +161,7 @@ void group_emit(LowerKernel *m, const GroupBody *gb, const Coord *c, int acc) {
     kernel_map(b, gb->program, gb->nout, dst, nsrc, src);
   }
   for (int i = 0; i < gb->nout; i++) {
-    int out = lower_kernel_out(m, plan_buffer_node(m->lo, gb->out[i]));
+    int out = lower_kernel_out(m, plan_buffer_source(m->lo, &gb->dst[i]));
     kernel_store(b, plain ? acc : dst[i], coord_access(c, out, &gb->dst[i], (DType)gb->dst[i].type));
   }
 }

@@ -57,6 +57,11 @@ typedef struct UnitLoop {
 int product_longest(const UnitLoop *loop, int n);
 /* Opens them, number `par` first and as units. */
 void product_loops(LowerKernel *m, Coord *c, const UnitLoop *loop, int n, int par);
+/* One kernel, or a launch before it as well; what it costs is in *m, which the caller ends. */
+void product_lower(LowerKernel *m, const Product *p, NodeId node);
+/* split.c: a kernel for the pieces of a very long chain, and one that adds them. */
+bool product_splits(const Product *p);
+void product_split(const Product *p, NodeId node);
 /* Sixteen lanes along k. */
 void dot_emit(LowerKernel *m, const Product *p);
 

@@ -53,6 +53,23 @@ START_TEST(long_products) {
 }
 END_TEST
 
+/* The pieces of a very long chain are units, so that threads share them. */
+START_TEST(pieces_are_units) {
+  static const int64_t k[] = {4096, 20000, 65536};
+  for (int i = 0; i < 3; i++) {
+    kit_begin(&kit, (uint64_t)i);
+    kit_root(&kit, kit_product(&kit, DT_F32, 16, 16, k[i], true, false, 0));
+    LowerOptions o;
+    lower_options_init(&o, 64);
+    const Plan *p = kit_lower(&kit, &o);
+    int64_t most = 0;
+    for (uint32_t j = 0; j < p->launch.n; j++)
+      if (p->launch.at[j].units > most) most = p->launch.at[j].units;
+    ck_assert_int_ge(most, i ? 9 : 2);
+  }
+}
+END_TEST
+
 /* ---- blocked forms, forced small ---- */
 
 static LowerOptions blocked(int vector_bytes, uint64_t seed) {
@@ -202,5 +219,5 @@ START_TEST(blocked_pieces) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("forms", products, epilogues, long_products),
+UNIT_MAIN(UNIT("forms", products, epilogues, long_products, pieces_are_units),
           UNIT("blocks", blocked_products, shared_right, blocked_pieces))
