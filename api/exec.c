@@ -131,6 +131,10 @@ static void call_pieces(void *arg, uint32_t thread, int64_t lo, int64_t hi) {
                    ? c->scratch + thread * c->scratch_bytes + offset[i] /* size-ok: within the allocation */
                    : c->buf[i];
   }
+  if (c->pieces == 1) {
+    c->fn(buf, 0, c->cut->start[c->cut->n]);
+    return;
+  }
   for (uint32_t i = 0; i < c->cut->n; i++) {
     int64_t from = kernel_cut_at(c->cut, i, lo, c->pieces), to = kernel_cut_at(c->cut, i, hi, c->pieces);
     if (from < to) c->fn(buf, from, to);
@@ -146,12 +150,13 @@ static int64_t pieces_of(const PlanLaunch *l) {
 
 static void launch(const Exec *x, const Plan *p, const PlanMemory *m, const PlanLaunch *l) {
   void *buf[KERNEL_BUFFERS];
+  bool alone = !x->pool || l->estimate_ns < POOL_SPLIT_NS; /* the float environment is set already */
   Call c = {.fn = x->fn[l->kernel],
             .kernel = p->kernel.at[l->kernel],
             .cut = &x->cut[l->kernel],
             .buf = buf,
             .scratch_bytes = p->scratch_bytes,
-            .pieces = x->pool ? pieces_of(l) : 1};
+            .pieces = alone ? 1 : pieces_of(l)};
   for (uint32_t i = 0; i < l->nbind; i++) {
     uint32_t b = p->bind.at[l->bind + i];
     if (b == PLAN_NONE)
@@ -159,10 +164,10 @@ static void launch(const Exec *x, const Plan *p, const PlanMemory *m, const Plan
     else
       buf[i] = plan_address(p, m, b);
   }
-  if (x->pool)
-    pool_run(x->pool, call_pieces, &c, c.pieces, l->estimate_ns);
-  else
+  if (alone)
     call_pieces(&c, 0, 0, 1);
+  else
+    pool_run(x->pool, call_pieces, &c, c.pieces, l->estimate_ns);
 }
 
 static void launches(void *cx, const Plan *p, const PlanMemory *m) { /* of a body */
