@@ -3,7 +3,7 @@
 
 #include "api/exec.h"
 #include "base/size.h"
-#include "ir/scalar/scalar.h"
+#include "ir/scalar/literal.h"
 #include "passes/passes.h"
 
 #include <math.h>
@@ -369,15 +369,7 @@ void session_unfeed(dg_session *s) {
 
 double session_scalar(const Tensor *t) {
   session_one_nan(t);
-  switch (t->dtype) {
-  case DT_F32: return (double)*(const float *)t->data;
-  case DT_F64: return *(const double *)t->data;
-  case DT_I32:
-  case DT_BOOL: return *(const int32_t *)t->data;
-  case DT_I64: return (double)*(const int64_t *)t->data;
-  case DT_COUNT: break;
-  }
-  return NAN;
+  return literal_double(t->dtype, literal_get(t->dtype, t->data, 0));
 }
 
 void session_scalar_put(dg_session *s, Sym name, double v) {

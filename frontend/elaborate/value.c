@@ -2,6 +2,7 @@
 #include "base/num.h"
 #include "base/size.h"
 #include "frontend/elaborate/elab.h"
+#include "ir/scalar/literal.h"
 
 #include <float.h>
 #include <math.h>
@@ -245,7 +246,7 @@ static bool number_fits(Elab *x, Value v, DType t, Span at) {
 /* The attribute of a constant of type t: integers whole, however large. */
 static int64_t number_word(Value v, DType t) {
   if (v.kind == VAL_INT && dtype_is_int(t)) return v.i;
-  return build_word(t, v.kind == VAL_BOOL ? v.boolean : static_real(v));
+  return literal_of(t, v.kind == VAL_BOOL ? v.boolean : static_real(v));
 }
 
 NodeId val_to_node(Elab *x, Value v, Span at, int dtype) {

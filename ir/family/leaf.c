@@ -1,6 +1,6 @@
 /* Leaves: values from outside, literals, indices, and the placeholder of a cotangent. */
 #include "ir/family/family.h"
-#include "ir/scalar/scalar.h"
+#include "ir/scalar/literal.h"
 
 bool infer_leaf(const Infer *f) {
   const Program *p = f->g->program;
@@ -24,22 +24,10 @@ bool infer_const(const Infer *f) {
   return true;
 }
 
-static void put_word(Tensor *t, size_t at, uint64_t word) { /* double's bits for floats, else the integer */
-  double x;
-  memcpy(&x, &word, sizeof x);
-  switch (t->dtype) {
-  case DT_F32: ((float *)t->data)[at] = (float)x; break;
-  case DT_F64: ((double *)t->data)[at] = x; break;
-  case DT_I32:
-  case DT_BOOL: ((int32_t *)t->data)[at] = (int32_t)word; break;
-  case DT_I64: ((int64_t *)t->data)[at] = (int64_t)word; break;
-  case DT_COUNT: break;
-  }
-}
-
 static void run_const(Eval *e) {
-  uint64_t word = (uint64_t)e->attr[0];
-  for (size_t i = 0; word && i < e->out->count; i++) put_word(e->out, i, word); /* memory is zero already */
+  ScalarValue v = literal_value(e->out->dtype, e->attr[0]);
+  for (size_t i = 0; e->attr[0] && i < e->out->count; i++) /* memory is zero already */
+    literal_put(e->out->dtype, e->out->data, i, v);
 }
 const OpEval eval_const = {run_const, NULL};
 
@@ -54,7 +42,8 @@ bool infer_table(const Infer *f) {
 
 static void run_table(Eval *e) {
   const uint64_t *word = e->run->graph->table.at[e->attr[0]].word;
-  for (size_t i = 0; i < e->out->count; i++) put_word(e->out, i, word[i]);
+  for (size_t i = 0; i < e->out->count; i++)
+    literal_put(e->out->dtype, e->out->data, i, literal_value(e->out->dtype, (int64_t)word[i]));
   fp_flush(e->out->dtype, e->out->data, e->out->count);
 }
 const OpEval eval_table = {run_table, NULL};
@@ -71,12 +60,8 @@ static void run_iota(Eval *e) {
   if (e->attr[0] >= 0) a = tensor_along(t, (int)e->attr[0]);
   for (size_t o = 0; o < a.outer; o++)
     for (size_t k = 0; k < a.n; k++)
-      for (size_t i = 0; i < a.inner; i++) {
-        double x = (double)k;
-        uint64_t word = k;
-        if (dtype_is_float(t->dtype)) memcpy(&word, &x, sizeof word);
-        put_word(t, (o * a.n + k) * a.inner + i, word);
-      }
+      for (size_t i = 0; i < a.inner; i++)
+        literal_put(t->dtype, t->data, (o * a.n + k) * a.inner + i, literal_from(t->dtype, (double)k));
 }
 const OpEval eval_iota = {run_iota, NULL};
 

@@ -2,7 +2,7 @@
 #include "ir/graph/build.h"
 
 #include "ir/graph/program.h"
-#include "ir/scalar/scalar.h"
+#include "ir/scalar/literal.h"
 
 #include <math.h>
 
@@ -27,28 +27,8 @@ NodeId build_scalar(Builder *b, Op op, NodeId x, NodeId y, NodeId z) {
   return build_op(b, op, in, (uint32_t)node_ok(x) + node_ok(y) + node_ok(z), NULL, NULL);
 }
 
-int64_t build_word(DType t, double value) {
-  int64_t word;
-  if (dtype_is_float(t)) {
-    double x = value;
-    if (t == DT_F32) {
-      float s = (float)value;
-      fp_flush(DT_F32, &s, 1);
-      x = (double)s;
-    }
-    fp_flush(DT_F64, &x, 1);
-    if (isnan(x)) x = (double)NAN;
-    memcpy(&word, &x, sizeof word);
-  } else if (t == DT_BOOL) {
-    word = value != 0;
-  } else {
-    word = (int64_t)value;
-  }
-  return word;
-}
-
 NodeId build_const(Builder *b, Type type, double value) {
-  return build_const_word(b, type, build_word((DType)type.dtype, value));
+  return build_const_word(b, type, literal_of((DType)type.dtype, value));
 }
 
 NodeId build_const_word(Builder *b, Type type, int64_t word) {

@@ -22,9 +22,7 @@ NodeId build_op(Builder *b, Op op, const NodeId *in, uint32_t nin, const int64_t
 /* Elementwise: operands must have equal shapes (build_stretch first). */
 NodeId build_scalar(Builder *b, Op op, NodeId x, NodeId y, NodeId z); /* unused operands NO_NODE */
 NodeId build_const(Builder *b, Type type, double value);              /* floats and integers up to 2^53 */
-/* The attribute of a constant as the program will see it: rounded, flushed, one NaN. */
-int64_t build_word(DType t, double value);
-NodeId build_const_word(Builder *b, Type type, int64_t word);
+NodeId build_const_word(Builder *b, Type type, int64_t word);         /* ir/scalar/literal.h */
 NodeId build_leaf(Builder *b, LeafId leaf);
 NodeId build_cast(Builder *b, NodeId x, DType to);
 NodeId build_iota(Builder *b, Type type, int axis);

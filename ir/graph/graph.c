@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "ir/graph/program.h"
 #include "ir/graph/region.h"
+#include "ir/scalar/literal.h"
 
 Graph *graph_new(Arena *a, Program *p, Sym name) {
   Graph *g = ARENA_NEW(a, Graph);
@@ -138,11 +139,7 @@ Span graph_user_span(const Graph *g, const Sources *src, NodeId id) {
 }
 
 double graph_const_value(const Graph *g, NodeId id) {
-  int64_t v = graph_attr(g, id)[0];
-  double x;
-  if (!is_float(g, id)) return (double)v;
-  memcpy(&x, &v, sizeof x);
-  return x;
+  return literal_number((DType)graph_node(g, id)->type.dtype, graph_attr(g, id)[0]);
 }
 
 NodeId graph_moved(const Graph *g, NodeId n) {

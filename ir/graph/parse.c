@@ -4,7 +4,7 @@
 #include "ir/graph/build.h"
 #include "ir/graph/print_internal.h"
 #include "ir/graph/region.h"
-#include "ir/scalar/scalar.h"
+#include "ir/scalar/literal.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -163,9 +163,7 @@ static bool read_element(Lines *r, DType t, uint64_t *out) {
     return true;
   }
   if (!read_number(r, &x)) return false;
-  if (t == DT_F32) x = (double)(float)x;
-  if (isnan(x)) x = (double)NAN;
-  memcpy(out, &x, sizeof x);
+  *out = (uint64_t)literal_word(t, literal_from(t, x));
   return true;
 }
 

@@ -1,6 +1,7 @@
 /* Graphs as text. docs/graph.md describes the form; ir/graph/parse.c reads it back. */
 #include "base/num.h"
 #include "ir/graph/print_internal.h"
+#include "ir/scalar/literal.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -35,13 +36,10 @@ static void print_number(double x, bool narrow, Sb *b) { /* the fewest digits th
 }
 
 static void print_element(DType t, uint64_t word, Sb *b) {
-  double x;
-  if (!dtype_is_float(t)) {
+  if (dtype_is_float(t))
+    print_number(literal_number(t, (int64_t)word), t == DT_F32, b);
+  else
     sb_fmt(b, "%" PRId64, (int64_t)word);
-    return;
-  }
-  memcpy(&x, &word, sizeof x);
-  print_number(x, t == DT_F32, b);
 }
 
 static void print_name(const Program *p, Sym name, Sb *b) {

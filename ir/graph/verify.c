@@ -4,7 +4,7 @@
 #include "ir/graph/program.h"
 #include "ir/graph/region.h"
 #include "ir/graph/verify_internal.h"
-#include "ir/scalar/scalar.h"
+#include "ir/scalar/literal.h"
 
 #include <math.h>
 
@@ -19,22 +19,6 @@ bool verify_agrees(const Type *a, const Type *b) {
   if (a->dtype != b->dtype || a->rank != b->rank) return false;
   for (uint8_t i = 0; i < a->rank; i++)
     if (!dim_eq(a->dim[i], b->dim[i]) && a->dim[i].i && b->dim[i].i) return false;
-  return true;
-}
-
-static bool const_ok(const Graph *g, uint32_t id) {
-  DType t = (DType)g->node.at[id].type.dtype;
-  int64_t v = graph_attr(g, (NodeId){id})[0];
-  double x = graph_const_value(g, (NodeId){id}), y = x;
-  float s = (float)x;
-  switch (t) {
-  case DT_F32: fp_flush(DT_F32, &s, 1); return isnan(x) || ((double)s == x && !signbit(s) == !signbit(x));
-  case DT_F64: fp_flush(DT_F64, &y, 1); return isnan(x) || (x == y && !signbit(x) == !signbit(y));
-  case DT_I32: return v == (int32_t)v;
-  case DT_BOOL: return v == 0 || v == 1;
-  case DT_I64:
-  case DT_COUNT: break;
-  }
   return true;
 }
 
@@ -65,7 +49,7 @@ static bool node_verify(const Graph *g, uint32_t id, Sb *why) {
     type_print(g->program->dims, &t, why);
     return false;
   }
-  if (n->op == OP_CONST && !const_ok(g, id))
+  if (n->op == OP_CONST && !literal_is((DType)n->type.dtype, graph_attr(g, (NodeId){id})[0]))
     return verify_wrong(g, id, why, "the value is not one of its type");
   return true;
 }

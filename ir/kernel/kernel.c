@@ -1,6 +1,7 @@
 /* Building kernels, and what is read off them without analysis. */
 #include "base/size.h"
 #include "ir/kernel/internal.h"
+#include "ir/scalar/literal.h"
 
 Kernel *kernel_begin(KernelBuilder *b, Arena *a, Str name) {
   memset(b, 0, sizeof *b);
@@ -127,16 +128,7 @@ Access access_guard(Access x, Affine a, int64_t r, int64_t c, int64_t extent) {
   return x;
 }
 Access access_pad(Access x, DType t, double pad) {
-  ScalarValue v = {.w = 0};
-  switch (t) {
-  case DT_F32: v.s = (float)pad; break;
-  case DT_F64: v.d = pad; break;
-  case DT_I32: v.i = (int32_t)pad; break;
-  case DT_I64: v.l = (int64_t)pad; break;
-  case DT_BOOL: v.i = pad != 0; break;
-  case DT_COUNT: break;
-  }
-  x.pad = v;
+  x.pad = literal_from(t, pad);
   return x;
 }
 Access access_index(Access x, int index, Affine a, int64_t r, int64_t c, int64_t scale,

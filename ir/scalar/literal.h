@@ -1,11 +1,28 @@
-/* Literals: how the numbers of a program stand in attributes and tables. A word is a double's bits for float
- * types, else the integer. */
+/* Numbers of a program between their forms: a double; an element of a type; the bits of memory; and a *word*,
+ * which is what CONST attributes and tables hold: a double's bits for float types, else the integer. The one
+ * place of these conversions. */
 #ifndef DG_IR_LITERAL_H
 #define DG_IR_LITERAL_H
 
 #include "ir/scalar/scalar.h"
 
-/* The element of type t: rounded to it; an integer's low bits; a mask is 0 or 1. */
+/* The element nearest to x: rounded to a float type; to an integer type cut to a whole number and to its
+ * least or greatest, NaN to 0; a mask is x != 0. */
+ScalarValue literal_from(DType t, double x);
+double literal_double(DType t, ScalarValue v); /* integers beyond 2^53 are rounded */
+
+/* The element of a word: rounded to the type; an integer's low bits. */
 ScalarValue literal_value(DType t, int64_t word);
+int64_t literal_word(DType t, ScalarValue v); /* one NaN */
+/* The word of x as programs see it: nearest, flushed, one NaN. */
+int64_t literal_of(DType t, double x);
+int64_t literal_of_value(DType t, ScalarValue v); /* the same of an element */
+double literal_number(DType t, int64_t word);
+/* Is the word one that elements of the type have? */
+bool literal_is(DType t, int64_t word);
+
+/* Elements in memory, as in compiled programs. */
+ScalarValue literal_get(DType t, const void *data, size_t at);
+void literal_put(DType t, void *data, size_t at, ScalarValue v);
 
 #endif

@@ -1,6 +1,6 @@
 /* Building scalar programs: value numbering, constant folding by our own evaluator, inlining, clean-up; and
  * their verifier. */
-#include "ir/scalar/scalar.h"
+#include "ir/scalar/literal.h"
 
 #include <math.h>
 
@@ -113,16 +113,7 @@ ScalarRef scalar_const(ScalarBuilder *b, DType t, ScalarValue v) {
 }
 
 ScalarRef scalar_number(ScalarBuilder *b, DType t, double x) {
-  ScalarValue v = {.w = 0};
-  switch (t) {
-  case DT_F32: v.s = (float)x; break;
-  case DT_F64: v.d = x; break;
-  case DT_I32: v.i = (int32_t)x; break;
-  case DT_I64: v.l = (int64_t)x; break;
-  case DT_BOOL: v.i = x != 0; break;
-  case DT_COUNT: break;
-  }
-  return scalar_const(b, t, v);
+  return scalar_const(b, t, literal_from(t, x));
 }
 
 /* ---- instructions ---- */

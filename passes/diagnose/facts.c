@@ -1,5 +1,7 @@
 #include "passes/diagnose/facts.h"
 
+#include "ir/scalar/literal.h"
+
 #include <math.h>
 
 /* A run ends long before its counter does; so step + 1 is no overflow. */
@@ -33,12 +35,10 @@ Bound facts_LEAF(const Facts *f) {
 Bound facts_CONST(const Facts *f) { return point(graph_const_value(f->g, f->n)); }
 Bound facts_TABLE(const Facts *f) {
   const Table *t = &f->g->table.at[graph_attr(f->g, f->n)[0]];
-  bool real = dtype_is_float((DType)graph_node(f->g, f->n)->type.dtype);
+  DType type = (DType)graph_node(f->g, f->n)->type.dtype;
   Bound r = any();
   for (uint32_t i = 0; i < t->n; i++) {
-    double v;
-    memcpy(&v, &t->word[i], sizeof v);
-    if (!real) v = (double)(int64_t)t->word[i];
+    double v = literal_number(type, (int64_t)t->word[i]);
     if (isnan(v)) continue;
     r = i && !isinf(r.lo) ? range_hull(r, point(v)) : point(v);
     if (isinf(v)) return any();

@@ -1,6 +1,7 @@
 /* The update of a parameter, calculated from initial values: a rule that reads no gradient is said to change
  * a parameter only where it is seen to. Random numbers of initial values are replaced by a few of the numbers
  * they may be; what is not known then stays unknown, and nothing is said. */
+#include "ir/scalar/literal.h"
 #include "passes/diagnose/rule.h"
 
 #include <math.h>
@@ -12,8 +13,7 @@ static const double draw[FIRST_DRAWS] = {0.11, 0.37, 0.81};
 static double of_table(const Graph *g, NodeId n) {
   const Table *t = &g->table.at[graph_attr(g, n)[0]];
   for (uint32_t i = 0; i < t->n; i++) {
-    double x;
-    memcpy(&x, &t->word[i], sizeof x);
+    double x = literal_number((DType)graph_node(g, n)->type.dtype, (int64_t)t->word[i]);
     if (x != 0) return x;
   }
   return 0;

@@ -3,6 +3,7 @@
  * and what is made of it) stays arithmetic. Small tensors only. */
 #include "base/size.h"
 #include "ir/interpret/interp.h"
+#include "ir/scalar/literal.h"
 #include "passes/graph/copy.h"
 
 enum { FOLD_ELEMENTS = 4096 };
@@ -33,22 +34,8 @@ static Literal classify(const Graph *g, NodeId n, const Literal *of) {
   return r;
 }
 
-/* The element's bits as CONST and TABLE hold them: floats as double, others as int64_t. */
 static uint64_t element(const Tensor *t, size_t i) {
-  uint64_t word = 0;
-  double x = 0;
-  int64_t v = 0;
-  switch (t->dtype) {
-  case DT_F32: x = (double)((const float *)t->data)[i]; break;
-  case DT_F64: x = ((const double *)t->data)[i]; break;
-  case DT_I32: v = ((const int32_t *)t->data)[i]; return (uint64_t)v;
-  case DT_I64: v = ((const int64_t *)t->data)[i]; return (uint64_t)v;
-  case DT_BOOL: return ((const uint32_t *)t->data)[i] != 0;
-  case DT_COUNT: return 0;
-  }
-  if (x != x) x = __builtin_nan("");
-  memcpy(&word, &x, sizeof word);
-  return word;
+  return (uint64_t)literal_word(t->dtype, literal_get(t->dtype, t->data, i));
 }
 
 static NodeId literal(Graph *g, const Tensor *t, Type type, LocationId location, bool table) {

@@ -1,6 +1,7 @@
 #include "passes/graph/rewrite.h"
 
 #include "base/num.h"
+#include "ir/scalar/literal.h"
 
 #include <math.h>
 
@@ -168,20 +169,6 @@ bool rewrite_undefined(Rewrite *w, NodeId n) {
 
 /* ---- folding literals: our own evaluator, under flushing */
 
-static ScalarValue literal(const Graph *g, NodeId n) {
-  ScalarValue v = {.w = 0};
-  double x = graph_const_value(g, n);
-  switch ((DType)graph_node(g, n)->type.dtype) {
-  case DT_F32: v.s = (float)x; break;
-  case DT_F64: v.d = x; break;
-  case DT_I32: v.i = (int32_t)graph_attr(g, n)[0]; break;
-  case DT_I64: v.l = graph_attr(g, n)[0]; break;
-  case DT_BOOL: v.i = graph_attr(g, n)[0] != 0; break;
-  case DT_COUNT: break;
-  }
-  return v;
-}
-
 static NodeId fold(Rewrite *w, NodeId n) {
   Graph *g = w->b.g;
   const Node *node = graph_node(g, n);
@@ -192,7 +179,7 @@ static NodeId fold(Rewrite *w, NodeId n) {
     NodeId x = graph_in(g, n)[i];
     if (node_op(g, x) != OP_CONST) return NO_NODE;
     t[i] = (DType)graph_node(g, x)->type.dtype;
-    in[i] = literal(g, x);
+    in[i] = literal_value(t[i], graph_attr(g, x)[0]);
   }
   DType result = (DType)node->type.dtype;
   const Scalar *p = op_program(&w->programs, (Op)node->op, t, node->nin, result);
@@ -200,18 +187,7 @@ static NodeId fold(Rewrite *w, NodeId n) {
   scalar_eval(p, in, &out);
   fp_leave(saved);
   Type type = node->type;
-  switch (result) {
-  case DT_F32: return build_const(&w->b, type, (double)out.s);
-  case DT_F64: return build_const(&w->b, type, out.d);
-  case DT_BOOL: return build_const(&w->b, type, out.i != 0);
-  case DT_I32:
-  case DT_I64: {
-    int64_t word = result == DT_I32 ? out.i : out.l;
-    return build_op(&w->b, OP_CONST, NULL, 0, &word, &type);
-  }
-  case DT_COUNT: break;
-  }
-  return NO_NODE;
+  return build_const_word(&w->b, type, literal_of_value(result, out));
 }
 
 /* ---- */

@@ -1,4 +1,5 @@
 /* The scalar program of a group, and its map over a tile. */
+#include "ir/scalar/literal.h"
 #include "passes/lower/internal.h"
 
 const Scalar *program_of(Arena *a, const char *text, DType in, DType out) {
@@ -33,20 +34,7 @@ typedef struct BodyCx {
 
 static ScalarRef const_ref(BodyCx *x, NodeId n) {
   DType t = (DType)graph_node(x->lo->g, n)->type.dtype;
-  union {
-    int64_t l;
-    double d;
-  } v = {.l = graph_attr(x->lo->g, n)[0]};
-  ScalarValue w = {0};
-  switch (t) {
-  case DT_F32:
-  case DT_F64: return scalar_number(x->b, t, v.d);
-  case DT_I32: w.i = (int32_t)v.l; break;
-  case DT_I64: w.l = v.l; break;
-  case DT_BOOL: w.i = v.l != 0; break;
-  case DT_COUNT: break;
-  }
-  return scalar_const(x->b, t, w);
+  return scalar_const(x->b, t, literal_value(t, graph_attr(x->lo->g, n)[0]));
 }
 
 static ScalarRef view_ref(BodyCx *x, NodeId n, bool own) {

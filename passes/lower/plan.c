@@ -1,6 +1,7 @@
 /* Buffers of a plan: who lives where, and for how long. requires: all launches. ensures: buffers that live at
  * the same time share no byte; the arena's size is known. */
 #include "base/size.h"
+#include "ir/scalar/literal.h"
 #include "passes/lower/internal.h"
 
 #include <stdlib.h>
@@ -14,21 +15,7 @@ static uint32_t buffer_add(LowerCx *lo, PlanBuffer b) {
 }
 
 static void table_fill(DType t, const Table *src, void *out) {
-  for (uint32_t i = 0; i < src->n; i++) {
-    union {
-      uint64_t w;
-      double d;
-      int64_t l;
-    } v = {.w = src->word[i]};
-    switch (t) {
-    case DT_F32: ((float *)out)[i] = (float)v.d; break;
-    case DT_F64: ((double *)out)[i] = v.d; break;
-    case DT_I32: ((int32_t *)out)[i] = (int32_t)v.l; break;
-    case DT_I64: ((int64_t *)out)[i] = v.l; break;
-    case DT_BOOL: ((int32_t *)out)[i] = v.l != 0; break;
-    case DT_COUNT: break;
-    }
-  }
+  for (uint32_t i = 0; i < src->n; i++) literal_put(t, out, i, literal_value(t, (int64_t)src->word[i]));
   fp_flush(t, out, src->n);
 }
 

@@ -1,6 +1,7 @@
 /* Reductions along axes, one after the other, the last first; argmax and argmin. Orders:
  * ir/interpret/order.h. */
 #include "ir/interpret/order.h"
+#include "ir/scalar/literal.h"
 #include "passes/lower/internal.h"
 
 typedef struct Reduce {
@@ -15,32 +16,19 @@ typedef struct Reduce {
   double divide;   /* MEAN's last step: by this; 0 otherwise */
 } Reduce;
 
-static ScalarValue number(DType t, double x, int64_t i) {
-  ScalarValue v = {0};
-  switch (t) {
-  case DT_F32: v.s = (float)x; break;
-  case DT_F64: v.d = x; break;
-  case DT_I32: v.i = i > INT32_MAX ? INT32_MAX : i < INT32_MIN ? INT32_MIN : (int32_t)i; break;
-  case DT_I64: v.l = i; break;
-  case DT_BOOL: v.i = i != 0; break;
-  case DT_COUNT: break;
-  }
-  return v;
-}
-
 static FoldOp fold_of(Op op) {
   return op == OP_MAX || op == OP_ARGMAX ? FOLD_MAX : op == OP_MIN || op == OP_ARGMIN ? FOLD_MIN : FOLD_SUM;
 }
 
 /* What an accumulator starts from (start), and what leaves every value as it is (else). */
 static ScalarValue identity(Op op, DType t, bool start) {
-  if (op == OP_PROD) return number(t, 1, 1);
+  if (op == OP_PROD) return literal_from(t, 1);
   switch (fold_of(op)) {
-  case FOLD_MAX: return number(t, -__builtin_inf(), INT64_MIN);
-  case FOLD_MIN: return number(t, __builtin_inf(), INT64_MAX);
+  case FOLD_MAX: return literal_from(t, -__builtin_inf());
+  case FOLD_MIN: return literal_from(t, __builtin_inf());
   case FOLD_SUM: break;
   }
-  return number(t, start ? 0.0 : -0.0, 0); /* under flushing +0 is no identity */
+  return literal_from(t, start ? 0.0 : -0.0); /* under flushing +0 is no identity */
 }
 
 static ScalarOp step_of(Op op) {

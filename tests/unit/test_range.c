@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "ir/graph/build.h"
 #include "ir/interpret/interp.h"
+#include "ir/scalar/literal.h"
 #include "ir/scalar/op_program.h"
 #include "ir/scalar/range.h"
 #include "op_cases.h"
@@ -51,22 +52,6 @@ static double draw(DType t) {
   if (!dtype_is_float(t)) return trunc(fmod(x, t == DT_I32 ? 2e9 : 1e15));
   return t == DT_F32 ? (double)(float)x : x;
 }
-static ScalarValue value(DType t, double x) {
-  ScalarValue v = {.w = 0};
-  switch (t) {
-  case DT_F32: v.s = (float)x; break;
-  case DT_F64: v.d = x; break;
-  case DT_I32:
-  case DT_BOOL: v.i = (int32_t)x; break;
-  case DT_I64: v.l = (int64_t)x; break;
-  case DT_COUNT: break;
-  }
-  return v;
-}
-static double number(DType t, ScalarValue v) {
-  return t == DT_F32 ? (double)v.s : t == DT_F64 ? v.d : t == DT_I64 ? (double)v.l : (double)v.i;
-}
-
 /* A point of the range, of its type; ends are drawn often. */
 static double inside(ScalarRange r, DType t) {
   switch (dice(4)) {
@@ -102,9 +87,9 @@ START_TEST(every_row_is_sound) {
     for (int k = 0; k < 40; k++) {
       ScalarValue v[3] = {{.w = 0}}, w = {.w = 0};
       double x[3] = {0};
-      for (uint32_t i = 0; i < nin; i++) v[i] = value(in[i], x[i] = inside(r[i], in[i]));
+      for (uint32_t i = 0; i < nin; i++) v[i] = literal_from(in[i], x[i] = inside(r[i], in[i]));
       scalar_eval(p, v, &w);
-      double y = number(out, w);
+      double y = literal_double(out, w);
       ck_assert_msg(isnan(y) || (got.lo <= y && y <= got.hi), "%s %s: %a %a %a gives %a, not in %a..%a",
                     o->name, dtype_name(out), x[0], x[1], x[2], y, got.lo, got.hi);
     }
@@ -196,10 +181,7 @@ static bool blur(void *user, const Tensor *in, uint32_t nin, Tensor *out) {
   return true;
 }
 static double element(const Tensor *t, size_t i) {
-  ScalarValue v = {.w = 0};
-  size_t bytes = dtype_bytes(t->dtype);
-  memcpy(&v, (const char *)t->data + i * bytes, bytes);
-  return number(t->dtype, v);
+  return literal_double(t->dtype, literal_get(t->dtype, t->data, i));
 }
 
 static ScalarRange of_leaf(ScalarRange r,
@@ -231,8 +213,7 @@ START_TEST(every_op_keeps_its_facts) {
     ck_assert(tensor_of_type(&arena, p.dims, &g->node.at[i].type, t));
     for (size_t k = 0; k < t->count; k++) {
       double x = inside(of_leaf(range, t->dtype), t->dtype);
-      ScalarValue v = value(t->dtype, x);
-      memcpy((char *)t->data + k * dtype_bytes(t->dtype), &v, dtype_bytes(t->dtype));
+      literal_put(t->dtype, t->data, k, literal_from(t->dtype, x));
     }
   }
   HostEntry host[4] = {{blur, NULL}, {blur, NULL}, {blur, NULL}, {blur, NULL}};

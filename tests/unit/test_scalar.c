@@ -1,7 +1,7 @@
 /* Scalar programs: text, folding, exact text form, library functions against libm within ulp bounds, duals
  * against differences. */
 #include "base/mem.h"
-#include "ir/scalar/scalar.h"
+#include "ir/scalar/literal.h"
 #include "ulp_kit.h"
 #include "unit.h"
 
@@ -441,6 +441,44 @@ START_TEST(caps_are_limits) {
 }
 END_TEST
 
+/* Between double, element, memory and word: rounded, in range, one NaN, and back. */
+START_TEST(literals) {
+  static const struct {
+    DType t;
+    double x, back;
+  } row[] = {{DT_F32, 0.1, 0.10000000149011612},
+             {DT_F32, 1e300, INFINITY},
+             {DT_F64, 0.1, 0.1},
+             {DT_I32, 2.9, 2},
+             {DT_I32, -2.9, -2},
+             {DT_I32, 1e10, INT32_MAX},
+             {DT_I32, -1e10, INT32_MIN},
+             {DT_I32, NAN, 0},
+             {DT_I64, 1e10, 1e10},
+             {DT_I64, 1e30, 0x1p63},
+             {DT_I64, -INFINITY, -0x1p63},
+             {DT_BOOL, -0.5, 1},
+             {DT_BOOL, 0, 0}};
+  for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
+    DType t = row[k].t;
+    ScalarValue v = literal_from(t, row[k].x);
+    double memory[2] = {0};
+    literal_put(t, memory, 1, v);
+    int64_t word = literal_word(t, literal_get(t, memory, 1));
+    ck_assert(literal_double(t, v) == row[k].back && literal_number(t, word) == row[k].back);
+    ck_assert(literal_value(t, word).w == v.w && literal_of(t, row[k].x) == word && literal_is(t, word));
+  }
+  ck_assert(literal_of(DT_F32, 1e-40) == 0 && literal_of(DT_F64, 1e-310) == 0);
+  ck_assert(literal_of(DT_F32, -(double)NAN) == literal_of(DT_F64, (double)NAN));
+  ck_assert(literal_word(DT_F64, (ScalarValue){.w = UINT64_C(0xfff8000000000001)}) ==
+            literal_of(DT_F64, (double)NAN));
+  ck_assert(!literal_is(DT_F32, literal_of(DT_F64, 0.1)) && !literal_is(DT_F64, 1));
+  ck_assert(!literal_is(DT_I32, INT64_C(1) << 31) && !literal_is(DT_BOOL, 2) &&
+            literal_is(DT_I64, INT64_MIN));
+  ck_assert(literal_value(DT_I32, INT64_C(0xd256d193)).u == 0xd256d193u); /* low bits */
+}
+END_TEST
+
 int main(void) {
   Suite *s = suite_create("scalar");
   TCase *c = tcase_create("scalar");
@@ -459,7 +497,8 @@ int main(void) {
                                               &duals,
                                               &verifier_refuses,
                                               &caps_are_limits,
-                                              &clean_data};
+                                              &clean_data,
+                                              &literals};
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) tcase_add_test(c, *tests[i]);
   tcase_add_loop_test(c, library_within_ulps, 0, 2 * ULP_ROWS);
   suite_add_tcase(s, c);
