@@ -161,8 +161,11 @@ Graph *passes_reference(Arena *a, const Program *p, const Entry *e, const DimBin
 }
 
 Graph *passes_optimise(Arena *a, const Graph *reference, const PassOptions *o) {
-  static const PassId list[] = {PASS_cse, PASS_simplify, PASS_fold, PASS_simplify, PASS_dce};
+  static const PassId list[] = {PASS_cse, PASS_simplify, PASS_fold, PASS_simplify, PASS_dce},
+                      loops[] = {PASS_trim,     PASS_hoist, PASS_trim, PASS_cse,
+                                 PASS_simplify, PASS_cse,   PASS_dce};
   PassCx cx = {.arena = a, .program = reference->program, .options = o};
-  return passes_run((Graph *)reference, &cx, list,
-                    sizeof list / sizeof list[0]); /* passes change no graph they get */
+  Graph *g = passes_run((Graph *)reference, &cx, list,
+                        sizeof list / sizeof list[0]); /* passes change no graph they get */
+  return g->region.n > 1 && !cx.stopped ? passes_run(g, &cx, loops, sizeof loops / sizeof loops[0]) : g;
 }

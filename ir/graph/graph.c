@@ -21,6 +21,16 @@ Graph *graph_new(Arena *a, Program *p, Sym name) {
   return g;
 }
 
+Graph *graph_beside(const Graph *from, Arena *a) {
+  Graph *to = graph_new(a, from->program, from->name);
+  memcpy(&to->location, &from->location,
+         sizeof to->location); /* shared until somebody adds: then they are copied */
+  memcpy(&to->table, &from->table, sizeof to->table);
+  to->location.cap = to->location.n;
+  to->table.cap = to->table.n;
+  return to;
+}
+
 static uint64_t node_hash(uint32_t region, Op op, const Type *ty, const NodeId *in, uint32_t nin,
                           const int64_t *attr) {
   uint64_t h = hash_mix(hash_mix(region) ^ (((uint64_t)op << 32 | nin) + 1));

@@ -25,6 +25,24 @@ void graph_region_follow(Graph *to, const Graph *from, NodeId n, uint32_t *at) {
   *at = region;
 }
 
+Graph *graph_body(const Graph *g, NodeId yield, Arena *a) {
+  uint32_t own = graph_node(g, yield)->region, at = own, first = g->region.at[own].first;
+  Graph *to = graph_beside(g, a);
+  NodeId *map = ARENA_ARRAY(a, NodeId, yield.i + 1 - first), *in = NULL;
+  uint32_t room = 0;
+  for (uint32_t i = first; i < yield.i; i++) {
+    const Node *n = &g->node.at[i];
+    if (n->nin > room) in = ARENA_ARRAY(a, NodeId, room = n->nin);
+    graph_region_follow(to, g, (NodeId){i}, &at);
+    for (uint32_t k = 0; k < n->nin; k++) in[k] = map[g->edge.at[n->in + k].i - first];
+    map[i - first] =
+        graph_add(to, (Op)n->op, n->type, in, n->nin, graph_attr(g, (NodeId){i}), n->location, NO_NODE);
+  }
+  for (uint32_t k = 0; k < graph_node(g, yield)->nin; k++)
+    graph_root(to, ROOT_OUTPUT, (Sym){0}, (LeafId){0}, map[graph_in(g, yield)[k].i - first], (Span){0});
+  return to;
+}
+
 uint32_t graph_outermost(const Graph *g, uint32_t i) {
   uint32_t r = g->node.at[i].region;
   while (r && g->region.at[r].outer) r = g->region.at[r].outer;

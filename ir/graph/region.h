@@ -33,6 +33,8 @@ static inline bool loop_is_step(const LoopInfo *l, uint32_t k) {
 /* New nodes go into a region of the open one, until it is closed behind its YIELD; its owner comes next. */
 void graph_region_open(Graph *g);
 void graph_region_close(Graph *g);
+/* The body that ends in this yield as a graph of its own: PARAM k is node k, what is yielded its roots. */
+Graph *graph_body(const Graph *g, NodeId yield, Arena *a);
 /* Copying in order: opens and closes regions of `to` where those of `from` begin and end. Called before node
  * n is copied. *at: the region of `from` whose copy is open; 0 at first. */
 void graph_region_follow(Graph *to, const Graph *from, NodeId n, uint32_t *at);

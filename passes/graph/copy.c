@@ -2,16 +2,6 @@
 
 #include "base/hash.h"
 
-Graph *graph_beside(const Graph *from, Arena *a) {
-  Graph *to = graph_new(a, from->program, from->name);
-  memcpy(&to->location, &from->location,
-         sizeof to->location); /* shared until somebody adds: then they are copied */
-  memcpy(&to->table, &from->table, sizeof to->table);
-  to->location.cap = to->location.n;
-  to->table.cap = to->table.n;
-  return to;
-}
-
 Copy copy_range(const Graph *from, Graph *to, uint32_t lo, uint32_t hi) {
   Copy c = {.from = from, .to = to, .lo = lo, .hi = hi};
   NodeId *map = ARENA_ARRAY(to->arena, NodeId, hi - lo);

@@ -18,7 +18,6 @@ typedef struct Copy {
 /* An empty graph with from's locations and literal tables (their indices stay valid). Roots and nodes are the
  * caller's. */
 Copy copy_begin(const Graph *from, Arena *a, bool share);
-Graph *graph_beside(const Graph *from, Arena *a); /* that empty graph */
 /* Nodes of from, or lo to hi - 1 of them, into the open region of to, which has its sites and tables. */
 Copy copy_into(const Graph *from, Graph *to);
 Copy copy_range(const Graph *from, Graph *to, uint32_t lo, uint32_t hi);

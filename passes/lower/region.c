@@ -3,24 +3,10 @@
 #include "ir/graph/region.h"
 
 #include "base/size.h"
-#include "passes/graph/copy.h"
 #include "passes/lower/internal.h"
 
-/* The body as a flat graph: PARAM k is node k, what is yielded its roots. */
-static Graph *flat(const Graph *g, NodeId yield, Arena *a) {
-  uint32_t own = graph_node(g, yield)->region;
-  const Region *r = &g->region.at[own];
-  Copy c = copy_range(g, graph_beside(g, a), r->first, r->end);
-  c.region = own;
-  for (uint32_t i = r->first; i < yield.i; i++) copy_node(&c, (NodeId){i});
-  c.region = own;
-  for (uint32_t k = 0; k < graph_node(g, yield)->nin; k++)
-    graph_root(c.to, ROOT_OUTPUT, (Sym){0}, (LeafId){0}, c.map[graph_in(g, yield)[k].i], (Span){0});
-  return c.to;
-}
-
 static Plan *body_plan(LowerCx *lo, NodeId yield) {
-  Plan *p = lower_body(lo, flat(lo->g, yield, lo->arena));
+  Plan *p = lower_body(lo, graph_body(lo->g, yield, lo->arena));
   lo->plan->kernel.at = p->kernel.at; /* one list for all, which the body's kernels have joined */
   lo->plan->kernel.n = p->kernel.n;
   lo->plan->kernel.cap = p->kernel.cap;

@@ -14,8 +14,9 @@ static void take(Str text, bool optimised, uint64_t seed) {
   ck_assert_msg(graph_parse(&kit.program, text, &g, &why), "%.*s", (int)why.n, why.p);
   for (uint32_t l = 0; l < kit.program.leaf.n; l++) kit_data(&kit, (LeafId){l});
   PassCx cx = {.arena = &kit.arena, .program = &kit.program};
-  static const PassId list[] = {PASS_autodiff, PASS_erase,    PASS_cse, PASS_simplify,
-                                PASS_fold,     PASS_simplify, PASS_dce};
+  static const PassId list[] = {PASS_autodiff, PASS_erase,    PASS_cse,  PASS_simplify, PASS_fold,
+                                PASS_simplify, PASS_dce,      PASS_trim, PASS_hoist,    PASS_trim,
+                                PASS_cse,      PASS_simplify, PASS_cse,  PASS_dce};
   kit.b.g = passes_run(g, &cx, list, optimised ? sizeof list / sizeof *list : 2);
   kit_check(&kit);
 }
