@@ -150,7 +150,8 @@ static int64_t pieces_of(const PlanLaunch *l) {
 
 static void launch(const Exec *x, const Plan *p, const PlanMemory *m, const PlanLaunch *l) {
   void *buf[KERNEL_BUFFERS];
-  bool alone = !x->pool || l->estimate_ns < POOL_SPLIT_NS || pieces_of(l) == 1; /* the float environment is set already */
+  bool alone = !x->pool || l->estimate_ns < POOL_SPLIT_NS ||
+               pieces_of(l) == 1; /* the float environment is set already */
   Call c = {.fn = x->fn[l->kernel],
             .kernel = p->kernel.at[l->kernel],
             .cut = &x->cut[l->kernel],
