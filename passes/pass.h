@@ -45,6 +45,11 @@ Graph *passes_run(Graph *g, PassCx *cx, const PassId *list, size_t n);
  * reads: a mark, and no graph that verifies. */
 const Graph *autodiff_marked(const Graph *g, const bool *live, NodeId y, Arena *a, NodeId *at);
 
+/* A copy of what y reads in a graph without GRAD nodes (marks apart), and in it the derivatives of y by the
+ * first nleaf leaves; grad: by LeafId, NO_NODE where no path carries. *at: y there, before
+ * all derivatives. */
+const Graph *autodiff_leaves(const Graph *g, NodeId y, uint32_t nleaf, Arena *a, NodeId *grad, NodeId *at);
+
 #define PASS(id, fn, needs, keeps, help) PassFn fn;
 #include "passes/passes.def"
 #undef PASS

@@ -322,6 +322,39 @@ const Graph *autodiff_marked(const Graph *g, const bool *live, NodeId y, Arena *
   return c.to;
 }
 
+const Graph *autodiff_leaves(const Graph *g, NodeId y, uint32_t nleaf, Arena *a, NodeId *grad, NodeId *at) {
+  bool *live = ARENA_ARRAY(a, bool, g->node.n + 1);
+  NodeId *first = ARENA_ARRAY(a, NodeId, nleaf);
+  live[y.i] = true;
+  for (uint32_t i = y.i + 1; i-- > 0;)
+    if (live[i]) graph_mark_read(g, i, live);
+  for (uint32_t i = 0; i < nleaf; i++) first[i] = grad[i] = NO_NODE;
+  Copy c = copy_begin(g, a, false);
+  for (uint32_t i = 0; i <= y.i; i++) {
+    if (!live[i]) continue;
+    NodeId n = copy_node(&c, (NodeId){i});
+    if (g->node.at[i].op == OP_LEAF && !node_ok(first[graph_attr(g, (NodeId){i})[0]]))
+      first[graph_attr(g, (NodeId){i})[0]] = n;
+  }
+  graph_root(c.to, ROOT_OUTPUT, (Sym){0}, (LeafId){0}, c.map[y.i], (Span){0});
+  for (uint32_t i = 0; i < nleaf; i++) {
+    if (!node_ok(first[i])) continue;
+    const Type *t = &graph_node(c.to, first[i])->type;
+    if (!dtype_is_float((DType)t->dtype)) continue;
+    NodeId in[2] = {c.map[y.i], first[i]};
+    NodeId d = graph_add(c.to, OP_GRAD, *t, in, 2, NULL, graph_node(g, y)->location, NO_NODE);
+    graph_root(c.to, ROOT_OUTPUT, (Sym){0}, (LeafId){i}, d, (Span){0});
+  }
+  Graph *to = autodiff_graph(c.to, a);
+  *at = to->root.at[0].node;
+  for (uint32_t i = 1; i < to->root.n; i++) {
+    NodeId d = to->root.at[i].node; /* a literal where no path carries */
+    bool none = node_op(to, d) == OP_CONST && !node_ok(graph_node(to, d)->primal);
+    grad[to->root.at[i].leaf.i] = none ? NO_NODE : d;
+  }
+  return to;
+}
+
 /* After the last differentiation: stop_gradient, name and custom become their value; the declared derivatives
  * they carried, and their placeholders, are needed by nobody. */
 Graph *pass_erase(Graph *in, PassCx *cx) {

@@ -1,5 +1,5 @@
 /* Verdicts per loss: where a parameter's gradient comes from, and what the step's rule makes of it. */
-#include "passes/diagnose/diagnose.h"
+#include "passes/diagnose/slab.h"
 
 static void add_view(Diagnose *x, const TrainStep *step, const Graph *source, NodeId loss, Str name) {
   const Graph *g = reach_graph(source, loss, x->arena, &loss);
@@ -62,7 +62,10 @@ bool diagnose_run(Diagnose *x) {
       add_view(x, NULL, g, root->node, names_str(p->names, root->name));
     }
   }
+  diagnose_zero(x);
+  diagnose_stuck(x);
   diagnose_rules(x);
+  diagnose_partial(x);
   diagnose_find(x);
   return true;
 }

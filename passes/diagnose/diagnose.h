@@ -3,6 +3,7 @@
 #ifndef DG_PASSES_DIAGNOSE_H
 #define DG_PASSES_DIAGNOSE_H
 
+#include "passes/diagnose/value.h"
 #include "passes/graph/reach.h"
 #include "passes/passes.h"
 
@@ -10,6 +11,9 @@ typedef enum {                   /* strongest first */
                FLOW_UNUSED,      /* nothing reads it */
                FLOW_UNREACHABLE, /* read, but not by this loss */
                FLOW_CUT,         /* this loss reads it, no path carries gradient */
+               FLOW_ZERO,        /* paths exist, and the gradient is zero for every input */
+               FLOW_STUCK,       /* zero at the initial values, which it keeps so */
+               FLOW_SYMMETRIC,   /* equal along an axis, for it started so */
                FLOW_OPEN,        /* nothing shown against it */
 } Flow;
 
@@ -34,7 +38,13 @@ typedef struct Verdict {
   Rule rule;
   NodeId
       at; /* the occurrence nearest to the loss (CUT, OPEN), or any (UNREACHABLE in this graph), or NO_NODE */
-  uint32_t cause; /* CUT: set of edges of this view's graph */
+  uint32_t cause;              /* CUT: set of edges of this view's graph; ZERO: of Diagnose.cause */
+  uint32_t rests;              /* STUCK: equal for all that keep each other at rest */
+  uint32_t equal;              /* SYMMETRIC: along these axes, from the last */
+  const struct SlabAxis *part; /* OPEN: elements that get no gradient, along part_axis; or NULL */
+  uint32_t part_axis;
+  bool keeps;     /* STUCK: it keeps its initial value */
+  bool by_range;  /* ZERO: rests on what inputs are declared to lie in */
   NodeId why;     /* IDLE, DRIFTS: the literal that did it, or NO_NODE */
   uint32_t group; /* rule not NONE: index into the step's groups */
   bool always;    /* IDLE: it would be with any gradient, too */
@@ -42,6 +52,23 @@ typedef struct Verdict {
   bool rounds;    /* IDLE: in real arithmetic; the update rounds */
   Assumes assumes;
 } Verdict;
+
+/* Why a gradient is zero: what made the first zero value of the chain. */
+typedef enum {
+  CAUSE_LITERAL, /* a written 0 */
+  CAUSE_SHAPE,   /* a reduction or normalisation over an axis of extent 1 */
+  CAUSE_EQUAL,   /* one over values that are equal along it */
+  CAUSE_CHOICE,  /* a choice that always takes the same side */
+  CAUSE_CANCEL,  /* terms that cancel */
+  CAUSE_IGNORED, /* an operation that the change does not reach: a shift under softmax */
+  CAUSE_INITIAL, /* an initial value that stays */
+} CauseKind;
+typedef struct Cause {
+  CauseKind kind;
+  uint32_t view;
+  NodeId at;   /* in the view's `grad`; or NO_NODE */
+  LeafId leaf; /* INITIAL: of this parameter or state */
+} Cause;
 
 /* One loss: that of a train step, or, where a file has no train block, one of the file's. */
 typedef struct View {
@@ -51,7 +78,11 @@ typedef struct View {
       *g;   /* what `reach` is about: source, or a copy in which the grads of the loss are derivatives */
   Str loss; /* its name for messages */
   Reach reach;
-  Verdict *param; /* by LeafId */
+  Verdict *param;    /* by LeafId */
+  const Graph *grad; /* what the loss reads, with its derivatives by leaves; NULL: not asked for */
+  NodeId grad_loss;  /* the loss there; what follows are derivatives */
+  NodeId *grad_of;   /* by LeafId: in `grad`, or NO_NODE */
+  ValueId *value;    /* by node of `grad` */
 } View;
 
 typedef enum {
@@ -62,10 +93,14 @@ typedef enum {
   HEAD_UNREACHABLE,
   HEAD_CUT,
   HEAD_SHAPE, /* cut: nothing but its shape is used */
+  HEAD_ZERO,
+  HEAD_STUCK,
+  HEAD_SYMMETRIC,
   HEAD_IDLE,
   HEAD_DRIFTS,
   HEAD_OVERWRITTEN,
   HEAD_UNOWNED,
+  HEAD_PARTIAL,
   HEAD_FROZEN_UNUSED,
 } Headline;
 
@@ -102,8 +137,11 @@ typedef struct Diagnose {
   Sets sets;
   int64_t visits; /* nodes of all losses so far */
   VEC(View) view;
-  Assigned *assigned;   /* by LeafId */
-  bool *constant;       /* by LeafId: a parameter or state that nothing in the file changes */
+  Assigned *assigned; /* by LeafId */
+  bool *constant;     /* by LeafId: a parameter or state that nothing in the file changes */
+  Values values;      /* of all graphs */
+  VEC(Cause) cause;
+  Map cause_index;
   VEC(SinkPlace) place; /* places in the text, as sinks name them */
   Map place_index;
   LeafId *starts; /* by LeafId: a parameter or state whose initial value reads this one's; UINT32_MAX */
@@ -117,6 +155,14 @@ typedef struct Diagnose {
 
 /* diagnose.c: verdicts per loss. */
 bool diagnose_run(Diagnose *x); /* false: a limit was passed, and nothing can be said */
+/* zero.c: gradients that are zero for every input. */
+void diagnose_zero(Diagnose *x);
+const char *zero_proof(const Diagnose *x, const Verdict *v); /* its class, in the contract's words */
+/* stuck.c: what initial values keep. */
+void diagnose_stuck(Diagnose *x);
+/* invariant.c: losses that do not change with a parameter. */
+void diagnose_invariant(Diagnose *x, uint32_t view);
+uint32_t zero_cause(Diagnose *x, Cause c); /* in Diagnose.cause; equal places are one */
 /* assign.c: what `after` blocks make of parameters. */
 void diagnose_assigned(Diagnose *x);
 /* The `after` entries of every step whose rule moves it assign it a value that reads nothing. */
@@ -131,6 +177,8 @@ static inline bool rule_changes(Rule r) { return r == RULE_MOVES || r == RULE_DR
 void diagnose_rules(Diagnose *x);
 /* say.c: one root cause, one message. */
 void diagnose_say(Diagnose *x);
+/* hygiene.c: numbers that break. */
+void diagnose_hygiene(Diagnose *x, const View *v);
 /* loss.c: dead terms, hints. */
 void diagnose_losses(Diagnose *x);
 /* edit.c: what can be put into the text by a machine. */

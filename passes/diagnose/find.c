@@ -2,7 +2,7 @@
  * gradient in any step that owns it) comes before what a rule does, that before "owned twice" and
  * "overwritten", and those before "unowned". Dead in one owner and open in another is healthy. */
 #include "base/hash.h"
-#include "passes/diagnose/diagnose.h"
+#include "passes/diagnose/slab.h"
 
 /* A set of cuts as the user sees it: equal texts at equal places are one cause, however often a function or a
  * loop was expanded. */
@@ -59,6 +59,12 @@ static void add(Diagnose *x, Finding f, Headline head, uint32_t view, uint64_t k
   VEC_PUSH(x->arena, &x->found, f);
 }
 
+static void find_overwritten(Diagnose *x, Finding f, const Owners *o) {
+  Span at = x->assigned[f.param.i].at;
+  if (o->training && assigned_overwrites(x, f.param))
+    add(x, f, HEAD_OVERWRITTEN, o->best, (uint64_t)at.file << 32 | at.lo);
+}
+
 /* No gradient from any loss that could train it. */
 static void find_death(Diagnose *x, Finding f, const Owners *o) {
   const View *view = &x->view.at[o->best];
@@ -66,6 +72,12 @@ static void find_death(Diagnose *x, Finding f, const Owners *o) {
   f.view = o->best;
   if (v->flow == FLOW_CUT) {
     add(x, f, HEAD_CUT, o->best, cut_places(x, view, v->cause) ^ o->best);
+  } else if (v->flow == FLOW_ZERO) {
+    add(x, f, HEAD_ZERO, o->best, (uint64_t)v->cause << 20 | o->best);
+  } else if (v->flow == FLOW_STUCK) {
+    add(x, f, HEAD_STUCK, o->best, (uint64_t)v->rests << 20 | o->best);
+  } else if (v->flow == FLOW_SYMMETRIC) {
+    add(x, f, HEAD_SYMMETRIC, o->best, o->best);
   } else {
     Headline head = not_read(x, &f);
     add(x, f, head, o->best, f.key);
@@ -78,6 +90,15 @@ static void find_death(Diagnose *x, Finding f, const Owners *o) {
         (uint64_t)by->group << 20 | o->rule | UINT64_C(1) << 40);
 }
 
+/* Some of its elements get no gradient. Equal elements of one step are one cause. */
+static void find_part(Diagnose *x, Finding f, const Owners *o) {
+  const Verdict *v = &x->view.at[o->best].param[f.param.i];
+  if (!v->part) return;
+  uint64_t key = hash_bytes(&v->part->set, sizeof v->part->set, o->best);
+  Span at = graph_user_span(x->view.at[o->best].grad, x->p->sources, v->part->from);
+  add(x, f, HEAD_PARTIAL, o->best, key ^ ((uint64_t)at.file << 32 | at.lo));
+}
+
 static void find_rule(Diagnose *x, Finding f, const Owners *o) {
   if (!o->training && o->rule != UINT32_MAX) {
     const Verdict *v = &x->view.at[o->rule].param[f.param.i];
@@ -87,10 +108,8 @@ static void find_rule(Diagnose *x, Finding f, const Owners *o) {
     add(x, f, idle ? HEAD_IDLE : HEAD_DRIFTS, o->rule, key);
   }
   if (o->training && o->changing > 1) add(x, f, HEAD_OWNED_TWICE, o->best, o->changers);
-  if (o->training && assigned_overwrites(x, f.param)) {
-    Span at = x->assigned[f.param.i].at;
-    add(x, f, HEAD_OVERWRITTEN, o->best, (uint64_t)at.file << 32 | at.lo);
-  }
+  find_overwritten(x, f, o);
+  if (o->training == 1) find_part(x, f, o);
 }
 
 static void find(Diagnose *x, LeafId id) {
@@ -111,11 +130,12 @@ static void find(Diagnose *x, LeafId id) {
     add(x, f, flow_sinks(x, id) ? HEAD_HEALTHY : HEAD_UNUSED, 0, 0);
     return;
   }
-  if (x->view.at[o.best].param[id.i].flow != FLOW_OPEN)
+  if (x->view.at[o.best].param[id.i].flow != FLOW_OPEN) {
     find_death(x, f, &o);
-  else if (o.n)
+    if (x->view.at[o.best].param[id.i].flow > FLOW_ZERO) find_overwritten(x, f, &o);
+  } else if (o.n) {
     find_rule(x, f, &o);
-  else if (x->p->train.n) {
+  } else if (x->p->train.n) {
     uint32_t home = list_home(x, id).view;
     if (home == UINT32_MAX) home = o.best;
     add(x, f, HEAD_UNOWNED, home, home);

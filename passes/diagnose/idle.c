@@ -60,8 +60,8 @@ static void edit_setting(const Say *s, Diag *g, const GroupSetting *r) {
 }
 
 /* Says what is 0; returns its place. */
-static Span say_zero(const Say *s, const View *v, Diag *g, const Group *group, const GroupSetting *setting,
-                     NodeId why) {
+static Span say_what_is_zero(const Say *s, const View *v, Diag *g, const Group *group,
+                             const GroupSetting *setting, NodeId why) {
   const Program *p = s->x->p;
   if (setting) {
     diag_label(g, setting->at,
@@ -146,7 +146,7 @@ void say_rule(const Say *s) {
   NodeId why = v->param[s->first->param.i].why;
   Span using_at = group ? group->using_at : (Span){0};
   const GroupSetting *setting = zero_setting(s, v, group, why);
-  Span zero = say_zero(s, v, g, group, setting, why);
+  Span zero = say_what_is_zero(s, v, g, group, setting, why);
   bool inside = zero.file == using_at.file && zero.lo >= using_at.lo && zero.hi <= using_at.hi;
   if (using_at.file && !inside)
     diag_label(g, using_at,

@@ -216,11 +216,14 @@ void diagnose_losses(Diagnose *x) {
   bool *reported = ARENA_ARRAY(x->arena, bool, x->p->leaf.n);
   for (uint32_t i = 0; i < x->found.n; i++)
     reported[x->found.at[i].param.i] =
-        x->found.at[i].head != HEAD_HEALTHY && x->found.at[i].head != HEAD_SILENT;
+        x->found.at[i].head != HEAD_HEALTHY && x->found.at[i].head != HEAD_SILENT &&
+        x->found.at[i].head != HEAD_ZERO && x->found.at[i].head != HEAD_STUCK &&
+        x->found.at[i].head != HEAD_SYMMETRIC; /* what is zero elsewhere explains no term */
   for (uint32_t i = 0; i < x->view.n; i++) {
     const View *v = &x->view.at[i];
     if (v->step) dead_terms(x, v, reported);
     hints(x, v);
+    diagnose_hygiene(x, v);
   }
   unassigned_states(x);
 }

@@ -34,7 +34,8 @@ bool rule_no_gradient(const Rules *r, const RuleGraph *at, NodeId grad) {
   const NodeId *in = graph_in(at->g, grad);
   if (!at->view || r->any_gradient) return false;
   if (!node_eq(in[0], at->view->step->loss) || node_op(at->g, in[1]) != OP_LEAF) return false;
-  return at->view->param[graph_attr(at->g, in[1])[0]].flow != FLOW_OPEN;
+  return at->view->param[graph_attr(at->g, in[1])[0]].flow <
+         FLOW_ZERO; /* a zero of algebra is computed as noise */
 }
 
 /* ---- values that are no numbers at some step */
@@ -291,9 +292,10 @@ static void judge(Rules *r, RuleGraph *at, const bool *reads, const bool *writte
     v->unread = !written[at->assign[p.i].i];
     if (rule_is_same(r, at, p)) {
       v->rule = RULE_IDLE;
-      idle[p.i] = v->flow == FLOW_OPEN;
+      idle[p.i] = v->flow >= FLOW_ZERO;
+      v->always = v->flow != FLOW_OPEN;
     } else if (at->poison[at->assign[p.i].i]) {
-      if (v->flow != FLOW_OPEN) v->rule = RULE_BLIND;
+      if (v->flow < FLOW_ZERO) v->rule = RULE_BLIND;
     } else if (!reads[u.i]) {
       v->rule = RULE_BLIND;
       blind[p.i] = true;
@@ -317,7 +319,7 @@ static void judge_always(Rules *r, RuleGraph *at) {
   for (uint32_t i = 0; i < step->owned.n; i++) {
     LeafId p = step->owned.at[i].param;
     const Verdict *v = &at->view->param[p.i];
-    if (v->rule != RULE_IDLE || v->flow == FLOW_OPEN || !node_ok(at->assign[p.i])) continue;
+    if (v->rule != RULE_IDLE || v->flow >= FLOW_ZERO || !node_ok(at->assign[p.i])) continue;
     any = at->needed[at->assign[p.i].i] = true;
   }
   rule_cone(at->g, at->needed);
@@ -338,8 +340,9 @@ static void judge_always(Rules *r, RuleGraph *at) {
   for (uint32_t i = 0; i < step->owned.n; i++) {
     LeafId p = step->owned.at[i].param;
     Verdict *v = &at->view->param[p.i];
+    if (v->flow >= FLOW_ZERO) continue;
     v->always = node_ok(at->assign[p.i]) && at->needed[at->assign[p.i].i] && v->rule == RULE_IDLE &&
-                v->flow != FLOW_OPEN && rule_is_same(r, at, p);
+                rule_is_same(r, at, p);
   }
   r->any_gradient = false;
   r->fixed = fixed;

@@ -22,10 +22,14 @@ static DiagGroup group_of(Headline h) {
   case HEAD_UNREACHABLE: return DGRP_unreachable;
   case HEAD_CUT:
   case HEAD_SHAPE: return DGRP_cut;
+  case HEAD_ZERO: return DGRP_zero;
+  case HEAD_STUCK: return DGRP_stuck;
+  case HEAD_SYMMETRIC: return DGRP_symmetric;
   case HEAD_IDLE: return DGRP_idle;
   case HEAD_DRIFTS: return DGRP_moves;
   case HEAD_OVERWRITTEN: return DGRP_overwritten;
   case HEAD_UNOWNED: return DGRP_unowned;
+  case HEAD_PARTIAL: return DGRP_partial;
   case HEAD_FROZEN_UNUSED: return DGRP_frozen_unused;
   }
   return DGRP_none;
@@ -50,7 +54,7 @@ Str say_who(const Say *s) {
   return sb_str(&b);
 }
 
-static Str loss_text(const Say *s, const View *v) {
+Str say_loss(const Say *s, const View *v) {
   return v->loss.n && !str_eq(v->loss, STR("loss")) ? str_fmt(s->x->arena, "loss '" STRF "'", STRA(v->loss))
                                                     : STR("the loss");
 }
@@ -119,13 +123,13 @@ static uint32_t unlisted(const Say *s, uint32_t *first) {
   return n;
 }
 
-static const char *unlisted_text(const Say *s) {
+const char *say_unlisted(const Say *s) {
   uint32_t first;
   if (unlisted(s, &first) < s->who.n) return "";
   return s->who.n == 1 ? ", and no step lists it" : ", and no step lists them";
 }
 
-static void note_unlisted(const Say *s, Diag *g) {
+void say_note_unlisted(const Say *s, Diag *g) {
   uint32_t first = 0, n = unlisted(s, &first);
   if (!n || n == s->who.n) return;
   Str path = names_str(s->x->p->names, leaf_of(s, first)->path);
@@ -136,7 +140,7 @@ static void note_unlisted(const Say *s, Diag *g) {
 }
 
 /* A dead parameter that its optimizer moves all the same. */
-static void note_drift(const Say *s, const View *v, Diag *g) {
+void say_drift(const Say *s, const View *v, Diag *g) {
   uint32_t n = 0, first = 0;
   for (uint32_t i = s->who.n; i-- > 0;) {
     if (v->param[s->who.at[i].i].rule != RULE_DRIFTS) continue;
@@ -164,12 +168,12 @@ static Str unused_text(const Say *s) {
   const Diagnose *x = s->x;
   bool all = true;
   for (uint32_t i = 0; i < s->who.n; i++) all &= x->starts[s->who.at[i].i].i != UINT32_MAX;
-  if (!all) return str_z(unlisted_text(s));
+  if (!all) return str_z(say_unlisted(s));
   Str by = names_str(x->p->names, program_leaf_at(x->p, x->starts[s->first->param.i])->path);
-  Str text = s->who.n == 1
-                 ? str_fmt(x->arena, " but the initial value of '" STRF "'%s", STRA(by), unlisted_text(s))
-                 : str_fmt(x->arena, " but initial values, that of '" STRF "' for one%s", STRA(by),
-                           unlisted_text(s));
+  Str text =
+      s->who.n == 1
+          ? str_fmt(x->arena, " but the initial value of '" STRF "'%s", STRA(by), say_unlisted(s))
+          : str_fmt(x->arena, " but initial values, that of '" STRF "' for one%s", STRA(by), say_unlisted(s));
   return text;
 }
 
@@ -234,13 +238,13 @@ static void say_dead(const Say *s) {
     if (x->starts[f->param.i].i != UINT32_MAX && unlisted(s, &none) == s->who.n)
       (void)edit_frozen(x, g, &s->who);
     say_others(s, g);
-    note_unlisted(s, g);
-    if (v) note_drift(s, v, g);
+    say_note_unlisted(s, g);
+    if (v) say_drift(s, v, g);
     say_assigned(s, g);
     return;
   }
   if (f->head == HEAD_UNREACHABLE) {
-    Diag *g = diag_unreachable(x->d, at, who, gets, loss_text(s, v), unlisted_text(s));
+    Diag *g = diag_unreachable(x->d, at, who, gets, say_loss(s, v), say_unlisted(s));
     Str sinks = flow_sinks_text(x, flow_sinks(x, f->param));
     diag_under(g, STRF, STRA(sinks));
     flow_sinks_label(x, flow_sinks(x, f->param), g);
@@ -263,12 +267,12 @@ static void say_dead(const Say *s) {
       if (x->p->train.n && unlisted(s, &none) == s->who.n) (void)edit_frozen(x, g, &s->who);
     }
     say_others(s, g);
-    note_unlisted(s, g);
-    note_drift(s, v, g);
+    say_note_unlisted(s, g);
+    say_drift(s, v, g);
     say_assigned(s, g);
     return;
   }
-  Diag *g = diag_cut(x->d, at, who, gets, loss_text(s, v), unlisted_text(s));
+  Diag *g = diag_cut(x->d, at, who, gets, say_loss(s, v), say_unlisted(s));
   if (f->head == HEAD_SHAPE) {
     uint32_t sinks = flow_sinks(x, f->param);
     diag_under(g, "the value goes nowhere: only a shape is used");
@@ -276,8 +280,8 @@ static void say_dead(const Say *s) {
       diag_label(g, flow_shape_place(x, sinks, i), "only the shape is asked for here");
     diag_help(g, "use the value as well, or remove %s", it);
     say_others(s, g);
-    note_unlisted(s, g);
-    note_drift(s, v, g);
+    say_note_unlisted(s, g);
+    say_drift(s, v, g);
     say_assigned(s, g);
     return;
   }
@@ -297,8 +301,8 @@ static void say_dead(const Say *s) {
     help_cut(s, v, g, cut, !more && one_cut(s, v) && !unlisted(s, &none) && would_move(s, v));
   }
   say_others(s, g);
-  note_unlisted(s, g);
-  note_drift(s, v, g);
+  say_note_unlisted(s, g);
+  say_drift(s, v, g);
   say_assigned(s, g);
 }
 
@@ -386,10 +390,14 @@ static void say(const Say *s) {
   case HEAD_UNREACHABLE:
   case HEAD_CUT:
   case HEAD_SHAPE: say_dead(s); return;
+  case HEAD_ZERO: say_zero(s); return;
+  case HEAD_STUCK: say_stuck(s); return;
+  case HEAD_SYMMETRIC: say_symmetric(s); return;
   case HEAD_IDLE:
   case HEAD_DRIFTS: say_rule(s); return;
   case HEAD_OVERWRITTEN: say_overwritten(s); return;
   case HEAD_UNOWNED: say_unowned(s); return;
+  case HEAD_PARTIAL: say_partial(s); return;
   case HEAD_FROZEN_UNUSED: {
     Diag *g = diag_frozen_unused(s->x->d, say_place(s->x->p, leaf_of(s, 0)), say_who(s),
                                  s->who.n == 1 ? "is" : "are");

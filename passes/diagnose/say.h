@@ -17,7 +17,11 @@ Str say_who(const Say *s); /* "parameter 'w'", "parameters 'a', 'b', 'c' and 9 m
 void say_others(const Say *s, Diag *g);
 void say_assigned(const Say *s, Diag *g); /* by `after` blocks, of nothing that learns */
 Span say_node_place(const Say *s, const View *v, NodeId n);
-const Group *say_group(const View *v, LeafId param); /* that owns it in this view, or NULL */
+Str say_loss(const Say *s, const View *v);            /* "the loss", "loss 'ce'" */
+const char *say_unlisted(const Say *s);               /* ", and no step lists it", or nothing */
+void say_note_unlisted(const Say *s, Diag *g);        /* where that holds for some of them */
+void say_drift(const Say *s, const View *v, Diag *g); /* dead, and moved by the optimizer all the same */
+const Group *say_group(const View *v, LeafId param);  /* that owns it in this view, or NULL */
 
 /* cut.c */
 void say_cuts(const Say *s, const View *v, Diag *g); /* each with its reason */
@@ -27,6 +31,11 @@ bool say_next_cuts(const Say *s, const View *v, Diag *g,
 bool one_cut(const Say *s, const View *v); /* all of it is one place in the text */
 /* `edit`: mending this one cut is enough. */
 void help_cut(const Say *s, const View *v, Diag *g, Edge e, bool edit);
+/* nothing.c */
+void say_partial(const Say *s);   /* some elements get no gradient */
+void say_stuck(const Say *s);     /* zero at the initial values, for ever */
+void say_symmetric(const Say *s); /* units that are equal for ever */
+void say_zero(const Say *s);      /* a gradient that is zero for every input */
 /* idle.c */
 void say_rule(const Say *s);        /* idle, moves without gradient */
 void say_overwritten(const Say *s); /* learned, and assigned by `after` */

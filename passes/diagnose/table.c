@@ -6,6 +6,9 @@ static const char *flow_word(Flow f) {
   case FLOW_UNUSED:
   case FLOW_UNREACHABLE: return "unreachable";
   case FLOW_CUT: return "cut";
+  case FLOW_ZERO: return "zero";
+  case FLOW_STUCK: return "stuck";
+  case FLOW_SYMMETRIC: return "symmetric";
   case FLOW_OPEN: return "open";
   }
   return "";
@@ -31,10 +34,14 @@ static const char *head_word(Headline h) {
   case HEAD_UNREACHABLE: return "unreachable";
   case HEAD_CUT:
   case HEAD_SHAPE: return "cut";
+  case HEAD_ZERO: return "zero";
+  case HEAD_STUCK: return "stuck";
+  case HEAD_SYMMETRIC: return "symmetric";
   case HEAD_IDLE: return "idle";
   case HEAD_DRIFTS: return "moves without gradient";
   case HEAD_OVERWRITTEN: return "overwritten";
   case HEAD_UNOWNED: return "unowned";
+  case HEAD_PARTIAL: return "partial";
   case HEAD_FROZEN_UNUSED: return "frozen, unused";
   }
   return "";
@@ -51,6 +58,10 @@ static const char *proof_word(Headline h) {
   case HEAD_OVERWRITTEN:
   case HEAD_UNOWNED:
   case HEAD_FROZEN_UNUSED: return "structural";
+  case HEAD_ZERO: return "algebraic";
+  case HEAD_PARTIAL: return "structural";
+  case HEAD_STUCK:
+  case HEAD_SYMMETRIC: return "by initial value";
   case HEAD_IDLE:
   case HEAD_DRIFTS: return "by optimizer rule";
   case HEAD_HEALTHY:
@@ -61,6 +72,7 @@ static const char *proof_word(Headline h) {
 
 /* With what it needs to stay as it is. */
 static Str proof(Diagnose *x, const Finding *f) {
+  if (f->head == HEAD_ZERO) return str_z(zero_proof(x, &x->view.at[f->view].param[f->param.i]));
   if (f->head != HEAD_IDLE) return str_z(proof_word(f->head));
   Assumes need = x->view.at[f->view].param[f->param.i].assumes;
   Sb b;
@@ -78,6 +90,10 @@ static Str reason(Diagnose *x, const Finding *f) {
   const View *v = &x->view.at[f->view];
   switch (f->head) {
   case HEAD_CUT:
+  case HEAD_ZERO:
+  case HEAD_STUCK:
+  case HEAD_SYMMETRIC:
+  case HEAD_PARTIAL:
   case HEAD_UNOWNED:
   case HEAD_HEALTHY: return flow_path_text(x, v, f->param);
   case HEAD_UNREACHABLE: return flow_sinks_text(x, flow_sinks(x, f->param));

@@ -44,9 +44,9 @@ enum {
 typedef struct Finding { /* shared with the process that checks */
   char stage[24];        /* of the check; "" when all is well */
   char detail[400];
-  double worst;  /* error of a gradient */
-  int gradients; /* compared with duals */
-  int dead;      /* parameters that a verdict calls dead, held against the gradient */
+  double worst;   /* error of a gradient */
+  int gradients;  /* compared with duals */
+  int dead, zero; /* parameters that a verdict calls dead, held against the gradient; those of algebra */
 } Finding;
 
 /* Checks c in a process of its own, at most `seconds`. False: a finding. */

@@ -130,23 +130,43 @@ static bool has_single(const Graph *g) {
   return false;
 }
 
-/* The parameters that the diagnosis calls dead, by leaf. */
-static bool *dead_params(Loaded *l, Arena *a, int *count) {
-  bool *dead = ARENA_ARRAY(a, bool, l->p.leaf.n);
+/* DEAD: the gradient is not there, or is the literal 0. ZERO: it is 0 in real arithmetic. */
+enum { LIVE, DEAD, ZERO };
+
+/* What the diagnosis says about parameters, by leaf. */
+static uint8_t *dead_params(Loaded *l, Arena *a, Finding *f) {
+  uint8_t *dead = ARENA_ARRAY(a, uint8_t, l->p.leaf.n);
   diagnose(&l->p, l->bind, l->nbind, &l->diags);
   for (uint32_t i = 0; i < l->diags.all.n; i++) {
     const Diag *d = l->diags.all.at[i];
-    if (d->kind != DIAG_unused && d->kind != DIAG_unreachable && d->kind != DIAG_cut) continue;
+    bool zero = d->kind == DIAG_zero;
+    if (d->kind != DIAG_unused && d->kind != DIAG_unreachable && d->kind != DIAG_cut && !zero) continue;
     for (uint32_t k = 0; k < d->subject.n; k++) {
       LeafId id;
       if (!program_find_leaf(&l->p, d->subject.at[k], &id)) continue;
-      dead[id.i] = true, ++*count;
+      dead[id.i] = zero ? ZERO : DEAD;
+      f->dead++;
+      f->zero += zero;
     }
   }
   return dead;
 }
 
-static bool step_gradients(const Case *c, Loaded *l, Arena *a, const Entry *e, const bool *dead, Finding *f) {
+/* The greatest number that is calculated: rounding noise is as large as a small part of it. */
+static double largest(const Graph *g, const Interp *it) {
+  double most = 1;
+  for (uint32_t i = 0; i < g->node.n; i++) {
+    const Tensor *t = &it->value[i];
+    for (size_t k = 0; t->dtype == DT_F64 && k < t->count; k++) {
+      double x = fabs(((const double *)t->data)[k]);
+      if (isfinite(x) && x > most) most = x;
+    }
+  }
+  return most;
+}
+
+static bool step_gradients(const Case *c, Loaded *l, Arena *a, const Entry *e, const uint8_t *dead,
+                           Finding *f) {
   Sb why;
   char name[80];
   entry_name(l, e, name, sizeof name);
@@ -169,7 +189,7 @@ static bool step_gradients(const Case *c, Loaded *l, Arena *a, const Entry *e, c
                .leaf_tangent = tangent,
                .host = host_entries(l, a)};
   if (interp_run(&it) != ST_OK) return finding(f, "duals", "%s: %s", name, it.what);
-  double dual = 0, sum = 0, size = 1e-3;
+  double dual = 0, sum = 0, size = 1e-3, noise = 1e-9 * largest(r, &it);
   for (uint32_t i = 0; i < r->root.n; i++) {
     const Root *root = &r->root.at[i];
     if (root->kind == ROOT_LOSS && it.tangent[root->node.i].data) /* none: it depends on no parameter */
@@ -181,7 +201,7 @@ static bool step_gradients(const Case *c, Loaded *l, Arena *a, const Entry *e, c
     for (size_t k = 0; k < value->count; k++) {
       double v = ((double *)value->data)[k], t = v * ((double *)along->data)[k];
       Str path = names_str(&l->names, program_leaf_at(&l->p, of)->path);
-      if (dead[of.i] && isfinite(v) && v != 0)
+      if (dead[of.i] && isfinite(v) && (dead[of.i] == DEAD ? v != 0 : fabs(v) > noise))
         return finding(f, "verdict", STRF " is called dead, and step %s has a gradient of %g", STRA(path),
                        name, v);
       sum += t, size += fabs(t);
@@ -197,16 +217,14 @@ static bool step_gradients(const Case *c, Loaded *l, Arena *a, const Entry *e, c
 }
 
 bool check_gradients(const Case *c, Loaded *l, Arena *a, Finding *f) {
-  int count = 0;
-  const bool *dead = dead_params(l, a, &count);
+  const uint8_t *dead = dead_params(l, a, f);
   Loaded *kept = ARENA_NEW(a, Loaded);
-  f->dead += count;
   if (!load_case(c, keeping(c, a), a, kept, f)) return false;
-  bool *same = ARENA_ARRAY(a, bool, kept->p.leaf.n); /* leaves have other numbers there */
+  uint8_t *same = ARENA_ARRAY(a, uint8_t, kept->p.leaf.n); /* leaves have other numbers there */
   for (uint32_t i = 0; i < l->p.leaf.n; i++) {
     LeafId id;
     if (dead[i] && program_find_leaf(&kept->p, names_str(&l->names, l->p.leaf.at[i].path), &id))
-      same[id.i] = true;
+      same[id.i] = dead[i];
   }
   for (uint32_t i = 0; i < kept->p.entry.n; i++)
     if (kept->p.entry.at[i].kind == ENTRY_TRAIN && !step_gradients(c, kept, a, &kept->p.entry.at[i], same, f))

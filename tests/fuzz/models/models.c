@@ -6,6 +6,7 @@
  *
  * usage: models [COUNT [FIRST [EVERY]]]   programs FIRST .. FIRST+COUNT-1, native code of each EVERYth
  *        models --complete [COUNT]        the same, and nothing may be left uncovered
+ *        models --verdicts COUNT [FIRST]  verdicts about parameters against gradients, and nothing else
  *        models --seed N                  everything of one program
  *        models -p N | -w N               prints a program, or one with a mistake
  *        models FILE                      checks a case from a file again
@@ -20,9 +21,9 @@
 #include <unistd.h>
 
 typedef struct Campaign {
-  long first, count, every, bad, gradients, dead, wrong, natives, trained;
+  long first, count, every, bad, gradients, dead, zero, wrong, natives, trained;
   double worst;
-  bool complete;
+  bool complete, verdicts;
 } Campaign;
 
 enum { LARGE_FIRST = 39, LARGE_STEP = 40, LARGE_KINDS = 5 };
@@ -55,7 +56,8 @@ static bool one(Campaign *k, const Case *c, unsigned what, long turn, bool wrong
   Finding f;
   bool good = case_check(c, what, what & DO_MATRIX ? 240 : 120, &f);
   if (f.worst > k->worst) k->worst = f.worst;
-  k->gradients += f.gradients, k->dead += f.dead, k->natives += (what & (DO_NATIVE | DO_MATRIX)) != 0;
+  k->gradients += f.gradients, k->dead += f.dead, k->zero += f.zero,
+      k->natives += (what & (DO_NATIVE | DO_MATRIX)) != 0;
   k->trained += (what & DO_TRAIN) != 0;
   if (!good) report(c, what, turn, &f, wrong);
   k->bad += !good;
@@ -70,8 +72,8 @@ static void campaign(Campaign *k) {
       printf("# %ld programs, %ld findings\n", turn - k->first, k->bad);
     gen_model(&g, turn, &c);
     cover_text(c.text);
-    one(k, &c, work_of(k, turn, &c), turn, false);
-    if (turn % 2) continue;
+    one(k, &c, k->verdicts ? DO_DUALS : work_of(k, turn, &c), turn, false);
+    if (turn % 2 || k->verdicts) continue;
     gen_wrong(&g, turn / 2, &c);
     k->wrong++;
     one(k, &c, DO_WRONG, turn / 2, true);
@@ -139,6 +141,7 @@ int main(int argc, char **argv) {
   if (argc == 2 && strchr(argv[1], '.')) return !check_file(argv[1]);
   int at = 1;
   if (argc > 1 && strcmp(argv[1], "--complete") == 0) k.complete = true, at++;
+  if (argc > 1 && strcmp(argv[1], "--verdicts") == 0) k.verdicts = true, at++;
   if (argc > at) k.count = atol(argv[at]);
   if (argc > at + 1) k.first = atol(argv[at + 1]);
   if (argc > at + 2 && atol(argv[at + 2]) > 0) k.every = atol(argv[at + 2]);
@@ -151,7 +154,8 @@ int main(int argc, char **argv) {
       "natively, "
       "%ld trained from files, %ld dead parameters held against the gradient; %ld programs with a mistake\n",
       k.count, k.gradients, k.worst, k.natives, k.trained, k.dead, k.wrong);
-  bool covered = cover_print(cover, k.complete);
+  printf("# %ld of the dead parameters by algebra, shape or range\n", k.zero);
+  bool covered = k.verdicts || cover_print(cover, k.complete);
   bool good = !k.bad && covered;
   printf("%s 1 - %ld of %ld random programs\n", good ? "ok" : "not ok", k.count + k.wrong - k.bad,
          k.count + k.wrong);

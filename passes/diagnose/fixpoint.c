@@ -1,0 +1,132 @@
+#include "passes/diagnose/fixpoint.h"
+
+#include "ir/graph/region.h"
+#include "passes/pass.h"
+
+#include <math.h>
+
+enum { ROUNDS = 24 }; /* then nothing is believed: sound, and bounded */
+
+typedef struct Step { /* one entry point that assigns */
+  const Graph *g;     /* differentiated */
+  bool *needed;
+} Step;
+
+typedef struct Fixpoint {
+  Diagnose *x;
+  LeafFact *fact;
+  VEC(Step) step;
+} Fixpoint;
+
+static Shape shape_with(const Values *v, const Type *t, uint32_t flat) {
+  Shape s = {.rank = t->rank};
+  for (uint8_t k = 0; k < t->rank; k++)
+    s.dim[k] = flat >> k & 1 ? dim_const(v->p->dims, 1) : t->dim[t->rank - 1 - k];
+  shape_trim(v, &s);
+  return s;
+}
+
+ValueId *fixpoint_leaves(Diagnose *x, const LeafFact *fact) {
+  Values *v = &x->values;
+  ValueId *is = ARENA_ARRAY(x->arena, ValueId, x->p->leaf.n);
+  for (uint32_t i = 0; i < x->p->leaf.n; i++) {
+    const Leaf *leaf = program_leaf_at(x->p, (LeafId){i});
+    LeafFact f = fact[i];
+    is[i] = NO_VALUE;
+    if (f.level == FACT_NONE) continue;
+    if (f.level == FACT_CONST) {
+      is[i] = value_const(v, (DType)leaf->type.dtype, ratio_number(f.c));
+      continue;
+    }
+    int64_t attr[2] = {i, 2 + f.level + f.below};
+    Interval r = interval_all();
+    if (f.level == FACT_SIGN) r = f.below ? interval_of(-INFINITY, 0) : interval_of(0, INFINITY);
+    is[i] = value_op(v, OP_LEAF, (DType)leaf->type.dtype, NULL, 0, attr, 2,
+                     shape_with(v, &leaf->type, f.axes), r);
+  }
+  return is;
+}
+
+static bool *needed_by_assignments(const Graph *g, Arena *a) {
+  bool *needed = ARENA_ARRAY(a, bool, g->node.n + 1);
+  for (uint32_t i = 0; i < g->root.n; i++)
+    if (g->root.at[i].kind == ROOT_ASSIGN) needed[g->root.at[i].node.i] = true;
+  for (uint32_t i = g->node.n; i-- > 0;)
+    if (needed[i]) graph_mark_read(g, i, needed);
+  return needed;
+}
+
+/* Initial values: what they are, or along which axes they are equal. True: some are more than nothing. */
+static bool first_facts(Fixpoint *f, const Graph *g) {
+  Values *v = &f->x->values;
+  bool any = false;
+  const ValueId *of =
+      values_graph(v, g, needed_by_assignments(g, f->x->arena), &(LeafFacts){.ranges = false});
+  for (uint32_t i = 0; i < g->root.n; i++) {
+    const Root *r = &g->root.at[i];
+    if (r->kind != ROOT_ASSIGN) continue;
+    const Value *e = value_at(v, of[r->node.i]);
+    LeafFact *to = &f->fact[r->leaf.i];
+    if (e->undefined || e->infinite) continue;
+    to->axes = value_flat_axes(v, of[r->node.i]);
+    to->level = value_is_const(v, of[r->node.i]) ? FACT_CONST : FACT_EQUAL;
+    to->c = e->c;
+    any |= to->level == FACT_CONST;
+  }
+  return any;
+}
+
+/* The next weaker fact until one holds of the assigned value. True: it was changed. */
+static bool weaken(Values *v, LeafFact *f, ValueId to) {
+  Value e = *value_at(v, to);
+  LeafFact was = *f;
+  uint32_t flat = value_flat_axes(v, to);
+  if (e.undefined || e.infinite) f->level = FACT_NONE;
+  if (f->level == FACT_CONST) {
+    if (value_is_const(v, to) && e.c.p == f->c.p && e.c.q == f->c.q) return false;
+    f->level = f->c.p == 0 ? FACT_EQUAL : FACT_SIGN;
+    f->below = f->c.p < 0;
+    f->axes = 0xff;
+  }
+  if (f->level == FACT_SIGN && !(f->below ? e.range.hi <= 0 : e.range.lo >= 0)) f->level = FACT_EQUAL;
+  if (f->level == FACT_SIGN || f->level == FACT_EQUAL) f->axes &= flat;
+  return was.level != f->level || was.axes != f->axes;
+}
+
+static bool round_of(Fixpoint *f) {
+  Diagnose *x = f->x;
+  bool again = false;
+  LeafFact *next = ARENA_ARRAY(x->arena, LeafFact, x->p->leaf.n);
+  for (uint32_t i = 0; i < x->p->leaf.n; i++) next[i] = f->fact[i];
+  const ValueId *is = fixpoint_leaves(x, f->fact);
+  for (uint32_t s = 0; s < f->step.n; s++) {
+    const Graph *g = f->step.at[s].g;
+    const ValueId *of =
+        values_graph(&x->values, g, f->step.at[s].needed, &(LeafFacts){.is = is, .ranges = true});
+    for (uint32_t i = 0; i < g->root.n; i++) {
+      const Root *r = &g->root.at[i];
+      if (r->kind == ROOT_ASSIGN) again |= weaken(&x->values, &next[r->leaf.i], of[r->node.i]);
+    }
+  }
+  f->fact = next;
+  return again;
+}
+
+LeafFact *fixpoint_run(Diagnose *x) {
+  const Program *p = x->p;
+  Fixpoint f = {.x = x, .fact = ARENA_ARRAY(x->arena, LeafFact, p->leaf.n)};
+  PassCx cx = {.arena = x->arena, .program = p};
+  bool any = false;
+  for (uint32_t i = 0; i < p->entry.n; i++) {
+    const Entry *e = &p->entry.at[i];
+    if (!e->graph) continue;
+    if (e->kind == ENTRY_INIT) any |= first_facts(&f, e->graph);
+    if (e->kind != ENTRY_TRAIN && e->kind != ENTRY_AFTER) continue;
+    const Graph *g = pass_autodiff(e->graph, &cx);
+    VEC_PUSH(x->arena, &f.step, (Step){g, needed_by_assignments(g, x->arena)});
+  }
+  if (!any || !f.step.n) return NULL;
+  for (int round = 0; round < ROUNDS; round++)
+    if (!round_of(&f)) return f.fact;
+  return NULL;
+}

@@ -1,0 +1,90 @@
+/* By initial value: gradients that are zero, and units that are equal, as long as nothing moves what starts
+ * as 0 or equal, which nothing does. Here a zero is one of the program's own arithmetic: what is 0 because
+ * terms cancel is computed as noise, which moves. */
+#include "base/hash.h"
+#include "passes/diagnose/fixpoint.h"
+#include "passes/diagnose/zero.h"
+
+/* A group: parameters that keep each other at rest, or have a cause in common. */
+static uint32_t find_root(uint32_t *up, uint32_t i) {
+  while (up[i] != i) i = up[i] = up[up[i]];
+  return i;
+}
+static void unite(uint32_t *up, uint32_t a, uint32_t b) {
+  a = find_root(up, a);
+  b = find_root(up, b);
+  if (a < b)
+    up[b] = a;
+  else
+    up[a] = b;
+}
+
+static void group_stuck(Diagnose *x, uint32_t view) {
+  const View *v = &x->view.at[view];
+  uint32_t *up = ARENA_ARRAY(x->arena, uint32_t, x->p->leaf.n);
+  Map by_cause;
+  map_init(&by_cause, x->arena);
+  for (uint32_t i = 0; i < x->p->leaf.n; i++) up[i] = i;
+  for (uint32_t i = 0; i < x->p->leaf.n; i++) {
+    if (v->param[i].flow != FLOW_STUCK) continue;
+    Set set = x->sets.set.at[v->param[i].cause];
+    for (uint8_t k = 0; k < set.n; k++) {
+      const Cause *c = &x->cause.at[set.at[k]];
+      uint32_t other;
+      if (c->kind == CAUSE_INITIAL && v->param[c->leaf.i].flow == FLOW_STUCK) unite(up, i, c->leaf.i);
+      if (map_get(&by_cause, set.at[k], &other))
+        unite(up, i, other);
+      else
+        map_put(&by_cause, set.at[k], i);
+    }
+  }
+  for (uint32_t i = 0; i < x->p->leaf.n; i++)
+    if (v->param[i].flow == FLOW_STUCK) v->param[i].rests = find_root(up, i);
+}
+
+/* Axes along which the parameter and its gradient are equal because they started so. */
+static uint32_t equal_axes(Diagnose *x, uint32_t view, uint32_t leaf, const LeafFact *f, ValueId grad) {
+  const View *v = &x->view.at[view];
+  const Type *t = &x->p->leaf.at[leaf].type;
+  uint32_t axes = f->level == FACT_NONE ? 0 : f->level == FACT_CONST ? 0xff : f->axes, r = 0;
+  axes &= value_flat_axes(&x->values, grad) & ~value_flat_axes(&x->values, v->value[v->grad_of[leaf].i]);
+  for (uint32_t k = 0; k < t->rank; k++) {
+    int64_t n;
+    bool many = dim_is_const(x->p->dims, t->dim[t->rank - 1 - k], &n) && n > 1;
+    if ((axes >> k & 1) && many) r |= UINT32_C(1) << k;
+  }
+  return r;
+}
+
+static void stuck_view(Diagnose *x, uint32_t view, const LeafFact *fact, const ValueId *is) {
+  View *v = &x->view.at[view];
+  const Why *why = NULL;
+  if (!v->step || !v->grad) return;
+  const ValueId *of = values_graph(&x->values, v->grad, NULL, &(LeafFacts){.is = is, .ranges = true});
+  for (uint32_t i = 0; i < x->p->leaf.n; i++) {
+    Verdict *p = &v->param[i];
+    NodeId g = v->grad_of[i];
+    if (p->flow != FLOW_OPEN || p->rule == RULE_NONE || !node_ok(g)) continue;
+    if (value_is_zero(&x->values, of[g.i])) {
+      if (!why) why = zero_reasons(x, view, v->grad, of);
+      p->flow = FLOW_STUCK;
+      p->cause = why[g.i].set;
+      p->keeps = fact[i].level == FACT_CONST;
+      continue;
+    }
+    p->equal = equal_axes(x, view, i, &fact[i], of[g.i]);
+    if (p->equal) p->flow = FLOW_SYMMETRIC;
+  }
+  if (why) group_stuck(x, view);
+}
+
+void diagnose_stuck(Diagnose *x) {
+  bool any = false;
+  for (uint32_t i = 0; i < x->view.n; i++) any |= x->view.at[i].step && x->view.at[i].grad;
+  if (!any) return;
+  x->values.exact = true;
+  const LeafFact *fact = fixpoint_run(x);
+  const ValueId *is = fact ? fixpoint_leaves(x, fact) : NULL;
+  for (uint32_t i = 0; i < x->view.n && fact; i++) stuck_view(x, i, fact, is);
+  x->values.exact = false;
+}

@@ -1,0 +1,71 @@
+/* Values of the nodes of a graph, one after the other. */
+#include "passes/diagnose/value.h"
+
+#include <math.h>
+
+/* A run ends long before its counter does; so step + 1 is no overflow. */
+enum { CLOCK_MAX = INT32_MAX - (1 << 20) };
+
+static Interval declared(const Leaf *leaf) {
+  switch (leaf->kind) {
+  case LEAF_STEP:
+  case LEAF_EPOCH: return interval_of(1, CLOCK_MAX);
+  case LEAF_INPUT: break;
+  case LEAF_PARAM:
+  case LEAF_STATE:
+  case LEAF_SEED: return interval_all();
+  }
+  if (!leaf->range.has) return leaf->type.dtype == DT_BOOL ? interval_of(0, 1) : interval_all();
+  return interval_of(leaf->range.lo, leaf->range.hi - (leaf->range.closed ? 0 : 1));
+}
+
+ValueId value_leaf(Values *v, LeafId id, const LeafFacts *known) {
+  const Leaf *leaf = program_leaf_at(v->p, id);
+  if (known->is && !value_eq(known->is[id.i], NO_VALUE)) return known->is[id.i];
+  int64_t attr[2] = {id.i, known->ranges};
+  Interval r = known->ranges || leaf->kind != LEAF_INPUT ? declared(leaf) : interval_all();
+  return value_op(v, OP_LEAF, (DType)leaf->type.dtype, NULL, 0, attr, 2, shape_of(v, &leaf->type), r);
+}
+
+ValueId values_unknown(const ValueNode *f) {
+  const Node *n = graph_node(f->g, f->n);
+  Shape s = shape_of(f->v, &n->type);
+  int64_t attr[8 + 1 + MAX_RANK] = {0};
+  uint32_t k = op_info[n->op].nattr;
+  for (uint32_t i = 0; i < k && i < 8; i++) attr[i] = graph_attr(f->g, f->n)[i];
+  if (k > 8) return value_unknown(f->v, (DType)n->type.dtype, s);
+  attr[k++] = n->type.rank; /* axes count from the front here */
+  for (uint32_t i = 0; i < n->type.rank; i++) attr[k++] = n->type.dim[i].i;
+  Interval r = n->type.dtype == DT_BOOL ? interval_of(0, 1) : interval_all();
+  return value_op(f->v, (Op)n->op, (DType)n->type.dtype, f->in, n->nin, attr, k, s, r);
+}
+
+ValueId values_node(const ValueNode *f) {
+  static ValuesFn *const facts[OP_COUNT] = {
+#define SCALAR(id, name, sig, flags, cls, value, d0, d1, d2, lo, hi, doc) [OP_##id] = values_scalar,
+#define STRUCT(id, name, arity, attrs, cls, flags, family, linear, doc) [OP_##id] = values_##id,
+#include "ir/ops.def"
+#undef SCALAR
+#undef STRUCT
+  };
+  return facts[node_op(f->g, f->n)](f);
+}
+
+ValueId *values_graph(Values *v, const Graph *g, const bool *needed, const LeafFacts *known) {
+  ValueId *of = ARENA_ARRAY(v->arena, ValueId, g->node.n + 1);
+  VEC(ValueId) in = {0};
+  for (uint32_t i = 0; i < g->node.n; i++) {
+    NodeId n = {i};
+    of[i] = NO_VALUE;
+    if (needed && !needed[i]) continue;
+    const Node *node = graph_node(g, n);
+    if (node->op == OP_LEAF) {
+      of[i] = value_leaf(v, (LeafId){(uint32_t)graph_attr(g, n)[0]}, known);
+      continue;
+    }
+    in.n = 0;
+    for (uint32_t k = 0; k < node->nin; k++) VEC_PUSH(v->arena, &in, of[graph_in(g, n)[k].i]);
+    of[i] = values_node(&(ValueNode){v, g, n, in.at});
+  }
+  return of;
+}
