@@ -66,15 +66,8 @@ const char *severity_word(Severity s) {
 
 enum { REPEATS = 8 };
 
-static PRINTF_LIKE(4, 5) Diag *report(Diags *d, DiagKind kind, Span at, const char *fmt, ...) {
-  Sb b;
-  va_list ap;
-  Diag *g = ARENA_NEW(d->arena, Diag);
-  sb_init(&b, d->arena);
-  va_start(ap, fmt);
-  sb_vfmt(&b, fmt, ap);
-  va_end(ap);
-  *g = (Diag){.owner = d, .kind = kind, .at = at, .text = sb_str(&b), .under = {"", 0}, .help = {"", 0}};
+void diags_take(Diags *d, Diag *g) {
+  g->owner = d;
   g->seq = d->all.n + d->unkept;
   Severity s = diag_severity(d, g);
   d->errors += s == SEV_ERROR;
@@ -85,6 +78,18 @@ static PRINTF_LIKE(4, 5) Diag *report(Diags *d, DiagKind kind, Span at, const ch
     VEC_PUSH(d->arena, &d->all, g);
   else
     d->unkept += s != SEV_IGNORED;
+}
+
+static PRINTF_LIKE(4, 5) Diag *report(Diags *d, DiagKind kind, Span at, const char *fmt, ...) {
+  Sb b;
+  va_list ap;
+  Diag *g = ARENA_NEW(d->arena, Diag);
+  sb_init(&b, d->arena);
+  va_start(ap, fmt);
+  sb_vfmt(&b, fmt, ap);
+  va_end(ap);
+  *g = (Diag){.kind = kind, .at = at, .text = sb_str(&b), .under = {"", 0}, .help = {"", 0}};
+  diags_take(d, g);
   return g;
 }
 

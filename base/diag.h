@@ -92,6 +92,7 @@ typedef struct Diags {
 void diags_init(Diags *d, Arena *a, const Sources *s, const Limits *l);
 /* `-Wcut`, `-Wno-cut`, `-Werror`, `-Werror=cut`: text after "-W". False: no such group. */
 MUST_USE bool diags_flag(Diags *d, Str w);
+void diags_take(Diags *d, Diag *g); /* a message of another list, of the same arena */
 void diags_finish(Diags *d);
 Severity diag_severity(const Diags *d, const Diag *g);
 const char *severity_word(Severity s); /* "warning" */

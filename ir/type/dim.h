@@ -24,6 +24,8 @@ MUST_USE bool dim_div_exact(DimTable *t, DimId a, DimId b, DimId *out);
 DimId dim_floordiv(DimTable *t, DimId a, int64_t by);
 
 static inline bool dim_eq(DimId a, DimId b) { return a.i == b.i; }
+/* Nothing says that they differ: an unknown dim agrees with any. */
+static inline bool dim_agree(DimId a, DimId b) { return dim_eq(a, b) || !a.i || !b.i; }
 MUST_USE bool dim_is_const(const DimTable *t, DimId d, int64_t *v);
 /* True when d is exactly one symbol. */
 MUST_USE bool dim_is_symbol(const DimTable *t, DimId d, Sym *name);

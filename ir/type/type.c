@@ -29,6 +29,12 @@ bool type_same_shape(const Type *a, const Type *b) {
 }
 bool type_eq(const Type *a, const Type *b) { return a->dtype == b->dtype && type_same_shape(a, b); }
 
+bool type_agree(const Type *a, const Type *b) {
+  bool agree = a->dtype == b->dtype && a->rank == b->rank;
+  for (int i = 0; agree && i < a->rank; i++) agree = dim_agree(a->dim[i], b->dim[i]);
+  return agree;
+}
+
 void type_print(const DimTable *t, const Type *ty, Sb *b) {
   sb_add(b, str_z(dtype_name((DType)ty->dtype)));
   for (uint8_t i = 0; i < ty->rank; i++) {

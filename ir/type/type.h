@@ -38,6 +38,7 @@ typedef struct Type {
 
 static inline Type type_scalar(DType t) { return (Type){.dtype = (uint8_t)t}; }
 bool type_eq(const Type *a, const Type *b);
+bool type_agree(const Type *a, const Type *b); /* where unknown dims agree with any */
 bool type_same_shape(const Type *a, const Type *b);
 /* `f32[N, 10]`, `f32` for rank 0. */
 void type_print(const DimTable *t, const Type *ty, Sb *b);
