@@ -1,6 +1,7 @@
 /* Operators on tensors: dtypes that must be equal, shapes that align at the last axis, and the rule of
  * language.md that two operands are stretched only where every stretched axis was written as one. */
 #include "frontend/elaborate/elab.h"
+#include "frontend/elaborate/probe.h"
 
 static bool is_static(Value v) { return val_number(v) || v.kind == VAL_BOOL || v.kind == VAL_STRING; }
 static bool is_weak(Value v) { return v.kind == VAL_TENSOR && v.weak; }
@@ -88,7 +89,13 @@ static bool common_shape(Elab *x, const char *name, Span at, const Operand *o, c
       int own = a - (r.t.rank - t[i].rank);
       if (own < 0) continue;
       DimId d = t[i].dim[own];
-      if (!d.i) return false; /* unknown: reported where it arose */
+      bool open = !d.i || (from >= 0 && !r.t.dim[a].i); /* unknown: reported where it arose, or a probe's */
+      if (open && !probe_any(x)) return false;
+      if (open && from >= 0) { /* it may be the other one, or 1 */
+        DimId other = d.i ? d : r.t.dim[a];
+        r.t.dim[a] = one(x, other) ? (DimId){0} : other;
+        continue;
+      }
       if (from < 0 || (one(x, r.t.dim[a]) && !one(x, d)))
         r.t.dim[a] = d, from = (int)i;
       else if (!one(x, d) && !dim_eq(d, r.t.dim[a])) {
@@ -112,7 +119,7 @@ static bool common_shape(Elab *x, const char *name, Span at, const Operand *o, c
     bool any = false, bad = false;
     for (int a = 0; a < r.t.rank; a++) {
       int own = a - (r.t.rank - t[i].rank);
-      bool stretch = own < 0 || (one(x, t[i].dim[own]) && !one(x, r.t.dim[a]));
+      bool stretch = own < 0 || (one(x, t[i].dim[own]) && r.t.dim[a].i && !one(x, r.t.dim[a]));
       any = any || stretch;
       bad = bad || (stretch && (own < 0 || !(ones[i] >> own & 1)));
     }
@@ -368,8 +375,8 @@ Value matmul(Elab *x, Span at, Operand a, Operand b) {
   }
   if (!dtype_is_float((DType)ta.dtype)) return wrong_kind(x, a.at, a.v, "a real tensor");
   DimId ka = ta.dim[ta.rank - 1], kb = tb.dim[tb.rank >= 2 ? tb.rank - 2 : 0];
-  if (!ka.i || !kb.i) return val_poison();
-  if (!dim_eq(ka, kb)) return matmul_mismatch(x, at, a, b, ka, kb);
+  if ((!ka.i || !kb.i) && !probe_any(x)) return val_poison();
+  if (!dim_agree(ka, kb)) return matmul_mismatch(x, at, a, b, ka, kb);
   NodeId na = val_to_node(x, a.v, a.at, -1), nb = val_to_node(x, b.v, b.at, -1);
   if (!node_ok(na) || !node_ok(nb)) return val_poison();
   Builder bu = builder_at(x, at);
@@ -390,7 +397,7 @@ Value matmul(Elab *x, Span at, Operand a, Operand b) {
     for (int i = 0; i < batch; i++) {
       int ia = i - (batch - (ma.rank - 2)), ib = i - (batch - (mb.rank - 2));
       DimId da = ia >= 0 ? ma.dim[ia] : unit, db = ib >= 0 ? mb.dim[ib] : unit;
-      if (!dim_eq(da, db) && !one(x, da) && !one(x, db)) return matmul_mismatch(x, at, a, b, da, db);
+      if (!dim_agree(da, db) && !one(x, da) && !one(x, db)) return matmul_mismatch(x, at, a, b, da, db);
       bd[i] = one(x, da) ? db : da;
       out.dim[out.rank++] = bd[i];
     }

@@ -38,7 +38,11 @@ Value bi_reshape(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   if (!dims_of(x, o[1], to.dim, &to.rank, &hole)) return val_poison();
   DimId all = type_count(x->dims, &from), now = type_count(x->dims, &to);
   if (!dim_made(x, at, all) || !dim_made(x, at, now)) return val_poison();
-  bool good = hole < 0 ? dim_eq(all, now) : dim_div_exact(x->dims, all, now, &to.dim[hole]);
+  bool good = hole < 0 ? dim_agree(all, now) : dim_div_exact(x->dims, all, now, &to.dim[hole]);
+  if (!all.i || !now.i) { /* a probe's */
+    good = true;
+    if (hole >= 0) to.dim[hole] = (DimId){0};
+  }
   if (!good) {
     TELL(x, bad_operand, at, b->name,
          str_fmt(x->a, STRF " has " STRF " elements, and the new shape has %s" STRF, STRA(type_text(x, from)),
@@ -134,7 +138,7 @@ Value bi_stack(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   Builder bu = builder_at(x, at);
   for (uint32_t i = 0; i < n; i++) {
     Type t = node_type(x, in[i]), to = {.dtype = t.dtype, .rank = (uint8_t)(t.rank + 1)};
-    if (!type_eq(&t, &first))
+    if (!type_agree(&t, &first))
       return TELL(x, bad_operand, at, b->name,
                   str_fmt(x->a, "stacks equal shapes, not " STRF " and " STRF, STRA(type_text(x, first)),
                           STRA(type_text(x, t)))),
@@ -161,7 +165,7 @@ Value bi_split(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   else if (!val_static_int(x, o[1].v, o[1].at, "the number of parts", &parts))
     return val_poison();
   if (parts < 1 || parts > 4096 ||
-      (!list && !dim_div_exact(x->dims, extent, dim_const(x->dims, parts), &each))) {
+      (!list && extent.i && !dim_div_exact(x->dims, extent, dim_const(x->dims, parts), &each))) {
     TELL(x, bad_operand, at, b->name,
          str_fmt(x->a, "an axis of extent " STRF " has no %lld equal parts", STRA(dim_text(x, extent)),
                  (long long)parts));
@@ -173,7 +177,7 @@ Value bi_split(Elab *x, const Builtin *b, ArgVec *args, Span at) {
     out[i] = value_slice(x, n, axis, start, 1, each, at);
     start = dim_add(x->dims, start, each);
   }
-  if (!dim_eq(start, extent)) {
+  if (!dim_agree(start, extent)) {
     TELL(x, bad_operand, at, b->name,
          str_fmt(x->a, "the parts add up to " STRF ", and the axis has " STRF, STRA(dim_text(x, start)),
                  STRA(dim_text(x, extent))));

@@ -2,6 +2,7 @@
  * written by `backward`. Every call expands the body in place; frames remember where it was written. */
 #include "base/num.h"
 #include "frontend/elaborate/elab.h"
+#include "frontend/elaborate/probe.h"
 
 void frame_push(Elab *x, Frame *f, Frame *caller) {
   f->outer = caller;
@@ -51,11 +52,10 @@ bool arg_named(const Elab *x, const ArgVec *args, Str name) {
 
 static void complain(Elab *x, Span at, Str name, Str what) { TELL(x, arguments, at, name, what); }
 
-bool bind_params(Elab *x, Scope *callee, const AstParamVec *params, uint32_t skip, ArgVec *args, Span at,
-                 Str name) {
+bool match_params(Elab *x, const AstParamVec *params, uint32_t skip, ArgVec *args, Arg **given, Span at,
+                  Str name) {
   uint32_t n = params->n - skip;
   const AstParam *ps = n ? params->at + skip : NULL;
-  Arg **given = ARENA_ARRAY(x->a, Arg *, n + 1);
   bool good = true, keyword = false, misnamed = false;
   uint32_t next = 0;
   for (uint32_t i = 0; i < args->n; i++) {
@@ -100,7 +100,16 @@ bool bind_params(Elab *x, Scope *callee, const AstParamVec *params, uint32_t ski
              str_fmt(x->a, STRF " %s missing", STRA(sb_str(&missing)), count > 1 ? "are" : "is"));
     good = false;
   }
-  if (!good) return false;
+  return good;
+}
+
+bool bind_params(Elab *x, Scope *callee, const AstParamVec *params, uint32_t skip, ArgVec *args, Span at,
+                 Str name) {
+  uint32_t n = params->n - skip;
+  const AstParam *ps = n ? params->at + skip : NULL;
+  Arg **given = ARENA_ARRAY(x->a, Arg *, n + 1);
+  bool good = true;
+  if (!match_params(x, params, skip, args, given, at, name)) return false;
   for (uint32_t k = 0; k < n; k++)
     if (given[k] && ps[k].type) unify_learn(x, callee, ps[k].type, given[k]->v);
   for (uint32_t k = 0; k < n; k++) {
@@ -249,7 +258,7 @@ static bool tell_endless(Elab *x) {
   return true;
 }
 
-static Value run_body(Elab *x, Closure *c, Scope *callee, Span at) {
+Value closure_body(Elab *x, Closure *c, Scope *callee, Span at) {
   const AstFn *fn = c->fn;
   Value v = val_poison();
   if (c->is_extern)
@@ -282,7 +291,8 @@ static Value call_closure(Elab *x, Closure *c, ArgVec *args, Span at, Sym what) 
   if (x->calls >= x->limits->calls)
     return tell_endless(x) ? val_poison() : limit_passed(x, at, "nested calls", "calls", x->limits->calls);
   x->calls++;
-  if (!c->scope->inst) unit_used(x, c->fn->head);
+  if (!probe_descends(x, c)) return val_poison();
+  unit_used(x, c->fn->head);
   Scope *callee = scope_new(x, SCOPE_FN, c->scope);
   callee->serial = ++x->serial;
   uint64_t key = frame_key(x, what);
@@ -297,8 +307,9 @@ static Value call_closure(Elab *x, Closure *c, ArgVec *args, Span at, Sym what) 
   f.fn = c;
   f.key = key;
   if (c->scope->inst && c->scope->inst->frozen) f.training = false;
-  Value v = bind_params(x, callee, &c->fn->params, 0, args, at, sym_str(x, what)) ? run_body(x, c, callee, at)
-                                                                                  : val_poison();
+  Value v = bind_params(x, callee, &c->fn->params, 0, args, at, sym_str(x, what))
+                ? closure_body(x, c, callee, at)
+                : val_poison();
   frame_pop(x);
   x->calls--;
   return v;
@@ -428,7 +439,10 @@ Value eval_call(Elab *x, Scope *s, const AstExpr *e) {
     if (val_tensor(callee) || val_number(callee)) diag_help(g, "a product is written a * b");
     return val_poison();
   }
-  if (!good) return val_poison();
+  if (!good) {
+    probe_arguments(x, callee, &args, e->at);
+    return val_poison();
+  }
   if (callee.kind == VAL_BUILTIN && callee.builtin->op == OP_GRAD && !differentiates_by_name(x, s, e))
     return val_poison();
   return call_value(x, callee, &args, e->at);

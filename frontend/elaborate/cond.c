@@ -1,6 +1,7 @@
 /* `cond p { a } else { b }`: one of two bodies runs. What both give has one form: numbers take the type of
  * the other side. */
 #include "frontend/elaborate/elab.h"
+#include "frontend/elaborate/probe.h"
 
 enum { PARTS = 64 };
 
@@ -72,7 +73,11 @@ static bool coerce_side(Elab *x, Side *side, const Type *want, NodeId *yield, Sp
 Value eval_cond(Elab *x, Scope *s, const AstExpr *e) {
   const AstExpr *test = e->choice.test, *arm[2] = {e->choice.then, e->choice.otherwise};
   Value p = eval(x, s, test);
-  if (!val_ok(p)) return p;
+  if (!val_ok(p)) {
+    probe_expr(x, s, arm[0]);
+    probe_expr(x, s, arm[1]);
+    return p;
+  }
   if (p.kind == VAL_BOOL) { /* known already: the other side is no part of the program */
     const AstExpr *taken = arm[p.boolean ? 0 : 1];
     return taken ? eval(x, s, taken) : val_poison();

@@ -3,6 +3,8 @@
  * known. */
 #include "frontend/elaborate/elab.h"
 
+#include "frontend/elaborate/probe.h"
+
 void entry_begin(Elab *x, EntryKind kind, Sym name, uint32_t train, bool training, uint64_t domain) {
   x->entry = kind;
   x->epoch++;
@@ -187,8 +189,7 @@ static void elaborate(Elab *x, ElabOptions *o, uint32_t file, const AstFile *ast
   check_defines(x, o);
   each_entry(x);
   for (uint32_t i = 0; i < x->p->entry.n && !x->d->errors; i++) check_derivatives(x, x->p->entry.at[i].graph);
-  for (uint32_t i = 0; i < x->file.n && parsed && !x->stopped; i++)
-    if (!x->file.at[i]->library) resolve_unused(x, x->file.at[i]);
+  if (parsed) check_unused(x);
 }
 
 /* A limit that is met below, in the graph or in an allocation, is told at the expression that was evaluated,

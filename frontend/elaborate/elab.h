@@ -239,8 +239,9 @@ struct Elab {
   uint32_t depth, calls, nparams, ncustom, prepares;
   Sym step_name;             /* of the step whose optimizer is expanded */
   LeafId opt_param, initial; /* initial: whose initial value is being made; UINT32_MAX: none */
-  bool nameless; /* a declaration without its name was reported: any unknown name may be that one */
-  bool stopped;  /* a limit was passed: everything is poison from here */
+  bool nameless;       /* a declaration without its name was reported: any unknown name may be that one */
+  struct Probe *probe; /* what nobody calls is being checked (unused.c); NULL: no */
+  bool stopped;        /* a limit was passed: everything is poison from here */
 };
 
 /* ---- value.c: values, places, messages ---- */
@@ -387,10 +388,14 @@ typedef struct Arg {
 typedef VEC(Arg) ArgVec;
 Value eval_call(Elab *x, Scope *s, const AstExpr *e);
 Value call_value(Elab *x, Value callee, ArgVec *args, Span at);
+/* Which argument each parameter is given, in `given`; false after a report. */
+bool match_params(Elab *x, const AstParamVec *params, uint32_t skip, ArgVec *args, Arg **given, Span at,
+                  Str name);
 bool bind_params(Elab *x, Scope *callee, const AstParamVec *params, uint32_t skip, ArgVec *args, Span at,
                  Str name);
 bool eval_args(Elab *x, Scope *s, const AstArgVec *args, ArgVec *out);
 Value make_instance(Elab *x, UnitRef m, ArgVec *args, Span at);
+Value closure_body(Elab *x, Closure *c, Scope *callee, Span at); /* its parameters are bound */
 Value call_instance(Elab *x, Instance *i, ArgVec *args, Span at);
 Value instance_member(Elab *x, Value base, AstIdent field);
 Tree *instance_tree(Elab *x, Instance *i);
@@ -449,7 +454,6 @@ void frame_push(Elab *x, Frame *f, Frame *caller);
 static inline void frame_pop(Elab *x) { x->frame = x->frame->saved; }
 void pending_roots(Elab *x);
 void unit_used(Elab *x, Span word);
-void resolve_unused(Elab *x, SrcFile *f); /* resolve.c */
 /* A named result of the file as a root. Losses and metrics are scalars, outputs any tensor. */
 void named_root(Elab *x, Binding *b, RootKind kind);
 void not_a_loss(Elab *x, Span at, Type ty);

@@ -1,5 +1,6 @@
 /* Expressions: one case a form. Static parts are computed, tensors become nodes. */
 #include "frontend/elaborate/elab.h"
+#include "frontend/elaborate/probe.h"
 
 /* Deepest nesting of evaluation, calls included; each level holds a few hundred bytes of C stack. */
 enum { DEPTH_MAX = 4000 };
@@ -90,8 +91,11 @@ static Value eval_field(Elab *x, Scope *s, const AstExpr *e) {
 
 static Value eval_if(Elab *x, Scope *s, const AstExpr *e) {
   bool yes;
-  if (!val_static_bool(x, eval(x, s, e->choice.test), e->choice.test->at, "the test of an 'if'", &yes))
+  if (!val_static_bool(x, eval(x, s, e->choice.test), e->choice.test->at, "the test of an 'if'", &yes)) {
+    probe_expr(x, s, e->choice.then);
+    probe_expr(x, s, e->choice.otherwise);
     return val_poison();
+  }
   const AstExpr *taken = yes ? e->choice.then : e->choice.otherwise;
   return taken ? eval(x, s, taken) : val_poison();
 }
@@ -145,6 +149,7 @@ static Value eval_form(Elab *x, Scope *s, const AstExpr *e) {
     Closure *c = ARENA_NEW(x->a, Closure);
     *c = (Closure){.fn = e->lambda, .scope = s, .ext = UINT32_MAX};
     x->closures++;
+    probe_lambda(x, c);
     return (Value){.kind = VAL_FN, .fn = c};
   }
   case EXPR_COUNT: break;

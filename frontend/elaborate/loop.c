@@ -1,6 +1,7 @@
 /* Loops are unrolled: ranges and lists are walked when compiling. The scope of a turn is used again for the
  * next one unless something keeps it; the first turn that fails is the last. */
 #include "frontend/elaborate/elab.h"
+#include "frontend/elaborate/probe.h"
 
 typedef struct Walk {
   const AstFor *loop;
@@ -91,7 +92,10 @@ static Scope *walk_turn(Elab *x, Walk *w, uint32_t k) {
 
 Value eval_comprehension(Elab *x, Scope *s, const AstExpr *e) {
   Walk w;
-  if (!walk_begin(x, s, &e->comprehension.walk, &w)) return val_poison();
+  if (!walk_begin(x, s, &e->comprehension.walk, &w)) {
+    probe_walk(x, s, &e->comprehension.walk, e->comprehension.item, NULL);
+    return val_poison();
+  }
   Str path = x->frame->path;
   VEC(Value) items = {0};
   bool good = true;
@@ -139,6 +143,7 @@ bool poison_block(Elab *x, Scope *s, const AstBlock *b, bool declares) {
 bool exec_for(Elab *x, Scope *s, const AstStmt *t, Value *ret) {
   Walk w;
   bool good = walk_begin(x, s, &t->loop.walk, &w);
+  if (!good) probe_walk(x, s, &t->loop.walk, NULL, t->loop.body);
   for (uint32_t k = 0; good && k < w.turns && !x->stopped; k++) {
     uint32_t errors = x->d->errors;
     Scope *turn = walk_turn(x, &w, k);

@@ -1,6 +1,7 @@
 /* `scan`: one loop of the graph, never unrolled. The body is elaborated once; where a start is a plain number
  * it is elaborated before with the number's type left open, to learn what the carry is. */
 #include "frontend/elaborate/elab.h"
+#include "frontend/elaborate/probe.h"
 #include "ir/graph/region.h"
 
 enum { PARTS = 64 }; /* carries, sources, values of a yield */
@@ -97,7 +98,7 @@ static bool walk_sources(Elab *x, Scope *s, Scan *c) {
     DimId trip;
     *src = (Walked){.name = walk->names.at[i], .at = e->at, .stack = NO_NODE};
     if (!(e->kind == EXPR_RANGE ? source_range : source_rows)(x, s, e, src, &trip)) return false;
-    if (i && !dim_eq(trip, c->trip)) {
+    if (i && !dim_agree(trip, c->trip)) {
       wrong(x, e->at,
             str_fmt(x->a, "what is walked together has one length, and these have " STRF " and " STRF,
                     STRA(dim_text(x, c->trip)), STRA(dim_text(x, trip))));
@@ -443,11 +444,35 @@ static Value write_loop(Elab *x, Scan *c, Inside *in) {
   return results(x, c, out, to - from);
 }
 
+/* In a probe, where what is carried or walked may be anything: what stands in the body is looked at. */
+static void scan_probe(Elab *x, Scope *s, const AstExpr *e) {
+  if (!x->probe) return;
+  Scan *c = ARENA_NEW(x->a, Scan);
+  *c = (Scan){.e = e, .ncarry = e->scan.carries.n};
+  c->carry = ARENA_ARRAY(x->a, Carry, c->ncarry + 1);
+  Inside *in = ARENA_NEW(x->a, Inside);
+  Value ret;
+  inside_begin(x, in, s, 0);
+  in->scope->scan = c;
+  for (uint32_t i = 0; i < c->ncarry; i++) {
+    c->carry[i] = (Carry){.ast = &e->scan.carries.at[i], .open = true, .first = NO_NODE};
+    scope_bind(x, in->scope, c->carry[i].ast->name, val_poison());
+  }
+  for (uint32_t i = 0; i < e->scan.walk.names.n; i++)
+    scope_bind(x, in->scope, e->scan.walk.names.at[i], val_poison());
+  if (e->scan.test) (void)eval(x, in->scope, e->scan.test);
+  (void)exec_block(x, in->scope, e->scan.body, &ret);
+  inside_end(x, in);
+}
+
 Value eval_scan(Elab *x, Scope *s, const AstExpr *e) {
   Scan *c = ARENA_NEW(x->a, Scan);
   *c = (Scan){.e = e, .ends = e->scan.test != NULL, .key = frame_key(x, sym_of(x, "scan"))};
   bool good = walk_sources(x, s, c);
-  if (!start_carries(x, s, c) || !good || (c->ends && test_reads_row(x, c))) return val_poison();
+  if (!start_carries(x, s, c) || !good || (c->ends && test_reads_row(x, c))) {
+    scan_probe(x, s, e);
+    return val_poison();
+  }
   if (c->nsource && c->trips == 0) return no_steps(x, s, c);
   for (uint32_t i = 0; i < c->nsource; i++) {
     Walked *src = &c->source[i];

@@ -2,6 +2,7 @@
  * once per entry point if they hold nodes, with the chain of declarations under way kept for the message
  * about a cycle. */
 #include "frontend/elaborate/elab.h"
+#include "frontend/elaborate/probe.h"
 
 enum { SCAN_MAX = 8 };
 
@@ -172,6 +173,8 @@ void scope_declare(Elab *x, Scope *s, const AstStmtVec *stmts) {
       if (!val_static_bool(x, eval(x, s, t->choice.test), t->choice.test->at, "the test of an 'if'", &yes)) {
         mute_block(x, s, t->choice.then);
         mute_block(x, s, t->choice.otherwise);
+        probe_declares(x, s, t->choice.then);
+        probe_declares(x, s, t->choice.otherwise);
         continue;
       }
       const AstBlock *taken = yes ? t->choice.then : t->choice.otherwise;
@@ -525,6 +528,7 @@ Value name_value(Elab *x, Scope *s, Sym name, Span at) {
     if (str_eq(t, STR("pi"))) return val_real(3.14159265358979323846);
     if (str_eq(t, STR("inf"))) return val_real(__builtin_inf());
     if (str_eq(t, STR("nan"))) return val_real(__builtin_nan(""));
+    if (str_eq(t, STR("training")) && x->probe) x->probe->asked = true;
     if (str_eq(t, STR("training"))) return val_bool(x->frame->training);
     return unknown_name(x, s, name, at);
   }

@@ -1,5 +1,6 @@
 /* Statements inside functions, train steps and optimizers. */
 #include "frontend/elaborate/elab.h"
+#include "frontend/elaborate/probe.h"
 
 void stands_not(Elab *x, const AstStmt *t, const char *place) {
   if (t->kind == STMT_ERROR) return;
@@ -209,6 +210,7 @@ static bool reads_tensor(Elab *x, Scope *s, const AstExpr *e) {
 static void contract_broken(Elab *x, const AstStmt *t, const AstExpr *e) {
   Frame *own = x->frame;
   Span at = own->call_at.file ? own->call_at : e->at;
+  if (probe_contract(x)) return;
   Str why = t->check.has_why ? str_fmt(x->a, ": " STRF, STRA(t->check.why)) : STR("");
   if (own->outer) x->frame = own->outer;
   Diag *g = TELL(x, contract, at, sym_str(x, own->what), span_text(x, e->at), why);
@@ -258,7 +260,14 @@ bool check_assert(Elab *x, Scope *s, const AstStmt *t) {
   return check_fact(x, s, t, e);
 }
 
+/* open: it may have returned before, in a probe, which goes on. */
+static bool returned(Value *ret, bool open) {
+  if (open) *ret = val_poison();
+  return true;
+}
+
 bool exec_block(Elab *x, Scope *s, const AstBlock *b, Value *ret) {
+  bool open = false;
   const char *place = s->kind == SCOPE_TRAIN
                           ? x->entry == ENTRY_AFTER ? "in an 'after' block" : "in a train step"
                       : s->kind == SCOPE_OPTIMIZER        ? "in an optimizer"
@@ -281,16 +290,22 @@ bool exec_block(Elab *x, Scope *s, const AstBlock *b, Value *ret) {
     case STMT_IF:
       if (!val_static_bool(x, eval(x, s, t->choice.test), t->choice.test->at, "the test of an 'if'", &yes)) {
         *ret = val_poison();
+        probe_block(x, s, t->choice.then);
+        probe_block(x, s, t->choice.otherwise);
         bool returns = poison_block(x, s, t->choice.then, true);
-        if (poison_block(x, s, t->choice.otherwise, true) || returns) return true;
+        returns = poison_block(x, s, t->choice.otherwise, true) || returns;
+        if (returns && !x->probe) return true;
+        open = open || returns;
         break;
       }
       if (yes ? exec_block(x, s, t->choice.then, ret)
               : t->choice.otherwise && exec_block(x, s, t->choice.otherwise, ret))
-        return true;
+        return returned(ret, open);
       break;
     case STMT_FOR:
-      if (exec_for(x, s, t, ret)) return true;
+      if (!exec_for(x, s, t, ret)) break;
+      if (!x->probe || val_ok(*ret)) return returned(ret, open);
+      open = true;
       break;
     case STMT_RETURN:
       if (!in_function(s)) {
@@ -300,7 +315,7 @@ bool exec_block(Elab *x, Scope *s, const AstBlock *b, Value *ret) {
       *ret = eval(x, s, t->value);
       if (i + 1 < b->stmts.n)
         TELL(x, declaration, b->stmts.at[i + 1]->at, STR("nothing after 'return' is reached"));
-      return true;
+      return returned(ret, open);
     case STMT_STATE:
       if (scope_root(s)->kind == SCOPE_OPTIMIZER)
         optimizer_state(x, s, t);
@@ -327,7 +342,7 @@ bool exec_block(Elab *x, Scope *s, const AstBlock *b, Value *ret) {
     case STMT_COUNT: break;
     }
   }
-  return false;
+  return open && returned(ret, open);
 }
 
 /* ---- `:=` ---- */
@@ -422,6 +437,7 @@ void assign_state(Elab *x, Scope *s, const AstStmt *t) {
     }
     if (!val_ok(to)) return;
   }
+  probe_assigns(x, to);
   if (!val_ok(v)) return;
   bool acts = x->frame->training && (x->entry == ENTRY_TRAIN || x->entry == ENTRY_AFTER);
   if (to.kind == VAL_LEAF) {

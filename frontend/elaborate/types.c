@@ -2,6 +2,7 @@
  * signature's symbols,
  * `..` and dtype variables are kept in the call's scope, so its body and result see them. */
 #include "frontend/elaborate/elab.h"
+#include "frontend/elaborate/probe.h"
 
 static bool upper(Str s) { return s.n && s.p[0] >= 'A' && s.p[0] <= 'Z'; }
 
@@ -51,6 +52,7 @@ bool dim_of(Elab *x, Scope *s, const AstExpr *e, DimId *out) {
     return false;
   }
   Value v = eval(x, s, e);
+  if (!val_ok(v) && probe_any(x)) return *out = (DimId){0}, true;
   return val_ok(v) && val_static_dim(x, v, e->at, "a dim", out);
 }
 
@@ -236,10 +238,10 @@ static Value check_tensor(Elab *x, Scope *s, const AstType *t, Value v, Span at,
     Type got = val_type(x, v);
     bool weak = v.kind == VAL_TENSOR && v.weak && got.dtype != DT_BOOL;
     if (weak && want.rank == 0 && want.dtype == got.dtype) return v; /* stays what takes the dtype it meets */
-    if (type_eq(&got, &want)) return v;
+    if (type_agree(&got, &want)) return v;
     if (got.dtype == want.dtype && got.rank == want.rank)
       for (int i = 0; i < got.rank; i++)
-        if (!dim_eq(got.dim[i], want.dim[i]) && t->dims.n == got.rank &&
+        if (!dim_agree(got.dim[i], want.dim[i]) && t->dims.n == got.rank &&
             dim_is_free_symbol(x, s, t->dims.at[i])) {
           Diag *g = TELL(x, dim_conflict, at, sym_str(x, t->dims.at[i]->name), dim_text(x, got.dim[i]),
                          dim_text(x, want.dim[i]));

@@ -2,6 +2,7 @@
 #include "base/num.h"
 #include "base/size.h"
 #include "frontend/elaborate/elab.h"
+#include "frontend/elaborate/probe.h"
 #include "ir/scalar/literal.h"
 
 #include <float.h>
@@ -145,6 +146,7 @@ Builder builder_at(Elab *x, Span at) {
 
 /* No dim is what an earlier error leaves, or a sum or product that became too large: that is said here. */
 bool dim_made(Elab *x, Span at, DimId d) {
+  if (probe_any(x)) return true;
   if (!d.i && !x->d->errors)
     TELL(x, static_arith, at, STR("the extent of an axis is too large a number or formula"));
   return d.i != 0;
@@ -356,12 +358,12 @@ NodeId val_coerce(Elab *x, Value v, Type want, Span at, const char *what) {
     n = build_cast(&b, n, (DType)want.dtype);
     got = node_type(x, n);
   }
-  if (type_eq(&got, &want)) return n;
+  if (type_eq(&got, &want) || (probe_any(x) && type_agree(&got, &want))) return n;
   if (got.dtype == want.dtype && got.rank == 0) return build_broadcast(&b, n, want);
   bool known = true; /* an unknown dim was reported where it arose */
   for (int i = 0; i < want.rank; i++) known = known && want.dim[i].i;
   for (int i = 0; i < got.rank; i++) known = known && got.dim[i].i;
-  if (!known) return NO_NODE;
+  if (!known && !probe_any(x)) return NO_NODE;
   Diag *g = TELL(x, declared_type, at, what, type_text(x, got), type_text(x, want));
   if (type_same_shape(&got, &want)) diag_help(g, "convert it: %s(..)", dtype_name((DType)want.dtype));
   return NO_NODE;

@@ -26,7 +26,7 @@ Value bi_vmap(Elab *x, const Builtin *b, ArgVec *args, Span at) {
     stack[i] = val_to_node(x, a->v, a->at, -1);
     if (!node_ok(stack[i])) return val_poison();
     DimId own = node_type(x, stack[i]).dim[0];
-    if (i && !dim_eq(own, trip)) {
+    if (i && !dim_agree(own, trip)) {
       TELL(x, scan, a->at,
            str_fmt(x->a, "what is mapped together has one length, and these have " STRF " and " STRF,
                    STRA(dim_text(x, trip)), STRA(dim_text(x, own))));

@@ -23,6 +23,7 @@ def names(n, form):
 
 LOOP = "fn f(x) {{ var s = x\n for i in 0:{} {{ {} }}\n return s }}\noutput y = f({})\n"
 X = "input x: f32[3]\n"
+UNCALLED = "param w: f32[3] = 1\noutput y = w\n"
 # name, program, exit status, codes with their lines in order of the text
 CASES = [
     ("comprehensions in each other", "const a = [[[1 for i in 0:1000] for j in 0:1000] for k in 0:1000]\n", 5, "1 DG0002"),
@@ -58,6 +59,13 @@ CASES = [
     ("sixty thousand unknown names", names(60000, "let a# = b#\n"), 1, None),
     ("sixty thousand names once", X + "let a0 = x\n" + "".join(f"let a{i} = a{i - 1} + 1\n" for i in range(1, 60000)) +
      "output y = a59999\n", 0, ""),
+    ("ten thousand functions nobody calls", names(10000, "fn g#(x: f32[N], y: f32[N]) = relu(x + y) * # + softmax(x)\n") + UNCALLED, 0, ""),
+    ("a chain of them", "fn g0(x: f32[N]) = x\n" + "".join(f"fn g{i}(x: f32[N]) = g{i - 1}(x) + 1\n" for i in range(1, 10000)) + UNCALLED, 0, ""),
+    ("a chain of them, called twice each", "".join(f"fn g{i}(x: f32[N]) = g{i + 1}(x) + g{i + 1}(x)\n" for i in range(10000)) +
+     "fn g10000(x: f32[N]) = x\n" + UNCALLED, 0, ""),
+    ("ten thousand modules nobody makes",
+     names(10000, "module M#(n: int) { param w: f32[n, n] ~ normal(0, 1)\n fn (x: f32[B, n]) = x @ w }\n") + UNCALLED, 0, ""),
+    ("ten thousand wrong functions nobody calls", names(10000, "fn g#(x: f32[N], y: T[..]) = relu(x) + \"no\" + y.real\n") + UNCALLED, 1, None),
 ]
 
 
