@@ -20,6 +20,7 @@ struct dg_context {
   uint32_t refs; /* the user's, and one of each program */
   Arena arena;   /* settings */
   Limits limits;
+  int64_t beyond;
   VEC(Define) define;
   VEC(Str) warn;
   VEC(Str) root;
@@ -41,6 +42,7 @@ struct dg_program {
   Program prog;
   struct AstFile *ast;
   bool sound;      /* no errors: entry points may be compiled */
+  uint32_t beyond; /* bytes it may take above the limit, to say what was found before that was reached */
   double check_ms; /* how long reading, checking and diagnosing took */
   Str folder;      /* of the main file: data and imports are looked up beneath it */
   dg_diagnostic *view;
@@ -49,6 +51,8 @@ struct dg_program {
 
 /* ---- context.c ---- */
 void context_drop(dg_context *cx);
+/* Moves the bytes that may be held above the limit 'compiler_bytes'. */
+void context_beyond(dg_context *cx, int64_t by);
 void program_drop(dg_program *p);
 /* Records the reason and returns st. */
 dg_status api_fail(dg_context *cx, Status st, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -25,6 +25,13 @@ void context_drop(dg_context *cx) {
   mem_free(&boot, cx, sizeof *cx);
 }
 
+void context_beyond(dg_context *cx, int64_t by) {
+  cx->beyond += by;
+  cx->mem.limit =
+      (size_t)(cx->limits.compiler_bytes > INT64_MAX - cx->beyond ? INT64_MAX
+                                                                  : cx->limits.compiler_bytes + cx->beyond);
+}
+
 void dg_context_free(dg_context *cx) {
   if (cx) context_drop(cx);
 }
@@ -173,7 +180,7 @@ dg_status dg_limit(dg_context *cx, const char *name, int64_t value) {
   if (value > most || !limits_set(&cx->limits, names[i], value))
     return api_fail(cx, ST_USAGE, "the limit '%s' is a whole number from 1 to %lld, not %lld", name,
                     (long long)most, (long long)value);
-  cx->mem.limit = (size_t)cx->limits.compiler_bytes;
+  context_beyond(cx, 0);
   return DG_OK;
 }
 

@@ -89,6 +89,25 @@ static dg_status check_in(void *arg) {
   return p->diags.status == ST_OK ? DG_OK : first_error(p);
 }
 
+/* What was found before a limit ended the check is told all the same. */
+static dg_status salvage_in(void *arg) {
+  CheckCall *c = arg;
+  diags_finish(&c->p->diags);
+  c->complete = c->p->diags.all.n > 0;
+  return DG_OK;
+}
+
+static void salvage(CheckCall *c) {
+  enum { MORE = 4 << 20 }; /* for the texts, where the limit is the compiler's own memory */
+  dg_context *cx = c->cx;
+  char why[sizeof cx->error];
+  memcpy(why, cx->error, sizeof why);
+  c->p->beyond = MORE;
+  context_beyond(cx, MORE);
+  if (api_guard(cx, salvage_in, c) != DG_OK) c->complete = false;
+  memcpy(cx->error, why, sizeof why);
+}
+
 static dg_status check(dg_context *cx, const char *name, Str text, bool from_file, dg_program **out) {
   if (out) *out = NULL;
   if (!cx) return DG_USAGE;
@@ -104,6 +123,7 @@ static dg_status check(dg_context *cx, const char *name, Str text, bool from_fil
   arena_init(&p->arena, &cx->mem);
   CheckCall call = {.cx = cx, .name = name, .text = text, .from_file = from_file, .p = p};
   st = api_guard(cx, check_in, &call);
+  if (!call.complete && st == DG_LIMIT && p->diags.all.n) salvage(&call);
   if (call.complete)
     *out = p;
   else
@@ -128,6 +148,7 @@ void program_drop(dg_program *p) {
   if (--p->refs) return;
   dg_context *cx = p->cx;
   arena_release(&p->arena);
+  context_beyond(cx, -(int64_t)p->beyond);
   mem_free(&cx->mem, p, sizeof *p);
   context_drop(cx);
 }

@@ -14,7 +14,7 @@
   X(calls, 128, "nested calls of functions and modules while a program is expanded")                         \
   X(nodes, 2000000, "graph nodes of one entry point")                                                        \
   X(expansion, 10000000, "expressions evaluated while a program is expanded")                                \
-  X(expansion_bytes, 160 << 20, "bytes a program may take while expanded, beside 64 for each of its text")   \
+  X(expansion_bytes, 112 << 20, "bytes a program may take while expanded, beside 64 for each of its text")   \
   X(diagnosis, 4000000, "nodes the diagnosis looks at, added up over the losses of a program")               \
   X(rank, 8, "axes of a tensor")                                                                             \
   X(params, 100000, "parameters")                                                                            \

@@ -60,6 +60,7 @@ void rescue_begin(Mem *m, Rescue *r) {
   r->outer = m->rescue;
   r->status = ST_OK;
   r->what[0] = 0;
+  r->scope = m->scope;
   m->rescue = r;
 }
 
@@ -73,6 +74,11 @@ static _Noreturn void unwind(Mem *m, Status st, const char *where, const char *f
   int n = snprintf(r->what, sizeof r->what, "%s", where);
   if (n < 0 || (size_t)n >= sizeof r->what) n = 0;
   vsnprintf(r->what + n, sizeof r->what - (size_t)n, fmt, ap);
+  while (m->scope != r->scope) { /* after the text, which may lie in what is released */
+    MemScope *s = m->scope;
+    m->scope = s->outer;
+    s->undo(s);
+  }
   longjmp(r->at, 1);
 }
 

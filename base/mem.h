@@ -11,10 +11,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What is undone when a raise passes by: arenas of one call (base/arena.h). Innermost first. */
+typedef struct MemScope MemScope;
+struct MemScope {
+  MemScope *outer;
+  void (*undo)(MemScope *s);
+};
+
 typedef struct Rescue Rescue;
 struct Rescue {
   jmp_buf at;
   Rescue *outer;
+  MemScope *scope; /* the innermost one when the rescue began */
   Status status;
   char what[192]; /* one line, NUL-terminated */
 };
@@ -23,6 +31,7 @@ typedef struct Mem {
   size_t used, peak, limit; /* bytes; limit 0 means none */
   uint64_t calls, fail_at;  /* the fail_at-th call fails (1-based); 0 means none */
   Rescue *rescue;
+  MemScope *scope;
 } Mem;
 
 void mem_init(Mem *m, size_t limit);

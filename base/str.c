@@ -178,6 +178,8 @@ static void map_grow(Map *m) {
     m->key[to] = old.key[i];
     m->val[to] = old.val[i];
   }
+  arena_outgrown(m->arena, old.key, old.cap * sizeof *old.key); /* size-ok: as it was allocated */
+  arena_outgrown(m->arena, old.val, old.cap * sizeof *old.val); /* size-ok: as it was allocated */
 }
 
 void map_put(Map *m, uint64_t key, uint32_t val) {

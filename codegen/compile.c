@@ -1,6 +1,5 @@
 /* A set of kernels to callable code: equal kernels once, two contexts side by side, linked into a JIT whose
  * library resolves nothing (kernels call nothing; under the sanitizer, its own functions only). */
-#include "base/hash.h"
 #include "codegen/guard.h"
 #include "codegen/module.h"
 
@@ -31,18 +30,18 @@ typedef struct Plan {
 static Plan share(Arena *a, const KernelSet *set) {
   Plan p = {0, ARENA_ARRAY(a, const Kernel *, set->n), ARENA_ARRAY(a, const char *, set->n),
             ARENA_ARRAY(a, uint32_t, set->n)};
-  Str *text = ARENA_ARRAY(a, Str, set->n);
+  KernelId *known = ARENA_ARRAY(a, KernelId, set->n);
   Map seen;
   map_init(&seen, a);
   for (uint32_t i = 0; i < set->n; i++) {
-    Str id = kernel_identity(a, set->kernel[i]);
-    uint64_t h = hash_str(id);
+    KernelId id = kernel_id(set->kernel[i]);
+    uint64_t h = id.w[0];
     uint32_t at;
-    while (map_get(&seen, h, &at) && !str_eq(text[at], id)) h++;
+    while (map_get(&seen, h, &at) && !kernel_id_eq(known[at], id)) h++;
     if (!map_get(&seen, h, &at)) {
       at = p.n++;
       map_put(&seen, h, at);
-      text[at] = id;
+      known[at] = id;
       p.kernel[at] = set->kernel[i];
       p.symbol[at] = str_fmt(a, "k%u", at).p;
     }

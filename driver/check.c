@@ -81,6 +81,7 @@ dg_status check_subject(dg_context *cx, const Options *o, dg_program **out) {
   } else {
     fputs(dg_diagnostics_text(*out, o->color), stderr);
   }
+  if (st == DG_LIMIT && !strstr(dg_error(cx), "[DG")) return say(cx, st); /* it ended the check half-way */
   return st;
 }
 

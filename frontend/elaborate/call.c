@@ -33,6 +33,10 @@ bool eval_args(Elab *x, Scope *s, const AstArgVec *args, ArgVec *out) {
   bool good = true;
   bool making = x->frame->making;
   x->frame->making = false;
+  if (!out->cap && args->n) {
+    out->at = ARENA_ARRAY(x->a, Arg, args->n);
+    out->cap = args->n;
+  }
   for (uint32_t i = 0; i < args->n; i++) {
     const AstArg *a = &args->at[i];
     Arg r = {.name = a->name.name, .at = a->value->at, .name_at = a->name.at, .v = eval(x, s, a->value)};

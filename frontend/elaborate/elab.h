@@ -442,8 +442,11 @@ void leaf_marks(Elab *x, const AstStmt *t, Leaf *leaf);
 void elaborate_train(Elab *x, const AstStmt *t);
 void elaborate_after(Elab *x, const AstStmt *t);
 void elaborate_dataset(Elab *x, const AstStmt *t);
-bool path_leaves(Elab *x, Scope *s, const AstPath *p, bool *exact,
-                 uint8_t *taken);      /* by LeafId: 1 matched, 2 by its own name */
+typedef struct LeafRange { /* [first, end) */
+  uint32_t first, end;
+} LeafRange;
+/* taken: by LeafId, 1 matched, 2 by its own name; none outside of *within. */
+bool path_leaves(Elab *x, Scope *s, const AstPath *p, bool *exact, uint8_t *taken, LeafRange *within);
 Str span_text(const Elab *x, Span at); /* as written */
 Str path_text(Elab *x, const AstPath *p);
 SrcFile *import_file(Elab *x, const AstStmt *t);

@@ -116,11 +116,12 @@ static Str alias_of(Elab *x, Scope *s, Sym name) {
   return path.n ? path : sym_str(x, name);
 }
 
-bool path_leaves(Elab *x, Scope *s, const AstPath *p, bool *exact, uint8_t *taken) {
+bool path_leaves(Elab *x, Scope *s, const AstPath *p, bool *exact, uint8_t *taken, LeafRange *within) {
   Part part[128];
   uint32_t np = 0;
   bool any = false;
   *exact = false;
+  *within = (LeafRange){0, x->p->leaf.n};
   if (p->parts.n > 64) return false;
   const AstPathPart *first = &p->parts.at[0];
   if (p->parts.n == 1 && !first->star && !first->index.n) { /* a parameter's own name: no other path fits */
@@ -129,6 +130,7 @@ bool path_leaves(Elab *x, Scope *s, const AstPath *p, bool *exact, uint8_t *take
     Sym name = names_find(x->n, alias_of(x, s, first->name.name), &known);
     if (known && map_get(&x->leaf_by_path, name.i, &k) && x->p->leaf.at[k].kind <= LEAF_STATE) {
       taken[k] = 2;
+      *within = (LeafRange){k, k + 1}; /* thousands of names are thousands of parameters */
       return *exact = true;
     }
   }

@@ -121,10 +121,11 @@ static Str narrow(Elab *x, const AstPath *p, Span other, const Leaf *f) {
 }
 
 /* A path that names what is frozen, and nothing else. */
-static void only_frozen(Elab *x, const AstPathVec *paths, uint32_t i, const uint8_t *taken) {
+static void only_frozen(Elab *x, const AstPathVec *paths, uint32_t i, const uint8_t *taken,
+                        LeafRange within) {
   const AstPath *p = &paths->at[i];
   const Leaf *first = NULL;
-  for (uint32_t k = 0; k < x->p->leaf.n; k++) {
+  for (uint32_t k = within.first; k < within.end; k++) {
     const Leaf *f = &x->p->leaf.at[k];
     if (!taken[k] || f->kind != LEAF_PARAM) continue;
     if (!f->frozen || taken[k] == 2) return;
@@ -145,25 +146,26 @@ void own_group(Elab *x, Step *st, uint32_t group) {
   uint8_t *taken = ARENA_ARRAY(x->a, uint8_t, n + 1);
   uint32_t *except = ARENA_ARRAY(x->a, uint32_t, n + 1); /* the excepting path, from 1 */
   bool exact;
+  LeafRange within = {0, n};
   for (uint32_t i = 0; i < t->update.except.n && !x->stopped; i++) {
-    memset(taken, 0, n);
-    if (!path_leaves(x, st->scope, &t->update.except.at[i], &exact, taken))
+    memset(taken + within.first, 0, within.end - within.first);
+    if (!path_leaves(x, st->scope, &t->update.except.at[i], &exact, taken, &within))
       unknown_path(x, st->scope, &t->update.except.at[i]), st->left_in = true;
-    for (uint32_t k = 0; k < n; k++)
+    for (uint32_t k = within.first; k < within.end; k++)
       if (taken[k]) except[k] = i + 1;
   }
   for (uint32_t i = 0; i < t->update.paths.n && !x->stopped; i++) {
     const AstPath *p = &t->update.paths.at[i];
-    memset(taken, 0, n);
-    if (!path_leaves(x, st->scope, p, &exact, taken)) {
+    memset(taken + within.first, 0, within.end - within.first);
+    if (!path_leaves(x, st->scope, p, &exact, taken, &within)) {
       unknown_path(x, st->scope, p);
       continue;
     }
     bool any = false;
     Diag *said = NULL; /* one message for all that this path takes a second time */
     uint32_t said_of = 0;
-    only_frozen(x, &t->update.paths, i, taken);
-    for (uint32_t k = 0; k < n; k++) {
+    only_frozen(x, &t->update.paths, i, taken, within);
+    for (uint32_t k = within.first; k < within.end; k++) {
       const Leaf *f = &x->p->leaf.at[k];
       if (!taken[k]) continue;
       if (f->kind != LEAF_PARAM) {

@@ -26,8 +26,7 @@ Graph *graph_beside(const Graph *from, Arena *a) {
   memcpy(&to->location, &from->location,
          sizeof to->location); /* shared until somebody adds: then they are copied */
   memcpy(&to->table, &from->table, sizeof to->table);
-  to->location.cap = to->location.n;
-  to->table.cap = to->table.n;
+  to->borrows = true;
   return to;
 }
 
@@ -85,13 +84,17 @@ NodeId graph_add(Graph *g, Op op, Type type, const NodeId *in, uint32_t nin, con
             .region = g->open,
             .type = type};
   for (uint8_t i = type.rank; i < MAX_RANK; i++) n.type.dim[i] = (DimId){0};
+  /* in and attr may point into the lists that grow here */
+  size_t from = (size_t)((uintptr_t)in - (uintptr_t)g->edge.at) / sizeof *in,
+         attr_from = (size_t)((uintptr_t)attr - (uintptr_t)g->attr.at) / sizeof *attr;
+  bool own = nin && from < g->edge.n, attr_own = o->nattr && attr_from < g->attr.n;
   for (uint32_t i = 0; i < nin; i++) {
-    NodeId x = in[i]; /* by value: in may point into g->edge, which grows */
+    NodeId x = own ? g->edge.at[from + i] : in[i];
     if (x.i >= g->node.n) BUG(g->arena->mem, "%s reads node %u before it is there", o->name, x.i);
     VEC_PUSH(g->arena, &g->edge, x);
   }
   for (uint8_t i = 0; i < o->nattr; i++) {
-    int64_t v = attr[i];
+    int64_t v = attr_own ? g->attr.at[attr_from + i] : attr[i];
     VEC_PUSH(g->arena, &g->attr, v);
   }
   NodeId id = {g->node.n};
@@ -102,13 +105,28 @@ NodeId graph_add(Graph *g, Op op, Type type, const NodeId *in, uint32_t nin, con
   return id;
 }
 
+/* A list that grows gives its old memory back, so what belongs to another graph is copied first. */
+static void own_lists(Graph *g) {
+  if (!g->borrows) return;
+  __typeof__(g->location) location = {0};
+  __typeof__(g->table) table = {0};
+  for (uint32_t i = 0; i < g->location.n; i++) VEC_PUSH(g->arena, &location, g->location.at[i]);
+  for (uint32_t i = 0; i < g->table.n; i++) VEC_PUSH(g->arena, &table, g->table.at[i]);
+  memcpy(&g->location, &location, sizeof location);
+  memcpy(&g->table, &table, sizeof table);
+  g->borrows = false;
+}
+
 LocationId graph_location(Graph *g, Span at, LocationId caller, Sym what) {
   Location s = {at, caller, what};
-  const Location *last =
-      &g->location.at[g->location.n - 1]; /* a run of nodes of one expression shares its location */
-  if (g->location.n > 1 && last->at.file == at.file && last->at.lo == at.lo && last->at.hi == at.hi &&
-      last->caller.i == caller.i && sym_eq(last->what, what))
-    return (LocationId){g->location.n - 1};
+  enum { NEAR = 8 }; /* nodes of one expression and its operands share their locations */
+  for (uint32_t i = g->location.n; i-- > 1 && i + NEAR >= g->location.n;) {
+    const Location *l = &g->location.at[i];
+    if (l->at.file == at.file && l->at.lo == at.lo && l->at.hi == at.hi && l->caller.i == caller.i &&
+        sym_eq(l->what, what))
+      return (LocationId){i};
+  }
+  own_lists(g);
   VEC_PUSH(g->arena, &g->location, s);
   return (LocationId){g->location.n - 1};
 }
@@ -120,6 +138,7 @@ void graph_root(Graph *g, RootKind kind, Sym name, LeafId leaf, NodeId node, Spa
 uint32_t graph_table(Graph *g, const uint64_t *word, uint32_t n) {
   uint64_t *copy = ARENA_ARRAY(g->arena, uint64_t, n);
   for (uint32_t i = 0; i < n; i++) copy[i] = word[i];
+  own_lists(g);
   VEC_PUSH(g->arena, &g->table, (Table){n, copy});
   return g->table.n - 1;
 }

@@ -85,6 +85,7 @@ typedef struct Graph {
   struct Program *program; /* leaves, names, dims */
   Sym name;                /* entry point */
   bool share;              /* hash-cons new nodes */
+  bool borrows;            /* locations and tables are another graph's, until one is added */
   VEC(Node) node;
   VEC(NodeId) edge;
   VEC(int64_t) attr;

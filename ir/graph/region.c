@@ -142,15 +142,21 @@ const bool *graph_idle(const Graph *g, const DimBinding *b, size_t n, Arena *a) 
   return any ? idle : NULL;
 }
 
-void graph_mark_read(const Graph *g, uint32_t i, bool *live) {
+void graph_mark_from(const Graph *g, uint32_t i, bool *live, uint32_t from) {
   const Node *n = &g->node.at[i];
-  for (uint32_t k = 0; k < n->nin; k++) live[g->edge.at[n->in + k].i] = true;
+  for (uint32_t k = 0; k < n->nin; k++) {
+    uint32_t x = g->edge.at[n->in + k].i;
+    if (x >= from) live[x - from] = true;
+  }
   uint32_t before = op_before_params((Op)n->op);
   for (uint32_t r = 0; r < op_regions((Op)n->op); r++) {
     uint32_t first = g->region.at[graph_node(g, g->edge.at[n->in + r])->region].first;
-    for (uint32_t k = 0; k + before < n->nin; k++) live[first + k] = true;
+    for (uint32_t k = 0; k + before < n->nin; k++)
+      if (first + k >= from) live[first + k - from] = true;
   }
 }
+
+void graph_mark_read(const Graph *g, uint32_t i, bool *live) { graph_mark_from(g, i, live, 0); }
 
 Type type_stacked(Type t, DimId trip) {
   for (uint8_t i = t.rank++; i > 0; i--) t.dim[i] = t.dim[i - 1];

@@ -56,6 +56,8 @@ const bool *graph_idle(const Graph *g, const DimBinding *b, size_t n, Arena *a);
 
 /* live[i] is true: marks its operands and, of an owner, all parameters. For one walk from last to first. */
 void graph_mark_read(const Graph *g, uint32_t i, bool *live);
+void graph_mark_from(const Graph *g, uint32_t i, bool *live,
+                     uint32_t from); /* from node `from` on, which is live[0] */
 
 /* A value of each step as the stack of all; and back. */
 Type type_stacked(Type t, DimId trip);

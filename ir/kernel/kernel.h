@@ -186,8 +186,14 @@ MUST_USE bool kernel_independent(const Kernel *k, Sb *why);
 
 void kernel_print(const Kernel *k, Sb *b);
 MUST_USE bool kernel_parse(Arena *a, Str text, Kernel **out, Sb *why); /* one kernel as printed */
-/* The tree with names abstracted: equal text, equal native code. For sharing and caching. */
-Str kernel_identity(Arena *a, const Kernel *k);
+/* A structural hash: all but the names, in two words of 64 bits. Equal ids are taken for equal kernels and
+ * get one native function. */
+typedef struct KernelId {
+  uint64_t w[2];
+} KernelId;
+KernelId kernel_id(const Kernel *k);
+static inline bool kernel_id_eq(KernelId a, KernelId b) { return a.w[0] == b.w[0] && a.w[1] == b.w[1]; }
+Kernel *kernel_copy(Arena *a, const Kernel *k); /* nothing is shared with k */
 
 /* The slow evaluator, without LLVM: units lo..hi-1. The caller has set FTZ and DAZ. scratch arena is rewound.
  * An access out of bounds (impossible after kernel_verify) is a BUG. */

@@ -9,7 +9,6 @@ enum { NAME = 40 };
 typedef struct Printer {
   const Kernel *k;
   Sb *b;
-  bool abstract; /* b0 b1.. t0 t1..: for identity */
 } Printer;
 
 /* ---- names: the n buffers come first, then the tiles ---- */
@@ -35,10 +34,6 @@ static bool plain(Str s) {
 static void print_name(const Printer *p, int i) {
   const Kernel *k = p->k;
   Str s = raw_name(k, i);
-  if (p->abstract) {
-    sb_fmt(p->b, i < k->nbuffer ? "b%d" : "t%d", i < k->nbuffer ? i : i - k->nbuffer);
-    return;
-  }
   bool own = plain(s);
   for (int j = 0; own && j < i; j++) own = !str_eq(s, raw_name(k, j));
   for (size_t j = 0; own && j + 1 < s.n; j++) own = !(s.p[j] == '_' && s.p[j + 1] == '_');
@@ -187,20 +182,11 @@ static void print_kernel(const Printer *p) {
   print_list(p, k->root, 0);
 }
 
-void kernel_print_stmt(const Kernel *k, const KernelStmt *s, Sb *b) {
-  print_stmt(&(Printer){k, b, false}, s);
-}
+void kernel_print_stmt(const Kernel *k, const KernelStmt *s, Sb *b) { print_stmt(&(Printer){k, b}, s); }
 
 void kernel_print(const Kernel *k, Sb *b) {
   sb_fmt(b, "kernel ");
   for (size_t i = 0; i < k->name.n; i++) sb_char(b, k->name.p[i] == '\n' ? ' ' : k->name.p[i]);
   sb_char(b, '\n');
-  print_kernel(&(Printer){k, b, false});
-}
-
-Str kernel_identity(Arena *a, const Kernel *k) {
-  Sb b;
-  sb_init(&b, a);
-  print_kernel(&(Printer){k, &b, true});
-  return sb_str(&b);
+  print_kernel(&(Printer){k, b});
 }

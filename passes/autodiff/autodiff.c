@@ -36,30 +36,37 @@ static void copy_bodies(Graph *g, Node owner, NodeId *in) {
 static void custom(Sweep *s, Builder *b, NodeId id) {
   Graph *g = s->g;
   int64_t key = graph_attr(g, id)[0];
-  uint32_t n = (uint32_t)graph_attr(g, id)[1], last = 0;
+  uint32_t n = (uint32_t)graph_attr(g, id)[1], first, last = 0;
   for (uint32_t i = 0; i < n; i++) {
     NodeId dx = custom_input(g, id, i, true);
     if (dx.i > last) last = dx.i;
   }
-  bool *live = ARENA_ARRAY(s->arena, bool, last + 1);
-  for (uint32_t i = 0; i < n; i++)
-    if (s->wanted[custom_input(g, id, i, false).i]) live[custom_input(g, id, i, true).i] = true;
-  for (uint32_t i = last + 1; i-- > 0;)
-    if (live[i]) graph_mark_read(g, i, live);
-  NodeId *copy = ARENA_ARRAY(s->arena, NodeId, last + 1);
-  for (uint32_t i = 0; i <= last; i++) {
-    copy[i] = (NodeId){i};
-    if (!live[i] || g->node.at[i].region) continue; /* bodies go with their owner */
+  /* what depends on the placeholder stands behind it: a rule costs its own nodes, wherever it stands */
+  if (!map_get(&s->placeholder, (uint64_t)key, &first) || first > last) first = last + 1;
+  uint32_t span = last + 1 - first;
+  bool *live = ARENA_ARRAY(s->arena, bool, span);
+  for (uint32_t i = 0; i < n; i++) {
+    NodeId dx = custom_input(g, id, i, true);
+    if (s->wanted[custom_input(g, id, i, false).i] && dx.i >= first) live[dx.i - first] = true;
+  }
+  for (uint32_t i = last + 1; i-- > first;) {
+    if (!live[i - first]) continue;
+    graph_mark_from(g, i, live, first);
+  }
+  NodeId *copy = ARENA_ARRAY(s->arena, NodeId, span);
+  for (uint32_t i = first; i <= last; i++) {
+    copy[i - first] = (NodeId){i};
+    if (!live[i - first] || g->node.at[i].region) continue; /* bodies go with their owner */
     Node node = g->node.at[i];
     if (node.op == OP_COTANGENT && graph_attr(g, (NodeId){i})[0] == key) {
-      copy[i] = s->cotangent[id.i];
+      copy[i - first] = s->cotangent[id.i];
       continue;
     }
     bool other = false;
     NodeId *in = ARENA_ARRAY(s->arena, NodeId, node.nin);
     for (uint32_t k = 0; k < node.nin; k++) {
       NodeId old = g->edge.at[node.in + k];
-      in[k] = copy[old.i];
+      in[k] = old.i >= first ? copy[old.i - first] : old;
       other |= !node_eq(in[k], old);
     }
     if (!other) continue;
@@ -67,12 +74,12 @@ static void custom(Sweep *s, Builder *b, NodeId id) {
     uint32_t nattr = op_info[node.op].nattr;
     int64_t *attr = ARENA_ARRAY(s->arena, int64_t, nattr);
     for (uint32_t k = 0; k < nattr; k++) attr[k] = g->attr.at[node.attr + k];
-    copy[i] = graph_add(g, (Op)node.op, node.type, in, node.nin, attr, node.location, id);
+    copy[i - first] = graph_add(g, (Op)node.op, node.type, in, node.nin, attr, node.location, id);
   }
   for (uint32_t i = 0; i < n; i++) {
     NodeId x = custom_input(g, id, i, false);
     NodeId dx = custom_input(g, id, i, true);
-    if (s->wanted[x.i] && !graph_is_zero(g, dx)) sweep_add(s, b, x, copy[dx.i]);
+    if (s->wanted[x.i] && !graph_is_zero(g, dx)) sweep_add(s, b, x, dx.i >= first ? copy[dx.i - first] : dx);
   }
 }
 
@@ -120,6 +127,10 @@ Sweep sweep_begin(Level *v, uint32_t n) {
   s.cotangent = ARENA_ARRAY(s.arena, NodeId, n);
   s.of_result = ARENA_ARRAY(s.arena, NodeId *, n);
   for (uint32_t i = 0; i < n; i++) s.cotangent[i] = NO_NODE;
+  map_init(&s.placeholder, s.arena);
+  for (uint32_t i = s.g->node.n; i-- > 0;)
+    if (node_op(s.g, (NodeId){i}) == OP_COTANGENT)
+      map_put(&s.placeholder, (uint64_t)graph_attr(s.g, (NodeId){i})[0], i);
   return s;
 }
 
@@ -138,8 +149,7 @@ void sweep_run(Sweep *s) {
 /* Derivatives of y by the leaves and nodes in target; the answers go to out. */
 static void sweep(Level *v, NodeId y, const NodeId *target, const bool *is_leaf, const LeafId *leaf,
                   uint32_t ntarget, LocationId location, NodeId *out) {
-  Graph *g = v->to;
-  Sweep s = sweep_begin(v, y.i + 1);
+  if (s->wanted[x.i] && !graph_is_zero(g, dx)) sweep_add(s, b, x, dx.i >= first ? copy[dx.i - first] : dx);
   bool *leaf_wanted = ARENA_ARRAY(s.arena, bool, g->program->leaf.n);
   for (uint32_t t = 0; t < ntarget; t++) {
     if (is_leaf[t])

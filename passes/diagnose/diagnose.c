@@ -73,8 +73,11 @@ bool diagnose_run(Diagnose *x) {
 void diagnose(const Program *p, const DimBinding *bind, size_t nbind, Diags *d) {
   (void)bind; /* every verdict here holds for all extents */
   (void)nbind;
-  Diagnose x = {.arena = p->arena, .p = p, .d = d};
-  if (!diagnose_run(&x)) return;
-  diagnose_say(&x);
-  diagnose_losses(&x);
+  ArenaScope scope; /* what is said lives with the diagnostics, what it was read from ends here */
+  Diagnose x = {.arena = arena_open(&scope, p->arena->mem), .p = p, .d = d};
+  if (diagnose_run(&x)) {
+    diagnose_say(&x);
+    diagnose_losses(&x);
+  }
+  arena_close(&scope);
 }

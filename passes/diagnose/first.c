@@ -33,7 +33,7 @@ static const double *samples(First *f, int d) {
     f->budget -= g->node.n;
     Copy c = copy_begin(g, a, true);
     Rewrite w;
-    rewrite_begin(&w, c.to, RW_BITS | RW_REAL, RW_ANY | RW_AFTER);
+    rewrite_again(&w, &f->r->rules, c.to);
     for (uint32_t i = 0; i < g->node.n; i++) {
       if (!at->needed[i]) continue;
       NodeId n = {i}, in[3];
@@ -117,7 +117,7 @@ static const double *values_at(First *f, const RuleGraph *at, const bool *who, P
   f->budget -= cone;
   Copy c = copy_begin(g, a, true);
   Rewrite w;
-  rewrite_begin(&w, c.to, RW_BITS | RW_REAL, RW_ANY | RW_AFTER);
+  rewrite_again(&w, &f->r->rules, c.to);
   for (uint32_t i = 0; i < g->node.n; i++)
     if (needed[i]) c.map[i] = node_at(f, &c, &w, at, (NodeId){i}, who, point);
   for (uint32_t i = 0; i < leaves; i++) {

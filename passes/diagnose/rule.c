@@ -99,7 +99,7 @@ void rule_rewrite(Rules *r, RuleGraph *at) {
   Arena *a = r->x->arena;
   at->copy = copy_begin(g, a, true);
   Rewrite w;
-  rewrite_begin(&w, at->copy.to, RW_BITS | RW_REAL, RW_ANY | RW_AFTER);
+  rewrite_again(&w, &r->rules, at->copy.to);
   Bounds bounds;
   bounds_begin(&bounds, &w);
   bounds.leaf = at->init ? NULL : r->range;
@@ -362,6 +362,9 @@ void diagnose_rules(Diagnose *x) {
   for (uint32_t e = 0; e < p->entry.n; e++)
     if (p->entry.at[e].kind != ENTRY_EVAL && p->entry.at[e].kind != ENTRY_PREDICT)
       add_entry(&r, &p->entry.at[e]);
+  if (r.at.n)
+    rewrite_begin(&r.rules, graph_new(a, r.at.at[0].g->program, (Sym){0}), RW_BITS | RW_REAL,
+                  RW_ANY | RW_AFTER);
   initial_facts(&r);
   fixpoint(&r);
   bool **reads = reads_gradient(&r, false), **written = reads_gradient(&r, true);

@@ -27,6 +27,7 @@ typedef struct Rules {
   bool *fixed;       /* by LeafId: believed to keep it */
   int64_t *word;     /* the literal's bits */
   Bound *range;      /* by LeafId: believed to hold every value it has; begins as what init gives */
+  Rewrite rules;     /* what they are read by, in no graph */
   bool any_gradient; /* gradients are unknown, also where the loss has none */
 } Rules;
 

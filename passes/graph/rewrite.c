@@ -94,6 +94,13 @@ void rewrite_begin(Rewrite *w, Graph *to, uint8_t cls, uint8_t phase) {
   }
 }
 
+void rewrite_again(Rewrite *w, const Rewrite *of, Graph *to) {
+  Arena *a = to->arena;
+  *w = (Rewrite){.b = {.g = to, .primal = NO_NODE}, .arena = a, .cls = of->cls, .phase = of->phase};
+  memcpy(w->rule, of->rule, sizeof w->rule); /* read only from here on */
+  op_programs_init(&w->programs, a);
+}
+
 /* ---- matching */
 
 static bool is_number(const Graph *g, NodeId n, double x) {

@@ -32,6 +32,8 @@ typedef struct Rewrite {
 } Rewrite;
 
 void rewrite_begin(Rewrite *w, Graph *to, uint8_t cls, uint8_t phase);
+/* The same rules for another graph; `of` stays as long as w. */
+void rewrite_again(Rewrite *w, const Rewrite *of, Graph *to);
 /* Adds a node whose operands are in the graph already; the answer may be any node of the same type and value.
  */
 NodeId rewrite_node(Rewrite *w, Op op, Type type, const NodeId *in, uint32_t nin, const int64_t *attr,

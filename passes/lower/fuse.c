@@ -9,6 +9,7 @@ typedef struct Part { /* a group while it is built; ids are those of nodes, unit
   uint32_t next; /* next node of the same part, in no order */
   uint32_t last;
   uint32_t weight, leaves, nodes;
+  uint32_t top; /* its node with the most below it in the tree of longest paths */
   bool tile, other;
   uint32_t stamp;
 } Part;
@@ -19,6 +20,7 @@ typedef struct Fuse {
   uint32_t *stack, *seen; /* seen: stamps by node */
   uint32_t *start, *fill, *user;
   uint32_t stamp;
+  uint32_t *pre, *size; /* by node: its place and its descendants in a tree of longest paths */
 } Fuse;
 
 static uint32_t find(Fuse *f, uint32_t i) {
@@ -58,6 +60,82 @@ static void gather_users(Fuse *f) {
   f->user = ARENA_ARRAY(lo->arena, uint32_t, f->start[n] + 1);
   for (g.user = 0; g.user < n; g.user++)
     if (computed(lo, (NodeId){g.user})) lower_reads(lo, (NodeId){g.user}, note_user, &g);
+}
+
+/* A tree in which each node hangs below the operand that stands on the longest path, so that what lies far
+ * behind a node mostly lies below it. An ancestor is one without a walk; who is none may still be needed. */
+typedef struct Deepest {
+  uint32_t *depth;
+  uint32_t best; /* operand, PLAN_NONE */
+} Deepest;
+static void see_depth(void *cx, NodeId base, bool direct) {
+  Deepest *d = cx;
+  (void)direct;
+  if (d->best == PLAN_NONE || d->depth[base.i] > d->depth[d->best]) d->best = base.i;
+}
+
+static void plant(Fuse *f) {
+  LowerCx *lo = f->lo;
+  uint32_t n = lo->g->node.n, roots = 0;
+  uint32_t *parent = ARENA_ARRAY(lo->arena, uint32_t, n);
+  Deepest d = {ARENA_ARRAY(lo->arena, uint32_t, n), 0};
+  f->pre = ARENA_ARRAY(lo->arena, uint32_t, n);
+  f->size = ARENA_ARRAY(lo->arena, uint32_t, n);
+  for (uint32_t i = 0; i < n; i++) {
+    d.best = PLAN_NONE;
+    if (computed(lo, (NodeId){i})) lower_reads(lo, (NodeId){i}, see_depth, &d);
+    parent[i] = d.best;
+    d.depth[i] = d.best == PLAN_NONE ? 0 : d.depth[d.best] + 1;
+    f->size[i] = 1;
+  }
+  for (uint32_t i = n; i-- > 0;)
+    if (parent[i] != PLAN_NONE) f->size[parent[i]] += f->size[i];
+  /* d.depth is used again: where the next child of a node goes */
+  for (uint32_t i = 0; i < n; i++) {
+    uint32_t *at = parent[i] == PLAN_NONE ? &roots : &d.depth[parent[i]];
+    f->pre[i] = *at;
+    *at += f->size[i];
+    d.depth[i] = f->pre[i] + 1;
+  }
+}
+
+static bool below(const Fuse *f, uint32_t node, uint32_t root) {
+  return f->pre[node] - f->pre[root] < f->size[root]; /* without a sign */
+}
+
+/* An operand of a node of part b, itself in neither part, that surely stands on part a: the union would wait
+ * for itself. */
+typedef struct Between {
+  Fuse *f;
+  uint32_t a, b;
+  bool found;
+} Between;
+static void see_between(void *cx, NodeId base, bool direct) {
+  Between *w = cx;
+  (void)direct;
+  if (w->found || !below(w->f, base.i, w->f->part[w->a].top) || !computed(w->f->lo, base)) return;
+  uint32_t p = find(w->f, base.i);
+  w->found = p != w->a && p != w->b;
+}
+
+static bool surely_between(Fuse *f, uint32_t a, uint32_t b, uint32_t user) {
+  Between w = {f, a, b, false};
+  lower_reads(f->lo, (NodeId){user}, see_between, &w);
+  return w.found;
+}
+
+/* Does part b read nothing that is computed but part a, element by element? Then nothing lies between. */
+static void see_other_part(void *cx, NodeId base, bool direct) {
+  Between *w = cx;
+  if (w->found || !computed(w->f->lo, base)) return;
+  uint32_t p = find(w->f, base.i);
+  w->found = p != w->b && (p != w->a || !direct);
+}
+static bool reads_only(Fuse *f, uint32_t a, uint32_t b) {
+  Between w = {f, a, b, false};
+  for (uint32_t n = b; n != PLAN_NONE && !w.found; n = f->part[n].next)
+    lower_reads(f->lo, (NodeId){n}, see_other_part, &w);
+  return !w.found;
 }
 
 /* Does `from` need `to` other than element by element? Walks from `to` along its readers up to node `last`,
@@ -122,12 +200,15 @@ static bool same_space(const LowerCx *lo, uint32_t a, uint32_t b) {
 }
 
 static bool unite(Fuse *f, uint32_t a, uint32_t b, uint32_t last) {
+  uint32_t user = b;
   a = find(f, a);
   b = find(f, b);
   Part *x = &f->part[a], *y = &f->part[b];
   if (a == b || x->other || y->other || (x->tile && y->tile) || !same_space(f->lo, a, b)) return false;
   if (x->weight + y->weight > GROUP_WEIGHT || x->leaves + y->leaves > GROUP_LEAVES) return false;
-  if (width(f, a, b) == UINT32_MAX || blocked(f, b, a, last) || blocked(f, a, b, last)) return false;
+  if (surely_between(f, a, b, user) || width(f, a, b) == UINT32_MAX) return false;
+  if (!reads_only(f, a, b) && blocked(f, b, a, last)) return false;
+  if (blocked(f, a, b, last)) return false;
   y->up = a;
   f->part[x->last].next = b;
   x->last = y->last;
@@ -135,6 +216,7 @@ static bool unite(Fuse *f, uint32_t a, uint32_t b, uint32_t last) {
   x->leaves += y->leaves;
   x->nodes += y->nodes;
   x->tile |= y->tile;
+  if (f->size[y->top] > f->size[x->top]) x->top = y->top;
   return true;
 }
 
@@ -156,7 +238,7 @@ static void parts_begin(Fuse *f) {
   const Graph *g = lo->g;
   for (uint32_t i = 0; i < g->node.n; i++) {
     Part *p = &f->part[i];
-    *p = (Part){.up = i, .next = PLAN_NONE, .last = i, .nodes = 1};
+    *p = (Part){.up = i, .next = PLAN_NONE, .last = i, .nodes = 1, .top = i};
     p->tile = lo->role[i] == ROLE_TILE;
     p->other = lo->role[i] == ROLE_OTHER;
     if (lo->role[i] == ROLE_ELEM && !lo->materialised[i]) {
@@ -297,6 +379,7 @@ void lower_fuse(LowerCx *lo) {
   Users u = {lo, 0};
   parts_begin(&f);
   gather_users(&f);
+  plant(&f);
   mark_roots(lo);
   for (uint32_t i = 0; lo->opt.fuse && i < n; i++) {
     if (lo->role[i] != ROLE_ELEM || lo->materialised[i]) continue;

@@ -91,7 +91,7 @@ void group_body(LowerCx *lo, const LowerGroup *gr, GroupBody *out) {
   x.b = ARENA_NEW(lo->arena, ScalarBuilder);
   *out = (GroupBody){.acc = gr->tile};
   map_init(&x.ref, lo->arena);
-  scalar_begin(x.b, lo->plan->arena);
+  scalar_begin(x.b, lo->arena);
   for (uint32_t i = 0; i < gr->node.n; i++) {
     NodeId n = gr->node.at[i];
     ScalarRef r = node_ref(&x, n);
@@ -126,7 +126,7 @@ void group_expression(LowerCx *lo, NodeId n, GroupBody *out) {
   x.b = ARENA_NEW(lo->arena, ScalarBuilder);
   *out = (GroupBody){0};
   map_init(&x.ref, lo->arena);
-  scalar_begin(x.b, lo->plan->arena);
+  scalar_begin(x.b, lo->arena);
   scalar_output(x.b, expression_ref(&x, n));
   out->program = scalar_end(x.b);
 }

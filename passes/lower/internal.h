@@ -47,8 +47,13 @@ typedef struct LowerGroup {
   VEC(NodeId) node; /* ascending */
 } LowerGroup;
 
+typedef struct KernelKey {
+  KernelId id;
+  uint32_t before; /* with the same first half, PLAN_NONE */
+} KernelKey;
+
 typedef struct LowerCx {
-  Arena *arena;
+  Arena *arena; /* of the lowering; while a group becomes kernels, of that group */
   const Graph *g;
   LowerOptions opt;
   Sb *why;
@@ -69,8 +74,10 @@ typedef struct LowerCx {
   uint32_t *yields;         /* body: by node, + 1: the result it is written as; 0: none */
   VEC(LowerGroup) groups;
   VEC(uint32_t) order; /* groups in the order of lowering */
-  Map kernels;         /* identity hash -> kernel */
+  Map kernels;         /* half of a kernel's id -> its number, the last with that half */
+  VEC(KernelKey) key;  /* by kernel of the plan */
   OpPrograms programs;
+  Arena *whole; /* of the lowering, always */
 } LowerCx;
 
 /* The plan of a body's flat graph; its kernels join those of `around`. */
@@ -99,6 +106,8 @@ uint32_t plan_buffer_node(LowerCx *lo, NodeId n);                  /* where n's 
 uint32_t plan_buffer_temp(LowerCx *lo, DType t, int64_t elements); /* dead after its last launch */
 uint32_t plan_buffer_leaf(LowerCx *lo, LeafId l);
 uint32_t plan_buffer_source(LowerCx *lo, const View *s);
+/* Places of the buffers in the arena, by their lifetimes. */
+void plan_layout(Plan *p, Arena *scratch, bool reuse);
 void plan_finish(LowerCx *lo); /* roots, commit, arena */
 
 /* ---- kernel.c: one kernel under construction ---- */

@@ -1,12 +1,11 @@
 /* One kernel under construction: buffers bound to the plan's, tiles over a space, the launch at the end. */
-#include "base/hash.h"
 #include "passes/lower/internal.h"
 
 void lower_kernel_begin(LowerKernel *m, LowerCx *lo, NodeId node, const char *name) {
   m->lo = lo;
   m->node = node;
   m->cost_ns = m->flops = 0;
-  kernel_begin(&m->b, lo->plan->arena, str_copy(lo->plan->arena, str_z(name)));
+  kernel_begin(&m->b, lo->arena, str_z(name));
 }
 
 static int lower_kernel_buffer(LowerKernel *m, uint32_t plan_buffer, bool out) {
@@ -17,7 +16,7 @@ static int lower_kernel_buffer(LowerKernel *m, uint32_t plan_buffer, bool out) {
       return i;
     }
   const PlanBuffer *p = &m->lo->plan->buffer.at[plan_buffer];
-  int i = kernel_buffer(&m->b, str_fmt(m->lo->plan->arena, "b%d", k->nbuffer), (DType)p->dtype, p->n,
+  int i = kernel_buffer(&m->b, str_fmt(m->lo->arena, "b%d", k->nbuffer), (DType)p->dtype, p->n,
                         out ? BUFFER_OUT : BUFFER_IN);
   m->bind[i] = plan_buffer;
   return i;
@@ -30,27 +29,33 @@ int lower_kernel_out(LowerKernel *m, uint32_t plan_buffer) {
   return lower_kernel_buffer(m, plan_buffer, true);
 }
 
+/* The number of this kernel in the plan: an equal one's, or a new one, verified and copied out of the group's
+ * memory. */
+static uint32_t kernel_number(LowerCx *lo, const Kernel *k) {
+  Plan *p = lo->plan;
+  KernelId id = kernel_id(k);
+  uint32_t first = PLAN_NONE;
+  if (!map_get(&lo->kernels, id.w[0], &first)) first = PLAN_NONE;
+  for (uint32_t at = first; at != PLAN_NONE; at = lo->key.at[at].before)
+    if (kernel_id_eq(lo->key.at[at].id, id)) return at;
+  Sb why;
+  sb_init(&why, lo->arena);
+  if (!kernel_verify(k, &why)) BUG(lo->arena->mem, "lower: " STRF, STRA(sb_str(&why)));
+  uint32_t at = p->kernel.n;
+  VEC_PUSH(p->arena, &p->kernel, kernel_copy(p->arena, k));
+  VEC_PUSH(lo->whole, &lo->key, (KernelKey){id, first});
+  map_put(&lo->kernels, id.w[0], at);
+  size_t scratch = plan_scratch(k, NULL);
+  if (scratch > p->scratch_bytes) p->scratch_bytes = scratch;
+  return at;
+}
+
 void lower_kernel_end(LowerKernel *m) {
   LowerCx *lo = m->lo;
   Plan *p = lo->plan;
   const Kernel *k = m->b.kernel;
-  Str id = kernel_identity(lo->arena, k);
-  uint64_t h = hash_str(id);
-  uint32_t at;
-  bool have = map_get(&lo->kernels, h, &at);
-  if (have && !str_eq(id, kernel_identity(lo->arena, p->kernel.at[at]))) have = false;
-  if (!have) {
-    Sb why;
-    sb_init(&why, lo->arena);
-    if (!kernel_verify(k, &why)) BUG(lo->arena->mem, "lower: " STRF, STRA(sb_str(&why)));
-    at = p->kernel.n;
-    VEC_PUSH(p->arena, &p->kernel, k);
-    map_put(&lo->kernels, h, at);
-    size_t scratch = plan_scratch(k, NULL);
-    if (scratch > p->scratch_bytes) p->scratch_bytes = scratch;
-  }
   PlanLaunch l = {.kind = LAUNCH_KERNEL,
-                  .kernel = at,
+                  .kernel = kernel_number(lo, k),
                   .bind = p->bind.n,
                   .nbind = k->nbuffer,
                   .node = m->node,

@@ -39,7 +39,7 @@ int line_acc_cols(const Line *l, const Coord *kept) { return l->lanes ? KERNEL_L
 
 void line_fill(LowerKernel *m, int tile, DType t, ScalarValue v) {
   ScalarBuilder *s = ARENA_NEW(m->lo->arena, ScalarBuilder);
-  scalar_begin(s, m->lo->plan->arena);
+  scalar_begin(s, m->lo->arena);
   scalar_output(s, scalar_const(s, t, v));
   kernel_map1(&m->b, scalar_end(s), tile, 0, NULL);
 }

@@ -67,9 +67,23 @@ static void find_yields(LowerCx *lo) {
   }
 }
 
-static LowerCx *lower_begin(Arena *a, const Graph *g, const LowerOptions *o, Sb *why) {
-  LowerCx *lo = ARENA_NEW(a, LowerCx);
-  lo->arena = a;
+/* Groups to kernels, each in memory that is used again for the next. */
+static void kernels(LowerCx *lo) {
+  ArenaScope scope;
+  lo->arena = arena_open(&scope, lo->whole->mem);
+  arena_room(lo->arena, 64 << 10);
+  ArenaMark mark = arena_mark(lo->arena);
+  for (uint32_t i = 0; i < lo->order.n; i++) {
+    group_lower(lo, &lo->groups.at[lo->order.at[i]]);
+    arena_rewind(lo->arena, mark);
+  }
+  lo->arena = lo->whole;
+  arena_close(&scope);
+}
+
+static LowerCx *lower_begin(Arena *a, Arena *whole, const Graph *g, const LowerOptions *o, Sb *why) {
+  LowerCx *lo = ARENA_NEW(whole, LowerCx);
+  lo->arena = lo->whole = whole;
   lo->g = g;
   lo->opt = *o;
   lo->why = why;
@@ -77,23 +91,23 @@ static LowerCx *lower_begin(Arena *a, const Graph *g, const LowerOptions *o, Sb 
   lo->plan = ARENA_NEW(a, Plan);
   lo->plan->arena = a;
   lo->plan->graph = g;
-  lo->ext = arena_array(a, n, sizeof *lo->ext, _Alignof(int64_t));
-  lo->count = ARENA_ARRAY(a, int64_t, n);
-  lo->role = ARENA_ARRAY(a, uint8_t, n);
-  lo->relu = ARENA_ARRAY(a, NodeId, n);
-  lo->materialised = ARENA_ARRAY(a, bool, n);
-  lo->stored = ARENA_ARRAY(a, bool, n);
-  lo->absorbed = ARENA_ARRAY(a, bool, n);
-  lo->group = ARENA_ARRAY(a, uint32_t, n);
-  lo->buffer = ARENA_ARRAY(a, uint32_t, n);
-  lo->in_place = ARENA_ARRAY(a, LeafId, n);
-  lo->leaf_buffer = ARENA_ARRAY(a, uint32_t, leaves);
+  lo->ext = arena_array(whole, n, sizeof *lo->ext, _Alignof(int64_t));
+  lo->count = ARENA_ARRAY(whole, int64_t, n);
+  lo->role = ARENA_ARRAY(whole, uint8_t, n);
+  lo->relu = ARENA_ARRAY(whole, NodeId, n);
+  lo->materialised = ARENA_ARRAY(whole, bool, n);
+  lo->stored = ARENA_ARRAY(whole, bool, n);
+  lo->absorbed = ARENA_ARRAY(whole, bool, n);
+  lo->group = ARENA_ARRAY(whole, uint32_t, n);
+  lo->buffer = ARENA_ARRAY(whole, uint32_t, n);
+  lo->in_place = ARENA_ARRAY(whole, LeafId, n);
+  lo->leaf_buffer = ARENA_ARRAY(whole, uint32_t, leaves);
   fill(lo->buffer, n, PLAN_NONE);
-  lo->leaf_count = ARENA_ARRAY(a, int64_t, leaves);
+  lo->leaf_count = ARENA_ARRAY(whole, int64_t, leaves);
   fill(lo->leaf_buffer, leaves, PLAN_NONE);
   for (uint32_t i = 0; i < n; i++) lo->in_place[i].i = PLAN_NONE;
-  map_init(&lo->kernels, a);
-  op_programs_init(&lo->programs, a);
+  map_init(&lo->kernels, whole);
+  op_programs_init(&lo->programs, whole);
   return lo;
 }
 
@@ -109,27 +123,42 @@ static Plan *lower_run(LowerCx *lo) {
   timelog_lap(time, &start, "lower: fuse", lo->groups.n, "groups");
   lower_schedule(lo);
   timelog_lap(time, &start, "lower: schedule", lo->order.n, "groups");
-  for (uint32_t i = 0; i < lo->order.n; i++) group_lower(lo, &lo->groups.at[lo->order.at[i]]);
+  kernels(lo);
   timelog_lap(time, &start, "lower: kernels", lo->plan->kernel.n, "kernels");
   plan_finish(lo);
   timelog_lap(time, &start, "lower: plan", lo->plan->launch.n, "launches");
   return lo->plan;
 }
 
+/* The list of kernels has moved while it grew: bodies, which are as deep as the text is, get the last one. */
+static void share_kernels(Plan *p) {
+  for (uint32_t i = 0; i < p->body.n; i++)
+    for (int k = 0; k < 2; k++) {
+      Plan *inner = p->body.at[i].plan[k];
+      if (!inner) continue;
+      memcpy(&inner->kernel, &p->kernel, sizeof p->kernel);
+      share_kernels(inner);
+    }
+}
+
 Plan *lower_graph(Arena *a, const Graph *g, const LowerOptions *o, Sb *why) {
-  return lower_run(lower_begin(a, g, o, why));
+  ArenaScope scope;
+  Plan *p = lower_run(lower_begin(a, arena_open(&scope, a->mem), g, o, why));
+  arena_close(&scope);
+  if (p) share_kernels(p);
+  return p;
 }
 
 Plan *lower_body(LowerCx *around, const Graph *g) {
-  LowerCx *lo = lower_begin(around->arena, g, &around->opt, around->why);
+  LowerCx *lo = lower_begin(around->plan->arena, around->whole, g, &around->opt, around->why);
   lo->opt.time = NULL; /* part of the owner's */
   lo->body = true;
   lo->kernels = around->kernels;
-  lo->plan->kernel.at = around->plan->kernel.at;
-  lo->plan->kernel.n = around->plan->kernel.n;
-  lo->plan->kernel.cap = around->plan->kernel.cap;
+  memcpy(&lo->key, &around->key, sizeof lo->key);
+  memcpy(&lo->plan->kernel, &around->plan->kernel, sizeof lo->plan->kernel);
   Plan *p = lower_run(lo);
   if (!p) BUG(around->arena->mem, "lower: a body of unknown extents");
   around->kernels = lo->kernels;
+  memcpy(&around->key, &lo->key, sizeof lo->key);
   return p;
 }

@@ -4,8 +4,6 @@
 #include "ir/scalar/literal.h"
 #include "passes/lower/internal.h"
 
-#include <stdlib.h>
-
 static uint32_t buffer_add(LowerCx *lo, PlanBuffer b) {
   size_t count = (size_t)b.n;
   if (b.n < 1 || !size_mul(count, dtype_bytes((DType)b.dtype), &b.bytes))
@@ -94,44 +92,6 @@ static void lifetimes(Plan *p) {
     if (p->buffer.at[i].first == PLAN_NONE) p->buffer.at[i].first = p->buffer.at[i].last = 0;
 }
 
-typedef struct Sized {
-  size_t bytes;
-  uint32_t buffer;
-} Sized;
-static int larger_first(const void *x, const void *y) {
-  const Sized *a = x, *b = y;
-  if (a->bytes != b->bytes) return a->bytes < b->bytes ? 1 : -1;
-  return a->buffer < b->buffer ? -1 : a->buffer > b->buffer;
-}
-
-/* First fit, the largest first, among the buffers that live at the same time. */
-static void arena_layout(Plan *p, bool reuse) {
-  Sized *by = ARENA_ARRAY(p->arena, Sized, p->buffer.n + 1);
-  uint32_t n = 0, placed = 0;
-  for (uint32_t i = 0; i < p->buffer.n; i++)
-    if (p->buffer.at[i].place == PLACE_ARENA) by[n++] = (Sized){p->buffer.at[i].bytes, i};
-  qsort(by, n, sizeof *by, larger_first);
-  uint32_t *set = ARENA_ARRAY(p->arena, uint32_t, n + 1); /* placed, by offset */
-  for (uint32_t i = 0; i < n; i++) {
-    PlanBuffer *b = &p->buffer.at[by[i].buffer];
-    size_t at = 0, size;
-    if (!size_align(b->bytes, PLAN_ALIGN, &size)) BUG(p->arena->mem, "plan: arena too large");
-    b->bytes = size;
-    for (uint32_t j = 0; j < placed; j++) {
-      const PlanBuffer *c = &p->buffer.at[set[j]];
-      if (reuse && (c->last < b->first || b->last < c->first)) continue;
-      if (c->offset >= at + size) break;
-      if (c->offset + c->bytes > at) at = c->offset + c->bytes;
-    }
-    b->offset = at;
-    uint32_t k = placed++;
-    for (; k > 0 && p->buffer.at[set[k - 1]].offset > at; k--) set[k] = set[k - 1];
-    set[k] = by[i].buffer;
-    if (!size_add(at, size, &at)) BUG(p->arena->mem, "plan: arena too large");
-    if (at > p->arena_bytes) p->arena_bytes = at;
-  }
-}
-
 static void copy_body(LowerKernel *m, const Coord *c, void *cx) {
   const uint32_t *pair = cx;
   const PlanBuffer *b = &m->lo->plan->buffer.at[pair[0]];
@@ -186,5 +146,5 @@ void plan_finish(LowerCx *lo) {
   lifetimes(p);
   for (uint32_t i = 0; i < p->root.n; i++)
     if (p->root.at[i].kind == ROOT_ASSIGN) p->root.at[i].buffer = plan_buffer_leaf(lo, p->root.at[i].leaf);
-  arena_layout(p, lo->opt.reuse);
+  plan_layout(p, lo->whole, lo->opt.reuse);
 }

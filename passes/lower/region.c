@@ -6,7 +6,7 @@
 #include "passes/lower/internal.h"
 
 static Plan *body_plan(LowerCx *lo, NodeId yield) {
-  Plan *p = lower_body(lo, graph_body(lo->g, yield, lo->arena));
+  Plan *p = lower_body(lo, graph_body(lo->g, yield, lo->plan->arena));
   lo->plan->kernel.at = p->kernel.at; /* one list for all, which the body's kernels have joined */
   lo->plan->kernel.n = p->kernel.n;
   lo->plan->kernel.cap = p->kernel.cap;

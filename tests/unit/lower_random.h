@@ -71,9 +71,11 @@ static inline NodeId random_node(Kit *k, NodeId *pool, int n) {
   switch (kit_random(k) % 10) {
   case 0:
   case 1: return random_move(k, x);
-  case 2:
+  case 2: {
+    Type wide = *ty(k, x);
     return build_broadcast(&k->b, build_reduce(&k->b, kit_random(k) % 2 ? OP_SUM : OP_MAX, x, 1u << axis),
-                           *ty(k, x));
+                           wide);
+  }
   case 3: return random_op1(k, OP_SOFTMAX, x, &axis, NULL);
   case 4:
     if (type_eq(ty(k, x), ty(k, y)) && rank >= 2) /* x' y or x y' */

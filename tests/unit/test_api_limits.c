@@ -56,6 +56,28 @@ START_TEST(limits_of_texts) {
 }
 END_TEST
 
+/* What was found before a limit ended the check is told. */
+START_TEST(limits_keep_what_was_found) {
+  dg_context *cx = context();
+  dg_program *p;
+  static const char text[] =
+      "input x: f32[3]\noutput z = x + nono\n"
+      "fn run(h) {\n var s = h\n for i in 0:25000 { s = sin(s) }\n return s\n}\noutput y = run(x)\n";
+  ok(dg_limit(cx, "compiler_bytes", 4000000));
+  for (int turn = 0; turn < 3; turn++) {
+    ck_assert_int_eq(dg_check_source(cx, "t.dg", text, strlen(text), &p), DG_LIMIT);
+    ck_assert_ptr_nonnull(p);
+    ck_assert_ptr_nonnull(strstr(dg_error(cx), "compiler_bytes"));
+    ck_assert_int_eq(dg_diagnostic_count(p), 1);
+    ck_assert_str_eq(dg_diagnostic_at(p, 0)->code, "DG0201");
+    ck_assert_ptr_nonnull(strstr(dg_diagnostics_text(p, 0), "nono"));
+    dg_program_free(p);
+    ck_assert_uint_eq(cx->mem.limit, 4000000);
+  }
+  dg_context_free(cx);
+}
+END_TEST
+
 START_TEST(limit_of_files) {
   char folder[] = "/tmp/dg_api_XXXXXX", name[64], path[80];
   ck_assert_ptr_nonnull(mkdtemp(folder));
@@ -160,5 +182,5 @@ START_TEST(limit_of_data) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("limits", limits_of_texts, limit_of_files, limit_of_errors, limit_of_bound_tensors,
-               limit_of_arena, limit_of_data))
+UNIT_MAIN(UNIT("limits", limits_of_texts, limits_keep_what_was_found, limit_of_files, limit_of_errors,
+               limit_of_bound_tensors, limit_of_arena, limit_of_data))

@@ -249,6 +249,71 @@ START_TEST(arena_rewind_to_empty) {
 }
 END_TEST
 
+START_TEST(lists_give_back_what_they_outgrow) {
+  Arena *a = fresh();
+  VEC(uint64_t) v = {0};
+  enum { MANY = 1 << 20 };
+  for (uint32_t i = 0; i < MANY; i++) VEC_PUSH(a, &v, i);
+  for (uint32_t i = 0; i < MANY; i++) ck_assert_uint_eq(v.at[i], i);
+  ck_assert_uint_lt(mem.used, 2 * sizeof(uint64_t) * MANY);
+  Map m;
+  map_init(&m, a);
+  size_t before = mem.used;
+  for (uint32_t i = 0; i < MANY / 4; i++) map_put(&m, i * 7 + 1, i);
+  uint32_t got = 0;
+  ck_assert(map_get(&m, 7 * 1000 + 1, &got) && got == 1000);
+  ck_assert_uint_lt(mem.used - before, (size_t)MANY * 14);
+  done();
+}
+END_TEST
+
+START_TEST(rewind_frees_what_is_large) {
+  Arena *a = fresh();
+  char *keep = arena_alloc(a, 300000, 64);
+  keep[0] = 1;
+  ArenaMark mark = arena_mark(a);
+  size_t held = mem.used;
+  for (int turn = 0; turn < 3; turn++) {
+    char *p = arena_alloc(a, 500000, 64), *q = arena_alloc(a, 10, 1);
+    ck_assert(all_zero(p, 500000) && all_zero(q, 10));
+    p[499999] = q[9] = 1;
+    arena_rewind(a, mark);
+    ck_assert_uint_le(mem.used, held + 8192);
+  }
+  ck_assert_int_eq(keep[0], 1);
+  done();
+}
+END_TEST
+
+/* An arena of a function goes when it ends, and when a raise passes by. */
+static void in_scope(int depth, bool raises) {
+  ArenaScope s;
+  memset(arena_alloc(arena_open(&s, &mem), 10000, 8), 1, 10000);
+  if (depth > 0) in_scope(depth - 1, raises);
+  if (depth == 0 && raises) mem_raise(&mem, ST_LIMIT, "%s", str_copy(&s.arena, STR("enough")).p);
+  arena_close(&s);
+}
+
+START_TEST(scopes_end) {
+  fresh();
+  in_scope(3, false);
+  ck_assert_uint_eq(mem.used, 0);
+  ArenaScope outer;
+  memset(arena_alloc(arena_open(&outer, &mem), 100, 8), 1, 100);
+  size_t held = mem.used;
+  Rescue r;
+  if (RESCUE(&mem, &r)) {
+    in_scope(3, true);
+    ck_abort_msg("not reached");
+  }
+  ck_assert_str_eq(r.what, "enough");
+  ck_assert_uint_eq(mem.used, held); /* what was open before the rescue is open still */
+  in_scope(2, false);
+  arena_close(&outer);
+  done();
+}
+END_TEST
+
 START_TEST(arena_array_overflow_is_a_limit) {
   Arena *a = fresh();
   size_t counts[] = {SIZE_MAX, SIZE_MAX / 8, SIZE_MAX / 4 + 2};
@@ -580,7 +645,7 @@ UNIT_MAIN(UNIT("mem", large_blocks_ask_for_large_pages, mem_counts_and_aligns, m
 #if defined(__SANITIZE_ADDRESS__)
                arena_poisons,
 #endif
-               vec_grows),
+               vec_grows, lists_give_back_what_they_outgrow, rewind_frees_what_is_large, scopes_end),
           UNIT("size", size_arithmetic, size_products), UNIT("limits", limits_have_names),
           UNIT("str", str_basics, str_builder_grows, str_edit_distance),
           UNIT("num", numbers_have_points, numbers_round_once),

@@ -29,7 +29,7 @@ static bool says(const char *text) {
   Sb b;
   sb_init(&b, &f.arena);
   diag_render_all(&f.d, (DiagStyle){.tab = 8}, &b);
-  return memmem(b.p, b.n, text, strlen(text)) != NULL;
+  return b.n && memmem(b.p, b.n, text, strlen(text)) != NULL;
 }
 
 static LeafId param(const char *name) { return fix_leaf(&f, LEAF_PARAM, name, VEC4); }

@@ -1,6 +1,7 @@
 /* Lowering: every op row through plan and kernel evaluator gives the interpreter's bits; fusion, in-place
  * writes and arena reuse change none of them. */
 #include "lower_random.h"
+#include "passes/lower/internal.h"
 
 #include <time.h>
 
@@ -494,8 +495,30 @@ START_TEST(random_graphs) {
 }
 END_TEST
 
+/* More buffers than the better order is taken for: nothing overlaps, and little is lost. */
+START_TEST(many_buffers_are_placed) {
+  kit_begin(&kit, 7);
+  enum { MANY = 6000 };
+  Plan p = {.arena = &kit.arena};
+  size_t live[MANY + 300] = {0}, most = 0;
+  for (uint32_t i = 0; i < MANY; i++) {
+    PlanBuffer b = {.place = i % 7 ? PLACE_ARENA : PLACE_LEAF, .first = i};
+    b.last = i + kit_random(&kit) % (i % 5 ? 20 : 300);
+    b.bytes = 1 + kit_random(&kit) % (i % 3 ? 700 : 9000);
+    for (uint32_t t = b.first; b.place == PLACE_ARENA && t <= b.last; t++) live[t] += b.bytes;
+    VEC_PUSH(&kit.arena, &p.buffer, b);
+  }
+  for (uint32_t t = 0; t < MANY + 300; t++) most = live[t] > most ? live[t] : most;
+  plan_layout(&p, &kit.arena, true);
+  Sb why;
+  sb_init(&why, &kit.arena);
+  ck_assert_msg(plan_verify(&p, &why), STRF, STRA(sb_str(&why)));
+  ck_assert_msg(p.arena_bytes < most + most / 2, "%zu bytes for %zu", p.arena_bytes, most);
+}
+END_TEST
+
 UNIT_MAIN(UNIT("rows", structural_rows, scalar_rows, casts, reductions, padded_reductions, long_reductions,
                extreme_places, rows),
           UNIT("moves", moves, padded_sums, constants), UNIT("windows", convolutions, pools),
           UNIT("steps", assignments, deep_programs, random_graphs, host_functions, checks, fuses,
-               updates_come_early, empty))
+               updates_come_early, empty, many_buffers_are_placed))
