@@ -6,6 +6,8 @@
 #include "ir/interpret/interp.h"
 #include "runtime/core/cpu.h"
 
+#include <pthread.h>
+
 typedef struct Define {
   Str name, value;
 } Define;
@@ -25,8 +27,10 @@ struct dg_context {
   VEC(Str) warn;
   VEC(Str) root;
   VEC(HostReg) host;
-  CpuLevel cpu;        /* tests: as if the CPU had no more; CPU_ASK: what it has */
-  uint32_t host_mxcsr; /* the host's, while one of its calls is under way */
+  struct dg_context *parent; /* of a session's own context: what failed is told there, too */
+  pthread_mutex_t telling;   /* who writes `error` */
+  CpuLevel cpu;              /* tests: as if the CPU had no more; CPU_ASK: what it has */
+  uint32_t host_mxcsr;       /* the host's, while one of its calls is under way */
   char error[1024];
 };
 
@@ -40,6 +44,8 @@ struct dg_program {
   Sources sources;
   Diags diags;
   Program prog;
+  pthread_mutex_t lock; /* of `code` and of the counts in it */
+  struct Code *code;    /* what its sessions run */
   struct AstFile *ast;
   bool sound;      /* no errors: entry points may be compiled */
   uint32_t beyond; /* bytes it may take above the limit, to say what was found before that was reached */
@@ -51,6 +57,8 @@ struct dg_program {
 
 /* ---- context.c ---- */
 void context_drop(dg_context *cx);
+/* A context for one session: host functions as they are now, an allocator and an error line of its own. */
+void context_of_session(dg_context *cx, dg_context *out);
 /* Moves the bytes that may be held above the limit 'compiler_bytes'. */
 void context_beyond(dg_context *cx, int64_t by);
 void program_drop(dg_program *p);
@@ -75,7 +83,7 @@ const char *api_z(Arena *a, Str s); /* NUL-terminated copy */
 /* Entry by the name users see: a train step, "eval", "predict", "init"; NULL when absent. */
 const Entry *program_entry(const dg_program *p, Str name);
 /* Refuses a graph in which a dim has no value, and names it. */
-dg_status dims_valued(dg_program *p, const Graph *g, Arena *a, const DimBinding *bind, size_t n);
+dg_status dims_valued(dg_context *cx, const Graph *g, Arena *a, const DimBinding *bind, size_t n);
 const Entry *program_step(const dg_program *p, Str name); /* train steps alone */
 
 #endif

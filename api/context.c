@@ -12,6 +12,7 @@ dg_context *dg_context_new(void) {
   if (!cx) return NULL;
   cx->mem = boot;
   cx->refs = 1;
+  pthread_mutex_init(&cx->telling, NULL);
   limits_init(&cx->limits);
   arena_init(&cx->arena, &cx->mem);
   cx->mem.limit = (size_t)cx->limits.compiler_bytes;
@@ -19,7 +20,8 @@ dg_context *dg_context_new(void) {
 }
 
 void context_drop(dg_context *cx) {
-  if (--cx->refs) return;
+  if (__atomic_sub_fetch(&cx->refs, 1, __ATOMIC_ACQ_REL)) return;
+  pthread_mutex_destroy(&cx->telling);
   arena_release(&cx->arena);
   Mem boot = cx->mem; /* the door outlives what it gives back */
   mem_free(&boot, cx, sizeof *cx);
@@ -30,6 +32,14 @@ void context_beyond(dg_context *cx, int64_t by) {
   cx->mem.limit =
       (size_t)(cx->limits.compiler_bytes > INT64_MAX - cx->beyond ? INT64_MAX
                                                                   : cx->limits.compiler_bytes + cx->beyond);
+}
+
+void context_of_session(dg_context *cx, dg_context *out) {
+  memset(out, 0, sizeof *out);
+  mem_init_within(&out->mem, &cx->mem);
+  out->parent = cx;
+  out->cpu = cx->cpu;
+  memcpy(&out->host, &cx->host, sizeof out->host); /* limits and roots are read where they are */
 }
 
 void dg_context_free(dg_context *cx) {
@@ -45,6 +55,12 @@ dg_status api_fail(dg_context *cx, Status st, const char *fmt, ...) {
   va_end(ap);
   for (char *p = cx->error; *p; p++)
     if ((unsigned char)*p < ' ' || *p == 0x7f) *p = '?'; /* one line, whatever stood in the user's text */
+  dg_context *up = cx->parent;
+  if (up) {
+    pthread_mutex_lock(&up->telling);
+    memcpy(up->error, cx->error, sizeof up->error);
+    pthread_mutex_unlock(&up->telling);
+  }
   return (dg_status)st;
 }
 

@@ -27,18 +27,18 @@ typedef struct Part {
 
 /* Extents of what the file holds for the input: of a row, or of the whole; -1 for those not known yet. */
 static void known_extents(const dg_session *s, const View *f, int64_t ext[MAX_RANK]) {
-  const Leaf *l = program_leaf_at(&s->p->prog, f->leaf);
+  const Leaf *l = program_leaf_at(&s->prog, f->leaf);
   for (int k = !f->whole; k < l->type.rank; k++) {
-    DimId d = dim_bind(s->p->prog.dims, l->type.dim[k], s->p->bound.at, s->p->bound.n);
-    if (!dim_is_const(s->p->prog.dims, d, &ext[k])) ext[k] = -1;
+    DimId d = dim_bind(s->prog.dims, l->type.dim[k], s->p->bound.at, s->p->bound.n);
+    if (!dim_is_const(s->prog.dims, d, &ext[k])) ext[k] = -1;
   }
 }
 
 /* Extents that the file decides, and whether all of it fits then. */
 static dg_status fit_extents(const dg_session *s, View *f) {
-  dg_context *cx = s->p->cx;
-  Str name = names_str(s->p->prog.names, f->input);
-  int rank = program_leaf_at(&s->p->prog, f->leaf)->type.rank, first = !f->whole;
+  dg_context *cx = s->cx;
+  Str name = names_str(s->prog.names, f->input);
+  int rank = program_leaf_at(&s->prog, f->leaf)->type.rank, first = !f->whole;
   HostError err;
   for (int k = first; k < rank; k++) {
     if (f->ext[k] >= 0) continue;
@@ -53,17 +53,17 @@ static dg_status fit_extents(const dg_session *s, View *f) {
 
 /* Opens the file and looks at all of its values, in their order: what a step reads later is good. */
 static dg_status read_view(dg_session *s, View *f, Str path, Part part) {
-  dg_context *cx = s->p->cx;
-  const Leaf *l = program_leaf_at(&s->p->prog, f->leaf);
+  dg_context *cx = s->cx;
+  const Leaf *l = program_leaf_at(&s->prog, f->leaf);
   DataType type = session_data_type((DType)l->type.dtype);
   static const CsvHeader header[] = {[FIELD_HEADER_AUTO] = CSV_HEADER_AUTO,
                                      [FIELD_HEADER_YES] = CSV_HEADER_YES,
                                      [FIELD_HEADER_NO] = CSV_HEADER_NO};
-  DataWant want = {names_str(s->p->prog.names, f->input), f->whole, (uint32_t)l->type.rank - !f->whole,
+  DataWant want = {names_str(s->prog.names, f->input), f->whole, (uint32_t)l->type.rank - !f->whole,
                    f->ext + !f->whole};
   DataOpen how = {
       .format = part.format,
-      .limit = {cx->limits.data_bytes, cx->limits.unpack_ratio, cx->limits.line_bytes},
+      .limit = {s->p->cx->limits.data_bytes, s->p->cx->limits.unpack_ratio, s->p->cx->limits.line_bytes},
       .want = &want,
       .header = header[part.header],
       .type = type == DATA_BOOL ? DATA_I32 : type,
@@ -90,7 +90,7 @@ static dg_status read_view(dg_session *s, View *f, Str path, Part part) {
  * left goes here. */
 static Arena *opening(dg_session *s) {
   arena_release(&s->opening);
-  arena_init(&s->opening, &s->p->cx->mem);
+  arena_init(&s->opening, &s->cx->mem);
   return &s->opening;
 }
 
@@ -100,8 +100,8 @@ void set_close(DataSet *set) {
 
 static dg_status open_feed(dg_session *s, DataSet *set, Sym input, Str path, Part part) {
   LeafId id;
-  if (!program_find_leaf(&s->p->prog, names_str(&s->p->names, input), &id) ||
-      program_leaf_at(&s->p->prog, id)->kind != LEAF_INPUT)
+  if (!program_find_leaf(&s->prog, names_str(&s->p->names, input), &id) ||
+      program_leaf_at(&s->prog, id)->kind != LEAF_INPUT)
     return session_no_input(s, api_z(&s->opening, names_str(&s->p->names, input)));
   View f = {.input = input, .leaf = id, .whole = !session_has_rows(s, id)};
   dg_status st = read_view(s, &f, path, part);
@@ -114,7 +114,7 @@ static dg_status open_feed(dg_session *s, DataSet *set, Sym input, Str path, Par
   arena_release(&old->own);
   *old = f;
   old->own = s->opening;
-  arena_init(&s->opening, &s->p->cx->mem);
+  arena_init(&s->opening, &s->cx->mem);
   return DG_OK;
 }
 
@@ -133,9 +133,11 @@ static dg_status data_in(void *arg) {
   else if (!strcmp(c->set, "test"))
     kind = SET_TEST;
   else
-    return api_fail(c->s->p->cx, ST_USAGE, "no data set '%.40s': train or test", c->set);
+    return api_fail(c->s->cx, ST_USAGE, "no data set '%.40s': train or test", c->set);
   Arena *a = opening(c->s);
-  Sym input = names_add(&c->s->p->names, str_z(c->input));
+  bool known;
+  Sym input = names_find(&c->s->p->names, str_z(c->input), &known);
+  if (!known) return session_no_input(c->s, c->input);
   Str column = c->column ? str_copy(a, str_z(c->column)) : STR("");
   return open_feed(c->s, &c->s->set[kind], input, str_copy(a, str_z(c->path)),
                    (Part){DATA_BY_NAME, column, FIELD_HEADER_AUTO});
@@ -144,7 +146,7 @@ static dg_status data_in(void *arg) {
 dg_status dg_data(dg_session *s, const char *set, const char *input, const char *path, const char *column) {
   if (!s) return DG_USAGE;
   if (!set || !input || !path)
-    return api_fail(s->p->cx, ST_USAGE, "dg_data: a set, an input and a path are needed");
+    return api_fail(s->cx, ST_USAGE, "dg_data: a set, an input and a path are needed");
   DataCall c = {s, set, input, path, column};
   return session_guard(s, data_in, &c);
 }
@@ -152,12 +154,12 @@ dg_status dg_data(dg_session *s, const char *set, const char *input, const char 
 /* A path written in the program: beneath its folder, else beneath a data root. What is said of a file that is
  * nowhere names the folders that were looked into; a broken rule is said as it is. */
 static dg_status find_path(dg_session *s, const DataField *f, Str *out) {
-  dg_context *cx = s->p->cx;
+  dg_context *cx = s->cx;
   Sb looked;
   FileError err;
   sb_init(&looked, &s->opening);
-  for (uint32_t i = 0; i <= cx->root.n; i++) {
-    Str root = i ? cx->root.at[i - 1] : s->p->folder;
+  for (uint32_t i = 0; i <= s->p->cx->root.n; i++) {
+    Str root = i ? s->p->cx->root.at[i - 1] : s->p->folder;
     if (path_beneath(&s->opening, root, f->path, out, &err)) return DG_OK;
     if (!err.missing) return api_fail(cx, err.status, "%s", err.what);
     sb_fmt(&looked, "%s'" STRF "'", i ? ", " : "", STRA(root));
@@ -172,7 +174,7 @@ dg_status set_open_field(dg_session *s, DataSet *set, const DataField *f) {
   dg_status st = find_path(s, f, &path);
   if (st != DG_OK) return st;
   return open_feed(s, set, f->input, path,
-                   (Part){data_format_named(names_str(s->p->prog.names, f->reader)), f->part, f->header});
+                   (Part){data_format_named(names_str(s->prog.names, f->reader)), f->part, f->header});
 }
 
 /* The dataset which a train step names as its data and which feeds an input, and its field; NULL: none does.
@@ -192,7 +194,7 @@ static const DataField *training_field(const Program *p, Sym input, uint32_t *da
 /* The data of an input that an entry reads; NULL: the host has bound it. What is no row belongs to the model,
  * not to a set: where this set has none, that of training is taken. */
 static dg_status view_for(dg_session *s, DataSet *set, uint32_t leaf, View **out) {
-  const Program *p = &s->p->prog;
+  const Program *p = &s->prog;
   Sym input = p->leaf.at[leaf].path;
   *out = set_find(set, input);
   if (*out || (s->bound[leaf].has && !s->bound[leaf].fed)) return DG_OK;
@@ -205,7 +207,7 @@ static dg_status view_for(dg_session *s, DataSet *set, uint32_t leaf, View **out
     if (f) *out = set_find(&s->dataset[d], input);
     if (*out) return DG_OK;
   }
-  return api_fail(s->p->cx, ST_USAGE,
+  return api_fail(s->cx, ST_USAGE,
                   "input '" STRF "' has no data: name a dataset in the program, or give it a file (" STRF
                   "=FILE)",
                   STRA(names_str(p->names, input)), STRA(names_str(p->names, input)));
@@ -214,13 +216,13 @@ static dg_status view_for(dg_session *s, DataSet *set, uint32_t leaf, View **out
 /* A buffer for n times what a row of the feed has, or for all of it. */
 static dg_status stage(Pass *ps, const View *f, int64_t n) {
   dg_session *s = ps->s;
-  DType dt = (DType)program_leaf_at(&s->p->prog, f->leaf)->type.dtype;
+  DType dt = (DType)program_leaf_at(&s->prog, f->leaf)->type.dtype;
   HostError err;
   size_t count, bytes;
   if (f->whole) n = f->source.dim[0];
   if (!size_mul((size_t)n, (size_t)f->source.row_elements, &count) ||
       !size_mul(count, dtype_bytes(dt), &bytes))
-    return api_fail(s->p->cx, ST_LIMIT, "a batch of %lld rows is too large", (long long)n);
+    return api_fail(s->cx, ST_LIMIT, "a batch of %lld rows is too large", (long long)n);
   void *to = arena_alloc(ps->arena, bytes, 64);
   VEC_PUSH(ps->arena, &ps->staging, to);
   if (!f->whole) return DG_OK;
@@ -229,12 +231,12 @@ static dg_status stage(Pass *ps, const View *f, int64_t n) {
   for (int64_t i = 0; i < n; i++) row[i] = i;
   bool ok = data_rows_gather(&f->source, row, n, to, session_data_type(dt), f->range, &err);
   arena_rewind(ps->arena, mark);
-  return ok ? DG_OK : api_fail(s->p->cx, err.status, "%s", err.what);
+  return ok ? DG_OK : api_fail(s->cx, err.status, "%s", err.what);
 }
 
 dg_status pass_begin(dg_session *s, Arena *a, DataSet *set, const Entry *const *entry, uint32_t nentry,
                      PassHow how, Pass *out) {
-  const Program *p = &s->p->prog;
+  const Program *p = &s->prog;
   *out = (Pass){.s = s, .arena = a};
   VEC(const DataSource *) src = {0};
   dg_status st;
@@ -251,12 +253,12 @@ dg_status pass_begin(dg_session *s, Arena *a, DataSet *set, const Entry *const *
   int64_t batch = 1;
   HostError err;
   if (src.n) {
-    if (!data_same_rows(src.at, src.n, &err)) return api_fail(s->p->cx, err.status, "%s", err.what);
+    if (!data_same_rows(src.at, src.n, &err)) return api_fail(s->cx, err.status, "%s", err.what);
     int64_t rows = src.at[0]->dim[0];
     batch = how.batch <= 0 || (how.last == LAST_ROWS_KEEP && how.batch > rows) ? rows : how.batch;
     if (!data_order_init(a, &out->order, rows, batch, how.last == LAST_ROWS_DROP ? LAST_DROP : LAST_KEEP,
                          how.shuffle, s->opt.seed, &err))
-      return api_fail(s->p->cx, err.status, "%s", err.what);
+      return api_fail(s->cx, err.status, "%s", err.what);
     if (how.last == LAST_ROWS_PAD && rows % batch) out->padded = ARENA_ARRAY(a, int64_t, batch);
   }
   for (uint32_t i = 0; i < out->feed.n; i++)
@@ -272,12 +274,13 @@ void pass_epoch(Pass *ps, uint32_t epoch) {
 static dg_status bind_staged(Pass *ps, uint32_t k, int64_t n) {
   dg_session *s = ps->s;
   const View *f = ps->feed.at[k];
-  const Leaf *l = program_leaf_at(&s->p->prog, f->leaf);
+  const Leaf *l = program_leaf_at(&s->prog, f->leaf);
   Tensor t = {.dtype = (DType)l->type.dtype, .rank = l->type.rank, .data = ps->staging.at[k], .count = 1};
   for (int d = 0; d < t.rank; d++) {
     t.ext[d] = d == 0 && !f->whole ? n : f->ext[d];
-    if (!size_mul(t.count, (size_t)t.ext[d], &t.count)) return api_fail(s->p->cx, ST_LIMIT, "sizes overflow");
+    if (!size_mul(t.count, (size_t)t.ext[d], &t.count)) return api_fail(s->cx, ST_LIMIT, "sizes overflow");
   }
+  s->shapes += !s->bound[f->leaf.i].has || !same_shape(&s->bound[f->leaf.i].t, &t);
   s->bound[f->leaf.i] = (Bound){.has = true, .fed = true, .t = t};
   s->leaf[f->leaf.i] = t.data;
   return DG_OK;
@@ -306,11 +309,11 @@ dg_status pass_batch(Pass *ps, int64_t i, int64_t *rows) {
   const int64_t *row = ps->order.rows ? batch_rows(ps, i, rows, &n) : NULL;
   for (uint32_t k = 0; k < ps->feed.n; k++) {
     const View *f = ps->feed.at[k];
-    DType dt = (DType)program_leaf_at(&s->p->prog, f->leaf)->type.dtype;
+    DType dt = (DType)program_leaf_at(&s->prog, f->leaf)->type.dtype;
     HostError err;
     if (!f->whole &&
         !data_rows_gather(&f->source, row, n, ps->staging.at[k], session_data_type(dt), f->range, &err))
-      return api_fail(s->p->cx, err.status, "%s", err.what);
+      return api_fail(s->cx, err.status, "%s", err.what);
   }
   ps->filled = n;
   return pass_rebind(ps);

@@ -8,7 +8,7 @@
 
 Means means_new(dg_session *s) {
   size_t most = 0;
-  for (uint32_t i = 0; i < s->p->prog.entry.n; i++) most += s->p->prog.entry.at[i].graph->root.n;
+  for (uint32_t i = 0; i < s->prog.entry.n; i++) most += s->prog.entry.at[i].graph->root.n;
   return (Means){.at = ARENA_ARRAY(&s->work, Mean, most)};
 }
 
@@ -26,7 +26,7 @@ double means_of(const Means *m, Sym name) {
 }
 
 void means_run(Means *m, const Variant *v, double rows) {
-  const Graph *g = v->runner->graph;
+  const Graph *g = v->runner->code->graph;
   for (uint32_t i = 0; i < g->root.n; i++)
     if ((g->root.at[i].kind == ROOT_LOSS || g->root.at[i].kind == ROOT_METRIC) &&
         v->runner->value[i].count == 1)
@@ -36,7 +36,7 @@ void means_run(Means *m, const Variant *v, double rows) {
 /* ---- which losses and metrics a set is for ---- */
 
 static bool fed(const dg_session *s, const DataSet *set, uint32_t leaf) {
-  return set_find(set, s->p->prog.leaf.at[leaf].path) || s->own[leaf].has;
+  return set_find(set, s->prog.leaf.at[leaf].path) || s->own[leaf].has;
 }
 
 /* By node: needs an input that only another of the sets has. */
@@ -47,9 +47,9 @@ static bool *elsewhere(dg_session *s, const Graph *g, const Evaluations *all, ui
     for (uint32_t k = 0; k < graph_node(g, n)->nin; k++) lacks[i] |= lacks[graph_in(g, n)[k].i];
     if (node_op(g, n) != OP_LEAF) continue;
     uint32_t leaf = (uint32_t)graph_attr(g, n)[0];
-    if (s->p->prog.leaf.at[leaf].kind != LEAF_INPUT || fed(s, &all->at[self].data, leaf)) continue;
+    if (s->prog.leaf.at[leaf].kind != LEAF_INPUT || fed(s, &all->at[self].data, leaf)) continue;
     for (uint32_t k = 0; k < all->n; k++)
-      lacks[i] |= set_find(&all->at[k].data, s->p->prog.leaf.at[leaf].path) != NULL;
+      lacks[i] |= set_find(&all->at[k].data, s->prog.leaf.at[leaf].path) != NULL;
   }
   return lacks;
 }
@@ -94,7 +94,7 @@ static void add_set(Evaluations *out, SetKind kind, int64_t dataset, int64_t tra
 }
 
 static void list_sets(dg_session *s, SetKind kind, Evaluations *out) {
-  const Program *p = &s->p->prog;
+  const Program *p = &s->prog;
   out->at = ARENA_ARRAY(&s->work, Evaluation, p->train.n + 1);
   for (uint32_t i = 0; i < p->train.n; i++)
     if (step_names(p, i, kind)) add_set(out, kind, step_dataset(s, i, kind), i);
@@ -102,9 +102,9 @@ static void list_sets(dg_session *s, SetKind kind, Evaluations *out) {
 }
 
 static dg_status open_sets(dg_session *s, int64_t batch, Evaluations *all) {
-  const Program *p = &s->p->prog;
+  const Program *p = &s->prog;
   const Entry *e = program_entry(s->p, STR("eval"));
-  if (!e || !e->graph->root.n) return api_fail(s->p->cx, ST_USAGE, "the program has no loss and no metric");
+  if (!e || !e->graph->root.n) return api_fail(s->cx, ST_USAGE, "the program has no loss and no metric");
   dg_status st = DG_OK;
   for (uint32_t i = 0; st == DG_OK && i < all->n; i++)
     st = set_open(s, &s->work, all->at[i].kind, all->at[i].dataset, &all->at[i].data);
@@ -142,7 +142,7 @@ dg_status evaluation_run(dg_session *s, Evaluation *e) {
 }
 
 const char *value_name(dg_session *s, Arena *a, int64_t train, bool one_of_many, Sym name) {
-  const Program *p = &s->p->prog;
+  const Program *p = &s->prog;
   if (!one_of_many || train < 0) return names_str(p->names, name).p;
   return str_fmt(a, STRF "." STRF, STRA(names_str(p->names, p->train.at[train].name)),
                  STRA(names_str(p->names, name)))
@@ -160,15 +160,15 @@ static const char *files_of(Arena *a, dg_session *s, const Pass *ps) {
   Sb text;
   sb_init(&text, a);
   for (uint32_t i = 0; i < ps->feed.n; i++)
-    sb_fmt(&text, "%s" STRF " = " STRF, i ? ", " : "",
-           STRA(names_str(s->p->prog.names, ps->feed.at[i]->input)), STRA(ps->feed.at[i]->source.name));
+    sb_fmt(&text, "%s" STRF " = " STRF, i ? ", " : "", STRA(names_str(s->prog.names, ps->feed.at[i]->input)),
+           STRA(ps->feed.at[i]->source.name));
   sb_char(&text, 0);
   return text.p;
 }
 
 static void evaluated_add(dg_session *s, const Evaluation *e) {
   static const char *const kind[] = {"train", "test", ""};
-  const Program *p = &s->p->prog;
+  const Program *p = &s->prog;
   Arena *a = &s->evaluated.arena;
   dg_evaluated v = {
       .set = kind[e->kind],
@@ -205,20 +205,20 @@ typedef struct SetCall {
 
 /* NULL, "train", "test", or the name of a dataset. */
 static dg_status find_set(SetCall *c) {
-  const Program *p = &c->s->p->prog;
+  const Program *p = &c->s->prog;
   c->kind = c->set && !strcmp(c->set, "train") ? SET_TRAIN : SET_TEST;
   c->dataset = NO_DATASET;
   if (!c->set || !strcmp(c->set, "train") || !strcmp(c->set, "test")) return DG_OK;
   c->kind = SET_COUNT;
   for (uint32_t i = 0; i < p->dataset.n; i++)
     if (str_eq(names_str(p->names, p->dataset.at[i].name), str_z(c->set))) return c->dataset = i, DG_OK;
-  return api_fail(c->s->p->cx, ST_USAGE, "no data set '%.40s': train, test%s", c->set,
+  return api_fail(c->s->cx, ST_USAGE, "no data set '%.40s': train, test%s", c->set,
                   p->dataset.n ? ", or a dataset of the program" : "");
 }
 
 static bool reads_inputs(const dg_session *s, const Entry *e) {
-  for (uint32_t i = 0; i < s->p->prog.leaf.n; i++)
-    if (s->p->prog.leaf.at[i].kind == LEAF_INPUT && entry_reads(e, (LeafId){i})) return true;
+  for (uint32_t i = 0; i < s->prog.leaf.n; i++)
+    if (s->prog.leaf.at[i].kind == LEAF_INPUT && entry_reads(e, (LeafId){i})) return true;
   return false;
 }
 
@@ -236,8 +236,8 @@ static dg_status choose_sets(SetCall *c, const Entry *e, Evaluations *out) {
   list_sets(s, c->kind, out);
   bool named = out->n && (out->at[0].dataset >= 0 || s->set[c->kind].feed.n);
   if (c->set && !named && e && reads_inputs(s, e))
-    return api_fail(s->p->cx, ST_USAGE,
-                    "the set '%s' has no data: name a dataset in the program, or give files", c->set);
+    return api_fail(s->cx, ST_USAGE, "the set '%s' has no data: name a dataset in the program, or give files",
+                    c->set);
   if (!out->n) c->kind = SET_TRAIN, list_sets(s, SET_TRAIN, out);
   return DG_OK;
 }
@@ -256,8 +256,8 @@ static dg_status evaluate_in(void *arg) {
     for (uint32_t k = 0; k < m->n; k++) {
       double v = means_of(m, m->at[k].name);
       const char *full = value_name(s, &s->work, all.at[i].train, all.n > 1, m->at[k].name);
-      session_scalar_put(s, m->at[k].name, v);
-      session_scalar_put(s, names_add(&s->p->names, str_z(full)), v);
+      session_scalar_put(s, names_str(s->prog.names, m->at[k].name), v);
+      session_scalar_put(s, str_z(full), v);
     }
   }
   return st;
@@ -276,7 +276,7 @@ static dg_status with_work(dg_session *s, ApiFn *fn, void *arg) {
 
 dg_status dg_evaluate_set(dg_session *s, const char *set, int64_t batch) {
   if (!s) return DG_USAGE;
-  if (batch < 0) return api_fail(s->p->cx, ST_USAGE, "dg_evaluate_set: batch is below 0");
+  if (batch < 0) return api_fail(s->cx, ST_USAGE, "dg_evaluate_set: batch is below 0");
   return with_work(s, evaluate_in, &(SetCall){.s = s, .set = set, .batch = batch});
 }
 
@@ -285,7 +285,7 @@ static dg_status predict_set_in(void *arg) {
   SetCall *c = arg;
   dg_session *s = c->s;
   const Entry *e = program_entry(s->p, STR("predict"));
-  if (!e || !e->graph->root.n) return api_fail(s->p->cx, ST_USAGE, "the program has no output");
+  if (!e || !e->graph->root.n) return api_fail(s->cx, ST_USAGE, "the program has no output");
   Evaluations all;
   evaluated_clear(&s->evaluated);
   dg_status st = choose_sets(c, NULL, &all);
@@ -296,9 +296,9 @@ static dg_status predict_set_in(void *arg) {
   uint32_t best = 0;
   for (uint32_t i = all.n; i-- > 0;) {
     bool has = true;
-    for (uint32_t k = 0; k < s->p->prog.leaf.n; k++)
-      has &= s->p->prog.leaf.at[k].kind != LEAF_INPUT || !entry_reads(e, (LeafId){k}) ||
-             fed(s, &all.at[i].data, k);
+    for (uint32_t k = 0; k < s->prog.leaf.n; k++)
+      has &=
+          s->prog.leaf.at[k].kind != LEAF_INPUT || !entry_reads(e, (LeafId){k}) || fed(s, &all.at[i].data, k);
     if (has) best = i;
   }
   Evaluation *v = &all.at[best];

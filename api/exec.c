@@ -20,6 +20,7 @@ struct Exec {
   size_t arena_bytes;
   char *scratch; /* one piece a thread */
   size_t scratch_bytes;
+  bool shares; /* plan and code are another's */
 };
 
 static Status target_of(Arena *a, const ExecOptions *o, bool print, CodegenOptions *c, Sb *why) {
@@ -65,6 +66,15 @@ static Status memory_fits(Exec *x, int64_t most, Sb *why) {
   return ST_OK;
 }
 
+/* The only memory outside of arenas: released by exec_free, also when the second allocation raises. */
+static Status step_memory(Exec *x, Sb *why) {
+  Status st = memory_fits(x, x->plan->graph->program->limits->arena_bytes, why);
+  if (st != ST_OK) return st;
+  x->arena = mem_get(x->mem, x->arena_bytes);
+  x->scratch = mem_get(x->mem, x->scratch_bytes);
+  return ST_OK;
+}
+
 Status exec_new(Arena *a, const Graph *g, const ExecOptions *o, Exec **out, Sb *why) {
   CodegenOptions c;
   CodegenStats stats;
@@ -89,16 +99,23 @@ Status exec_new(Arena *a, const Graph *g, const ExecOptions *o, Exec **out, Sb *
   x->facts.kernels = x->plan->kernel.n;
   x->facts.flops = x->plan->flops;
   x->facts.isa = str_copy(a, c.target.name).p;
-  /* the only memory outside `a`: released by exec_free, also when the second allocation raises */
   *out = x;
-  x->arena = mem_get(a->mem, x->arena_bytes);
-  x->scratch = mem_get(a->mem, x->scratch_bytes);
-  return ST_OK;
+  return o->code_only ? ST_OK : step_memory(x, why);
+}
+
+Status exec_share(Arena *a, const Exec *of, Pool *pool, Exec **out, Sb *why) {
+  Exec *x = ARENA_NEW(a, Exec);
+  *x = *of;
+  x->mem = a->mem;
+  x->pool = pool;
+  x->shares = true;
+  *out = x;
+  return step_memory(x, why);
 }
 
 void exec_free(Exec *x) {
   if (!x) return;
-  native_release(x->code);
+  if (!x->shares) native_release(x->code);
   if (x->arena) mem_free(x->mem, x->arena, x->arena_bytes);
   if (x->scratch) mem_free(x->mem, x->scratch, x->scratch_bytes);
   x->code = NULL;
@@ -280,6 +297,10 @@ Status exec_can(Arena *a, const ExecOptions *o, Sb *why) {
 }
 Status exec_new(Arena *a, const Graph *g, const ExecOptions *o, Exec **out, Sb *why) {
   (void)a, (void)g, (void)o, (void)out;
+  return none(why);
+}
+Status exec_share(Arena *a, const Exec *of, Pool *pool, Exec **out, Sb *why) {
+  (void)a, (void)of, (void)pool, (void)out;
   return none(why);
 }
 void exec_free(Exec *x) { (void)x; }

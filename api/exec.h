@@ -13,6 +13,7 @@ typedef struct ExecOptions {
   const char *isa; /* "avx512", "avx2"; NULL: the best this CPU has */
   Pool *pool;      /* NULL: the caller alone */
   CpuLevel cpu;    /* tests: as if the CPU had no more; CPU_ASK: what it has */
+  bool code_only;  /* not to be run itself, but by exec_share: it holds no memory of a step */
   bool no_reuse;   /* arena memory is never used twice (bits must not change) */
 } ExecOptions;
 
@@ -30,6 +31,9 @@ typedef struct Exec Exec;
 MUST_USE Status exec_can(Arena *a, const ExecOptions *o, Sb *why);
 /* g: optimised, dims constant; it must outlive the Exec. ST_REJECTED: no code for this CPU (*why). */
 MUST_USE Status exec_new(Arena *a, const Graph *g, const ExecOptions *o, Exec **out, Sb *why);
+/* Runs the code of `of`, which outlives it, with memory and threads of its own: as many as wanted, in any
+ * threads. */
+MUST_USE Status exec_share(Arena *a, const Exec *of, Pool *pool, Exec **out, Sb *why);
 void exec_free(Exec *x);
 const ExecFacts *exec_facts(const Exec *x);
 /* One step. data: by leaf, every leaf the graph reads or assigns; any alignment of the element. host: by

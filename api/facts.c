@@ -1,4 +1,5 @@
 /* Facts about a compiled entry. */
+#include "api/exec.h"
 #include "api/session.h"
 
 typedef struct FactsCall {
@@ -18,16 +19,17 @@ static Variant *latest(dg_session *s, const Entry *e) {
 static dg_status facts_in(void *arg) {
   FactsCall *c = arg;
   dg_session *s = c->s;
-  const Program *p = &s->p->prog;
+  const Program *p = &s->prog;
   const Entry *e = c->entry     ? program_entry(s->p, str_z(c->entry))
                    : p->train.n ? &p->entry.at[p->train.at[0].entry]
                                 : NULL;
-  if (!e) return api_fail(s->p->cx, ST_USAGE, "no entry point '%.60s'", c->entry ? c->entry : "");
+  if (!e) return api_fail(s->cx, ST_USAGE, "no entry point '%.60s'", c->entry ? c->entry : "");
   Variant *v;
   dg_status st = session_variant(s, e, &v);
   if (st != DG_OK && !(v = latest(s, e))) return st;
-  const RunnerFacts *f = &v->runner->facts;
-  *c->out = (dg_facts){.arena_bytes = f->arena_bytes,
+  const CodeFacts *f = &v->runner->code->facts;
+  int64_t held = v->runner->exec ? (int64_t)exec_facts(v->runner->exec)->arena_bytes : 0;
+  *c->out = (dg_facts){.arena_bytes = held,
                        .kernels = f->kernels,
                        .flops = f->flops,
                        .compile_ms = f->compile_ms,
@@ -41,7 +43,7 @@ static dg_status facts_in(void *arg) {
 
 dg_status dg_session_facts(dg_session *s, const char *entry, dg_facts *out) {
   if (!s) return DG_USAGE;
-  if (!out) return api_fail(s->p->cx, ST_USAGE, "dg_session_facts: a place for the facts is needed");
+  if (!out) return api_fail(s->cx, ST_USAGE, "dg_session_facts: a place for the facts is needed");
   *out = (dg_facts){.isa = ""};
   FactsCall c = {s, entry, out};
   return session_guard(s, facts_in, &c);

@@ -31,10 +31,10 @@ static bool assigns(const Entry *e, uint32_t train) {
 }
 
 /* Looking takes at most some per cent of the time: at each step of a small model, else at every n-th. */
-static int32_t look_every(const dg_session *s, uint32_t train, const RunnerFacts *f) {
+static int32_t look_every(const dg_session *s, uint32_t train, const CodeFacts *f) {
   enum { LEAST_NS = 2000, MOST_STEPS = 1000 };
   const double ns_of_flop = 0.01, ns_of_byte = 0.1, share = 50;
-  const Program *p = &s->p->prog;
+  const Program *p = &s->prog;
   double bytes = 0;
   for (uint32_t i = 0; i < p->entry.n; i++)
     for (uint32_t k = 0; assigns(&p->entry.at[i], train) && k < p->entry.at[i].graph->root.n; k++) {
@@ -47,7 +47,7 @@ static int32_t look_every(const dg_session *s, uint32_t train, const RunnerFacts
 }
 
 static dg_status tell_wild(dg_session *s, uint32_t train, uint32_t leaf, const Tensor *t, size_t at) {
-  const Program *p = &s->p->prog;
+  const Program *p = &s->prog;
   Tensor one = *t;
   one.data = (char *)t->data + at * dtype_bytes(t->dtype); /* size-ok: within the tensor */
   bool nan = isnan(session_scalar(&one));
@@ -57,14 +57,14 @@ static dg_status tell_wild(dg_session *s, uint32_t train, uint32_t leaf, const T
     snprintf(steps, sizeof steps, "steps %d to %d", from, to);
   else
     snprintf(steps, sizeof steps, "step %d", to);
-  return api_fail(s->p->cx, ST_NON_FINITE, "%s of '" STRF "': the %s '" STRF "' becomes %s (element %zu)",
-                  steps, STRA(names_str(p->names, p->train.at[train].name)),
+  return api_fail(s->cx, ST_NON_FINITE, "%s of '" STRF "': the %s '" STRF "' becomes %s (element %zu)", steps,
+                  STRA(names_str(p->names, p->train.at[train].name)),
                   p->leaf.at[leaf].kind == LEAF_PARAM ? "parameter" : "state",
                   STRA(names_str(p->names, p->leaf.at[leaf].path)), nan ? "not a number" : "infinite", at);
 }
 
 dg_status session_finite(dg_session *s, uint32_t train) {
-  const Program *p = &s->p->prog;
+  const Program *p = &s->prog;
   if (!s->opt.check_finite || s->look[train].last == s->counter[train]) return DG_OK;
   for (uint32_t i = 0; i < p->entry.n; i++)
     for (uint32_t k = 0; assigns(&p->entry.at[i], train) && k < p->entry.at[i].graph->root.n; k++) {
@@ -80,6 +80,6 @@ dg_status session_finite(dg_session *s, uint32_t train) {
 
 dg_status session_look(dg_session *s, uint32_t train, const Variant *v) {
   Look *l = &s->look[train];
-  if (!l->every) l->every = look_every(s, train, &v->runner->facts);
+  if (!l->every) l->every = look_every(s, train, &v->runner->code->facts);
   return s->counter[train] - l->last < l->every ? DG_OK : session_finite(s, train);
 }

@@ -120,6 +120,7 @@ static dg_status check(dg_context *cx, const char *name, Str text, bool from_fil
   p->cx = cx;
   cx->refs++;
   p->refs = 1;
+  pthread_mutex_init(&p->lock, NULL);
   arena_init(&p->arena, &cx->mem);
   CheckCall call = {.cx = cx, .name = name, .text = text, .from_file = from_file, .p = p};
   st = api_guard(cx, check_in, &call);
@@ -145,7 +146,8 @@ dg_status dg_check_source(dg_context *cx, const char *name, const char *text, si
 }
 
 void program_drop(dg_program *p) {
-  if (--p->refs) return;
+  if (__atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL)) return;
+  pthread_mutex_destroy(&p->lock);
   dg_context *cx = p->cx;
   arena_release(&p->arena);
   context_beyond(cx, -(int64_t)p->beyond);

@@ -23,7 +23,7 @@ static bool counted(const Graph *g, NodeId n, DimId *extent, const char **what) 
 
 /* Narrows r to what every op counts that has this input as its label or index. */
 static void indices(const dg_session *s, const Graph *g, uint32_t want, DataRange *r) {
-  const Program *p = &s->p->prog;
+  const Program *p = &s->prog;
   for (uint32_t i = 0; i < g->node.n; i++) {
     NodeId n = {i};
     uint32_t leaf;
@@ -41,7 +41,7 @@ static void indices(const dg_session *s, const Graph *g, uint32_t want, DataRang
 }
 
 DataRange session_range(const dg_session *s, uint32_t leaf) {
-  const Program *p = &s->p->prog;
+  const Program *p = &s->prog;
   const Leaf *l = &p->leaf.at[leaf];
   DataRange r = {.kind = RANGE_NONE};
   if (l->type.dtype == DT_BOOL)

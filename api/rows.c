@@ -48,11 +48,11 @@ static bool better(const Axis *a, const Axis *b) {
 }
 
 bool session_has_rows(dg_session *s, LeafId input) {
-  const Type *t = &s->p->prog.leaf.at[input.i].type;
+  const Type *t = &s->prog.leaf.at[input.i].type;
   ArenaMark mark = arena_mark(&s->arena);
   Axes v = {0};
   if (t->rank == 0) return false;
-  first_axes(&s->p->prog, &s->arena, &v);
+  first_axes(&s->prog, &s->arena, &v);
   const Axis *best = &v.at[0]; /* the input's own axis is among them */
   for (uint32_t i = 1; i < v.n; i++)
     if (better(&v.at[i], best)) best = &v.at[i];

@@ -15,11 +15,11 @@ typedef struct RunCall {
 } RunCall;
 
 dg_status session_step(dg_session *s, const Entry *e, Variant **ran) {
-  const Program *p = &s->p->prog;
+  const Program *p = &s->prog;
   Variant *mine;
   if (!ran) ran = &mine;
   if (s->counter[e->train] == INT32_MAX)
-    return api_fail(s->p->cx, ST_LIMIT, "step '" STRF "' has run %d times, the most that are counted",
+    return api_fail(s->cx, ST_LIMIT, "step '" STRF "' has run %d times, the most that are counted",
                     STRA(names_str(p->names, e->name)), INT32_MAX);
   dg_status st = session_run(s, e, ran);
   if (st != DG_OK) return st;
@@ -27,8 +27,8 @@ dg_status session_step(dg_session *s, const Entry *e, Variant **ran) {
   Sym name = p->train.at[e->train].loss_name;
   for (uint32_t i = 0; s->opt.check_finite && i < s->scalar.n; i++) {
     double loss = s->scalar.at[i].value;
-    if (sym_eq(s->scalar.at[i].name, name) && !isfinite(loss))
-      return api_fail(s->p->cx, ST_NON_FINITE, "step %d of '" STRF "': the loss '" STRF "' is %s",
+    if (str_eq(s->scalar.at[i].name, names_str(p->names, name)) && !isfinite(loss))
+      return api_fail(s->cx, ST_NON_FINITE, "step %d of '" STRF "': the loss '" STRF "' is %s",
                       s->counter[e->train], STRA(names_str(p->names, e->name)),
                       STRA(names_str(p->names, name)), isnan(loss) ? "not a number" : "infinite");
   }
@@ -42,15 +42,15 @@ dg_status session_step(dg_session *s, const Entry *e, Variant **ran) {
 }
 
 dg_status session_no_step(dg_session *s, const char *name) {
-  const Program *p = &s->p->prog;
+  const Program *p = &s->prog;
   char all[256] = "";
   size_t at = 0;
   for (uint32_t i = 0; i < p->train.n && at < sizeof all; i++)
     at += (size_t)snprintf(all + at, sizeof all - at, "%s" STRF, at ? ", " : ": it has ",
                            STRA(names_str(p->names, p->train.at[i].name)));
   return p->train.n
-             ? api_fail(s->p->cx, ST_USAGE, "the program has no train step '%.60s'%s", name ? name : "", all)
-             : api_fail(s->p->cx, ST_USAGE, "the program has no train block");
+             ? api_fail(s->cx, ST_USAGE, "the program has no train step '%.60s'%s", name ? name : "", all)
+             : api_fail(s->cx, ST_USAGE, "the program has no train block");
 }
 
 static dg_status step_in(void *arg) {
@@ -68,7 +68,7 @@ dg_status dg_step(dg_session *s, const char *name) {
 static dg_status entry_in(void *arg) {
   RunCall *c = arg;
   const Entry *e = program_entry(c->s->p, str_z(c->name));
-  if (!e) return api_fail(c->s->p->cx, ST_USAGE, "the program has nothing to %s", c->name);
+  if (!e) return api_fail(c->s->cx, ST_USAGE, "the program has nothing to %s", c->name);
   return session_run(c->s, e, NULL);
 }
 
@@ -85,39 +85,38 @@ dg_status dg_evaluate(dg_session *s) {
 dg_status dg_value(dg_session *s, const char *name, double *out) {
   if (!s || session_alive(s) != DG_OK) return DG_USAGE;
   if (!name || !out)
-    return api_fail(s->p->cx, ST_USAGE, "dg_value: a name and a place for the value are needed");
+    return api_fail(s->cx, ST_USAGE, "dg_value: a name and a place for the value are needed");
   for (uint32_t i = 0; i < s->scalar.n; i++)
-    if (str_eq(names_str(s->p->prog.names, s->scalar.at[i].name), str_z(name))) {
+    if (str_eq(s->scalar.at[i].name, str_z(name))) {
       *out = s->scalar.at[i].value;
       return DG_OK;
     }
-  return api_fail(s->p->cx, ST_USAGE, "no step or evaluation has given '%.60s' a value", name);
+  return api_fail(s->cx, ST_USAGE, "no step or evaluation has given '%.60s' a value", name);
 }
 
 /* Storage of a parameter or state by path; NULL when there is none. */
 static Tensor *stored(dg_session *s, const char *path) {
   LeafId id;
-  if (!program_find_leaf(&s->p->prog, str_z(path), &id)) return NULL;
-  LeafKind k = program_leaf_at(&s->p->prog, id)->kind;
+  if (!program_find_leaf(&s->prog, str_z(path), &id)) return NULL;
+  LeafKind k = program_leaf_at(&s->prog, id)->kind;
   return k == LEAF_PARAM || k == LEAF_STATE ? &s->leaf_tensor[id.i] : NULL;
 }
 
 dg_status dg_read(dg_session *s, const char *name, dg_array *out) {
   if (!s || session_alive(s) != DG_OK) return DG_USAGE;
-  if (!name || !out)
-    return api_fail(s->p->cx, ST_USAGE, "dg_read: a name and a place for the array are needed");
+  if (!name || !out) return api_fail(s->cx, ST_USAGE, "dg_read: a name and a place for the array are needed");
   if (s->last) {
-    const Graph *g = s->last->runner->graph;
+    const Graph *g = s->last->runner->code->graph;
     for (uint32_t i = 0; i < g->root.n; i++)
       if (g->root.at[i].kind == ROOT_OUTPUT &&
-          str_eq(names_str(s->p->prog.names, g->root.at[i].name), str_z(name))) {
+          str_eq(names_str(s->prog.names, g->root.at[i].name), str_z(name))) {
         *out = session_array(&s->last->runner->value[i]);
         return DG_OK;
       }
   }
   const Tensor *t = stored(s, name);
   if (!t)
-    return api_fail(s->p->cx, ST_USAGE,
+    return api_fail(s->cx, ST_USAGE,
                     "'%.60s' is no parameter, no state, and no output of the last prediction", name);
   session_one_nan(t);
   *out = session_array(t);
@@ -138,19 +137,19 @@ static const char *array_text(const dg_array *a, char *z, size_t n) {
 dg_status dg_write(dg_session *s, const char *path, const dg_array *a) {
   if (!s || session_alive(s) != DG_OK) return DG_USAGE;
   if (!path || !a || !a->data)
-    return api_fail(s->p->cx, ST_USAGE, "dg_write: a path, an array and its data are needed");
+    return api_fail(s->cx, ST_USAGE, "dg_write: a path, an array and its data are needed");
   Tensor *t = stored(s, path);
-  if (!t) return api_fail(s->p->cx, ST_USAGE, "'%.60s' is no parameter and no state", path);
+  if (!t) return api_fail(s->cx, ST_USAGE, "'%.60s' is no parameter and no state", path);
   dg_array have = session_array(t);
   bool same = have.dtype == a->dtype && have.rank == a->rank;
   for (int i = 0; same && i < have.rank; i++) same = have.extent[i] == a->extent[i];
   if (!same) {
     char is[200], given[200];
-    return api_fail(s->p->cx, ST_REJECTED, "'%.60s' is %s, the array %s", path,
-                    array_text(&have, is, sizeof is), array_text(a, given, sizeof given));
+    return api_fail(s->cx, ST_REJECTED, "'%.60s' is %s, the array %s", path, array_text(&have, is, sizeof is),
+                    array_text(a, given, sizeof given));
   }
   LeafId id;
-  if (!program_find_leaf(&s->p->prog, str_z(path), &id)) return DG_INTERNAL;
+  if (!program_find_leaf(&s->prog, str_z(path), &id)) return DG_INTERNAL;
   memcpy(t->data, a->data, s->leaf_bytes[id.i]);
   fp_flush(t->dtype, t->data, t->count);
   session_finite_begin(s, id.i);

@@ -1,41 +1,23 @@
-/* One entry point ready to run: by the interpreter or by native code, with the same bits. */
+/* One entry point ready to run in one session: shared code, and memory of its own. */
 #ifndef DG_API_RUNNER_H
 #define DG_API_RUNNER_H
 
-#include "api/api.h"
+#include "api/code.h"
 #include "runtime/core/pool.h"
 
-typedef struct RunnerOptions {
-  bool interpret;
-  int level;       /* of LLVM's optimisation, -1: default */
-  const char *isa; /* NULL: the best this CPU has */
-  Pool *pool;      /* native: whose threads; NULL: the caller alone */
-  CpuLevel cpu;    /* as ExecOptions.cpu */
-} RunnerOptions;
-
-typedef struct RunnerFacts {
-  int64_t arena_bytes, kernels;
-  double flops, compile_ms;
-  const char *isa;
-} RunnerFacts;
-
 typedef struct Runner {
-  Arena arena;        /* everything of it, the values included */
-  const Graph *graph; /* optimised, dims constant; its roots are in the order of the entry's */
-  RunnerOptions how;
-  RunnerFacts facts;
+  Arena arena; /* values, and what the session keeps with them */
+  dg_program *p;
+  const Code *code;
   struct Exec *exec; /* NULL: interpreted */
   Tensor *value;     /* by root: where its value stands after a run (not for ASSIGN) */
-  Tensor
-      *leaf;   /* by leaf, with the constant extents of this binding; data NULL where not read nor assigned */
-  bool *reads; /* by leaf */
-  ArenaMark values; /* interpreted: what a run allocates starts here */
+  ArenaMark values;  /* interpreted: what a run allocates starts here */
 } Runner;
 
-/* Compiles an entry under bindings. The runner lives in memory of its own. ST_REJECTED: *why says what does
- * not fit. */
-MUST_USE Status runner_new(Mem *m, const Program *p, const Entry *e, const DimBinding *bind, size_t nbind,
-                           const RunnerOptions *how, Runner **out, Sb *why);
+/* Memory comes from the context's Mem, which is a session's own. pool: native, whose threads; NULL: the
+ * caller alone. ST_REJECTED: *why says what does not fit. */
+MUST_USE Status runner_new(dg_program *p, dg_context *cx, const CodeKey *key, Pool *pool, Runner **out,
+                           Sb *why);
 void runner_free(Runner *r);
 /* Runs once. data[leaf] is the buffer of each leaf read or assigned; assignments are written there at the
  * end. */

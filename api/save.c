@@ -30,7 +30,7 @@ static bool of_model(const Leaf *l) {
 /* Everything a checkpoint holds; model: parameters and the model's own states alone. */
 static CkVec tensors(dg_session *s, bool model) {
   Arena *a = &s->arena;
-  const Program *p = &s->p->prog;
+  const Program *p = &s->prog;
   CkVec v = {0};
   for (uint32_t i = 0; i < p->leaf.n; i++) {
     const Leaf *l = &p->leaf.at[i];
@@ -68,30 +68,30 @@ dg_status session_may_save(dg_session *s, const char *path) {
   const Sources *src = &s->p->sources;
   for (uint32_t i = 1; i < src->file.n; i++)
     if (!src->file.at[i].library && file_same(str_z(path), src->file.at[i].name))
-      return api_fail(s->p->cx, ST_USAGE, "'%s' is not overwritten: it is the program's text", path);
+      return api_fail(s->cx, ST_USAGE, "'%s' is not overwritten: it is the program's text", path);
   for (int k = 0; k < SET_COUNT; k++)
     for (uint32_t i = 0; i < s->set[k].feed.n; i++)
       if (file_same(str_z(path), s->set[k].feed.at[i]->source.name))
-        return api_fail(s->p->cx, ST_USAGE, "'%s' is not overwritten: it is the data of input '" STRF "'",
-                        path, STRA(names_str(s->p->prog.names, s->set[k].feed.at[i]->input)));
-  for (uint32_t d = 0; d < s->p->prog.dataset.n; d++)
+        return api_fail(s->cx, ST_USAGE, "'%s' is not overwritten: it is the data of input '" STRF "'", path,
+                        STRA(names_str(s->prog.names, s->set[k].feed.at[i]->input)));
+  for (uint32_t d = 0; d < s->prog.dataset.n; d++)
     for (uint32_t i = 0; i < s->dataset[d].feed.n; i++)
       if (file_same(str_z(path), s->dataset[d].feed.at[i]->source.name))
-        return api_fail(s->p->cx, ST_USAGE, "'%s' is not overwritten: it is the data of input '" STRF "'",
-                        path, STRA(names_str(s->p->prog.names, s->dataset[d].feed.at[i]->input)));
+        return api_fail(s->cx, ST_USAGE, "'%s' is not overwritten: it is the data of input '" STRF "'", path,
+                        STRA(names_str(s->prog.names, s->dataset[d].feed.at[i]->input)));
   FileError err; /* said before the training, not after it */
-  return file_may_replace(str_z(path), &err) ? DG_OK : api_fail(s->p->cx, err.status, "%s", err.what);
+  return file_may_replace(str_z(path), &err) ? DG_OK : api_fail(s->cx, err.status, "%s", err.what);
 }
 
 dg_status session_save(dg_session *s, const char *path) {
   ArenaMark mark = arena_mark(&s->arena);
   CkVec v = tensors(s, false);
   CkMeta meta = {.program = program_hash(&v), .epoch = s->epoch, .seed = s->opt.seed};
-  for (uint32_t i = 0; i < s->p->prog.train.n; i++) meta.step += s->counter[i];
+  for (uint32_t i = 0; i < s->prog.train.n; i++) meta.step += s->counter[i];
   HostError err;
   bool ok = checkpoint_save(&s->arena, str_z(path), v.at, v.n, &meta, false, &err);
   arena_rewind(&s->arena, mark);
-  return ok ? DG_OK : api_fail(s->p->cx, err.status, "%s", err.what);
+  return ok ? DG_OK : api_fail(s->cx, err.status, "%s", err.what);
 }
 
 typedef struct SaveCall {
@@ -108,7 +108,7 @@ static dg_status save_in(void *arg) {
 
 dg_status dg_save(dg_session *s, const char *path) {
   if (!s) return DG_USAGE;
-  if (!path || !*path) return api_fail(s->p->cx, ST_USAGE, "dg_save: a path is needed");
+  if (!path || !*path) return api_fail(s->cx, ST_USAGE, "dg_save: a path is needed");
   SaveCall c = {.s = s, .path = path};
   return session_guard(s, save_in, &c);
 }
@@ -116,8 +116,8 @@ dg_status dg_save(dg_session *s, const char *path) {
 /* By tensor of a model: a state, which a file of somebody else may lack. */
 static bool *states(dg_session *s, const CkVec *v) {
   bool *is = ARENA_ARRAY(&s->arena, bool, v->n);
-  for (uint32_t i = 0, k = 0; i < s->p->prog.leaf.n; i++)
-    if (of_model(&s->p->prog.leaf.at[i])) is[k++] = s->p->prog.leaf.at[i].kind == LEAF_STATE;
+  for (uint32_t i = 0, k = 0; i < s->prog.leaf.n; i++)
+    if (of_model(&s->prog.leaf.at[i])) is[k++] = s->prog.leaf.at[i].kind == LEAF_STATE;
   return is;
 }
 
@@ -146,24 +146,24 @@ static dg_status load_in(void *arg) {
   bool ok = checkpoint_load(&s->arena, str_z(c->path), v.at, v.n, how, &meta, &err);
   if (ok && c->what != DG_LOAD_MODEL && meta.ours) s->opt.seed = meta.seed;
   if (ok) keep_missing(s, &v, how.lacks);
-  for (uint32_t i = 0; ok && i < s->p->prog.leaf.n; i++) /* anybody may have written the file */
+  for (uint32_t i = 0; ok && i < s->prog.leaf.n; i++) /* anybody may have written the file */
     if (s->leaf_bytes[i]) fp_flush(s->leaf_tensor[i].dtype, s->leaf_tensor[i].data, s->leaf_tensor[i].count);
-  for (uint32_t i = 0; ok && i < s->p->prog.leaf.n; i++) session_finite_begin(s, i);
-  for (uint32_t i = 0; ok && i < s->p->prog.train.n; i++) s->look[i].last = s->counter[i];
+  for (uint32_t i = 0; ok && i < s->prog.leaf.n; i++) session_finite_begin(s, i);
+  for (uint32_t i = 0; ok && i < s->prog.train.n; i++) s->look[i].last = s->counter[i];
   arena_rewind(&s->arena, mark);
   if (!ok && all && err.status == ST_MISMATCH && !meta.ours)
-    return api_fail(s->p->cx, err.status,
+    return api_fail(s->cx, err.status,
                     "%s was not saved by dgc and has no place in a training to resume at: load its weights "
                     "alone (--load)",
                     c->path);
-  return ok ? DG_OK : api_fail(s->p->cx, err.status, "%s", err.what);
+  return ok ? DG_OK : api_fail(s->cx, err.status, "%s", err.what);
 }
 
 dg_status dg_load(dg_session *s, const char *path, dg_load_what what) {
   if (!s) return DG_USAGE;
-  if (!path || !*path) return api_fail(s->p->cx, ST_USAGE, "dg_load: a path is needed");
+  if (!path || !*path) return api_fail(s->cx, ST_USAGE, "dg_load: a path is needed");
   if ((unsigned)what > DG_LOAD_TRAINED)
-    return api_fail(s->p->cx, ST_USAGE, "dg_load: %d is no dg_load_what", (int)what);
+    return api_fail(s->cx, ST_USAGE, "dg_load: %d is no dg_load_what", (int)what);
   SaveCall c = {s, path, what};
   return session_guard(s, load_in, &c);
 }

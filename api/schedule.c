@@ -24,7 +24,7 @@ static PassHow how_of(const Program *p, uint32_t train, const dg_train_options *
 /* The lane of a step: that of another with the same rows in the same order, or a new one. */
 static uint32_t lane_for(Schedule *c, uint32_t train, int64_t every, const dg_train_options *o) {
   int64_t dataset = step_dataset(c->s, train, SET_TRAIN);
-  PassHow how = how_of(&c->s->p->prog, train, o);
+  PassHow how = how_of(&c->s->prog, train, o);
   uint32_t i = 0;
   for (; i < c->lanes; i++) {
     const Lane *l = &c->lane[i];
@@ -37,7 +37,7 @@ static uint32_t lane_for(Schedule *c, uint32_t train, int64_t every, const dg_tr
 }
 
 static dg_status choose(Schedule *c, const dg_train_options *o) {
-  const Program *p = &c->s->p->prog;
+  const Program *p = &c->s->prog;
   c->turn = ARENA_ARRAY(&c->s->work, Turn, p->train.n + 1);
   c->lane = ARENA_ARRAY(&c->s->work, Lane, p->train.n + 1);
   for (uint32_t i = 0; i < p->train.n; i++) {
@@ -68,7 +68,7 @@ static dg_status open_lanes(Schedule *c) {
 
 /* Rounds a step runs for by its own settings; 0: until the others end. */
 static int64_t own_rounds(const Schedule *c, const Turn *t) {
-  const Program *p = &c->s->p->prog;
+  const Program *p = &c->s->prog;
   int64_t steps = setting_whole(step_setting(p, t->train, STR("steps")), 0),
           epochs = setting_whole(step_setting(p, t->train, STR("epochs")), 0);
   const Lane *l = &c->lane[t->lane];
@@ -77,7 +77,7 @@ static int64_t own_rounds(const Schedule *c, const Turn *t) {
 }
 
 static void note_instead(Sb *b, const Schedule *c, const char *option, int64_t value, const char *setting) {
-  const Program *p = &c->s->p->prog;
+  const Program *p = &c->s->prog;
   for (uint32_t i = 0; i < c->turns; i++) {
     const Setting *own = step_setting(p, c->turn[i].train, str_z(setting));
     int64_t was = setting_whole(own, 0);
@@ -120,7 +120,7 @@ dg_status schedule_new(dg_session *s, const dg_train_options *o, Schedule *out) 
   if (st == DG_OK) st = open_lanes(out);
   if (st != DG_OK) return st;
   if (s->batch >= out->batches)
-    return api_fail(s->p->cx, ST_REJECTED,
+    return api_fail(s->cx, ST_REJECTED,
                     "the checkpoint stands behind batch %lld of an epoch, and an epoch has %lld here: to go "
                     "on, give the data and the batch it was trained with",
                     (long long)s->batch, (long long)out->batches);

@@ -41,7 +41,7 @@ static bool call_host(void *user, const Tensor *in, uint32_t nin, Tensor *out) {
   dg_array a[16], o = session_array(out);
   if (nin > 16) return false;
   for (uint32_t i = 0; i < nin; i++) session_one_nan(&in[i]), a[i] = session_array(&in[i]);
-  uint32_t ours = api_host_enter(k->s->p->cx);
+  uint32_t ours = api_host_enter(k->s->cx);
   int failed = k->reg.fn(k->reg.user, a, (int)nin, &o);
   api_host_leave(ours);
   fp_flush(out->dtype, out->data, out->count);
@@ -61,7 +61,7 @@ dg_status session_guard(dg_session *s, ApiFn *fn, void *arg) {
   if (!s) return DG_USAGE;
   dg_status st = session_alive(s);
   if (st != DG_OK) return st;
-  st = api_guard(s->p->cx, fn, arg);
+  st = api_guard(s->cx, fn, arg);
   s->running = false;
   if (st == DG_INTERNAL || st == DG_NO_MEMORY) s->dead = true;
   return st;
@@ -69,12 +69,12 @@ dg_status session_guard(dg_session *s, ApiFn *fn, void *arg) {
 
 dg_status session_alive(dg_session *s) {
   if (s->running)
-    return api_fail(s->p->cx, ST_USAGE, "this session is inside a step: a host function cannot call it");
-  return s->dead ? api_fail(s->p->cx, ST_USAGE, "this session failed earlier and can only be freed") : DG_OK;
+    return api_fail(s->cx, ST_USAGE, "this session is inside a step: a host function cannot call it");
+  return s->dead ? api_fail(s->cx, ST_USAGE, "this session failed earlier and can only be freed") : DG_OK;
 }
 
 dg_status session_not_training(dg_session *s) {
-  return s->training ? api_fail(s->p->cx, ST_USAGE, "this session is inside dg_train: wait until it returns")
+  return s->training ? api_fail(s->cx, ST_USAGE, "this session is inside dg_train: wait until it returns")
                      : DG_OK;
 }
 
@@ -86,7 +86,7 @@ static bool bytes_fit(const dg_session *s, const Tensor *t) {
 }
 
 static dg_status too_large(dg_session *s, const Leaf *l) {
-  return api_fail(s->p->cx, ST_LIMIT, "'" STRF "' has more bytes than the limit 'tensor_bytes' of %lld",
+  return api_fail(s->cx, ST_LIMIT, "'" STRF "' has more bytes than the limit 'tensor_bytes' of %lld",
                   STRA(names_str(&s->p->names, l->path)), (long long)s->p->cx->limits.tensor_bytes);
 }
 
@@ -94,7 +94,7 @@ enum { LEAVES_TOGETHER = 4 << 20 }; /* bytes */
 
 /* The shape of a leaf's storage, without the storage. */
 static dg_status leaf_shape(dg_session *s, const Leaf *l, Type *t, size_t *bytes) {
-  const Program *p = &s->p->prog;
+  const Program *p = &s->prog;
   *t = l->type;
   Tensor size = {.dtype = (DType)t->dtype, .count = 1};
   for (int k = 0; k < t->rank; k++) {
@@ -110,7 +110,7 @@ static dg_status leaf_shape(dg_session *s, const Leaf *l, Type *t, size_t *bytes
 
 /* Parameters and states of a program lie side by side: in pages as large as the system has. */
 static dg_status leaf_room(dg_session *s) {
-  const Program *p = &s->p->prog;
+  const Program *p = &s->prog;
   size_t all = 0, bytes;
   for (uint32_t i = 0; i < p->leaf.n; i++) {
     Type t;
@@ -125,7 +125,7 @@ static dg_status leaf_room(dg_session *s) {
 
 /* Storage of everything but inputs. */
 static dg_status make_leaves(dg_session *s) {
-  const Program *p = &s->p->prog;
+  const Program *p = &s->prog;
   uint32_t n = p->leaf.n;
   s->leaf = ARENA_ARRAY(&s->arena, void *, n);
   s->leaf_bytes = ARENA_ARRAY(&s->arena, size_t, n);
@@ -148,7 +148,7 @@ static dg_status make_leaves(dg_session *s) {
     dg_status st = leaf_shape(s, l, &t, &s->leaf_bytes[i]);
     if (st != DG_OK) return st;
     if (!tensor_of_type(&s->arena, p->dims, &t, &s->leaf_tensor[i]))
-      return api_fail(s->p->cx, ST_REJECTED,
+      return api_fail(s->cx, ST_REJECTED,
                       "'" STRF "' has a shape that depends on a dim without a value: bind it (-D NAME=VALUE)",
                       STRA(names_str(p->names, l->path)));
     s->leaf[i] = s->leaf_tensor[i].data;
@@ -157,7 +157,7 @@ static dg_status make_leaves(dg_session *s) {
 }
 
 static void set_counters(dg_session *s, const Entry *e) {
-  const Program *p = &s->p->prog;
+  const Program *p = &s->prog;
   for (uint32_t i = 0; i < p->leaf.n; i++) {
     int32_t v = 0;
     switch (p->leaf.at[i].kind) {
@@ -181,28 +181,27 @@ static dg_status make_initial(dg_session *s) {
   if (!e) return DG_OK;
   Sb why;
   sb_init(&why, &s->arena);
-  RunnerOptions how = {.interpret = true};
-  Status st =
-      runner_new(&s->p->cx->mem, &s->p->prog, e, s->p->bound.at, s->p->bound.n, &how, &s->initial, &why);
-  if (st != ST_OK) return api_fail(s->p->cx, st, "initial values: " STRF, STRA(sb_str(&why)));
+  CodeKey key = {.entry = e, .bind = s->p->bound.at, .nbind = s->p->bound.n, .interpret = true};
+  Status st = runner_new(s->p, s->cx, &key, NULL, &s->initial, &why);
+  if (st != ST_OK) return api_fail(s->cx, st, "initial values: " STRF, STRA(sb_str(&why)));
   set_counters(s, e);
   st = runner_run(s->initial, s->leaf, s->host, &why);
   runner_free(s->initial);
   s->initial = NULL;
-  if (st != ST_OK) return api_fail(s->p->cx, st, "initial values: " STRF, STRA(sb_str(&why)));
+  if (st != ST_OK) return api_fail(s->cx, st, "initial values: " STRF, STRA(sb_str(&why)));
   return DG_OK;
 }
 
 /* An instruction set that does not exist or that this CPU lacks is refused here, not at the first step. */
 static dg_status isa_runs(dg_session *s) {
-  dg_context *cx = s->p->cx;
+  dg_context *cx = s->cx;
   CpuLevel any;
   if (s->opt.isa && !cpu_isa(s->opt.isa, &any))
     return api_fail(cx, ST_USAGE, "there is no instruction set '%.40s': " CPU_ISA_NAMES, s->opt.isa);
   if (s->opt.interpret) return DG_OK;
   Sb why;
   sb_init(&why, &s->arena);
-  Status st = exec_can(&s->arena, &(ExecOptions){.isa = s->opt.isa, .cpu = cx->cpu}, &why);
+  Status st = exec_can(&s->arena, &(ExecOptions){.isa = s->opt.isa, .cpu = s->p->cx->cpu}, &why);
   return st == ST_OK ? DG_OK : api_fail(cx, st, STRF, STRA(sb_str(&why)));
 }
 
@@ -213,8 +212,10 @@ typedef struct NewCall {
 
 static dg_status new_in(void *arg) {
   dg_session *s = ((NewCall *)arg)->s;
-  const Program *p = &s->p->prog;
-  dg_context *cx = s->p->cx;
+  s->prog = s->p->prog;
+  s->prog.dims = dims_copy(&s->dims, s->p->prog.dims);
+  const Program *p = &s->prog;
+  dg_context *cx = s->cx;
   if (s->opt.level < -1 || s->opt.level > 3) return api_fail(cx, ST_USAGE, "level: 0 to 3, or -1");
   if (s->opt.isa) s->opt.isa = str_copy(&s->arena, str_z(s->opt.isa)).p;
   dg_status runs = isa_runs(s);
@@ -251,23 +252,29 @@ dg_status dg_session_new(dg_program *p, const dg_session_options *options, dg_se
     return api_fail(p->cx, ST_USAGE,
                     "dg_session_options: size is not this library's; call dg_session_options_init");
   void *made;
+  pthread_mutex_lock(&p->lock); /* a session may be made in each thread */
   dg_status st = api_new(p->cx, sizeof(dg_session), &made);
+  pthread_mutex_unlock(&p->lock);
   if (st != DG_OK) return st;
   dg_session *s = made;
   s->p = p;
-  p->refs++;
-  arena_init(&s->arena, &p->cx->mem);
-  arena_init(&s->missing_names, &p->cx->mem);
-  arena_init(&s->work, &p->cx->mem);
-  arena_init(&s->predicted, &p->cx->mem);
-  arena_init(&s->opening, &p->cx->mem);
-  arena_init(&s->evaluated.arena, &p->cx->mem);
+  __atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
+  context_of_session(p->cx, &s->local);
+  s->cx = &s->local;
+  s->shapes = 1;
+  arena_init(&s->arena, &s->cx->mem);
+  arena_init(&s->dims, &s->cx->mem);
+  arena_init(&s->missing_names, &s->cx->mem);
+  arena_init(&s->work, &s->cx->mem);
+  arena_init(&s->predicted, &s->cx->mem);
+  arena_init(&s->opening, &s->cx->mem);
+  arena_init(&s->evaluated.arena, &s->cx->mem);
   if (options)
     s->opt = *options;
   else
     dg_session_options_init(&s->opt);
   NewCall call = {p, s};
-  st = api_guard(p->cx, new_in, &call);
+  st = api_guard(s->cx, new_in, &call);
   if (st == DG_OK)
     *out = s;
   else
@@ -277,21 +284,22 @@ dg_status dg_session_new(dg_program *p, const dg_session_options *options, dg_se
 
 void dg_session_free(dg_session *s) {
   if (!s) return;
-  dg_context *cx = s->p->cx;
   for (uint32_t i = 0; i < s->nvariant; i++) runner_free(s->variant[i].runner);
   runner_free(s->initial);
   if (s->pool) pool_stop(s->pool);
-  mem_free(&cx->mem, s->pool_memory, s->pool_size);
+  mem_free(&s->cx->mem, s->pool_memory, s->pool_size);
   for (int k = 0; k < SET_COUNT; k++) set_close(&s->set[k]);
-  for (uint32_t k = 0; s->dataset && k < s->p->prog.dataset.n; k++) set_close(&s->dataset[k]);
+  for (uint32_t k = 0; s->dataset && k < s->prog.dataset.n; k++) set_close(&s->dataset[k]);
   arena_release(&s->opening);
+  arena_release(&s->dims);
   arena_release(&s->missing_names);
   arena_release(&s->work);
   arena_release(&s->predicted);
   arena_release(&s->evaluated.arena);
   arena_release(&s->arena);
   dg_program *p = s->p;
-  mem_free(&cx->mem, s, sizeof *s);
+  Mem m = s->cx->mem; /* the door outlives what it gives back */
+  mem_free(&m, s, sizeof *s);
   program_drop(p);
 }
 
@@ -299,7 +307,7 @@ void dg_session_free(dg_session *s) {
 
 /* " (its inputs: x, y)" */
 static const char *inputs_of(dg_session *s, char *z, size_t n) {
-  const Program *p = &s->p->prog;
+  const Program *p = &s->prog;
   size_t at = 0;
   z[0] = 0;
   for (uint32_t i = 0; i < p->leaf.n && at < n; i++)
@@ -311,8 +319,11 @@ static const char *inputs_of(dg_session *s, char *z, size_t n) {
 
 dg_status session_no_input(dg_session *s, const char *name) {
   char all[256];
-  return api_fail(s->p->cx, ST_USAGE, "the program has no input '%.60s'%s", name,
-                  inputs_of(s, all, sizeof all));
+  return api_fail(s->cx, ST_USAGE, "the program has no input '%.60s'%s", name, inputs_of(s, all, sizeof all));
+}
+
+bool same_shape(const Tensor *a, const Tensor *b) {
+  return a->rank == b->rank && memcmp(a->ext, b->ext, a->rank * sizeof *a->ext) == 0; /* size-ok: at most 8 */
 }
 
 static bool find_input(const Program *p, const char *name, LeafId *out) {
@@ -321,8 +332,8 @@ static bool find_input(const Program *p, const char *name, LeafId *out) {
 
 dg_status dg_bind(dg_session *s, const char *input, const dg_array *a) {
   if (!s) return DG_USAGE;
-  dg_context *cx = s->p->cx;
-  const Program *p = &s->p->prog;
+  dg_context *cx = s->cx;
+  const Program *p = &s->prog;
   if (session_alive(s) != DG_OK) return DG_USAGE;
   LeafId id;
   if (!input || !a || !a->data)
@@ -354,14 +365,16 @@ dg_status dg_bind(dg_session *s, const char *input, const dg_array *a) {
   }
   if (!bytes_fit(s, &t)) return too_large(s, l);
   Bound *own = &s->own[id.i];
+  s->shapes += !s->bound[id.i].has || !same_shape(&s->bound[id.i].t, &t);
   s->bound[id.i] = *own = (Bound){.has = true, .t = t, .copy = own->copy, .room = own->room};
   s->leaf[id.i] = a->data;
   return DG_OK;
 }
 
 void session_unfeed(dg_session *s) {
-  for (uint32_t i = 0; i < s->p->prog.leaf.n; i++) {
+  for (uint32_t i = 0; i < s->prog.leaf.n; i++) {
     if (!s->bound[i].fed) continue;
+    s->shapes += !s->own[i].has || !same_shape(&s->bound[i].t, &s->own[i].t);
     s->bound[i] = s->own[i];
     s->leaf[i] = s->own[i].t.data;
   }
@@ -372,22 +385,23 @@ double session_scalar(const Tensor *t) {
   return literal_double(t->dtype, literal_get(t->dtype, t->data, 0));
 }
 
-void session_scalar_put(dg_session *s, Sym name, double v) {
+/* name lives as long as the program, or is copied the first time. */
+void session_scalar_put(dg_session *s, Str name, double v) {
   for (uint32_t i = 0; i < s->scalar.n; i++)
-    if (sym_eq(s->scalar.at[i].name, name)) {
+    if (str_eq(s->scalar.at[i].name, name)) {
       s->scalar.at[i].value = v;
       return;
     }
-  VEC_PUSH(&s->arena, &s->scalar, (Scalar1){name, v});
+  VEC_PUSH(&s->arena, &s->scalar, (Scalar1){str_copy(&s->arena, name), v});
 }
 
 /* The host's buffers are read in place, but no subnormal number may enter (docs/numbers.md): one that holds
  * any is read from a flushed copy, which lives on because an output may be the input itself. */
-static void clean_inputs(dg_session *s, const Runner *r) {
-  for (uint32_t i = 0; i < s->p->prog.leaf.n; i++) {
+static void clean_inputs(dg_session *s, const Code *code) {
+  for (uint32_t i = 0; i < s->prog.leaf.n; i++) {
     Bound *b = &s->own[i];
     size_t bytes;
-    if (!b->has || s->bound[i].fed || !r->reads[i]) continue;
+    if (!b->has || s->bound[i].fed || !code->reads[i]) continue;
     s->leaf[i] = b->t.data;
     if (fp_clean(b->t.dtype, b->t.data, b->t.count)) continue;
     if (!size_mul(b->t.count, dtype_bytes(b->t.dtype), &bytes))
@@ -405,19 +419,19 @@ dg_status session_run(dg_session *s, const Entry *e, Variant **ran) {
   if (ok != DG_OK) return ok;
   set_counters(s, e);
   Sb why;
-  clean_inputs(s, v->runner);
+  clean_inputs(s, v->runner->code);
   ArenaMark mark = arena_mark(&s->arena);
   sb_init(&why, &s->arena);
   s->running = true;
   Status st = runner_run(v->runner, s->leaf, s->host, &why);
   s->running = false;
-  if (st != ST_OK) return api_fail(s->p->cx, st, STRF, STRA(sb_str(&why)));
+  if (st != ST_OK) return api_fail(s->cx, st, STRF, STRA(sb_str(&why)));
   arena_rewind(&s->arena, mark);
-  for (uint32_t i = 0; i < v->runner->graph->root.n; i++) {
-    const Root *r = &v->runner->graph->root.at[i];
+  for (uint32_t i = 0; i < v->runner->code->graph->root.n; i++) {
+    const Root *r = &v->runner->code->graph->root.at[i];
     if (r->kind == ROOT_OUTPUT) session_one_nan(&v->runner->value[i]);
     if ((r->kind == ROOT_LOSS || r->kind == ROOT_METRIC) && v->runner->value[i].count == 1)
-      session_scalar_put(s, r->name, session_scalar(&v->runner->value[i]));
+      session_scalar_put(s, names_str(s->prog.names, r->name), session_scalar(&v->runner->value[i]));
   }
   s->last = v;
   if (ran) *ran = v;

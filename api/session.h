@@ -11,6 +11,7 @@ typedef struct Variant {
   const Entry *entry;
   DimBinding *bind;
   uint32_t nbind;
+  uint64_t shapes; /* of the session, when it was last found to fit what is bound */
   Runner *runner;
   uint64_t used;         /* tick of the last use */
   const uint32_t *watch; /* inputs it reads whose values have a range */
@@ -29,7 +30,7 @@ typedef struct Look { /* by train step: when its parameters and states were look
 } Look;
 
 typedef struct Scalar1 { /* last value of a loss or metric */
-  Sym name;
+  Str name;
   double value;
 } Scalar1;
 
@@ -56,6 +57,10 @@ typedef struct Evaluated {
 
 struct dg_session {
   dg_program *p;
+  dg_context *cx;   /* its own: allocator, error, float environment */
+  dg_context local; /* what cx points at */
+  Program prog;     /* the program's, with a table of dims of its own: nothing of the program changes */
+  Arena dims;       /* of that table */
   Arena arena;
   dg_session_options opt;
   void *pool_memory;
@@ -78,7 +83,8 @@ struct dg_session {
   Variant variant[SESSION_VARIANTS];
   uint32_t nvariant;
   uint64_t tick;
-  Variant *last; /* whose outputs dg_read sees */
+  uint64_t shapes; /* changes whenever an input gets another shape, or a first buffer */
+  Variant *last;   /* whose outputs dg_read sees */
   VEC(Scalar1) scalar;
   Arena missing_names;
   VEC(const char *) missing; /* states that the last file loaded did not hold */
@@ -97,6 +103,7 @@ struct dg_session {
 /* api_guard for a call about s: a dead session is refused, and after DG_INTERNAL or DG_NO_MEMORY it is dead.
  */
 dg_status session_guard(dg_session *s, ApiFn *fn, void *arg);
+bool same_shape(const Tensor *a, const Tensor *b);
 dg_status session_alive(dg_session *s); /* DG_OK, or the reason is recorded */
 /* The variant of an entry for the inputs bound now, compiled when it is not there. */
 dg_status session_variant(dg_session *s, const Entry *e, Variant **out);
@@ -128,6 +135,6 @@ bool session_has_rows(dg_session *s, LeafId input);
 dg_array session_array(const Tensor *t); /* the public form; data stays where it is */
 DataType session_data_type(DType t);     /* the name readers and checkpoints have for it */
 double session_scalar(const Tensor *t);  /* first element as a double */
-void session_scalar_put(dg_session *s, Sym name, double v);
+void session_scalar_put(dg_session *s, Str name, double v);
 
 #endif

@@ -37,7 +37,7 @@ static int64_t dataset_named(const Program *p, Str name) {
 }
 
 int64_t step_dataset(const dg_session *s, uint32_t train, SetKind kind) {
-  const Program *p = &s->p->prog;
+  const Program *p = &s->prog;
   const Setting *t = step_names(p, train, kind);
   int64_t d = t ? dataset_named(p, t->text) : NO_DATASET;
   for (uint32_t i = 0; d >= 0 && i < p->dataset.at[d].field.n; i++)
@@ -46,7 +46,7 @@ int64_t step_dataset(const dg_session *s, uint32_t train, SetKind kind) {
 }
 
 dg_status set_open(dg_session *s, Arena *a, SetKind kind, int64_t dataset, DataSet *out) {
-  const Program *p = &s->p->prog;
+  const Program *p = &s->prog;
   *out = (DataSet){0};
   for (uint32_t i = 0; kind != SET_COUNT && i < s->set[kind].feed.n; i++)
     VEC_PUSH(a, &out->feed, s->set[kind].feed.at[i]);

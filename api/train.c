@@ -39,7 +39,7 @@ typedef struct Loop {
 static bool tell(Loop *l, dg_moment at) {
   l->g.at = at;
   if (!l->o->progress) return l->stop;
-  uint32_t ours = api_host_enter(l->s->p->cx);
+  uint32_t ours = api_host_enter(l->s->cx);
   if (l->o->progress(l->o->user, &l->g)) l->stop = true;
   api_host_leave(ours);
   return l->stop;
@@ -134,7 +134,7 @@ static dg_status tell_values(Loop *l, dg_moment at, bool with_test) {
 }
 
 static void tell_start(Loop *l) {
-  const Program *p = &l->s->p->prog;
+  const Program *p = &l->s->prog;
   l->g.epochs = l->plan.epochs, l->g.lanes = (int)l->plan.lanes, l->g.instead = l->plan.instead;
   l->g.saved_epoch = -1;
   for (uint32_t i = 0; i < l->plan.lanes; i++) {
@@ -178,7 +178,7 @@ static void epoch_begins(Loop *l) {
 static dg_status rounds(Loop *l) {
   dg_session *s = l->s;
   const Lane *first = &l->plan.lane[0];
-  Sym loss = s->p->prog.train.at[l->plan.turn[0].train].loss_name;
+  Sym loss = s->prog.train.at[l->plan.turn[0].train].loss_name;
   int64_t round = schedule_done(&l->plan);
   if (round < l->plan.until) epoch_begins(l);
   while (round < l->plan.until && !l->stop) {
@@ -210,7 +210,7 @@ static dg_status loop_begin(Loop *l) {
 /* A step failed and changed nothing, or made numbers that are none: what was good before is not lost, and its
  * means are told. The failure is what is reported. */
 static dg_status failed(Loop *l, dg_status st) {
-  dg_context *cx = l->s->p->cx;
+  dg_context *cx = l->s->cx;
   char what[sizeof cx->error];
   memcpy(what, cx->error, sizeof what);
   bool whole = st != DG_NON_FINITE && st != DG_NO_MEMORY && st != DG_INTERNAL;
@@ -265,12 +265,12 @@ static dg_status with_options(dg_session *s, const dg_train_options *options, in
   dg_train_options_init(&o);
   if (options) {
     if (options->size != sizeof o)
-      return api_fail(s->p->cx, ST_USAGE,
+      return api_fail(s->cx, ST_USAGE,
                       "dg_train_options: size is not this library's; call dg_train_options_init");
     o = *options;
   }
   if (o.epochs < 0 || o.batch < 0 || o.steps < 0)
-    return api_fail(s->p->cx, ST_USAGE, "dg_train: %s is below 0",
+    return api_fail(s->cx, ST_USAGE, "dg_train: %s is below 0",
                     o.epochs < 0  ? "epochs"
                     : o.batch < 0 ? "batch"
                                   : "steps");

@@ -9,17 +9,17 @@ typedef VEC(DimBinding) DimBindings;
 
 /* Axes of a bound input give their symbols a value, where they have none yet. */
 static void bind_axes(const dg_session *s, uint32_t input, Arena *a, DimBindings *v) {
-  const Leaf *l = &s->p->prog.leaf.at[input];
+  const Leaf *l = &s->prog.leaf.at[input];
   for (int k = 0; k < l->type.rank; k++) {
     Sym name;
-    if (!dim_is_symbol(s->p->prog.dims, l->type.dim[k], &name)) continue;
+    if (!dim_is_symbol(s->prog.dims, l->type.dim[k], &name)) continue;
     uint32_t j = 0;
     while (j < v->n && !sym_eq(v->at[j].name, name)) j++;
     if (j == v->n) VEC_PUSH(a, v, (DimBinding){name, s->bound[input].t.ext[k]});
   }
 }
 
-dg_status dims_valued(dg_program *p, const Graph *g, Arena *a, const DimBinding *bind, size_t n) {
+dg_status dims_valued(dg_context *cx, const Graph *g, Arena *a, const DimBinding *bind, size_t n) {
   const bool *idle = graph_idle(g, bind, n, a);
   for (uint32_t i = 0; i < g->node.n; i++) {
     Sb why, text;
@@ -29,7 +29,7 @@ dg_status dims_valued(dg_program *p, const Graph *g, Arena *a, const DimBinding 
     if (fault == EXTENT_FITS) continue;
     sb_init(&text, a);
     if (fault == EXTENT_NONE) graph_place(g, (NodeId){i}, &text);
-    return api_fail(p->cx, ST_REJECTED, STRF STRF, STRA(sb_str(&text)), STRA(sb_str(&why)));
+    return api_fail(cx, ST_REJECTED, STRF STRF, STRA(sb_str(&text)), STRA(sb_str(&why)));
   }
   return DG_OK;
 }
@@ -37,7 +37,7 @@ dg_status dims_valued(dg_program *p, const Graph *g, Arena *a, const DimBinding 
 /* Bindings from the inputs bound now: those the entry reads first, then the others, for a step that only
  * draws its rows at random has as many as the batch. */
 static dg_status collect(dg_session *s, const Entry *e, Arena *a, DimBinding **out, uint32_t *n) {
-  const Program *p = &s->p->prog;
+  const Program *p = &s->prog;
   DimBindings v = {0};
   for (uint32_t i = 0; i < s->p->bound.n; i++) VEC_PUSH(a, &v, s->p->bound.at[i]);
   bool *reads = ARENA_ARRAY(a, bool, p->leaf.n + 1);
@@ -47,8 +47,7 @@ static dg_status collect(dg_session *s, const Entry *e, Arena *a, DimBinding **o
     const Leaf *l = &p->leaf.at[i];
     if (l->kind != LEAF_INPUT || !reads[i]) continue;
     if (!s->bound[i].has)
-      return api_fail(s->p->cx, ST_USAGE, "input '" STRF "' is not bound",
-                      STRA(names_str(p->names, l->path)));
+      return api_fail(s->cx, ST_USAGE, "input '" STRF "' is not bound", STRA(names_str(p->names, l->path)));
     bind_axes(s, i, a, &v);
   }
   for (uint32_t i = 0; i < p->leaf.n; i++)
@@ -60,9 +59,9 @@ static dg_status collect(dg_session *s, const Entry *e, Arena *a, DimBinding **o
     for (int k = 0; k < l->type.rank; k++) {
       int64_t want = 0;
       if (!dim_eval(p->dims, l->type.dim[k], v.at, v.n, &want) || want != s->bound[i].t.ext[k])
-        return api_fail(
-            s->p->cx, ST_REJECTED, "input '" STRF "': axis %d has extent %lld where %lld is needed",
-            STRA(names_str(p->names, l->path)), k, (long long)s->bound[i].t.ext[k], (long long)want);
+        return api_fail(s->cx, ST_REJECTED, "input '" STRF "': axis %d has extent %lld where %lld is needed",
+                        STRA(names_str(p->names, l->path)), k, (long long)s->bound[i].t.ext[k],
+                        (long long)want);
     }
   }
   *out = v.at;
@@ -79,7 +78,7 @@ static bool same_bind(const Variant *v, const DimBinding *b, uint32_t n) {
 
 /* Inputs that the entry reads and whose values have a range. */
 static uint32_t *watched(const dg_session *s, Arena *a, const Entry *e, uint32_t *n) {
-  uint32_t *at = ARENA_ARRAY(a, uint32_t, s->p->prog.leaf.n + 1);
+  uint32_t *at = ARENA_ARRAY(a, uint32_t, s->prog.leaf.n + 1);
   for (uint32_t i = 0; i < e->graph->node.n; i++) {
     if (e->graph->node.at[i].op != OP_LEAF) continue;
     uint32_t leaf = (uint32_t)graph_attr(e->graph, (NodeId){i})[0], k = 0;
@@ -96,9 +95,9 @@ dg_status session_values_fit(const dg_session *s, const Variant *v) {
     const Bound *b = &s->bound[v->watch[i]];
     HostError err;
     if (!b->fed &&
-        !data_values_check(names_str(s->p->prog.names, s->p->prog.leaf.at[v->watch[i]].path), b->t.data,
+        !data_values_check(names_str(s->prog.names, s->prog.leaf.at[v->watch[i]].path), b->t.data,
                            session_data_type(b->t.dtype), (int64_t)b->t.count, s->range[v->watch[i]], &err))
-      return api_fail(s->p->cx, err.status, "%s", err.what);
+      return api_fail(s->cx, err.status, "%s", err.what);
   }
   return DG_OK;
 }
@@ -107,13 +106,24 @@ dg_status session_values_fit(const dg_session *s, const Variant *v) {
 static Variant variant_of(dg_session *s, const Entry *e, const DimBinding *bind, uint32_t n, Runner *r) {
   DimBinding *own = ARENA_ARRAY(&r->arena, DimBinding, n);
   for (uint32_t i = 0; i < n; i++) own[i] = bind[i];
-  Variant v = {e, own, n, r, ++s->tick, NULL, 0};
+  Variant v = {e, own, n, s->shapes, r, ++s->tick, NULL, 0};
   v.watch = watched(s, &r->arena, e, &v.nwatch);
   r->values = arena_mark(&r->arena);
   return v;
 }
 
+/* The variant that ran last time, where no input has got another shape since. */
+static Variant *as_before(dg_session *s, const Entry *e) {
+  for (uint32_t i = 0; i < s->nvariant; i++)
+    if (s->variant[i].entry == e && s->variant[i].shapes == s->shapes) return &s->variant[i];
+  return NULL;
+}
+
 dg_status session_variant(dg_session *s, const Entry *e, Variant **out) {
+  if ((*out = as_before(s, e))) {
+    (*out)->used = ++s->tick;
+    return DG_OK;
+  }
   ArenaMark mark = arena_mark(&s->arena);
   DimBinding *bind = NULL;
   uint32_t n = 0;
@@ -126,10 +136,13 @@ dg_status session_variant(dg_session *s, const Entry *e, Variant **out) {
     if (s->variant[i].entry == e && same_bind(&s->variant[i], bind, n)) {
       arena_rewind(&s->arena, mark);
       s->variant[i].used = ++s->tick;
+      s->variant[i].shapes = s->shapes;
       *out = &s->variant[i];
       return DG_OK;
     }
-  ok = dims_valued(s->p, e->graph, &s->arena, bind, n);
+  Graph own = *e->graph; /* with the session's dims */
+  own.program = &s->prog;
+  ok = dims_valued(s->cx, &own, &s->arena, bind, n);
   if (ok != DG_OK) {
     arena_rewind(&s->arena, mark);
     return ok;
@@ -147,11 +160,11 @@ dg_status session_variant(dg_session *s, const Entry *e, Variant **out) {
   }
   Sb why;
   sb_init(&why, &s->arena);
-  RunnerOptions how = {s->opt.interpret != 0, s->opt.level, s->opt.isa, s->pool, s->p->cx->cpu};
+  CodeKey key = {e, bind, n, s->opt.interpret != 0, s->opt.level, s->opt.isa, s->p->cx->cpu};
   Runner *r = NULL;
-  Status st = runner_new(&s->p->cx->mem, &s->p->prog, e, bind, n, &how, &r, &why);
+  Status st = runner_new(s->p, s->cx, &key, s->pool, &r, &why);
   if (st != ST_OK) {
-    api_fail(s->p->cx, st, STRF, STRA(sb_str(&why)));
+    api_fail(s->cx, st, STRF, STRA(sb_str(&why)));
     arena_rewind(&s->arena, mark);
     return (dg_status)st;
   }

@@ -1,6 +1,7 @@
 #include "base/mem.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,11 +19,21 @@ static void large_pages(char *p, size_t n) {
 
 void mem_init(Mem *m, size_t limit) { *m = (Mem){.limit = limit}; }
 
+void mem_init_within(Mem *m, Mem *whole) { *m = (Mem){.whole = whole->whole ? whole->whole : whole}; }
+
+static Mem *counted(Mem *m) { return m->whole ? m->whole : m; }
+static size_t used_now(const Mem *m) { return __atomic_load_n(&m->used, __ATOMIC_RELAXED); }
+static bool above(const Mem *m, size_t n) {
+  size_t used = used_now(m);
+  return m->limit && (used > m->limit || n > m->limit - used);
+}
+
 void *mem_try(Mem *m, size_t n) {
-  m->calls++;
+  Mem *w = counted(m);
+  uint64_t call = __atomic_add_fetch(&w->calls, 1, __ATOMIC_RELAXED);
   size_t whole = 0;
-  if (m->fail_at == m->calls || n > PTRDIFF_MAX - ALIGN) return NULL;
-  if (m->limit && (m->used > m->limit || n > m->limit - m->used)) return NULL;
+  if (w->fail_at == call || n > PTRDIFF_MAX - ALIGN) return NULL;
+  if (above(w, n)) return NULL;
   whole = n + ALIGN;
   /* calloc and not aligned_alloc: the system's pages are zero already, and large blocks stay untouched until
    * used. calloc aligns to 16, so 16 to 64 bytes lie before the block; its last 8 hold calloc's own pointer.
@@ -32,27 +43,30 @@ void *mem_try(Mem *m, size_t n) {
   char *p = raw + (ALIGN - (uintptr_t)raw % ALIGN);
   memcpy(p - sizeof raw, &raw, sizeof raw);
   large_pages(p, n);
-  m->used += n;
-  if (m->used > m->peak) m->peak = m->used;
+  size_t used = __atomic_add_fetch(&w->used, n, __ATOMIC_RELAXED),
+         peak = __atomic_load_n(&w->peak, __ATOMIC_RELAXED);
+  while (used > peak &&
+         !__atomic_compare_exchange_n(&w->peak, &peak, used, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
   return p;
 }
 
 void *mem_get(Mem *m, size_t n) {
   void *p = mem_try(m, n);
   if (p) return p;
-  if (m->limit && m->fail_at != m->calls && (m->used > m->limit || n > m->limit - m->used))
+  Mem *w = counted(m);
+  if (w->fail_at != w->calls && above(w, n))
     mem_raise(
         m, ST_LIMIT,
         "out of memory: %zu more bytes than the %zu held would exceed the limit 'compiler_bytes' of %zu", n,
-        m->used, m->limit);
-  mem_raise(m, ST_NO_MEMORY, "out of memory: %zu bytes refused, %zu held", n, m->used);
+        used_now(w), w->limit);
+  mem_raise(m, ST_NO_MEMORY, "out of memory: %zu bytes refused, %zu held", n, used_now(w));
 }
 
 void mem_free(Mem *m, void *p, size_t n) {
   if (!p) return;
   void *raw = NULL;
   memcpy(&raw, (char *)p - sizeof raw, sizeof raw);
-  m->used -= n;
+  __atomic_sub_fetch(&counted(m)->used, n, __ATOMIC_RELAXED);
   free(raw);
 }
 

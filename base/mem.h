@@ -27,14 +27,19 @@ struct Rescue {
   char what[192]; /* one line, NUL-terminated */
 };
 
-typedef struct Mem {
+typedef struct Mem Mem;
+struct Mem {
+  Mem *whole;               /* whose bytes these are counted among; NULL: its own */
   size_t used, peak, limit; /* bytes; limit 0 means none */
   uint64_t calls, fail_at;  /* the fail_at-th call fails (1-based); 0 means none */
   Rescue *rescue;
   MemScope *scope;
-} Mem;
+};
 
 void mem_init(Mem *m, size_t limit);
+/* Counts and limits are those of `whole`, which stays where it is; what raises is its own. So two threads may
+ * use two Mems of one whole. */
+void mem_init_within(Mem *m, Mem *whole);
 /* Returns 64-byte aligned zeroed memory, or NULL. n must be above 0. */
 void *mem_try(Mem *m, size_t n) MUST_USE;
 /* Like mem_try but raises instead of returning NULL: ST_LIMIT when m->limit refused, else ST_NO_MEMORY. */

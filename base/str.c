@@ -182,6 +182,15 @@ static void map_grow(Map *m) {
   arena_outgrown(m->arena, old.val, old.cap * sizeof *old.val); /* size-ok: as it was allocated */
 }
 
+void map_copy(Map *m, const Map *of) {
+  if (!of->cap) return;
+  m->key = ARENA_ARRAY(m->arena, uint64_t, of->cap);
+  m->val = ARENA_ARRAY(m->arena, uint32_t, of->cap);
+  memcpy(m->key, of->key, of->cap * sizeof *m->key); /* size-ok: as it was allocated */
+  memcpy(m->val, of->val, of->cap * sizeof *m->val); /* size-ok: as it was allocated */
+  m->n = of->n, m->cap = of->cap;
+}
+
 void map_put(Map *m, uint64_t key, uint32_t val) {
   if (val == UINT32_MAX) BUG(m->arena->mem, "a map holds values below 2^32 - 1");
   if (m->n >= m->cap / 2) map_grow(m);

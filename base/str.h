@@ -67,6 +67,7 @@ typedef struct Map {
   uint32_t n, cap;
 } Map;
 void map_init(Map *m, Arena *a);
+void map_copy(Map *m, const Map *of);             /* m: just begun */
 void map_put(Map *m, uint64_t key, uint32_t val); /* replaces */
 bool map_get(const Map *m, uint64_t key, uint32_t *val) MUST_USE;
 

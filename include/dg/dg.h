@@ -26,12 +26,15 @@
  * that context. A NULL handle is DG_USAGE, without text. After DG_INTERNAL or DG_NO_MEMORY the object the
  * call was about can only be freed.
  *
- * Threads. A context and everything made from it belong to one thread at a time. Different contexts are
- * independent. A session runs its kernels on its own threads (dg_session_options.threads); results do not
- * depend on their number. Your functions are called on the thread that made the call, in its floating-point
- * environment. An extern may not call the session that calls it; a progress function may, but for dg_train,
- * dg_load and dg_data. Nothing may be freed from within them. Checking needs 768 KiB of stack, a call that
- * compiles 192 KiB: on a thread with less it is DG_LIMIT. */
+ * Threads. A context and its programs belong to one thread at a time; different contexts are independent.
+ * Sessions of one program may each be made, used and freed in a thread of their own, side by side with the
+ * bits of one, as long as no other call about the context or the program is made meanwhile. They share
+ * compiled code, which is made once. dg_error then tells of one of the failures. A session runs its kernels
+ * on its own threads (dg_session_options.threads); results do not depend on their number. Your functions are
+ * called on the thread that made the call, in its floating-point environment. An extern may not call the
+ * session that calls it; a progress function may, but for dg_train, dg_load and dg_data. Nothing may be freed
+ * from within them. Checking needs 768 KiB of stack, a call that compiles 192 KiB: on a thread with less it
+ * is DG_LIMIT. */
 #ifndef DG_DG_H
 #define DG_DG_H
 

@@ -17,6 +17,16 @@ DimTable *dims_new(Arena *a, const Names *names) {
   return t;
 }
 
+DimTable *dims_copy(Arena *a, const DimTable *of) {
+  DimTable *t = dims_new(a, of->names);
+  t->poly.n = 0;
+  for (uint32_t i = 0; i < of->poly.n; i++) VEC_PUSH(a, &t->poly, of->poly.at[i]);
+  for (uint32_t i = 0; i < of->atom.n; i++) VEC_PUSH(a, &t->atom, of->atom.at[i]);
+  map_copy(&t->cons, &of->cons);
+  map_copy(&t->symbol, &of->symbol);
+  return t;
+}
+
 /* ---- terms ---- */
 
 static int atom_cmp(const DimTable *t, uint32_t a, uint32_t b) {

@@ -13,6 +13,8 @@ typedef struct DimId {
 typedef struct DimTable DimTable;
 
 DimTable *dims_new(Arena *a, const Names *names);
+/* A table of its own with the same ids; `of` does not change or go while it is used. */
+DimTable *dims_copy(Arena *a, const DimTable *of);
 DimId dim_const(DimTable *t, int64_t v);
 DimId dim_symbol(DimTable *t, Sym name);
 /* Arithmetic; DimId 0 in gives 0 out; coefficient overflow gives 0. */

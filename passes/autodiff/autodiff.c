@@ -149,7 +149,8 @@ void sweep_run(Sweep *s) {
 /* Derivatives of y by the leaves and nodes in target; the answers go to out. */
 static void sweep(Level *v, NodeId y, const NodeId *target, const bool *is_leaf, const LeafId *leaf,
                   uint32_t ntarget, LocationId location, NodeId *out) {
-  if (s->wanted[x.i] && !graph_is_zero(g, dx)) sweep_add(s, b, x, dx.i >= first ? copy[dx.i - first] : dx);
+  Graph *g = v->to;
+  Sweep s = sweep_begin(v, y.i + 1);
   bool *leaf_wanted = ARENA_ARRAY(s.arena, bool, g->program->leaf.n);
   for (uint32_t t = 0; t < ntarget; t++) {
     if (is_leaf[t])

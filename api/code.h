@@ -1,0 +1,45 @@
+/* What an entry point becomes under one choice of dims: a graph, and native code or none. It does not change
+ * once it is made, is counted, and belongs to the program: sessions of one program share it, in any threads.
+ */
+#ifndef DG_API_CODE_H
+#define DG_API_CODE_H
+
+#include "api/api.h"
+#include "ir/interpret/interp.h"
+
+typedef struct CodeKey {
+  const Entry *entry; /* of the program: shared. Of a session: its own, and nobody else's */
+  const DimBinding *bind;
+  uint32_t nbind;
+  bool interpret;
+  int level;       /* of LLVM's optimisation, -1: default */
+  const char *isa; /* NULL: the best this CPU has */
+  CpuLevel cpu;    /* as ExecOptions.cpu */
+} CodeKey;
+
+typedef struct CodeFacts {
+  int64_t arena_bytes, kernels;
+  double flops, compile_ms;
+  const char *isa;
+} CodeFacts;
+
+typedef struct Code Code;
+struct Code {
+  Code *next;  /* of the program's */
+  CodeKey key; /* with copies of its own */
+  uint32_t refs;
+  Mem mem;
+  Arena arena;        /* everything of it */
+  Program program;    /* the program's, with a table of dims that nobody else writes to */
+  const Graph *graph; /* optimised, dims constant; its roots are in the order of the entry's */
+  CodeFacts facts;
+  struct Exec *exec; /* to be shared; NULL: interpreted */
+  Tensor *leaf;      /* by leaf, with the constant extents; without data */
+  bool *reads;       /* by leaf */
+};
+
+/* The code of a key, made when there is none. `cx` is the asker's: limits, and where a raise goes.
+ * ST_REJECTED: *why says what does not fit. */
+MUST_USE Status code_get(dg_program *p, dg_context *cx, const CodeKey *key, const Code **out, Sb *why);
+void code_drop(dg_program *p, const Code *code);
+#endif
