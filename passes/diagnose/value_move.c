@@ -61,6 +61,16 @@ ValueId values_STOP(const ValueNode *f) { return f->in[0]; }
 ValueId values_NAME(const ValueNode *f) { return f->in[0]; }
 ValueId values_CUSTOM(const ValueNode *f) { return f->in[0]; }
 ValueId values_EXTERN(const ValueNode *f) { return values_unknown(f); }
+/* Elements that no place gives are 0. */
+ValueId values_GATHER(const ValueNode *f) {
+  bool number = !value_at(f->v, f->in[1])->undefined;
+  return number && value_is_zero(f->v, f->in[0]) ? f->in[0] : values_unknown(f);
+}
+ValueId values_SCATTER_ADD(const ValueNode *f) {
+  bool number = !value_at(f->v, f->in[1])->undefined;
+  return number && value_is_zero(f->v, f->in[2]) ? f->in[0] : values_unknown(f);
+}
+
 /* What a loop carries, and what comes out of a body, is of no known form. */
 ValueId values_PARAM(const ValueNode *f) { return values_COTANGENT(f); }
 ValueId values_YIELD(const ValueNode *f) { return values_COTANGENT(f); }

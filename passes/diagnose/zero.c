@@ -169,6 +169,9 @@ static Why choice(const Explain *e, NodeId n) {
 static Why reason(const Explain *e, NodeId n) {
   const Graph *g = e->g;
   const NodeId *in = graph_in(g, n);
+  if (node_op(g, n) == OP_GATHER && zero_at(e, in[0])) return e->why[in[0].i];
+  if (node_op(g, n) == OP_SCATTER_ADD && zero_at(e, in[0]) && zero_at(e, in[2]))
+    return brought(e, in[0]) ? e->why[in[2].i] : both(e, e->why[in[0].i], e->why[in[2].i]);
   switch (node_op(g, n)) {
   case OP_LEAF: {
     Cause c = {.kind = CAUSE_INITIAL, .view = e->view, .at = NO_NODE};
