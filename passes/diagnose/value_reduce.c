@@ -161,19 +161,6 @@ ValueId values_CUMSUM(const ValueNode *f) {
   return value_is_zero(f->v, f->in[0]) ? f->in[0] : values_unknown(f);
 }
 
-/* A place outside reads 0. */
-ValueId values_GATHER(const ValueNode *f) {
-  if (value_is_zero(f->v, f->in[0])) return f->in[0];
-  Interval x = value_at(f->v, f->in[0])->range;
-  ValueId r = values_unknown(f);
-  f->v->value.at[r.i].range = interval_hull(x, interval_of(0, 0));
-  return r;
-}
-
-ValueId values_SCATTER_ADD(const ValueNode *f) {
-  return value_is_zero(f->v, f->in[2]) ? f->in[0] : values_unknown(f);
-}
-
 static ValueId position(const ValueNode *f) {
   const Value *x = value_at(f->v, f->in[0]);
   int64_t n;
