@@ -280,7 +280,7 @@ static dg_status bind_staged(Pass *ps, uint32_t k, int64_t n) {
     t.ext[d] = d == 0 && !f->whole ? n : f->ext[d];
     if (!size_mul(t.count, (size_t)t.ext[d], &t.count)) return api_fail(s->cx, ST_LIMIT, "sizes overflow");
   }
-  s->shapes += !s->bound[f->leaf.i].has || !same_shape(&s->bound[f->leaf.i].t, &t);
+  s->shapes += !s->bound[f->leaf.i].has || !session_same_shape(&s->bound[f->leaf.i].t, &t);
   s->bound[f->leaf.i] = (Bound){.has = true, .fed = true, .t = t};
   s->leaf[f->leaf.i] = t.data;
   return DG_OK;

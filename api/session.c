@@ -322,7 +322,7 @@ dg_status session_no_input(dg_session *s, const char *name) {
   return api_fail(s->cx, ST_USAGE, "the program has no input '%.60s'%s", name, inputs_of(s, all, sizeof all));
 }
 
-bool same_shape(const Tensor *a, const Tensor *b) {
+bool session_same_shape(const Tensor *a, const Tensor *b) {
   return a->rank == b->rank && memcmp(a->ext, b->ext, a->rank * sizeof *a->ext) == 0; /* size-ok: at most 8 */
 }
 
@@ -365,7 +365,7 @@ dg_status dg_bind(dg_session *s, const char *input, const dg_array *a) {
   }
   if (!bytes_fit(s, &t)) return too_large(s, l);
   Bound *own = &s->own[id.i];
-  s->shapes += !s->bound[id.i].has || !same_shape(&s->bound[id.i].t, &t);
+  s->shapes += !s->bound[id.i].has || !session_same_shape(&s->bound[id.i].t, &t);
   s->bound[id.i] = *own = (Bound){.has = true, .t = t, .copy = own->copy, .room = own->room};
   s->leaf[id.i] = a->data;
   return DG_OK;
@@ -374,7 +374,7 @@ dg_status dg_bind(dg_session *s, const char *input, const dg_array *a) {
 void session_unfeed(dg_session *s) {
   for (uint32_t i = 0; i < s->prog.leaf.n; i++) {
     if (!s->bound[i].fed) continue;
-    s->shapes += !s->own[i].has || !same_shape(&s->bound[i].t, &s->own[i].t);
+    s->shapes += !s->own[i].has || !session_same_shape(&s->bound[i].t, &s->own[i].t);
     s->bound[i] = s->own[i];
     s->leaf[i] = s->own[i].t.data;
   }

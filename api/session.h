@@ -103,7 +103,7 @@ struct dg_session {
 /* api_guard for a call about s: a dead session is refused, and after DG_INTERNAL or DG_NO_MEMORY it is dead.
  */
 dg_status session_guard(dg_session *s, ApiFn *fn, void *arg);
-bool same_shape(const Tensor *a, const Tensor *b);
+bool session_same_shape(const Tensor *a, const Tensor *b);
 dg_status session_alive(dg_session *s); /* DG_OK, or the reason is recorded */
 /* The variant of an entry for the inputs bound now, compiled when it is not there. */
 dg_status session_variant(dg_session *s, const Entry *e, Variant **out);
