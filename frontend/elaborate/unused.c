@@ -295,6 +295,20 @@ static void collect_file(Elab *x, SrcFile *f, uint32_t instances, VecUnit *units
   }
 }
 
+/* What the probes made is no part of the program. Lists that grew stay where they are now: what they outgrew
+ * is given back. */
+static void program_truncate(Program *p, const Program *before) {
+  p->leaf.n = before->leaf.n;
+  p->entry.n = before->entry.n;
+  p->train.n = before->train.n;
+  p->externs.n = before->externs.n;
+  p->dataset.n = before->dataset.n;
+  p->asserts.n = before->asserts.n;
+  p->constant.n = before->constant.n;
+  p->initial_read.n = before->initial_read.n;
+  p->symbol.n = before->symbol.n;
+}
+
 void check_unused(Elab *x) {
   if (x->stopped || x->d->unkept) return;
   Program before = *x->p;
@@ -308,5 +322,5 @@ void check_unused(Elab *x) {
   for (uint32_t i = 0; i < x->d->all.n; i++) map_put(&c.told, key_of(x->d->all.at[i]), 1);
   for (uint32_t i = 0; i < units.n && !c.ended && x->d->errors <= x->limits->errors; i++)
     check_unit(&c, units.at[i]);
-  *x->p = before; /* what the probes made is no part of the program */
+  program_truncate(x->p, &before);
 }

@@ -56,11 +56,19 @@ static uint32_t equal_axes(Diagnose *x, uint32_t view, uint32_t leaf, const Leaf
   return r;
 }
 
+/* Units are what a product or a convolution makes: elements of a vector that a loss treats alike are none. */
+static bool has_units(const Graph *g) {
+  for (uint32_t i = 0; i < g->node.n; i++)
+    if (g->node.at[i].op == OP_CONTRACT || g->node.at[i].op == OP_CONV2D) return true;
+  return false;
+}
+
 static void stuck_view(Diagnose *x, uint32_t view, const LeafFact *fact, const ValueId *is) {
   View *v = &x->view.at[view];
   const Why *why = NULL;
   if (!v->step || !v->grad) return;
   const ValueId *of = values_graph(&x->values, v->grad, NULL, &(LeafFacts){.is = is, .ranges = true});
+  bool units = has_units(v->g);
   for (uint32_t i = 0; i < x->p->leaf.n; i++) {
     Verdict *p = &v->param[i];
     NodeId g = v->grad_of[i];
@@ -72,7 +80,7 @@ static void stuck_view(Diagnose *x, uint32_t view, const LeafFact *fact, const V
       p->keeps = fact[i].level == FACT_CONST;
       continue;
     }
-    p->equal = equal_axes(x, view, i, &fact[i], of[g.i]);
+    p->equal = units ? equal_axes(x, view, i, &fact[i], of[g.i]) : 0;
     if (p->equal) p->flow = FLOW_SYMMETRIC;
   }
   if (why) group_stuck(x, view);

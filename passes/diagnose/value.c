@@ -26,7 +26,21 @@ static Ratio reduced(double p, double q) {
   return (Ratio){p / a + 0.0, q / a};
 }
 
-Ratio ratio_mul(Ratio a, Ratio b) { return reduced(a.p * b.p, a.q * b.q); }
+static const double RATIO_LEAST = 1e-290;
+static bool held(Ratio r) {
+  double x = fabs(ratio_number(r));
+  return x > RATIO_LEAST && x < 1 / RATIO_LEAST;
+}
+
+/* NaN where a product leaves the range of doubles: 0.5^2000 is not 0. What reads it is unknown. */
+Ratio ratio_mul(Ratio a, Ratio b) {
+  Ratio r = reduced(a.p * b.p, a.q * b.q);
+  return a.p == 0 || b.p == 0 || held(r) ? r : ratio(NAN);
+}
+static Ratio ratio_power(Ratio a, Ratio e) {
+  Ratio r = reduced(pow(ratio_number(a), ratio_number(e)), 1);
+  return a.p == 0 || held(r) ? r : ratio(NAN);
+}
 Ratio ratio_inverse(Ratio a) { return reduced(a.q, a.p); }
 Ratio ratio_add(Ratio a, Ratio b) {
   return a.q == b.q ? reduced(a.p + b.p, a.q) : reduced(a.p * b.q + b.p * a.q, a.q * b.q);
@@ -230,10 +244,12 @@ typedef struct Build { /* terms in ascending order, like ones together */
   uint32_t n;
   Ratio c;
   bool sum, full, bad; /* too many; an infinity less an infinity */
+  bool lost;           /* a factor that no double holds */
 } Build;
 
 static void put(Build *b, ValueId of, Ratio k) {
   uint32_t i = 0;
+  b->lost |= isnan(k.p);
   while (i < b->n && b->t[i].of.i < of.i) i++;
   if (i < b->n && value_eq(b->t[i].of, of)) {
     b->t[i].k = ratio_add(b->t[i].k, k);
@@ -259,6 +275,7 @@ static void put_sum(Build *b, ValueId a, Ratio k) {
   }
   Ratio c = ratio_mul(k, x->c), was = b->c;
   b->c = ratio_add(b->c, c);
+  b->lost |= isnan(b->c.p);
   b->bad |= b->v->exact && b->c.p == 0 && (was.p != 0 || c.p != 0);
   for (uint32_t i = 0; i < x->n && !b->full; i++) {
     const Term *t = value_term(b->v, a, i);
@@ -268,6 +285,7 @@ static void put_sum(Build *b, ValueId a, Ratio k) {
 
 static ValueId finish_sum(Build *b) {
   Values *v = b->v;
+  if (!b->n && b->lost && !b->bad) return value_unknown(v, DT_F64, (Shape){0});
   if (!b->n) return b->bad ? value_undefined(v, DT_F64, (Shape){0}) : value_ratio(v, b->c);
   if (b->n == 1 && b->c.p == 0 && b->t[0].k.p == 1 && b->t[0].k.q == 1 && !b->bad) return b->t[0].of;
   Value x = {.kind = VALUE_SUM, .dtype = DT_F64, .n = b->n, .c = b->c};
@@ -280,6 +298,7 @@ static ValueId finish_sum(Build *b) {
     x.range = interval_add(x.range, interval_mul(t->range, interval_point(ratio_number(b->t[i].k))));
   }
   if (b->bad) return value_undefined(v, DT_F64, x.shape);
+  if (b->lost) return value_unknown(v, DT_F64, x.shape);
   if (x.infinite) x.range = interval_all();
   return intern(v, x, b->t, NULL);
 }
@@ -362,6 +381,7 @@ static ValueId finish_product(Build *b) {
     x.range = interval_mul(x.range, interval_power(t->range, ratio_number(b->t[i].k)));
   }
   if (b->bad || x.infinite) return value_undefined(v, DT_F64, x.shape);
+  if (b->lost) return value_unknown(v, DT_F64, x.shape);
   return intern(v, x, b->t, NULL);
 }
 
@@ -408,7 +428,8 @@ ValueId value_power(Values *v, ValueId a, Ratio e) {
   if (value_is_const(v, a)) {
     if ((x.c.p == 0 && e.p < 0) || (x.c.p < 0 && !integer)) return value_undefined(v, DT_F64, x.shape);
     if (e.p == -1 && integer) return value_ratio(v, ratio_inverse(x.c));
-    return value_const(v, DT_F64, pow(ratio_number(x.c), ratio_number(e)));
+    Ratio r = ratio_power(x.c, e);
+    return isnan(r.p) ? value_unknown(v, DT_F64, x.shape) : value_ratio(v, r);
   }
   if (e.p == 0) return value_ratio(v, ratio(1));
   Build p = {.v = v, .c = {0, 1}};
@@ -435,8 +456,7 @@ ValueId value_power(Values *v, ValueId a, Ratio e) {
   }
   ValueId r = finish_product(&p);
   if (k.p == 1 && k.q == 1) return r;
-  Ratio c = integer && e.p == -1 ? ratio_inverse(k) : reduced(pow(ratio_number(k), ratio_number(e)), 1);
-  return value_scale(v, r, c);
+  return value_scale(v, r, integer && e.p == -1 ? ratio_inverse(k) : ratio_power(k, e));
 }
 
 ValueId value_extent(Values *v, DimId d) {

@@ -31,7 +31,11 @@ static bool fold(const ValueNode *f, ValueId *out) {
   fp_leave(saved);
   double x = to == DT_F64 ? r.d : to == DT_I64 ? (double)r.l : to == DT_BOOL ? r.i != 0 : (double)r.i;
   if (to == DT_I64 && fabs(x) > 0x1p53) return false;
-  *out = isinf(x) ? value_undefined(f->v, dtype(f), (Shape){0}) : value_const(f->v, dtype(f), x);
+  Op op = (Op)n->op; /* never 0 in the reals: a 0 is what no double holds */
+  bool lost = x == 0 && (op == OP_EXP || op == OP_SIGMOID || op == OP_SOFTPLUS || op == OP_RSQRT);
+  *out = isinf(x) ? value_undefined(f->v, dtype(f), (Shape){0})
+         : lost   ? value_unknown(f->v, dtype(f), (Shape){0})
+                  : value_const(f->v, dtype(f), x);
   return true;
 }
 

@@ -51,12 +51,12 @@ def line(t, x, y):
 
 
 def norm(t, x, y):
-    """A linear layer, a normalisation by its running statistics, relu, a linear layer; cross entropy"""
+    """A linear layer without bias (it would cancel), a normalisation by its running statistics, relu, a linear layer; cross entropy"""
     def linear(x, name):
         b = t[name + ".b"][1]
         return [[v + b[j] for j, v in enumerate(r)] for r in matmul(x, *t[name + ".w"])]
 
-    h = linear(x, "fc")
+    h = matmul(x, *t["fc.w"])
     average, spread = t["bn.average"][1], t["bn.spread"][1]
     gain, bias = t["bn.gain"][1], t["bn.bias"][1]
     h = [[max(0.0, (v - average[j]) / math.sqrt(spread[j] + 1e-5) * gain[j] + bias[j]) for j, v in enumerate(r)]

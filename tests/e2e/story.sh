@@ -72,7 +72,7 @@ cat >norm.dg <<'M'
 import nn
 input x: f32[N, 4]
 input t: i32[N] in 0:3
-let fc     = nn.Linear(4, 16)
+let fc     = nn.Linear(4, 16, bias = false)
 let bn     = nn.BatchNorm1d(16)
 let head   = nn.Linear(16, 3)
 let logits = head(relu(bn(fc(x))))
