@@ -42,8 +42,11 @@ static Ratio ratio_power(Ratio a, Ratio e) {
   return a.p == 0 || held(r) ? r : ratio(NAN);
 }
 Ratio ratio_inverse(Ratio a) { return reduced(a.q, a.p); }
+/* NaN where one number swallows the other: 1e17 + 1 is not 1e17. */
 Ratio ratio_add(Ratio a, Ratio b) {
-  return a.q == b.q ? reduced(a.p + b.p, a.q) : reduced(a.p * b.q + b.p * a.q, a.q * b.q);
+  double x = a.q == b.q ? a.p : a.p * b.q, y = a.q == b.q ? b.p : b.p * a.q, sum = x + y;
+  if (x != 0 && y != 0 && (sum == x || sum == y)) return ratio(NAN);
+  return reduced(sum, a.q == b.q ? a.q : a.q * b.q);
 }
 
 /* ---- shapes */
@@ -253,6 +256,7 @@ static void put(Build *b, ValueId of, Ratio k) {
   while (i < b->n && b->t[i].of.i < of.i) i++;
   if (i < b->n && value_eq(b->t[i].of, of)) {
     b->t[i].k = ratio_add(b->t[i].k, k);
+    b->lost |= isnan(b->t[i].k.p);
     if (b->t[i].k.p != 0) return;
     b->bad |= value_at(b->v, of)->infinite || (b->sum && b->v->exact);
     b->n--;

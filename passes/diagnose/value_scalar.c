@@ -265,7 +265,10 @@ ValueId values_scalar(const ValueNode *f) {
   if (op == OP_CAST) return fold(f, &r) ? r : cast(f);
   bool compares = op == OP_EQ || op == OP_NE || op == OP_LT || op == OP_LE;
   if (compares && f->v->exact) return compare(f);
-  if (op != OP_DIV && fold(f, &r) && !(f->v->exact && value_is_zero(f->v, r))) return r;
+  /* what fractions hold without loss is not rounded */
+  bool fractions = dtype_is_float(dtype(f)) && (op == OP_ADD || op == OP_SUB || op == OP_MUL ||
+                                                op == OP_DIV || op == OP_FMA || op == OP_SQUARE);
+  if (!fractions && op != OP_DIV && fold(f, &r) && !(f->v->exact && value_is_zero(f->v, r))) return r;
   switch (op) {
   case OP_EQ:
   case OP_NE:
