@@ -26,9 +26,20 @@ static Shape shape_with(const Values *v, const Type *t, uint32_t flat) {
   return s;
 }
 
+void exact_values_begin(Diagnose *x, ExactValues *own) {
+  own->outer = x->values;
+  values_init(&x->values, x->p, arena_open(&own->scope, x->arena->mem));
+  x->values.exact = true;
+}
+
+void exact_values_end(Diagnose *x, ExactValues *own) {
+  x->values = own->outer;
+  arena_close(&own->scope);
+}
+
 ValueId *fixpoint_leaves(Diagnose *x, const LeafFact *fact) {
   Values *v = &x->values;
-  ValueId *is = ARENA_ARRAY(x->arena, ValueId, x->p->leaf.n);
+  ValueId *is = ARENA_ARRAY(v->arena, ValueId, x->p->leaf.n);
   for (uint32_t i = 0; i < x->p->leaf.n; i++) {
     const Leaf *leaf = program_leaf_at(x->p, (LeafId){i});
     LeafFact f = fact[i];
@@ -96,8 +107,10 @@ static bool weaken(Values *v, LeafFact *f, ValueId to) {
 static bool round_of(Fixpoint *f) {
   Diagnose *x = f->x;
   bool again = false;
+  ExactValues own;
   LeafFact *next = ARENA_ARRAY(x->arena, LeafFact, x->p->leaf.n);
   for (uint32_t i = 0; i < x->p->leaf.n; i++) next[i] = f->fact[i];
+  exact_values_begin(x, &own);
   const ValueId *is = fixpoint_leaves(x, f->fact);
   for (uint32_t s = 0; s < f->step.n; s++) {
     const Graph *g = f->step.at[s].g;
@@ -108,6 +121,7 @@ static bool round_of(Fixpoint *f) {
       if (r->kind == ROOT_ASSIGN) again |= weaken(&x->values, &next[r->leaf.i], of[r->node.i]);
     }
   }
+  exact_values_end(x, &own);
   f->fact = next;
   return again;
 }
@@ -120,7 +134,10 @@ LeafFact *fixpoint_run(Diagnose *x) {
   for (uint32_t i = 0; i < p->entry.n; i++) {
     const Entry *e = &p->entry.at[i];
     if (!e->graph) continue;
+    ExactValues own;
+    exact_values_begin(x, &own);
     if (e->kind == ENTRY_INIT) any |= first_facts(&f, e->graph);
+    exact_values_end(x, &own);
     if (e->kind != ENTRY_TRAIN && e->kind != ENTRY_AFTER) continue;
     const Graph *g = pass_autodiff(e->graph, &cx);
     VEC_PUSH(x->arena, &f.step, (Step){g, needed_by_assignments(g, x->arena)});

@@ -14,9 +14,18 @@ typedef struct LeafFact {
   Ratio c;       /* CONST */
 } LeafFact;
 
+/* A table of its own for values in the program's own arithmetic, in memory that ends with it; x->values
+ * meanwhile. Ids of one table mean nothing in another. */
+typedef struct ExactValues {
+  Values outer;
+  ArenaScope scope;
+} ExactValues;
+void exact_values_begin(Diagnose *x, ExactValues *own);
+void exact_values_end(Diagnose *x, ExactValues *own);
+
 /* Facts by LeafId; NULL: nothing is kept. */
 LeafFact *fixpoint_run(Diagnose *x);
-/* The values that leaves have under them. */
+/* The values that leaves have under them, in x->values. */
 ValueId *fixpoint_leaves(Diagnose *x, const LeafFact *fact);
 
 #endif

@@ -43,11 +43,12 @@ static void group_stuck(Diagnose *x, uint32_t view) {
 }
 
 /* Axes along which the parameter and its gradient are equal because they started so. */
-static uint32_t equal_axes(Diagnose *x, uint32_t view, uint32_t leaf, const LeafFact *f, ValueId grad) {
+static uint32_t equal_axes(Diagnose *x, const Values *first, uint32_t view, uint32_t leaf, const LeafFact *f,
+                           ValueId grad) {
   const View *v = &x->view.at[view];
   const Type *t = &x->p->leaf.at[leaf].type;
   uint32_t axes = f->level == FACT_NONE ? 0 : f->level == FACT_CONST ? 0xff : f->axes, r = 0;
-  axes &= value_flat_axes(&x->values, grad) & ~value_flat_axes(&x->values, v->value[v->grad_of[leaf].i]);
+  axes &= value_flat_axes(&x->values, grad) & ~value_flat_axes(first, v->value[v->grad_of[leaf].i]);
   for (uint32_t k = 0; k < t->rank; k++) {
     int64_t n;
     bool many = dim_is_const(x->p->dims, t->dim[t->rank - 1 - k], &n) && n > 1;
@@ -63,10 +64,13 @@ static bool has_units(const Graph *g) {
   return false;
 }
 
-static void stuck_view(Diagnose *x, uint32_t view, const LeafFact *fact, const ValueId *is) {
+static void stuck_view(Diagnose *x, uint32_t view, const LeafFact *fact) {
   View *v = &x->view.at[view];
   const Why *why = NULL;
   if (!v->step || !v->grad) return;
+  ExactValues own;
+  exact_values_begin(x, &own);
+  const ValueId *is = fixpoint_leaves(x, fact);
   const ValueId *of = values_graph(&x->values, v->grad, NULL, &(LeafFacts){.is = is, .ranges = true});
   bool units = has_units(v->g);
   for (uint32_t i = 0; i < x->p->leaf.n; i++) {
@@ -80,9 +84,10 @@ static void stuck_view(Diagnose *x, uint32_t view, const LeafFact *fact, const V
       p->keeps = fact[i].level == FACT_CONST;
       continue;
     }
-    p->equal = units ? equal_axes(x, view, i, &fact[i], of[g.i]) : 0;
+    p->equal = units ? equal_axes(x, &own.outer, view, i, &fact[i], of[g.i]) : 0;
     if (p->equal) p->flow = FLOW_SYMMETRIC;
   }
+  exact_values_end(x, &own);
   if (why) group_stuck(x, view);
 }
 
@@ -90,9 +95,6 @@ void diagnose_stuck(Diagnose *x) {
   bool any = false;
   for (uint32_t i = 0; i < x->view.n; i++) any |= x->view.at[i].step && x->view.at[i].grad;
   if (!any) return;
-  x->values.exact = true;
   const LeafFact *fact = fixpoint_run(x);
-  const ValueId *is = fact ? fixpoint_leaves(x, fact) : NULL;
-  for (uint32_t i = 0; i < x->view.n && fact; i++) stuck_view(x, i, fact, is);
-  x->values.exact = false;
+  for (uint32_t i = 0; i < x->view.n && fact; i++) stuck_view(x, i, fact);
 }

@@ -142,15 +142,20 @@ static ValueId intern(Values *v, Value x, const Term *term, const int64_t *attr)
   for (;; key++) { /* equal hashes of unequal values: the next key */
     uint32_t id;
     if (!map_get(&v->index, key, &id)) break;
-    if (same(v, &v->value.at[id], &x, term, attr)) return (ValueId){id};
+    if (same(v, value_at(v, (ValueId){id}), &x, term, attr)) return (ValueId){id};
   }
   x.at = v->term.n;
   x.attr = v->attr.n;
   for (uint32_t i = 0; i < x.n; i++) VEC_PUSH(v->arena, &v->term, term[i]);
   for (uint32_t i = 0; i < x.nattr; i++) VEC_PUSH(v->arena, &v->attr, attr[i]);
-  VEC_PUSH(v->arena, &v->value, x);
-  map_put(&v->index, key, v->value.n - 1);
-  return (ValueId){v->value.n - 1};
+  if (v->n % VALUE_CHUNK == 0) VEC_PUSH(v->arena, &v->chunk, ARENA_ARRAY(v->arena, Value, VALUE_CHUNK));
+  v->chunk.at[v->n / VALUE_CHUNK][v->n % VALUE_CHUNK] = x;
+  map_put(&v->index, key, v->n);
+  return (ValueId){v->n++};
+}
+
+void value_set_range(Values *v, ValueId id, Interval range) {
+  v->chunk.at[id.i / VALUE_CHUNK][id.i % VALUE_CHUNK].range = range;
 }
 
 bool value_is(const Values *v, ValueId id, double x) {

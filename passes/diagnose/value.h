@@ -37,13 +37,13 @@ typedef struct Term {
 typedef enum { VALUE_OP, VALUE_SUM, VALUE_PRODUCT } ValueKind;
 enum { VALUE_TERMS = 16 }; /* of a sum or product; more: the operands are terms as they are */
 
-typedef struct Value {
-  ValueKind kind;
-  Op op;          /* OP */
-  DType dtype;    /* all floats are DT_F64 */
-  bool undefined; /* reads a division by the literal 0 or the like: equal to nothing, and never multiplied
-                     away */
-  bool infinite;  /* may be a written infinity: no number to calculate with */
+typedef struct Value { /* one for each node of every graph, several times: small */
+  ValueKind kind : 8;
+  Op op : 16;      /* OP */
+  DType dtype : 8; /* all floats are DT_F64 */
+  bool undefined;  /* reads a division by the literal 0 or the like: equal to nothing, and never multiplied
+                      away */
+  bool infinite;   /* may be a written infinity: no number to calculate with */
   Shape shape;
   Interval range;
   Ratio c;        /* SUM: the constant term. A literal is a sum without terms */
@@ -54,7 +54,8 @@ typedef struct Value {
 typedef struct Values {
   Arena *arena;
   const Program *p;
-  VEC(Value) value;
+  VEC(Value *) chunk; /* of VALUE_CHUNK: a value stays where it is while others are made */
+  uint32_t n;
   VEC(Term) term;
   VEC(int64_t) attr;
   Map index;
@@ -64,9 +65,13 @@ typedef struct Values {
 } Values;
 
 void values_init(Values *v, const Program *p, Arena *a);
-static inline const Value *value_at(const Values *v, ValueId id) { return &v->value.at[id.i]; }
+enum { VALUE_CHUNK = 1024 };
+static inline const Value *value_at(const Values *v, ValueId id) {
+  return &v->chunk.at[id.i / VALUE_CHUNK][id.i % VALUE_CHUNK];
+}
+void value_set_range(Values *v, ValueId id, Interval range); /* of a value that was just made */
 static inline const Term *value_term(const Values *v, ValueId id, uint32_t k) {
-  return &v->term.at[v->value.at[id.i].at + k];
+  return &v->term.at[value_at(v, id)->at + k];
 }
 static inline bool value_is_const(const Values *v, ValueId id) {
   return value_at(v, id)->kind == VALUE_SUM && !value_at(v, id)->n;

@@ -127,7 +127,7 @@ static ValueId pool(const ValueNode *f, bool mean) {
   g.in = &rest;
   Interval r = value_at(v, rest)->range;
   ValueId p = values_unknown(&g);
-  v->value.at[p.i].range = r;
+  value_set_range(v, p, r);
   return value_add(v, p, ratio(1), flat, ratio(1));
 }
 ValueId values_MAX_POOL2D(const ValueNode *f) { return pool(f, false); }

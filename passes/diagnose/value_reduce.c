@@ -168,7 +168,7 @@ static ValueId position(const ValueNode *f) {
     return value_const(f->v, (DType)values_type(f)->dtype, 0);
   ValueId r = values_unknown(f);
   if (dim_is_const(f->v->p->dims, values_type_in(f, 0)->dim[values_attr(f, 0)], &n))
-    f->v->value.at[r.i].range = interval_of(0, (double)n - 1);
+    value_set_range(f->v, r, interval_of(0, (double)n - 1));
   return r;
 }
 ValueId values_ARGMAX(const ValueNode *f) { return position(f); }
@@ -231,6 +231,6 @@ ValueId values_CROSS_ENTROPY(const ValueNode *f) {
       label.lo >= 0 && dim_is_const(f->v->p->dims, t->dim[t->rank - 1], &n) && label.hi <= (double)n - 1;
   if (r.constant && in) return log_of(f->v, r.count);
   ValueId e = values_unknown(f);
-  if (in && !value_at(f->v, e)->undefined) f->v->value.at[e.i].range = interval_of(-0.001, INFINITY);
+  if (in && !value_at(f->v, e)->undefined) value_set_range(f->v, e, interval_of(-0.001, INFINITY));
   return e;
 }

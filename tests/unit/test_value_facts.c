@@ -316,8 +316,8 @@ static void check_graph(const Graph *g, bool kinks) {
   values_init(&v, &f.p, &f.arena);
   const ValueId *of = values_graph(&v, g, NULL, &(LeafFacts){.ranges = true});
   bool *bad = ARENA_ARRAY(&f.arena, bool, g->node.n);
-  NodeId *first = ARENA_ARRAY(&f.arena, NodeId, v.value.n);
-  for (uint32_t i = 0; i < v.value.n; i++) first[i] = NO_NODE;
+  NodeId *first = ARENA_ARRAY(&f.arena, NodeId, v.n);
+  for (uint32_t i = 0; i < v.n; i++) first[i] = NO_NODE;
   for (uint32_t i = 0; i < g->node.n; i++) {
     NodeId n = {i};
     for (uint32_t k = 0; k < g->node.at[i].nin; k++) bad[i] |= bad[graph_in(g, n)[k].i];
