@@ -115,7 +115,7 @@ static void step(Sweep *s, NodeId id) {
     any |= need[k];
   }
   if (!any) return;
-  Vjp v = {.b = &b, .node = id, .g = s->cotangent[id.i], .need = need, .dx = dx};
+  Vjp v = {.b = &b, .node = id, .g = s->cotangent[id.i], .need = need, .dx = dx, .text = s->text};
   vjp_node(&v);
   for (uint32_t k = 0; k < nin; k++)
     if (need[k] && node_ok(dx[k])) sweep_add(s, &b, graph_in(s->g, id)[k], dx[k]);
@@ -126,6 +126,7 @@ Sweep sweep_begin(Level *v, uint32_t n) {
   s.wanted = ARENA_ARRAY(s.arena, bool, n);
   s.cotangent = ARENA_ARRAY(s.arena, NodeId, n);
   s.of_result = ARENA_ARRAY(s.arena, NodeId *, n);
+  s.text = ARENA_ARRAY(s.arena, const struct ScalarExpr *, VJP_TEXTS);
   for (uint32_t i = 0; i < n; i++) s.cotangent[i] = NO_NODE;
   map_init(&s.placeholder, s.arena);
   for (uint32_t i = s.g->node.n; i-- > 0;)

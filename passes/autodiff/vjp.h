@@ -6,6 +6,7 @@
 #include "ir/graph/build.h"
 #include "ir/graph/program.h"
 
+enum { VJP_TEXTS = OP_COUNT * 3 };
 typedef struct Vjp {
   Builder *b;
   NodeId node;      /* r, in b->g */
@@ -13,6 +14,7 @@ typedef struct Vjp {
   const bool *need; /* per input: somebody asks for it. A rule may ignore this; autodiff drops what is not
                        asked for */
   NodeId *dx;       /* per input, preset to NO_NODE */
+  const struct ScalarExpr **text; /* by op and input: derivatives that were read before */
 } Vjp;
 
 typedef void VjpFn(Vjp *v);

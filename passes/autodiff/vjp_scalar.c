@@ -34,15 +34,19 @@ static NodeId expand(Vjp *v, uint32_t input, const ScalarExpr *e) { /* as deep a
 }
 
 void vjp_scalar(Vjp *v) {
-  const OpInfo *info = &op_info[node_op(v->b->g, v->node)];
+  Op op = node_op(v->b->g, v->node);
+  const OpInfo *info = &op_info[op];
   uint32_t nin = graph_node(v->b->g, v->node)->nin;
   for (uint32_t i = 0; i < nin; i++) {
     if (!v->need[i] || !info->grad[i] || !info->grad[i][0]) continue;
-    Sb why;
-    sb_init(&why, v->b->g->arena);
-    const ScalarExpr *e = scalar_expr_parse(v->b->g->arena, str_z(info->grad[i]), &why);
-    if (!e) BUG(v->b->g->arena->mem, "derivative of '%s': " STRF, info->name, STRA(sb_str(&why)));
-    v->dx[i] = expand(v, i, e);
+    const ScalarExpr **e = &v->text[op * 3 + i];
+    if (!*e) {
+      Sb why;
+      sb_init(&why, v->b->g->arena);
+      *e = scalar_expr_parse(v->b->g->arena, str_z(info->grad[i]), &why);
+      if (!*e) BUG(v->b->g->arena->mem, "derivative of '%s': " STRF, info->name, STRA(sb_str(&why)));
+    }
+    v->dx[i] = expand(v, i, *e);
   }
 }
 

@@ -138,7 +138,7 @@ static Sig where(const SigNode *s) {
     const Value *o = value_at(s->v, value_in(s, 3 - k));
     Sig x = s->in[k];
     if (s->in[3 - k].kind != SIG_NONE) continue;
-    if (x.kind == SIG_SHIFT && o->kind == VALUE_OP && o->op == OP_CONST && s->v->attr.at[o->attr] == 0) {
+    if (x.kind == SIG_SHIFT && o->kind == VALUE_OP && o->op == OP_CONST && o->attr[0] == 0) {
       x.masked = true;
       return x;
     }

@@ -123,17 +123,17 @@ static uint64_t key_of(const Value *x, const Term *term, const int64_t *attr) {
   return hash_mix(h);
 }
 
-static bool same(const Values *v, const Value *a, const Value *b, const Term *term, const int64_t *attr) {
+static bool same(const Value *a, const Value *b, const Term *term, const int64_t *attr) {
   if (a->kind != b->kind || a->op != b->op || a->dtype != b->dtype || a->n != b->n || a->nattr != b->nattr ||
       a->undefined != b->undefined || a->infinite != b->infinite || a->c.p != b->c.p || a->c.q != b->c.q ||
       !shape_eq(&a->shape, &b->shape))
     return false;
   for (uint32_t i = 0; i < a->n; i++) {
-    const Term *t = &v->term.at[a->at + i];
+    const Term *t = &a->term[i];
     if (!value_eq(t->of, term[i].of) || t->k.p != term[i].k.p || t->k.q != term[i].k.q) return false;
   }
   for (uint32_t i = 0; i < a->nattr; i++)
-    if (v->attr.at[a->attr + i] != attr[i]) return false;
+    if (a->attr[i] != attr[i]) return false;
   return true;
 }
 
@@ -142,12 +142,14 @@ static ValueId intern(Values *v, Value x, const Term *term, const int64_t *attr)
   for (;; key++) { /* equal hashes of unequal values: the next key */
     uint32_t id;
     if (!map_get(&v->index, key, &id)) break;
-    if (same(v, value_at(v, (ValueId){id}), &x, term, attr)) return (ValueId){id};
+    if (same(value_at(v, (ValueId){id}), &x, term, attr)) return (ValueId){id};
   }
-  x.at = v->term.n;
-  x.attr = v->attr.n;
-  for (uint32_t i = 0; i < x.n; i++) VEC_PUSH(v->arena, &v->term, term[i]);
-  for (uint32_t i = 0; i < x.nattr; i++) VEC_PUSH(v->arena, &v->attr, attr[i]);
+  Term *own_term = ARENA_ARRAY(v->arena, Term, x.n);
+  int64_t *own_attr = ARENA_ARRAY(v->arena, int64_t, x.nattr);
+  for (uint32_t i = 0; i < x.n; i++) own_term[i] = term[i];
+  for (uint32_t i = 0; i < x.nattr; i++) own_attr[i] = attr[i];
+  x.term = own_term;
+  x.attr = own_attr;
   if (v->n % VALUE_CHUNK == 0) VEC_PUSH(v->arena, &v->chunk, ARENA_ARRAY(v->arena, Value, VALUE_CHUNK));
   v->chunk.at[v->n / VALUE_CHUNK][v->n % VALUE_CHUNK] = x;
   map_put(&v->index, key, v->n);

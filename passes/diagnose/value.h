@@ -46,9 +46,10 @@ typedef struct Value { /* one for each node of every graph, several times: small
   bool infinite;   /* may be a written infinity: no number to calculate with */
   Shape shape;
   Interval range;
-  Ratio c;        /* SUM: the constant term. A literal is a sum without terms */
-  uint32_t at, n; /* Values.term: operands, terms or factors */
-  uint32_t attr, nattr;
+  Ratio c; /* SUM: the constant term. A literal is a sum without terms */
+  uint32_t n, nattr;
+  const Term *term; /* operands, terms or factors */
+  const int64_t *attr;
 } Value;
 
 typedef struct Values {
@@ -56,8 +57,6 @@ typedef struct Values {
   const Program *p;
   VEC(Value *) chunk; /* of VALUE_CHUNK: a value stays where it is while others are made */
   uint32_t n;
-  VEC(Term) term;
-  VEC(int64_t) attr;
   Map index;
   OpPrograms programs;
   int64_t fresh;
@@ -71,7 +70,7 @@ static inline const Value *value_at(const Values *v, ValueId id) {
 }
 void value_set_range(Values *v, ValueId id, Interval range); /* of a value that was just made */
 static inline const Term *value_term(const Values *v, ValueId id, uint32_t k) {
-  return &v->term.at[value_at(v, id)->at + k];
+  return &value_at(v, id)->term[k];
 }
 static inline bool value_is_const(const Values *v, ValueId id) {
   return value_at(v, id)->kind == VALUE_SUM && !value_at(v, id)->n;

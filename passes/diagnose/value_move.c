@@ -100,8 +100,8 @@ static DimId axis_of(const Values *v, const Shape *s, int k) {
 static ValueId move_axes(Values *v, ValueId a, int64_t map, int rank) {
   Value x = *value_at(v, a);
   if (x.kind == VALUE_OP && x.op == OP_TRANSPOSE) { /* of another */
-    int64_t inner = v->attr.at[x.attr], both = 0;
-    int inner_rank = (int)v->attr.at[x.attr + 1];
+    int64_t inner = x.attr[0], both = 0;
+    int inner_rank = (int)x.attr[1];
     for (int k = 0; k < rank; k++) {
       int via = mapped(map, k);
       int to = via < inner_rank ? mapped(inner, via) : NO_AXIS;

@@ -42,7 +42,7 @@ static ValueId sum_atom(Values *v, ValueId a, uint32_t mask) {
   Value x = *value_at(v, a);
   int64_t attr = mask;
   if (x.kind == VALUE_OP && x.op == OP_SUM) { /* of a sum */
-    attr |= v->attr.at[x.attr];
+    attr |= x.attr[0];
     a = value_term(v, a, 0)->of;
   }
   Shape s = without(v, x.shape, mask);

@@ -217,7 +217,7 @@ static ValueId function(const ValueNode *f) {
   case OP_EXP:
     if (at(f, 0)->kind == VALUE_OP && at(f, 0)->op == OP_LOG_SOFTMAX) {
       ValueId in = value_term(f->v, f->in[0], 0)->of;
-      int64_t axis = f->v->attr.at[at(f, 0)->attr];
+      int64_t axis = at(f, 0)->attr[0];
       return value_op(f->v, OP_SOFTMAX, DT_F64, &in, 1, &axis, 1, at(f, 0)->shape, interval_of(0, 1));
     }
     return atom(f, interval_of(isinf(x.lo) ? 0 : interval_map(exp, x).lo, interval_map(exp, x).hi));
