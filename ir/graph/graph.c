@@ -30,6 +30,33 @@ Graph *graph_beside(const Graph *from, Arena *a) {
   return to;
 }
 
+#define KEEP(list)                                                                                           \
+  do {                                                                                                       \
+    to->list.at = arena_array(a, from->list.n, sizeof *to->list.at, _Alignof(__typeof__(*to->list.at)));     \
+    for (uint32_t i = 0; i < from->list.n; i++) to->list.at[i] = from->list.at[i];                           \
+    to->list.n = to->list.cap = from->list.n;                                                                \
+  } while (0)
+
+Graph *graph_keep(const Graph *from, Arena *a) {
+  Graph *to = graph_new(a, from->program, from->name);
+  KEEP(node);
+  if (from->edge.n) KEEP(edge);
+  if (from->attr.n) KEEP(attr);
+  KEEP(location);
+  KEEP(root);
+  KEEP(table);
+  KEEP(shape_use);
+  KEEP(local);
+  KEEP(region);
+  for (uint32_t t = 0; t < to->table.n; t++) {
+    uint64_t *word = ARENA_ARRAY(a, uint64_t, to->table.at[t].n);
+    for (uint32_t i = 0; i < to->table.at[t].n; i++) word[i] = from->table.at[t].word[i];
+    to->table.at[t].word = word;
+  }
+  to->open = from->open;
+  return to;
+}
+
 static uint64_t node_hash(uint32_t region, Op op, const Type *ty, const NodeId *in, uint32_t nin,
                           const int64_t *attr) {
   uint64_t h = hash_mix(hash_mix(region) ^ (((uint64_t)op << 32 | nin) + 1));

@@ -102,6 +102,8 @@ typedef struct Graph {
 Graph *graph_new(Arena *a, struct Program *p, Sym name);
 /* An empty graph with its locations and literal tables: their indices stay valid. */
 Graph *graph_beside(const Graph *from, Arena *a);
+/* A copy in memory of its own size, for what is only read from now on; ids stay valid. */
+Graph *graph_keep(const Graph *from, Arena *a);
 /* Appends (or finds, when sharing) a node. The caller is right about the type: ir/graph/build.h infers it.
  * Raises above limits.nodes. */
 NodeId graph_add(Graph *g, Op op, Type type, const NodeId *in, uint32_t nin, const int64_t *attr,

@@ -129,7 +129,6 @@ static bool round_of(Fixpoint *f) {
 LeafFact *fixpoint_run(Diagnose *x) {
   const Program *p = x->p;
   Fixpoint f = {.x = x, .fact = ARENA_ARRAY(x->arena, LeafFact, p->leaf.n)};
-  PassCx cx = {.arena = x->arena, .program = p};
   bool any = false;
   for (uint32_t i = 0; i < p->entry.n; i++) {
     const Entry *e = &p->entry.at[i];
@@ -139,7 +138,10 @@ LeafFact *fixpoint_run(Diagnose *x) {
     if (e->kind == ENTRY_INIT) any |= first_facts(&f, e->graph);
     exact_values_end(x, &own);
     if (e->kind != ENTRY_TRAIN && e->kind != ENTRY_AFTER) continue;
-    const Graph *g = pass_autodiff(e->graph, &cx);
+    ArenaScope scope;
+    PassCx cx = {.arena = arena_open(&scope, x->arena->mem), .program = p};
+    const Graph *g = graph_keep(pass_autodiff(e->graph, &cx), x->arena);
+    arena_close(&scope);
     VEC_PUSH(x->arena, &f.step, (Step){g, needed_by_assignments(g, x->arena)});
   }
   if (!any || !f.step.n) return NULL;

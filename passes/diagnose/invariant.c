@@ -22,9 +22,8 @@ static bool passes(const Graph *g, NodeId n, uint32_t k) {
   return node_op(g, n) == OP_CUSTOM ? k > 0 : graph_grad_class(g, n, k) == GC_CARRIES;
 }
 
-static void prepare(Search *s) {
+static void prepare(Search *s, Arena *a) {
   const Graph *g = s->v->grad;
-  Arena *a = s->x->arena;
   uint32_t most = 1;
   s->n = s->v->grad_loss.i + 1;
   s->carries = ARENA_ARRAY(a, bool, s->n);
@@ -154,14 +153,15 @@ static bool cancels(const Diagnose *x, uint32_t causes) {
 
 void diagnose_invariant(Diagnose *x, uint32_t view) {
   Search s = {.x = x, .v = &x->view.at[view], .view = view};
-  prepare(&s);
-  uint32_t leaves = x->p->leaf.n, *count = ARENA_ARRAY(x->arena, uint32_t, leaves + 1);
+  ArenaScope scope;
+  Arena *a = arena_open(&scope, x->arena->mem);
+  prepare(&s, a);
+  uint32_t leaves = x->p->leaf.n, *count = ARENA_ARRAY(a, uint32_t, leaves + 1);
   for (uint32_t i = 0; i < s.n; i++)
     if (s.v->grad->node.at[i].op == OP_LEAF && s.carries[i])
       count[graph_attr(s.v->grad, (NodeId){i})[0] + 1]++;
   for (uint32_t i = 0; i < leaves; i++) count[i + 1] += count[i];
-  uint32_t *node = ARENA_ARRAY(x->arena, uint32_t, count[leaves]),
-           *at = ARENA_ARRAY(x->arena, uint32_t, leaves);
+  uint32_t *node = ARENA_ARRAY(a, uint32_t, count[leaves]), *at = ARENA_ARRAY(a, uint32_t, leaves);
   for (uint32_t i = 0; i < leaves; i++) at[i] = count[i];
   for (uint32_t i = 0; i < s.n; i++)
     if (s.v->grad->node.at[i].op == OP_LEAF && s.carries[i])
@@ -178,4 +178,5 @@ void diagnose_invariant(Diagnose *x, uint32_t view) {
     p->flow = FLOW_ZERO;
     p->cause = causes;
   }
+  arena_close(&scope);
 }

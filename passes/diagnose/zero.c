@@ -222,7 +222,11 @@ static void zero_view(Diagnose *x, uint32_t view) {
     any |= x->p->leaf.at[i].kind == LEAF_PARAM && v->param[i].flow == FLOW_OPEN;
   if (!any) return;
   v->grad_of = ARENA_ARRAY(x->arena, NodeId, x->p->leaf.n);
-  v->grad = autodiff_leaves(v->g, v->reach.loss, x->p->leaf.n, x->arena, v->grad_of, &v->grad_loss);
+  ArenaScope scope;
+  v->grad = graph_keep(autodiff_leaves(v->g, v->reach.loss, x->p->leaf.n, arena_open(&scope, x->arena->mem),
+                                       v->grad_of, &v->grad_loss),
+                       x->arena);
+  arena_close(&scope);
   v->value = values_graph(&x->values, v->grad, NULL, &(LeafFacts){.ranges = true});
   const Why *why = NULL;
   for (uint32_t i = 0; i < x->p->leaf.n; i++) {
