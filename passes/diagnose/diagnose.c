@@ -62,6 +62,8 @@ bool diagnose_run(Diagnose *x) {
       add_view(x, NULL, g, root->node, names_str(p->names, root->name));
     }
   }
+  diagnose_gradients(x);
+  diagnose_at_rest(x);
   diagnose_zero(x);
   diagnose_stuck(x);
   diagnose_rules(x);

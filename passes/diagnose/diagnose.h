@@ -70,6 +70,14 @@ typedef struct Cause {
   LeafId leaf; /* INITIAL: of this parameter or state */
 } Cause;
 
+/* A gradient as long as initial values keep what they keep. */
+typedef struct AtRest {
+  bool asked, zero;
+  bool constant;  /* the parameter never leaves its initial value */
+  uint32_t cause; /* zero: in Diagnose.sets */
+  uint32_t equal; /* else: axes along which parameter and gradient are equal, from the last */
+} AtRest;
+
 /* One loss: that of a train step, or, where a file has no train block, one of the file's. */
 typedef struct View {
   const TrainStep *step; /* NULL: no train block */
@@ -83,6 +91,7 @@ typedef struct View {
   NodeId grad_loss;  /* the loss there; what follows are derivatives */
   NodeId *grad_of;   /* by LeafId: in `grad`, or NO_NODE */
   ValueId *value;    /* by node of `grad` */
+  AtRest *rest;      /* by LeafId; NULL: not asked */
 } View;
 
 typedef enum {
@@ -155,10 +164,14 @@ typedef struct Diagnose {
 
 /* diagnose.c: verdicts per loss. */
 bool diagnose_run(Diagnose *x); /* false: a limit was passed, and nothing can be said */
-/* zero.c: gradients that are zero for every input. */
+/* zero.c: the differentiated copies of losses with open parameters; gradients that are zero for every input.
+ */
+void diagnose_gradients(Diagnose *x);
 void diagnose_zero(Diagnose *x);
 const char *zero_proof(const Diagnose *x, const Verdict *v); /* its class, in the contract's words */
-/* stuck.c: what initial values keep. */
+/* stuck.c: what initial values keep: asked before diagnose_zero, so that two tables of values never live at a
+ * time; told for what is open after it. */
+void diagnose_at_rest(Diagnose *x);
 void diagnose_stuck(Diagnose *x);
 /* invariant.c: losses that do not change with a parameter. */
 void diagnose_invariant(Diagnose *x, uint32_t view);

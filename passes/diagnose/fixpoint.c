@@ -129,7 +129,9 @@ static bool round_of(Fixpoint *f) {
 LeafFact *fixpoint_run(Diagnose *x) {
   const Program *p = x->p;
   Fixpoint f = {.x = x, .fact = ARENA_ARRAY(x->arena, LeafFact, p->leaf.n)};
-  bool any = false;
+  bool any = false, kept = false;
+  ArenaScope graphs; /* are read in here only */
+  Arena *a = arena_open(&graphs, x->arena->mem);
   for (uint32_t i = 0; i < p->entry.n; i++) {
     const Entry *e = &p->entry.at[i];
     if (!e->graph) continue;
@@ -140,12 +142,11 @@ LeafFact *fixpoint_run(Diagnose *x) {
     if (e->kind != ENTRY_TRAIN && e->kind != ENTRY_AFTER) continue;
     ArenaScope scope;
     PassCx cx = {.arena = arena_open(&scope, x->arena->mem), .program = p};
-    const Graph *g = graph_keep(pass_autodiff(e->graph, &cx), x->arena);
+    const Graph *g = graph_keep(pass_autodiff(e->graph, &cx), a);
     arena_close(&scope);
-    VEC_PUSH(x->arena, &f.step, (Step){g, needed_by_assignments(g, x->arena)});
+    VEC_PUSH(a, &f.step, (Step){g, needed_by_assignments(g, a)});
   }
-  if (!any || !f.step.n) return NULL;
-  for (int round = 0; round < ROUNDS; round++)
-    if (!round_of(&f)) return f.fact;
-  return NULL;
+  for (int round = 0; any && f.step.n && round < ROUNDS && !kept; round++) kept = !round_of(&f);
+  arena_close(&graphs);
+  return kept ? f.fact : NULL;
 }

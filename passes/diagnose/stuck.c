@@ -42,13 +42,11 @@ static void group_stuck(Diagnose *x, uint32_t view) {
     if (v->param[i].flow == FLOW_STUCK) v->param[i].rests = find_root(up, i);
 }
 
-/* Axes along which the parameter and its gradient are equal because they started so. */
-static uint32_t equal_axes(Diagnose *x, const Values *first, uint32_t view, uint32_t leaf, const LeafFact *f,
-                           ValueId grad) {
-  const View *v = &x->view.at[view];
+/* Axes along which the parameter is equal by what is believed of it, and so is its gradient. */
+static uint32_t equal_axes(const Diagnose *x, uint32_t leaf, const LeafFact *f, ValueId grad) {
   const Type *t = &x->p->leaf.at[leaf].type;
   uint32_t axes = f->level == FACT_NONE ? 0 : f->level == FACT_CONST ? 0xff : f->axes, r = 0;
-  axes &= value_flat_axes(&x->values, grad) & ~value_flat_axes(first, v->value[v->grad_of[leaf].i]);
+  axes &= value_flat_axes(&x->values, grad);
   for (uint32_t k = 0; k < t->rank; k++) {
     int64_t n;
     bool many = dim_is_const(x->p->dims, t->dim[t->rank - 1 - k], &n) && n > 1;
@@ -64,37 +62,59 @@ static bool has_units(const Graph *g) {
   return false;
 }
 
-static void stuck_view(Diagnose *x, uint32_t view, const LeafFact *fact) {
+static void ask(Diagnose *x, uint32_t view, const LeafFact *fact) {
   View *v = &x->view.at[view];
   const Why *why = NULL;
   if (!v->step || !v->grad) return;
+  v->rest = ARENA_ARRAY(x->arena, AtRest, x->p->leaf.n);
   ExactValues own;
   exact_values_begin(x, &own);
   const ValueId *is = fixpoint_leaves(x, fact);
   const ValueId *of = values_graph(&x->values, v->grad, NULL, &(LeafFacts){.is = is, .ranges = true});
   bool units = has_units(v->g);
   for (uint32_t i = 0; i < x->p->leaf.n; i++) {
-    Verdict *p = &v->param[i];
+    AtRest *r = &v->rest[i];
     NodeId g = v->grad_of[i];
-    if (p->flow != FLOW_OPEN || p->rule == RULE_NONE || !node_ok(g)) continue;
-    if (value_is_zero(&x->values, of[g.i])) {
+    if (v->param[i].flow != FLOW_OPEN || v->param[i].rule == RULE_NONE || !node_ok(g)) continue;
+    r->asked = true;
+    r->zero = value_is_zero(&x->values, of[g.i]);
+    if (r->zero) {
       if (!why) why = zero_reasons(x, view, v->grad, of);
-      p->flow = FLOW_STUCK;
-      p->cause = why[g.i].set;
-      p->keeps = fact[i].level == FACT_CONST;
-      continue;
+      r->cause = why[g.i].set;
+      r->constant = fact[i].level == FACT_CONST;
+    } else if (units) {
+      r->equal = equal_axes(x, i, &fact[i], of[g.i]);
     }
-    p->equal = units ? equal_axes(x, &own.outer, view, i, &fact[i], of[g.i]) : 0;
-    if (p->equal) p->flow = FLOW_SYMMETRIC;
   }
   exact_values_end(x, &own);
-  if (why) group_stuck(x, view);
 }
 
-void diagnose_stuck(Diagnose *x) {
+void diagnose_at_rest(Diagnose *x) {
   bool any = false;
   for (uint32_t i = 0; i < x->view.n; i++) any |= x->view.at[i].step && x->view.at[i].grad;
   if (!any) return;
   const LeafFact *fact = fixpoint_run(x);
-  for (uint32_t i = 0; i < x->view.n && fact; i++) stuck_view(x, i, fact);
+  for (uint32_t i = 0; i < x->view.n && fact; i++) ask(x, i, fact);
+}
+
+void diagnose_stuck(Diagnose *x) {
+  for (uint32_t k = 0; k < x->view.n; k++) {
+    View *v = &x->view.at[k];
+    if (!v->rest) continue;
+    for (uint32_t i = 0; i < x->p->leaf.n; i++) {
+      Verdict *p = &v->param[i];
+      const AtRest *r = &v->rest[i];
+      if (p->flow != FLOW_OPEN || !r->asked) continue;
+      if (r->zero) {
+        p->flow = FLOW_STUCK;
+        p->cause = r->cause;
+        p->keeps = r->constant;
+        continue;
+      }
+      p->equal =
+          r->equal & ~value_flat_axes(&x->values, v->value[v->grad_of[i].i]); /* not for other values */
+      if (p->equal) p->flow = FLOW_SYMMETRIC;
+    }
+    group_stuck(x, k);
+  }
 }

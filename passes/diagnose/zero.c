@@ -215,8 +215,7 @@ static void by_range(Diagnose *x, View *v) {
   }
 }
 
-static void zero_view(Diagnose *x, uint32_t view) {
-  View *v = &x->view.at[view];
+static void differentiate(Diagnose *x, View *v) {
   bool any = false;
   for (uint32_t i = 0; i < x->p->leaf.n; i++)
     any |= x->p->leaf.at[i].kind == LEAF_PARAM && v->param[i].flow == FLOW_OPEN;
@@ -227,6 +226,16 @@ static void zero_view(Diagnose *x, uint32_t view) {
                                        v->grad_of, &v->grad_loss),
                        x->arena);
   arena_close(&scope);
+}
+
+void diagnose_gradients(Diagnose *x) {
+  map_init(&x->cause_index, x->arena);
+  for (uint32_t i = 0; i < x->view.n; i++) differentiate(x, &x->view.at[i]);
+}
+
+static void zero_view(Diagnose *x, uint32_t view) {
+  View *v = &x->view.at[view];
+  if (!v->grad) return;
   v->value = values_graph(&x->values, v->grad, NULL, &(LeafFacts){.ranges = true});
   const Why *why = NULL;
   for (uint32_t i = 0; i < x->p->leaf.n; i++) {
@@ -244,7 +253,6 @@ static void zero_view(Diagnose *x, uint32_t view) {
 
 void diagnose_zero(Diagnose *x) {
   values_init(&x->values, x->p, x->arena);
-  map_init(&x->cause_index, x->arena);
   for (uint32_t i = 0; i < x->view.n; i++) zero_view(x, i);
 }
 
