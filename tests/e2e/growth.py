@@ -73,10 +73,9 @@ CASES = [
     ("straight-through calls", straight_through, 1500, ["opt", "plan"]),
     ("long path names", paths, 400, ["plan"]),
 ]
-# name, program, stage, seconds, megabytes. The bounds of time are far above what it takes, for a busy machine. A check takes 370 MB since
-# values are proved zero on the differentiated copy; 150 are aimed at (docs/status.md).
+# name, program, stage, seconds, megabytes. The bounds of time are far above what it takes, for a busy machine.
 BOUNDS = [
-    ("100,000 nodes are checked", loop(25000), None, 3, 450),
+    ("100,000 nodes are checked", loop(25000), None, 2, 150),
     ("100,000 nodes are lowered", loop(16700), "plan", 6, 700),
 ]
 
