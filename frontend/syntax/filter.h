@@ -1,5 +1,5 @@
 /* Between flex and bison: where statements end, which braces hold what, which words are keywords here, and
- * what is skipped after an error. Only this file knows the line-end rules of language.md. Private to
+ * what is skipped after an error. Only filter.c knows the line-end rules of language.md. Private to
  * frontend/. */
 #ifndef DG_FRONTEND_FILTER_H
 #define DG_FRONTEND_FILTER_H
