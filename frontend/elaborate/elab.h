@@ -307,16 +307,18 @@ void scope_bind(Elab *x, Scope *s, AstIdent name, Value v);
 void scope_declare(
     Elab *x, Scope *s,
     const AstStmtVec *stmts); /* declarations of file or module level; static ifs are decided */
-void scope_force(Elab *x, Scope *s, bool leaves_only);
-Value binding_value(Elab *x, Scope *s, Binding *b);
-void binding_prepare(Elab *x,
-                     Binding *b); /* a long chain of declarations, first ones first: no deep recursion */
-void names_prepare(Elab *x, Scope *s, const AstExpr *e);
 Value name_value(Elab *x, Scope *s, Sym name, Span at);
 /* v as the value of a name of this scope: where something differentiates by the name, a node of its own, so
  * that what reads the same value otherwise is no use of the name. given: by a caller or a loop. */
 Value value_named(Elab *x, Scope *s, AstIdent name, Value v, bool given);
 void value_goes(Elab *x, AstIdent name, Value v, LocalKind kind); /* remembers where a value went */
+
+/* ---- binding.c ---- */
+void scope_force(Elab *x, Scope *s, bool leaves_only);
+Value binding_value(Elab *x, Scope *s, Binding *b);
+void binding_prepare(Elab *x,
+                     Binding *b); /* a long chain of declarations, first ones first: no deep recursion */
+void names_prepare(Elab *x, Scope *s, const AstExpr *e);
 
 /* ---- unknown.c ---- */
 Value unknown_name(Elab *x, Scope *s, Sym name, Span at);
