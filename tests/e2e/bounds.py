@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Hostile and mistaken programs: each is stopped at the default limits before it takes much of the machine, with a place in
-the text, and what was found before is told. Bounds: 300 MB of resident memory, 5 s of processor time (0.5 s where nothing
-else runs; a test must not depend on that).
+"""Hostile and mistaken programs: each is stopped at the default limits before it takes much of the machine, with a
+place in the text. What was found before is told. Bounds: 300 MB of resident memory, 5 s of processor time (0.5 s where
+nothing else runs; a test must not depend on that).
 
 usage: bounds.py DGC ROOT        TAP on stdout"""
 import os

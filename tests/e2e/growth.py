@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What a program of twice the size takes: at most 2.6 times the processor time and memory, whatever it is twice as much of.
-And the sizes that are promised: 100,000 nodes are checked and lowered within a bound.
+"""What a program of twice the size takes: at most 2.6 times the processor time and memory, whatever it is twice as
+much of. And the sizes that are promised: 100,000 nodes are checked and lowered within a bound.
 
 usage: growth.py DGC [FACTOR [NAME]]      TAP on stdout; FACTOR multiplies the sizes"""
 import os

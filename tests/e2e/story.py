@@ -51,7 +51,7 @@ def line(t, x, y):
 
 
 def norm(t, x, y):
-    """A linear layer without bias (it would cancel), a normalisation by its running statistics, relu, a linear layer; cross entropy"""
+    """A linear layer without bias (it would cancel), norm by running statistics, relu, a linear layer, cross entropy"""
     def linear(x, name):
         b = t[name + ".b"][1]
         return [[v + b[j] for j, v in enumerate(r)] for r in matmul(x, *t[name + ".w"])]
