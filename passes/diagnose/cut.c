@@ -162,8 +162,17 @@ void help_cut(const Say *s, const View *v, Diag *g, Edge e, bool edit) {
                 s->who.n == 1 ? "it" : "they", s->who.n == 1 ? "it" : "them");
       return;
     }
+    switch (edit ? edit_revives(s->x, v, e, &s->who) : REVIVES_UNKNOWN) {
+    case REVIVES_ALL: edit_stop(s->x, g, at); break;
+    case REVIVES_SOME:
+      diag_help(g,
+                "declare %s 'frozen', or let the loss depend on %s otherwise: with 'stop_gradient' gone, the "
+                "gradient of %s would still be zero",
+                params, s->who.n == 1 ? "it" : "them", s->who.n == 1 ? "it" : "some of them");
+      return;
+    case REVIVES_UNKNOWN: break;
+    }
     diag_help(g, "remove 'stop_gradient', or declare %s 'frozen'", params);
-    if (edit) edit_stop(s->x, g, at);
     return;
   case CUT_EXTERN:
     diag_help(g,

@@ -144,7 +144,8 @@ typedef struct Diagnose {
   const Program *p;
   Diags *d;
   Sets sets;
-  int64_t visits; /* nodes of all losses so far */
+  int64_t visits;  /* nodes of all losses so far */
+  int64_t revived; /* nodes of mended losses so far */
   VEC(View) view;
   Assigned *assigned; /* by LeafId */
   bool *constant;     /* by LeafId: a parameter or state that nothing in the file changes */
@@ -198,7 +199,10 @@ void diagnose_losses(Diagnose *x);
 typedef VEC(LeafId) LeafIds;
 bool edit_shared(Diagnose *x, const View *v, Edge cut); /* values that learn elsewhere flow into that cut */
 bool edit_squashed(const Diagnose *x, const View *v, NodeId comparison); /* of a probability or a draw */
-void edit_stop(const Diagnose *x, Diag *g, Span at);                     /* stop_gradient(e) -> e */
+/* revive.c: which of them would get a gradient once the stop_gradient of that cut is gone? */
+typedef enum { REVIVES_ALL, REVIVES_SOME, REVIVES_UNKNOWN } Revives;
+Revives edit_revives(Diagnose *x, const View *v, Edge cut, const LeafIds *who);
+void edit_stop(const Diagnose *x, Diag *g, Span at);         /* stop_gradient(e) -> e */
 void edit_step(const Diagnose *x, Diag *g, Span at, Str op); /* round(e) -> its straight-through form */
 void edit_comparison(const Diagnose *x, const View *v, Diag *g, NodeId comparison, Str op); /* -> sigmoid */
 /* list.c: the step that lists a parameter's siblings, or excepts it, and of whose loss it has a

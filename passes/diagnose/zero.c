@@ -215,25 +215,25 @@ static void by_range(Diagnose *x, View *v) {
   }
 }
 
-static void differentiate(Diagnose *x, View *v) {
+void zero_differentiate(Diagnose *x, View *v, Arena *a) {
   bool any = false;
   for (uint32_t i = 0; i < x->p->leaf.n; i++)
     any |= x->p->leaf.at[i].kind == LEAF_PARAM && v->param[i].flow == FLOW_OPEN;
   if (!any) return;
-  v->grad_of = ARENA_ARRAY(x->arena, NodeId, x->p->leaf.n);
+  v->grad_of = ARENA_ARRAY(a, NodeId, x->p->leaf.n);
   ArenaScope scope;
   v->grad = graph_keep(autodiff_leaves(v->g, v->reach.loss, x->p->leaf.n, arena_open(&scope, x->arena->mem),
                                        v->grad_of, &v->grad_loss),
-                       x->arena);
+                       a);
   arena_close(&scope);
 }
 
 void diagnose_gradients(Diagnose *x) {
   map_init(&x->cause_index, x->arena);
-  for (uint32_t i = 0; i < x->view.n; i++) differentiate(x, &x->view.at[i]);
+  for (uint32_t i = 0; i < x->view.n; i++) zero_differentiate(x, &x->view.at[i], x->arena);
 }
 
-static void zero_view(Diagnose *x, uint32_t view) {
+void zero_view(Diagnose *x, uint32_t view) {
   View *v = &x->view.at[view];
   if (!v->grad) return;
   v->value = values_graph(&x->values, v->grad, NULL, &(LeafFacts){.ranges = true});

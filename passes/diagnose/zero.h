@@ -14,6 +14,11 @@ typedef struct Why {
 /* From operands to users. `of`: values of g's nodes. */
 Why *zero_reasons(Diagnose *x, uint32_t view, const Graph *g, const ValueId *of);
 
+/* v->grad and what belongs to it, in `a`, where a parameter is open. */
+void zero_differentiate(Diagnose *x, View *v, Arena *a);
+/* Then: open parameters whose gradient is zero for every input. */
+void zero_view(Diagnose *x, uint32_t view);
+
 /* What the user wrote that node n is part of the derivative of, or n itself. */
 NodeId zero_primal(const Graph *g, NodeId n);
 
