@@ -8,8 +8,7 @@ typedef struct Indexed {
   DType type;
   View x, index, part; /* over the part's space; x without the axis */
   uint32_t from, places, to;
-  int64_t scale, n;  /* a step along the axis of x; its extent */
-  ScalarValue value; /* a constant that is added to */
+  int64_t scale, n; /* a step along the axis of x; its extent */
 } Indexed;
 
 /* Axis k of the operand is axis `at[k]` of the space; -1: none. */
@@ -91,30 +90,13 @@ static void add_body(LowerKernel *m, const Coord *c, void *cx) {
   line_walk(m, &p->line, c, affine(0), p->line.n, 1, add_step, p);
 }
 
-static void fill_body(LowerKernel *m, const Coord *c, void *cx) {
-  const Indexed *p = cx;
-  int tile = kernel_tile(&m->b, STR("t"), p->type, c->rows, c->cols);
-  line_fill(m, tile, p->type, p->value);
-  kernel_store(&m->b, tile, coord_access(c, lower_kernel_out(m, p->to), &p->part, p->type));
-}
-
 /* The tensor that is added to: a constant needs no memory of its own. */
 static void begin_with(LowerCx *lo, NodeId n, NodeId into, uint32_t to) {
   View s, plain = view_plain(lo, n);
   NodeId stuck;
   int rank = graph_node(lo->g, n)->type.rank;
   if (lower_view(lo, into, false, &s, &stuck) && s.kind == VIEW_CONST) {
-    Indexed p = {.type = (DType)plain.type,
-                 .part = {.kind = VIEW_MEMORY, .type = plain.type, .at = axis_affine_axis(0)},
-                 .to = to,
-                 .value = literal_value((DType)plain.type, graph_attr(lo->g, s.base)[0])};
-    Tiling t = {.rank = 1, .ext = {lo->count[n.i]}, .row = -1, .lane = 0, .rows = 1, .cols = 64};
-    if (t.ext[0] < 64) t.cols = (int)ceil_div(t.ext[0], 16) * 16;
-    LowerKernel m;
-    lower_kernel_begin(&m, lo, n, "zero");
-    lower_tiles(&m, &t, fill_body, &p);
-    m.cost_ns = (double)lo->count[n.i] * 0.2;
-    lower_kernel_end(&m);
+    lower_fill(lo, n, to, literal_value((DType)plain.type, graph_attr(lo->g, s.base)[0]));
     return;
   }
   View from = lower_memory(lo, into);

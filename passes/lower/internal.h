@@ -218,6 +218,9 @@ uint32_t lower_plain(LowerCx *lo, NodeId n);
 void lower_pad(LowerCx *lo, const LowerGroup *gr); /* interleaved */
 void lower_copy(LowerCx *lo, NodeId node, int rank, const int64_t *ext, const View *from,
                 uint32_t from_buffer, const View *to, uint32_t to_buffer);
+/* All elements of a buffer of n's extents. */
+void lower_fill(LowerCx *lo, NodeId n, uint32_t out, ScalarValue value);
+
 /* ---- what lowering knows about an op: lower_ID, one per row of ops.def's structural part ---- */
 
 /* A value on its way to memory: element `idx` of node n, over the axes of a space. */

@@ -74,11 +74,30 @@ static void concat(LowerCx *lo, const LowerGroup *gr) {
 
 const LowerOp lower_CONCAT = {.role = ROLE_OTHER, .kernels = concat};
 
-static void zero_body(LowerKernel *m, const Coord *c, void *cx) {
-  const Copy *t = cx;
-  int tile = kernel_tile(&m->b, STR("t"), (DType)t->to.type, c->rows, c->cols);
-  kernel_fill(&m->b, tile, 0);
-  kernel_store(&m->b, tile, coord_access(c, lower_kernel_out(m, t->out), &t->to, (DType)t->to.type));
+typedef struct Fill {
+  View to;
+  uint32_t out;
+  ScalarValue value;
+} Fill;
+static void fill_body(LowerKernel *m, const Coord *c, void *cx) {
+  const Fill *f = cx;
+  DType type = (DType)f->to.type;
+  int tile = kernel_tile(&m->b, STR("t"), type, c->rows, c->cols);
+  line_fill(m, tile, type, f->value);
+  kernel_store(&m->b, tile, coord_access(c, lower_kernel_out(m, f->out), &f->to, type));
+}
+
+void lower_fill(LowerCx *lo, NodeId n, uint32_t out, ScalarValue value) {
+  Fill f = {.to = {.kind = VIEW_MEMORY, .type = graph_node(lo->g, n)->type.dtype, .at = axis_affine_axis(0)},
+            .out = out,
+            .value = value};
+  Tiling t = {.rank = 1, .ext = {lo->count[n.i]}, .row = -1, .lane = 0, .rows = 1, .cols = 64};
+  if (t.ext[0] < 64) t.cols = (int)ceil_div(t.ext[0], 16) * 16;
+  LowerKernel m;
+  lower_kernel_begin(&m, lo, n, "zero");
+  lower_tiles(&m, &t, fill_body, &f);
+  m.cost_ns = (double)lo->count[n.i] * 0.2;
+  lower_kernel_end(&m);
 }
 
 /* Padding between elements: zeros everywhere, then the elements at their places. */
@@ -90,15 +109,7 @@ void lower_pad(LowerCx *lo, const LowerGroup *gr) {
   if (!dim_is_const(lo->g->program->dims, (DimId){(uint32_t)attr[1]}, &front))
     BUG(lo->arena->mem, "lower: symbolic pad");
   uint32_t out = plan_buffer_node(lo, n);
-  Copy z = {.to = {.kind = VIEW_MEMORY, .type = graph_node(lo->g, n)->type.dtype, .at = axis_affine_axis(0)},
-            .out = out};
-  Tiling t = {.rank = 1, .ext = {lo->count[n.i]}, .row = -1, .lane = 0, .rows = 1, .cols = 64};
-  if (t.ext[0] < 64) t.cols = (int)ceil_div(t.ext[0], 16) * 16;
-  LowerKernel m;
-  lower_kernel_begin(&m, lo, n, "zero");
-  lower_tiles(&m, &t, zero_body, &z);
-  m.cost_ns = (double)lo->count[n.i] * 0.2;
-  lower_kernel_end(&m);
+  lower_fill(lo, n, out, (ScalarValue){0});
   View from = lower_memory(lo, o), to = view_plain(lo, n);
   to.at.k = front * to.at.c[attr[0]];
   to.at.c[attr[0]] *= attr[3];
