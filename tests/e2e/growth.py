@@ -116,9 +116,20 @@ def doubled(dgc, folder, make, n, stage):
     return all(ok for ok, _ in rows), ", ".join(s for _, s in rows)
 
 
+def grows_no_faster(dgc, folder, make, n, stage, tries=3):
+    """A short time is noise on a busy machine. What fails is asked again at twice the size, where the noise is smaller
+    and a growth that is too fast shows more."""
+    for size in (n << i for i in range(tries)):
+        good, text = doubled(dgc, folder, make, size, stage)
+        if good:
+            break
+    return good, text
+
+
 def main():
     dgc, factor = os.path.abspath(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 1
-    runs = [(f"twice the {name}, {stage or 'check'}", lambda folder, m=make, k=n, s=stage: doubled(dgc, folder, m, int(k * factor), s))
+    runs = [(f"twice the {name}, {stage or 'check'}",
+             lambda folder, m=make, k=n, s=stage: grows_no_faster(dgc, folder, m, int(k * factor), s))
             for name, make, n, stages in CASES for stage in [None] + stages]
 
     def bound(folder, text, stage, seconds, memory):
