@@ -27,6 +27,7 @@ struct dg_context {
   VEC(Str) warn;
   VEC(Str) root;
   VEC(HostReg) host;
+  bool will_load, load_all;  /* what programs are judged as: dg_will_load */
   struct dg_context *parent; /* of a session's own context: what failed is told there, too */
   pthread_mutex_t telling;   /* who writes `error` */
   CpuLevel cpu;              /* tests: as if the CPU had no more; CPU_ASK: what it has */
@@ -78,6 +79,11 @@ void api_host_leave(uint32_t ours);
 /* Memory of an object; DG_LIMIT or DG_NO_MEMORY when there is none. */
 dg_status api_new(dg_context *cx, size_t n, void **out);
 const char *api_z(Arena *a, Str s); /* NUL-terminated copy */
+
+/* Of the model, not of its training: what an optimizer keeps for a parameter is left out. */
+static inline bool leaf_of_model(const Leaf *l) {
+  return l->kind == LEAF_PARAM || (l->kind == LEAF_STATE && l->of.i == UINT32_MAX);
+}
 
 /* ---- program.c ---- */
 /* Entry by the name users see: a train step, "eval", "predict", "init"; NULL when absent. */

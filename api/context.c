@@ -215,6 +215,15 @@ dg_status dg_data_root(dg_context *cx, const char *folder) {
   return api_guard(cx, root_in, &s);
 }
 
+dg_status dg_will_load(dg_context *cx, dg_load_what what) {
+  if (!cx) return DG_USAGE;
+  if ((unsigned)what > DG_LOAD_TRAINED)
+    return api_fail(cx, ST_USAGE, "dg_will_load: %d is no dg_load_what", (int)what);
+  cx->will_load = true;
+  cx->load_all = what == DG_LOAD_ALL;
+  return DG_OK;
+}
+
 static dg_status register_in(void *arg) {
   ContextCall *s = arg;
   HostReg reg = {str_copy(&s->cx->arena, str_z(s->name)), s->fn, s->user};

@@ -52,6 +52,14 @@ static bool lists_only(const Diags *d) {
   return n && !d->unkept && d->errors == n;
 }
 
+/* What a file will bring takes the place of initial values. */
+static void mark_loaded(const dg_context *cx, Program *p) {
+  for (uint32_t i = 0; i < p->leaf.n; i++) {
+    Leaf *l = &p->leaf.at[i];
+    l->loaded = cx->will_load && (leaf_of_model(l) || (l->kind == LEAF_STATE && cx->load_all));
+  }
+}
+
 static dg_status check_in(void *arg) {
   CheckCall *c = arg;
   dg_program *p = c->p;
@@ -81,6 +89,7 @@ static dg_status check_in(void *arg) {
     VEC_PUSH(&p->arena, &opt.define, (ElabDefine){cx->define.at[i].name, cx->define.at[i].value});
   bool ok = frontend_program(file, &opt, &p->diags, &p->prog, &p->ast);
   for (uint32_t i = 0; i < opt.bound.n; i++) VEC_PUSH(&p->arena, &p->bound, opt.bound.at[i]);
+  mark_loaded(cx, &p->prog);
   if (ok || lists_only(&p->diags)) diagnose(&p->prog, p->bound.at, p->bound.n, &p->diags);
   diags_finish(&p->diags);
   c->complete = true;

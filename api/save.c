@@ -22,11 +22,6 @@ static void add_scalar(Arena *a, CkVec *v, Str name, DataType t, void *data) {
   VEC_PUSH(a, v, (CkTensor){.name = name, .type = t, .data = data});
 }
 
-/* Of the model, not of its training: what an optimizer keeps for a parameter is left out. */
-static bool of_model(const Leaf *l) {
-  return l->kind == LEAF_PARAM || (l->kind == LEAF_STATE && l->of.i == UINT32_MAX);
-}
-
 /* Everything a checkpoint holds; model: parameters and the model's own states alone. */
 static CkVec tensors(dg_session *s, bool model) {
   Arena *a = &s->arena;
@@ -34,7 +29,7 @@ static CkVec tensors(dg_session *s, bool model) {
   CkVec v = {0};
   for (uint32_t i = 0; i < p->leaf.n; i++) {
     const Leaf *l = &p->leaf.at[i];
-    if (!of_model(l) && (model || l->kind != LEAF_STATE)) continue;
+    if (!leaf_of_model(l) && (model || l->kind != LEAF_STATE)) continue;
     const Tensor *t = &s->leaf_tensor[i];
     CkTensor c = {.name = file_name(a, names_str(p->names, l->path)),
                   .type = session_data_type(t->dtype),
@@ -117,7 +112,7 @@ dg_status dg_save(dg_session *s, const char *path) {
 static bool *states(dg_session *s, const CkVec *v) {
   bool *is = ARENA_ARRAY(&s->arena, bool, v->n);
   for (uint32_t i = 0, k = 0; i < s->prog.leaf.n; i++)
-    if (of_model(&s->prog.leaf.at[i])) is[k++] = s->prog.leaf.at[i].kind == LEAF_STATE;
+    if (leaf_of_model(&s->prog.leaf.at[i])) is[k++] = s->prog.leaf.at[i].kind == LEAF_STATE;
   return is;
 }
 

@@ -51,6 +51,8 @@ dg_status apply_settings(dg_context *cx, const Options *o) {
     else if (g->key == OPT_ROOT)
       st = say(cx, dg_data_root(cx, g->text));
   }
+  if (st == DG_OK && (given(o, OPT_LOAD) || given(o, OPT_RESUME)))
+    st = say(cx, dg_will_load(cx, given(o, OPT_RESUME) ? DG_LOAD_ALL : DG_LOAD_MODEL));
   const char *format = o->last[OPT_FORMAT];
   if (st == DG_OK && format && strcmp(format, "text") && strcmp(format, "json")) {
     fprintf(stderr, "dgc: --diagnostics-format=%s: text or json\n", format);
@@ -108,6 +110,7 @@ static dg_status print_stage(dg_context *cx, const Options *o, dg_program *p, co
 int command_check(dg_context *cx, const Options *o) {
   dg_program *p;
   dg_status st = check_subject(cx, o, &p);
+  if (st == DG_OK) st = session_fits(cx, o, p);
   const char *report = o->last[OPT_REPORT], *stage = o->last[OPT_EMIT];
   if (report && strcmp(report, "table")) {
     fprintf(stderr, "dgc: --report=%s: table is the one there is\n", report);

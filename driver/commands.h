@@ -23,6 +23,8 @@ int command_fmt(dg_context *cx, const Options *o);
 /* A session with weights and data. Without a set's name `--data` feeds what the command reads: training data
  * of train, test data of eval. */
 dg_status session_open(dg_context *cx, const Options *o, dg_program *p, bool training, dg_session **out);
+/* Does the file of --load or --resume, if there is one, fit the program? */
+dg_status session_fits(dg_context *cx, const Options *o, dg_program *p);
 /* [SET:]INPUT=FILE[:COLUMNS]; `otherwise` is the set that is meant without its name. */
 dg_status session_feed(dg_context *cx, dg_session *s, const char *text, const char *otherwise);
 

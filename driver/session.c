@@ -43,6 +43,18 @@ static dg_status load(dg_context *cx, const Options *o, dg_session *s, bool trai
   return st;
 }
 
+dg_status session_fits(dg_context *cx, const Options *o, dg_program *p) {
+  dg_session *s;
+  dg_session_options so;
+  dg_session_options_init(&so);
+  so.interpret = 1;
+  if (!given(o, OPT_LOAD) && !given(o, OPT_RESUME)) return DG_OK;
+  dg_status st = say(cx, dg_session_new(p, &so, &s));
+  if (st == DG_OK) st = load(cx, o, s, true);
+  dg_session_free(s);
+  return st;
+}
+
 dg_status session_open(dg_context *cx, const Options *o, dg_program *p, bool training, dg_session **out) {
   dg_session_options so;
   dg_session_options_init(&so);

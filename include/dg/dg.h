@@ -91,6 +91,15 @@ DG_API DG_MUST_USE dg_status dg_warn(dg_context *cx, const char *flag);
 DG_API DG_MUST_USE dg_status dg_limit(dg_context *cx, const char *name, int64_t value);
 /* Folder beneath which a program may name data files, beside its own folder; it must exist. */
 DG_API DG_MUST_USE dg_status dg_data_root(dg_context *cx, const char *folder);
+typedef enum {
+  DG_LOAD_ALL,    /* what dg_save wrote: training goes on with the same bits */
+  DG_LOAD_MODEL,  /* parameters and the model's own states, without what optimizers keep: training begins anew
+                   */
+  DG_LOAD_TRAINED /* as DG_LOAD_MODEL, and the seed: evaluation draws as in the run that saved it */
+} dg_load_what;
+/* Sessions of the programs checked from now on will dg_load a file: what it brings takes the place of initial
+ * values, and nothing is said of a parameter that rests on those. */
+DG_API DG_MUST_USE dg_status dg_will_load(dg_context *cx, dg_load_what what);
 
 typedef enum { DG_F32, DG_F64, DG_I32, DG_I64, DG_BOOL } dg_dtype;
 typedef struct dg_array {
@@ -213,12 +222,6 @@ DG_API DG_MUST_USE dg_status dg_write(dg_session *s, const char *path, const dg_
 /* Parameters, states and counters as safetensors, by atomic replace. The program's and the data's own files
  * are not overwritten. */
 DG_API DG_MUST_USE dg_status dg_save(dg_session *s, const char *path);
-typedef enum {
-  DG_LOAD_ALL,    /* what dg_save wrote: training goes on with the same bits */
-  DG_LOAD_MODEL,  /* parameters and the model's own states, without what optimizers keep: training begins anew
-                   */
-  DG_LOAD_TRAINED /* as DG_LOAD_MODEL, and the seed: evaluation draws as in the run that saved it */
-} dg_load_what;
 /* From a file of dg_save; but for DG_LOAD_ALL also from another safetensors file with these names and shapes.
  */
 DG_API DG_MUST_USE dg_status dg_load(dg_session *s, const char *path, dg_load_what what);

@@ -28,6 +28,7 @@ typedef struct Leaf {
   LocationId made; /* unused at file level; else see made_at */
   Span made_at;    /* the let that made the instance it belongs to (file 0: declared at file level) */
   bool frozen;     /* PARAM: not trainable by declaration */
+  bool loaded;     /* PARAM, STATE: begins with what a file holds, and its initial value counts for nothing */
   LeafId of;       /* STATE made by an optimizer: the parameter; else .i == UINT32_MAX */
   Range range;     /* INPUT */
   uint32_t allow;  /* bit per DiagGroup named in #[allow(..)] */

@@ -54,7 +54,8 @@ static const double *samples(First *f, int d) {
       }
     }
     for (uint32_t i = 0; i < r->x->p->leaf.n; i++)
-      if (node_ok(at->assign[i]) && node_op(c.to, c.map[at->assign[i].i]) == OP_CONST)
+      if (!r->x->p->leaf.at[i].loaded && node_ok(at->assign[i]) &&
+          node_op(c.to, c.map[at->assign[i].i]) == OP_CONST)
         sample[i] = graph_const_value(c.to, c.map[at->assign[i].i]);
   }
   return sample;

@@ -78,7 +78,7 @@ static bool first_facts(Fixpoint *f, const Graph *g) {
     if (r->kind != ROOT_ASSIGN) continue;
     const Value *e = value_at(v, of[r->node.i]);
     LeafFact *to = &f->fact[r->leaf.i];
-    if (e->undefined || e->infinite) continue;
+    if (e->undefined || e->infinite || f->x->p->leaf.at[r->leaf.i].loaded) continue;
     to->axes = value_flat_axes(v, of[r->node.i]);
     to->level = value_is_const(v, of[r->node.i]) ? FACT_CONST : FACT_EQUAL;
     to->c = e->c;

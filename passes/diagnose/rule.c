@@ -187,7 +187,7 @@ static void initial_facts(Rules *r) {
     if (!at->init) continue;
     rule_rewrite(r, at);
     for (uint32_t i = 0; i < r->x->p->leaf.n; i++) {
-      if (!node_ok(at->assign[i])) continue;
+      if (!node_ok(at->assign[i]) || r->x->p->leaf.at[i].loaded) continue;
       NodeId m = at->copy.map[at->assign[i].i];
       while (node_op(at->copy.to, m) == OP_BROADCAST) m = graph_in(at->copy.to, m)[0];
       r->range[i] = bound_at(at, at->assign[i]);

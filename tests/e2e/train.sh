@@ -34,6 +34,25 @@ gives "seed 1" 0 "$DGC" train $b.dg $data --seed 1 -o one.safetensors --interpre
 ! cmp -s one.safetensors b-update-list-mended.safetensors
 result $? "another seed gives other weights"
 
+# What rests on initial values is not said of a program that loads others.
+cat >stuck.dg <<'END'
+input x: f32[N, 1]
+param a: f32[1, 2] = 0
+param b: f32[2, 1] = 0
+loss l = mean((x + (x @ a) @ b)^2)
+train fit { minimize l; update a, b using adam(); batch = 8 }
+END
+gives "stuck" 0 "$DGC" train stuck.dg --data x=$seed/x.npy --steps 1 -o stuck.safetensors --interpret -q
+says DG0314
+for how in --load --resume; do
+  gives "check $how" 0 "$DGC" check stuck.dg $how stuck.safetensors
+  silent err
+  gives "train $how" 0 "$DGC" train stuck.dg $how stuck.safetensors --data x=$seed/x.npy --steps 1 --interpret -q
+  silent err
+done
+gives "check --load of another program's file" 9 "$DGC" check $b.dg --load stuck.safetensors
+gives "check --load of no file" 4 "$DGC" check $b.dg --load nonsense
+
 # Two steps in turn; one draws its rows at random and reads no input: as many as the batch has.
 cat >gan.dg <<'END'
 import nn

@@ -110,4 +110,76 @@ START_TEST(a_file_without_the_states) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("load", what_is_taken, a_file_without_the_states))
+/* ---- what is said of a program that will load */
+
+/* The code that is found in its diagnostics, once; without one: nothing is said. */
+static void is_said(const char *text, const dg_load_what *what, const char *code) {
+  dg_context *cx = context();
+  if (what) ok(dg_will_load(cx, *what));
+  dg_program *p = program(cx, text);
+  int n = dg_diagnostic_count(p);
+  ck_assert_msg(n == (*code != 0), "%s: %s", text, dg_diagnostics_text(p, 0));
+  if (n) ck_assert_str_eq(dg_diagnostic_at(p, 0)->code, code);
+  dg_program_free(p);
+  dg_context_free(cx);
+}
+
+START_TEST(judged_by_what_is_loaded) {
+  static const char x[] = "input x: f32[8, 3]\n";
+#define STUCK_LOSS "loss l = mean((x + (x @ a) @ b)^2)\ntrain fit { minimize l; update a, b using adam() }\n"
+  static const struct {
+    const char *text, *own, *model, *all; /* what is said with initial values, and with those of a file */
+  } cases[] = {
+      {"param a: f32[3, 2] = 0\nparam b: f32[2, 3] = 0\n" STUCK_LOSS, "DG0314", "", ""},
+      {"#[expect(stuck)]\nparam a: f32[3, 2] = 0\n#[expect(stuck)]\nparam b: f32[2, 3] = 0\n" STUCK_LOSS, "",
+       "", ""},
+      {"param a: f32[3, 2] = 1\nparam b: f32[2, 3] = 1\n" STUCK_LOSS, "DG0315", "", ""},
+      {"state rate: f32 = 0\nparam a: f32[3, 2] ~ normal(0, 1)\nloss l = mean((x @ a - 1)^2)\n"
+       "train fit { minimize l; update a using sgd(lr = rate) }\n",
+       "DG0305", "", ""},
+      {"param a: f32[3, 2] ~ normal(0, 1)\nloss l = mean((x @ a - 1)^2)\n"
+       "optimizer gated(w, g) {\n  state s = 0\n  s := 2 * s\n  w := w - s * g\n}\n"
+       "train fit { minimize l; update a using gated() }\n",
+       "DG0305", "DG0305", ""}, /* what an optimizer keeps comes from a file of dg_save alone */
+      {"param a: f32[3, 2] ~ normal(0, 1)\nparam w: f32 = 1\nloss l = mean((x @ a - 1)^2 + 0 * w)\n"
+       "train fit { minimize l; update a, w using sgd() }\n",
+       "DG0313", "DG0313", "DG0313"}, /* whatever it begins with */
+  };
+  static const dg_load_what model_alone = DG_LOAD_MODEL, trained = DG_LOAD_TRAINED, everything = DG_LOAD_ALL;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char text[1000];
+    snprintf(text, sizeof text, "%s%s", x, cases[i].text);
+    is_said(text, NULL, cases[i].own);
+    is_said(text, &model_alone, cases[i].model);
+    is_said(text, &trained, cases[i].model);
+    is_said(text, &everything, cases[i].all);
+  }
+  dg_context *cx = context();
+  fails(DG_USAGE, "no dg_load_what", dg_will_load(cx, (dg_load_what)7));
+  dg_context_free(cx);
+  ck_assert_int_eq(dg_will_load(NULL, DG_LOAD_ALL), DG_USAGE);
+}
+END_TEST
+
+/* A rule that moves without a gradient is seen to by calculation from initial values: what is not known does
+ * not move. */
+START_TEST(no_first_step_from_what_is_loaded) {
+  static const char text[] = "input x: f32[8, 3]\nparam a: f32[3, 2] ~ normal(0, 1)\nparam w: f32 = 2\n"
+                             "loss l = mean((x @ a * stop_gradient(w))^2)\n"
+                             "train fit { minimize l; update a, w using adamw() }\n";
+  for (int k = 0; k < 2; k++) {
+    dg_context *cx = context();
+    if (k) ok(dg_will_load(cx, DG_LOAD_MODEL));
+    dg_program *p = program(cx, text);
+    ck_assert_int_eq(dg_diagnostic_count(p), 1);
+    ck_assert_str_eq(dg_diagnostic_at(p, 0)->code, "DG0303");
+    bool moves = strstr(dg_diagnostics_text(p, 0), "changes it all the same") != NULL;
+    ck_assert_int_eq(moves, !k);
+    dg_program_free(p);
+    dg_context_free(cx);
+  }
+}
+END_TEST
+
+UNIT_MAIN(UNIT("load", what_is_taken, a_file_without_the_states, judged_by_what_is_loaded,
+               no_first_step_from_what_is_loaded))
