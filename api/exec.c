@@ -2,25 +2,35 @@
 #include "api/exec.h"
 
 #include "base/size.h"
+#include "ir/plan/plan.h"
 #include "passes/lower/lower.h"
-#include "runtime/core/fpenv.h"
 
 #if DG_CODEGEN
 #include "codegen/codegen.h"
 
+typedef struct ExecRoot {
+  StepRef ref;
+  Tensor shape; /* without data */
+} ExecRoot;
+
+/* What runs: the plan's image and machine code. The plan itself ends with the compile. */
 struct Exec {
   Mem *mem;
-  Plan *plan;
+  const StepImage *image;
+  const PlanSite *site;
+  Str *host_name; /* by site */
+  const ExecRoot *root;
   NativeCode *code;
   KernelFn **fn;
-  KernelCut *cut; /* by kernel */
   Pool *pool;
   ExecFacts facts;
+  int64_t most_bytes; /* the limit on its memory */
+  void **base;        /* as StepEnv.base; its own */
   void *arena;
   size_t arena_bytes;
   char *scratch; /* one piece a thread */
   size_t scratch_bytes;
-  bool shares; /* plan and code are another's */
+  bool shares; /* image and code are another's */
 };
 
 static Status target_of(Arena *a, const ExecOptions *o, bool print, CodegenOptions *c, Sb *why) {
@@ -50,15 +60,15 @@ static Plan *plan_for(Arena *a, const Graph *g, const ExecOptions *o, const Code
 }
 
 /* What it will hold while it runs: the arena, and scratch for each thread. */
-static Status memory_fits(Exec *x, int64_t most, Sb *why) {
+static Status memory_fits(Exec *x, Sb *why) {
   size_t threads = x->pool ? pool_threads(x->pool) : 1;
-  x->arena_bytes = x->plan->arena_bytes;
-  if (!size_mul(x->plan->scratch_bytes, threads, &x->scratch_bytes) ||
+  x->arena_bytes = x->image->arena_bytes;
+  if (!size_mul(x->image->scratch_bytes, threads, &x->scratch_bytes) ||
       !size_add(x->arena_bytes, x->scratch_bytes, &x->facts.arena_bytes))
     x->facts.arena_bytes = SIZE_MAX;
-  if ((uint64_t)x->facts.arena_bytes > (uint64_t)most) {
+  if ((uint64_t)x->facts.arena_bytes > (uint64_t)x->most_bytes) {
     sb_fmt(why, "the program needs %zu bytes of memory, above the limit 'arena_bytes' of %lld",
-           x->facts.arena_bytes, (long long)most);
+           x->facts.arena_bytes, (long long)x->most_bytes);
     return ST_LIMIT;
   }
   if (!x->arena_bytes) x->arena_bytes = PLAN_ALIGN;
@@ -67,40 +77,75 @@ static Status memory_fits(Exec *x, int64_t most, Sb *why) {
 }
 
 /* The only memory outside of arenas: released by exec_free, also when the second allocation raises. */
-static Status step_memory(Exec *x, Sb *why) {
-  Status st = memory_fits(x, x->plan->graph->program->limits->arena_bytes, why);
+static Status step_memory(Arena *a, Exec *x, Sb *why) {
+  Status st = memory_fits(x, why);
   if (st != ST_OK) return st;
+  x->base = ARENA_ARRAY(a, void *, STEP_LEAF + x->image->nleaf);
   x->arena = mem_get(x->mem, x->arena_bytes);
   x->scratch = mem_get(x->mem, x->scratch_bytes);
+  x->base[STEP_SCRATCH] = x->scratch;
+  x->base[STEP_ARENA] = x->arena;
+  x->base[STEP_DATA] = (char *)(uintptr_t)x->image + x->image->data; /* size-ok: within the image */
+  return ST_OK;
+}
+
+/* Shapes of what the host is given and of what comes out, which outlive the plan. */
+static void keep_shapes(Arena *a, Exec *x, const Plan *p) {
+  const Program *pr = p->graph->program;
+  uint32_t sites = 0;
+  x->site = plan_sites(a, p);
+  x->host_name = ARENA_ARRAY(a, Str, p->launch.n);
+  for (uint32_t i = 0; i < p->launch.n; i++)
+    if (p->launch.at[i].kind == LAUNCH_HOST)
+      x->host_name[sites++] = names_str(pr->names, pr->externs.at[p->launch.at[i].kernel].name);
+  ExecRoot *root = ARENA_ARRAY(a, ExecRoot, p->root.n);
+  for (uint32_t i = 0; i < p->root.n; i++) {
+    const Type *t = &graph_node(p->graph, p->graph->root.at[i].node)->type;
+    root[i].ref = step_roots(x->image)[i].ref;
+    root[i].shape = (Tensor){
+        .dtype = (DType)t->dtype, .rank = t->rank, .count = (size_t)p->buffer.at[p->root.at[i].buffer].n};
+    if (!type_extents(pr->dims, t, root[i].shape.ext)) BUG(x->mem, "exec: symbolic extents");
+  }
+  x->root = root;
+}
+
+/* Plan, image, machine code. */
+static Status make(Arena *a, Arena *passing, const Graph *g, const ExecOptions *o, const CodegenOptions *c,
+                   Exec *x, Sb *why) {
+  CodegenStats stats;
+  double t0 = clock_ms();
+  Plan *p = plan_for(passing, g, o, c, NULL, why);
+  if (!p) return ST_REJECTED;
+  x->facts.lower_ms = clock_ms() - t0;
+  x->image = plan_image(a, p, why);
+  if (!x->image) return ST_LIMIT;
+  Status st = memory_fits(x, why);
+  if (st != ST_OK) return st;
+  x->fn = ARENA_ARRAY(a, KernelFn *, p->kernel.n + 1);
+  keep_shapes(a, x, p);
+  st = codegen_compile(passing, &(KernelSet){p->kernel.at, p->kernel.n}, c, &x->code, x->fn, &stats, why);
+  if (st != ST_OK) return st; /* nothing after it may raise: the code would be lost */
+  x->facts.codegen_ms = stats.ms;
+  x->facts.kernels = p->kernel.n;
+  x->facts.flops = p->flops;
   return ST_OK;
 }
 
 Status exec_new(Arena *a, const Graph *g, const ExecOptions *o, Exec **out, Sb *why) {
   CodegenOptions c;
-  CodegenStats stats;
   Status st = target_of(a, o, false, &c, why);
   if (st != ST_OK) return st;
   Exec *x = ARENA_NEW(a, Exec);
   x->mem = a->mem;
   x->pool = o->pool;
-  double t0 = clock_ms();
-  x->plan = plan_for(a, g, o, &c, NULL, why);
-  if (!x->plan) return ST_REJECTED;
-  x->facts.lower_ms = clock_ms() - t0;
-  st = memory_fits(x, g->program->limits->arena_bytes, why);
-  if (st != ST_OK) return st;
-  x->fn = ARENA_ARRAY(a, KernelFn *, x->plan->kernel.n + 1);
-  st = codegen_compile(a, &(KernelSet){x->plan->kernel.at, x->plan->kernel.n}, &c, &x->code, x->fn, &stats,
-                       why);
-  if (st != ST_OK) return st;
-  x->cut = ARENA_ARRAY(a, KernelCut, x->plan->kernel.n + 1);
-  for (uint32_t i = 0; i < x->plan->kernel.n; i++) x->cut[i] = kernel_cut(a, x->plan->kernel.at[i]);
-  x->facts.codegen_ms = stats.ms;
-  x->facts.kernels = x->plan->kernel.n;
-  x->facts.flops = x->plan->flops;
+  x->most_bytes = g->program->limits->arena_bytes;
   x->facts.isa = str_copy(a, c.target.name).p;
+  ArenaScope scope;
+  st = make(a, arena_open(&scope, a->mem), g, o, &c, x, why);
+  arena_close(&scope);
+  if (st != ST_OK) return st;
   *out = x;
-  return o->code_only ? ST_OK : step_memory(x, why);
+  return o->code_only ? ST_OK : step_memory(a, x, why);
 }
 
 Status exec_share(Arena *a, const Exec *of, Pool *pool, Exec **out, Sb *why) {
@@ -110,7 +155,7 @@ Status exec_share(Arena *a, const Exec *of, Pool *pool, Exec **out, Sb *why) {
   x->pool = pool;
   x->shares = true;
   *out = x;
-  return step_memory(x, why);
+  return step_memory(a, x, why);
 }
 
 void exec_free(Exec *x) {
@@ -125,120 +170,44 @@ void exec_free(Exec *x) {
 
 const ExecFacts *exec_facts(const Exec *x) { return &x->facts; }
 
-typedef struct Call {
-  KernelFn *fn;
-  const Kernel *kernel;
-  const KernelCut *cut;
-  void **buf;
-  char *scratch; /* NULL: the kernel has none */
-  size_t scratch_bytes;
-  int64_t pieces;
-} Call;
+typedef struct HostCall {
+  const Exec *x;
+  const HostEntry *host;
+} HostCall;
 
-/* Pieces lo .. hi - 1 on one thread, with that thread's scratch. */
-static void call_pieces(void *arg, uint32_t thread, int64_t lo, int64_t hi) {
-  const Call *c = arg;
-  void *own[KERNEL_BUFFERS], **buf = c->buf;
-  size_t offset[KERNEL_BUFFERS];
-  if (c->scratch) {
-    if (plan_scratch(c->kernel, offset) > c->scratch_bytes) return; /* the plan counted the same bytes */
-    buf = own;
-    for (int i = 0; i < c->kernel->nbuffer; i++)
-      buf[i] = c->kernel->buffer[i].kind == BUFFER_SCRATCH
-                   ? c->scratch + thread * c->scratch_bytes + offset[i] /* size-ok: within the allocation */
-                   : c->buf[i];
-  }
-  if (c->pieces == 1) {
-    c->fn(buf, 0, c->cut->start[c->cut->n]);
-    return;
-  }
-  for (uint32_t i = 0; i < c->cut->n; i++) {
-    int64_t from = kernel_cut_at(c->cut, i, lo, c->pieces), to = kernel_cut_at(c->cut, i, hi, c->pieces);
-    if (from < to) c->fn(buf, from, to);
-  }
+static bool call_host(void *user, uint32_t site, void *const *buf) {
+  const HostCall *c = user;
+  return plan_host(&c->x->site[site], c->host, buf);
 }
 
-/* Pieces are worth a fork each, and so many that threads end at about the same time. */
-enum { PIECE_NS = 2000, PIECES = 64 };
-static int64_t pieces_of(const PlanLaunch *l) {
-  int64_t n = l->estimate_ns / PIECE_NS + 1;
-  return n > PIECES ? PIECES : n;
-}
-
-static void launch(const Exec *x, const Plan *p, const PlanMemory *m, const PlanLaunch *l) {
-  void *buf[KERNEL_BUFFERS];
-  bool alone = !x->pool || l->estimate_ns < POOL_SPLIT_NS ||
-               pieces_of(l) == 1; /* the float environment is set already */
-  Call c = {.fn = x->fn[l->kernel],
-            .kernel = p->kernel.at[l->kernel],
-            .cut = &x->cut[l->kernel],
-            .buf = buf,
-            .scratch_bytes = p->scratch_bytes,
-            .pieces = alone ? 1 : pieces_of(l)};
-  for (uint32_t i = 0; i < l->nbind; i++) {
-    uint32_t b = p->bind.at[l->bind + i];
-    if (b == PLAN_NONE)
-      c.scratch = x->scratch;
-    else
-      buf[i] = plan_address(p, m, b);
-  }
-  if (alone)
-    call_pieces(&c, 0, 0, 1);
-  else
-    pool_run(x->pool, call_pieces, &c, c.pieces, l->estimate_ns);
-}
-
-static void launches(void *cx, const Plan *p, const PlanMemory *m) { /* of a body */
-  const Exec *x = cx;
-  for (uint32_t i = 0; i < p->launch.n; i++) {
-    if (p->launch.at[i].kind == LAUNCH_KERNEL)
-      launch(x, p, m, &p->launch.at[i]);
-    else
-      plan_body(p, m, &p->launch.at[i], launches, cx);
-  }
+static void bind_leaves(const Exec *x, void *const *data) {
+  const uint32_t *leaf = step_leaves(x->image);
+  for (uint32_t i = 0; i < x->image->nleaf; i++) x->base[STEP_LEAF + i] = data[leaf[i]];
 }
 
 Status exec_run(Exec *x, void *const *data, const HostEntry *host, Sb *why) {
-  const Plan *p = x->plan;
-  PlanMemory m = {.leaf = data, .arena = x->arena, .host = host};
-  Status st = ST_OK;
-  FpEnv env = fpenv_enter();
-  for (uint32_t i = 0; i <= p->launch.n && st == ST_OK; i++) {
-    if (i == p->commit && !plan_checks(p, &m)) {
-      sb_fmt(why, "a check of the program does not hold");
-      st = ST_SELF_CHECK;
-    }
-    if (i == p->launch.n || st != ST_OK) break;
-    const PlanLaunch *l = &p->launch.at[i];
-    if (l->kind == LAUNCH_KERNEL) {
-      launch(x, p, &m, l);
-      continue;
-    }
-    if (l->kind != LAUNCH_HOST) {
-      plan_body(p, &m, l, launches, x);
-      continue;
-    }
-    fpenv_leave(env); /* the host's function runs in the host's environment */
-    st = plan_host(p, &m, l);
-    env = fpenv_enter();
-    if (st != ST_OK) {
-      const Program *pr = p->graph->program;
-      sb_fmt(why, "the host function '" STRF "' is not registered or failed",
-             STRA(names_str(pr->names, pr->externs.at[l->kernel].name)));
-    }
+  HostCall call = {x, host};
+  StepEnv env = {.image = x->image,
+                 .fn = x->fn,
+                 .base = x->base,
+                 .pool = x->pool,
+                 .run = pool_run,
+                 .host = call_host,
+                 .user = &call};
+  bind_leaves(x, data);
+  switch (step_run(&env)) {
+  case STEP_DONE: break;
+  case STEP_CHECK_FAILED: sb_fmt(why, "a check of the program does not hold"); return ST_SELF_CHECK;
+  case STEP_HOST_FAILED:
+    sb_fmt(why, "the host function '" STRF "' is not registered or failed", STRA(x->host_name[env.failed]));
+    return ST_REJECTED;
   }
-  fpenv_leave(env);
-  return st;
+  return ST_OK;
 }
 
-Tensor exec_root(const Exec *x, uint32_t i, void *const *data) {
-  const Plan *p = x->plan;
-  const PlanRoot *r = &p->root.at[i];
-  const Type *t = &graph_node(p->graph, p->graph->root.at[i].node)->type;
-  PlanMemory m = {.leaf = data, .arena = x->arena};
-  Tensor v = {.dtype = (DType)t->dtype, .rank = t->rank, .count = (size_t)p->buffer.at[r->buffer].n};
-  if (!type_extents(p->graph->program->dims, t, v.ext)) BUG(x->mem, "exec: symbolic extents");
-  v.data = plan_address(p, &m, r->buffer);
+Tensor exec_root(const Exec *x, uint32_t i) {
+  Tensor v = x->root[i].shape;
+  v.data = step_address(x->base, x->root[i].ref);
   return v;
 }
 
@@ -313,8 +282,8 @@ Status exec_run(Exec *x, void *const *data, const HostEntry *host, Sb *why) {
   (void)x, (void)data, (void)host;
   return none(why);
 }
-Tensor exec_root(const Exec *x, uint32_t i, void *const *data) {
-  (void)x, (void)i, (void)data;
+Tensor exec_root(const Exec *x, uint32_t i) {
+  (void)x, (void)i;
   return (Tensor){0};
 }
 Status exec_time(Arena *a, const Graph *g, const ExecOptions *o, TimeLog *time, Sb *why) {

@@ -39,8 +39,8 @@ const ExecFacts *exec_facts(const Exec *x);
 /* One step. data: by leaf, every leaf the graph reads or assigns; any alignment of the element. host: by
  * extern. */
 MUST_USE Status exec_run(Exec *x, void *const *data, const HostEntry *host, Sb *why);
-/* Where root i's value stands after exec_run with the same data. */
-Tensor exec_root(const Exec *x, uint32_t i, void *const *data);
+/* Where root i's value stands after exec_run. */
+Tensor exec_root(const Exec *x, uint32_t i);
 /* Compiles by one thread and throws the code away: rows of --time-passes for lowering and code generation. */
 MUST_USE Status exec_time(Arena *a, const Graph *g, const ExecOptions *o, TimeLog *time, Sb *why);
 /* Text of --emit=kernels, plan, llvm, asm, obj for a graph. */

@@ -85,6 +85,6 @@ Status runner_run(Runner *r, void *const *data, const HostEntry *host, Sb *why) 
   if (!r->exec) return interpret(r, data, host, why);
   Status st = exec_run(r->exec, data, host, why);
   for (uint32_t i = 0; st == ST_OK && i < r->code->graph->root.n; i++)
-    if (r->code->graph->root.at[i].kind != ROOT_ASSIGN) r->value[i] = exec_root(r->exec, i, data);
+    if (r->code->graph->root.at[i].kind != ROOT_ASSIGN) r->value[i] = exec_root(r->exec, i);
   return st;
 }

@@ -164,7 +164,7 @@ static double measure(Model *m, const Graph *g, ExecOptions *o, int threads, voi
     if (exec_run(x, data, NULL, &why) != ST_OK) exit(1);
     if (i >= 0) t[i] = now() - t0;
   }
-  *loss = *(const float *)exec_root(x, 0, data).data;
+  *loss = *(const float *)exec_root(x, 0).data;
   qsort(t, TIMES, sizeof *t, by_value);
   exec_free(x);
   if (o->pool) pool_stop(o->pool);

@@ -164,18 +164,12 @@ KernelOperand operand_coord(int rows, int cols, Affine a, int64_t r, int64_t c);
 
 /* ---- reading ---- */
 int64_t kernel_units(const Kernel *k);
-/* The top loops of a kernel: where each one's units begin, then all units. */
+/* The top loops of a kernel: where each one's units begin, then all units. step_cut cuts them into pieces. */
 typedef struct KernelCut {
   uint32_t n;
   const int64_t *start; /* n + 1 */
 } KernelCut;
 KernelCut kernel_cut(Arena *a, const Kernel *k);
-/* Cut into `pieces`, each of which has its part of every top loop (the loops are cases of one space, full
- * tiles and remainders, so pieces are about equally dear): the unit of loop i at which piece c begins. */
-static inline int64_t kernel_cut_at(const KernelCut *k, uint32_t i, int64_t c, int64_t pieces) {
-  int64_t n = k->start[i + 1] - k->start[i], shift = i * 19 % pieces; /* loops of few units begin apart */
-  return k->start[i] + (n / pieces) * c + (n % pieces * c + shift) / pieces;
-}
 int64_t kernel_scratch_bytes(const Kernel *k, int buffer); /* 0 when not scratch */
 /* Shapes, types, definite assignment, depths, and every access within its buffer, by interval analysis that
  * knows the guards. False: *why names kernel, statement and reason. */

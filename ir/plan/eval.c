@@ -1,88 +1,82 @@
-#include "base/size.h"
+/* Plans without LLVM: the walker of runtime/core/step.h with the kernel evaluator for native code. And what
+ * the host's functions are given. */
 #include "ir/plan/plan.h"
 
-static Tensor host_tensor(const Plan *p, const PlanMemory *m, NodeId node, uint32_t buffer) {
+static Tensor host_tensor(const Plan *p, NodeId node) {
   const Type *t = &graph_node(p->graph, node)->type;
-  const PlanBuffer *b = &p->buffer.at[buffer];
-  Tensor x = {
-      .dtype = (DType)t->dtype, .rank = t->rank, .count = (size_t)b->n, .data = plan_address(p, m, buffer)};
+  Tensor x = {.dtype = (DType)t->dtype, .rank = t->rank, .count = 1};
   if (!type_extents(p->graph->program->dims, t, x.ext)) BUG(p->arena->mem, "plan: symbolic extents");
+  for (int i = 0; i < t->rank; i++) x.count *= (size_t)x.ext[i]; /* size-ok: lowering has measured it */
   return x;
 }
 
-Status plan_host(const Plan *p, const PlanMemory *m, const PlanLaunch *l) {
-  const HostEntry *h = m->host ? &m->host[l->kernel] : NULL;
-  if (!h || !h->fn) return ST_REJECTED;
-  Tensor in[8], out;
-  uint32_t nin = l->nbind - 1;
-  if (nin > 8) BUG(p->arena->mem, "plan: host call with %u arguments", nin);
-  for (uint32_t i = 0; i < nin; i++)
-    in[i] = host_tensor(p, m, graph_in(p->graph, l->node)[i], p->bind.at[l->bind + i]);
-  out = host_tensor(p, m, l->node, p->bind.at[l->bind + nin]);
-  if (!h->fn(h->user, in, nin, &out)) return ST_REJECTED;
-  fp_flush(out.dtype, out.data, out.count); /* no subnormal enters */
-  return ST_OK;
+PlanSite *plan_sites(Arena *a, const Plan *p) {
+  uint32_t n = 0;
+  PlanSite *site = ARENA_ARRAY(a, PlanSite, p->launch.n);
+  for (uint32_t i = 0; i < p->launch.n; i++) {
+    const PlanLaunch *l = &p->launch.at[i];
+    if (l->kind != LAUNCH_HOST) continue;
+    PlanSite *s = &site[n++];
+    s->host = l->kernel;
+    s->nin = l->nbind - 1;
+    if (s->nin > PLAN_HOST_INPUTS) BUG(a->mem, "plan: host call with %u arguments", s->nin);
+    for (uint32_t k = 0; k < s->nin; k++) s->in[k] = host_tensor(p, graph_in(p->graph, l->node)[k]);
+    s->out = host_tensor(p, l->node);
+  }
+  return site;
 }
 
-bool plan_checks(const Plan *p, const PlanMemory *m) {
-  for (uint32_t i = 0; i < p->root.n; i++) {
-    const PlanRoot *r = &p->root.at[i];
-    if (r->kind != ROOT_CHECK) continue;
-    const int32_t *w = plan_address(p, m, r->buffer);
-    for (int64_t j = 0; j < p->buffer.at[r->buffer].n; j++)
-      if (!w[j]) return false;
+bool plan_host(const PlanSite *s, const HostEntry *host, void *const *buf) {
+  const HostEntry *h = host ? &host[s->host] : NULL;
+  if (!h || !h->fn) return false;
+  Tensor in[PLAN_HOST_INPUTS], out = s->out;
+  for (uint32_t i = 0; i < s->nin; i++) {
+    in[i] = s->in[i];
+    in[i].data = buf[i];
   }
+  out.data = buf[s->nin];
+  if (!h->fn(h->user, in, s->nin, &out)) return false;
+  fp_flush(out.dtype, out.data, out.count); /* no subnormal enters */
   return true;
 }
 
-static void kernel_run(const Plan *p, const PlanMemory *m, const PlanLaunch *l, char *scratch, Arena *a) {
-  const Kernel *k = p->kernel.at[l->kernel];
-  void *buf[KERNEL_BUFFERS];
-  size_t offset[KERNEL_BUFFERS];
-  if (plan_scratch(k, offset) > p->scratch_bytes) BUG(a->mem, "plan: scratch too small");
-  for (int i = 0; i < k->nbuffer; i++)
-    buf[i] = k->buffer[i].kind == BUFFER_SCRATCH ? scratch + offset[i]
-                                                 : plan_address(p, m, p->bind.at[l->bind + (uint32_t)i]);
-  /* in two pieces and out of order: what depends on the order of units shows */
-  int64_t units = kernel_units(k), cut = units / 3;
-  kernel_eval(k, buf, cut, units, a);
-  memset(scratch, 0xff, plan_scratch(k, NULL));
-  kernel_eval(k, buf, 0, cut, a);
-}
-
-typedef struct EvalRun {
-  char *scratch;
+typedef struct Eval {
+  const Plan *plan;
+  const PlanSite *site;
+  const HostEntry *host;
   Arena *arena;
-} EvalRun;
+} Eval;
 
-static void launch(const Plan *p, const PlanMemory *m, const PlanLaunch *l, EvalRun *r);
-
-static void launches(void *cx, const Plan *p, const PlanMemory *m) {
-  for (uint32_t i = 0; i < p->launch.n; i++) launch(p, m, &p->launch.at[i], cx);
+/* In two pieces and out of order: what depends on the order of units shows. */
+static void run_kernel(void *user, uint32_t kernel, void *const *buf) {
+  const Eval *e = user;
+  const Kernel *k = e->plan->kernel.at[kernel];
+  int64_t units = kernel_units(k), cut = units / 3;
+  kernel_eval(k, buf, cut, units, e->arena);
+  for (int i = 0; i < k->nbuffer; i++)
+    if (k->buffer[i].kind == BUFFER_SCRATCH) memset(buf[i], 0xff, (size_t)kernel_scratch_bytes(k, i));
+  kernel_eval(k, buf, 0, cut, e->arena);
 }
 
-static void launch(const Plan *p, const PlanMemory *m, const PlanLaunch *l, EvalRun *r) {
-  if (l->kind == LAUNCH_KERNEL)
-    kernel_run(p, m, l, r->scratch, r->arena);
-  else
-    plan_body(p, m, l, launches, r);
+static bool run_host(void *user, uint32_t site, void *const *buf) {
+  const Eval *e = user;
+  return plan_host(&e->site[site], e->host, buf);
 }
 
 Status plan_eval(const Plan *p, const PlanMemory *m, Arena *scratch) {
-  uint32_t saved = fp_enter();
   ArenaMark mark = arena_mark(scratch);
-  EvalRun run = {arena_alloc(scratch, p->scratch_bytes, PLAN_ALIGN), scratch};
-  Status st = ST_OK;
-  for (uint32_t i = 0; st == ST_OK && i <= p->launch.n; i++) {
-    if (i == p->commit && !plan_checks(p, m)) st = ST_SELF_CHECK;
-    if (st != ST_OK || i == p->launch.n) break;
-    const PlanLaunch *l = &p->launch.at[i];
-    if (l->kind == LAUNCH_HOST)
-      st = plan_host(p, m, l);
-    else
-      launch(p, m, l, &run);
-  }
+  Sb why;
+  sb_init(&why, scratch);
+  StepImage *image = plan_image(scratch, p, &why);
+  if (!image) return ST_LIMIT;
+  Eval e = {p, plan_sites(scratch, p), m->host, scratch};
+  void **base = ARENA_ARRAY(scratch, void *, STEP_LEAF + image->nleaf);
+  base[STEP_SCRATCH] = arena_alloc(scratch, image->scratch_bytes, STEP_ALIGN);
+  base[STEP_ARENA] = m->arena;
+  base[STEP_DATA] = (char *)image + image->data; /* size-ok: within the image */
+  for (uint32_t i = 0; i < image->nleaf; i++) base[STEP_LEAF + i] = m->leaf[step_leaves(image)[i]];
+  StepEnv env = {.image = image, .base = base, .host = run_host, .eval = run_kernel, .user = &e};
+  StepResult r = step_run(&env);
   arena_rewind(scratch, mark);
-  fp_leave(saved);
-  return st;
+  return r == STEP_DONE ? ST_OK : r == STEP_CHECK_FAILED ? ST_SELF_CHECK : ST_REJECTED;
 }

@@ -1,12 +1,14 @@
 /* The executable plan: what a compiled entry point is once its graph has been lowered. Kernels (each once),
  * launches in order, and where every buffer lives: a leaf's own memory, a place in one arena whose size is
- * known before the run, or constant data. Everything a run needs is in here, so a plan is evaluated without
- * LLVM (plan_eval) and run natively (api/exec.h) by the same list. */
+ * known before the run, or constant data. What runs is its image (plan_image), by the walker of
+ * runtime/core/step.h: without LLVM (plan_eval), natively (api/exec.h), and in objects built ahead of time.
+ */
 #ifndef DG_IR_PLAN_H
 #define DG_IR_PLAN_H
 
 #include "ir/interpret/interp.h"
 #include "ir/kernel/kernel.h"
+#include "runtime/core/step.h"
 
 #define PLAN_NONE UINT32_MAX
 enum { PLAN_ALIGN = 64 };
@@ -96,31 +98,35 @@ MUST_USE bool plan_verify(const Plan *p, Sb *why);
 void plan_print(const Plan *p, Sb *b);         /* --emit=plan */
 void plan_print_kernels(const Plan *p, Sb *b); /* --emit=kernels */
 
+/* What runs: tables without names, types or kernels (runtime/core/step.h), in `a`. NULL: larger than those
+ * tables can say. */
+MUST_USE StepImage *plan_image(Arena *a, const Plan *p, Sb *why);
+
+/* A call of the host, by site: shapes of what it is given and gives, without data. */
+enum { PLAN_HOST_INPUTS = 8 };
+typedef struct PlanSite {
+  uint32_t host; /* index of the extern */
+  uint32_t nin;
+  Tensor in[PLAN_HOST_INPUTS], out;
+} PlanSite;
+MUST_USE PlanSite *plan_sites(Arena *a, const Plan *p);
+/* buf: inputs, then the result. False: not registered, or it failed. */
+MUST_USE bool plan_host(const PlanSite *s, const HostEntry *host, void *const *buf);
+
 typedef struct PlanMemory {
   void *const *leaf; /* by LeafId; NULL where unused */
   void *arena;       /* arena_bytes, PLAN_ALIGN-aligned; contents do not matter */
   const HostEntry *host;
-  void **param, **yield; /* of a body */
 } PlanMemory;
-/* Address of a buffer's first element. */
+/* Address of a buffer's first element, outside of bodies. */
 static inline void *plan_address(const Plan *p, const PlanMemory *m, uint32_t buffer) {
   const PlanBuffer *b = &p->buffer.at[buffer];
   return b->place == PLACE_LEAF    ? m->leaf[b->leaf.i]
          : b->place == PLACE_ARENA ? (char *)m->arena + b->offset
-         : b->place == PLACE_PARAM ? m->param[b->index]
-         : b->place == PLACE_YIELD ? m->yield[b->index]
                                    : (void *)b->data;
 }
-/* Runs the launches of a body, once. */
-typedef void PlanRun(void *cx, const Plan *body, const PlanMemory *m);
-/* A LOOP or COND launch: the body as often as it takes. */
-void plan_body(const Plan *p, const PlanMemory *m, const PlanLaunch *l, PlanRun *run, void *cx);
-/* The call of a host launch. ST_REJECTED: not registered, or it failed. */
-MUST_USE Status plan_host(const Plan *p, const PlanMemory *m, const PlanLaunch *l);
 /* One step by the kernel evaluator, under FTZ and DAZ. scratch is rewound. ST_SELF_CHECK: a CHECK root does
- * not hold, and no leaf has changed. */
+ * not hold, and no leaf has changed. ST_REJECTED: a host function is not registered or failed. */
 MUST_USE Status plan_eval(const Plan *p, const PlanMemory *m, Arena *scratch);
-/* True when every CHECK root holds (called between the launches before commit and the rest). */
-MUST_USE bool plan_checks(const Plan *p, const PlanMemory *m);
 
 #endif

@@ -49,7 +49,7 @@ static void native(const Interp *it, int level, uint32_t threads, bool no_reuse)
   const Graph *g = kit.b.g;
   for (uint32_t i = 0; i < g->root.n; i++) {
     const Tensor *want = &it->value[g->root.at[i].node.i];
-    Tensor got = exec_root(x, i, leaf);
+    Tensor got = exec_root(x, i);
     for (size_t j = 0; j < want->count; j++)
       if (!kit_same(want->dtype, want->data, got.data, j)) {
         kit_show(&kit, NULL);

@@ -2,6 +2,7 @@
  * and refuse. */
 #include "base/mem.h"
 #include "kernel_random.h"
+#include "runtime/core/step.h"
 #include "unit.h"
 
 static Mem mem;
@@ -365,10 +366,10 @@ START_TEST(pieces_of_units) {
     for (int64_t pieces = 1; pieces <= 64; pieces++)
       for (uint32_t i = 0; i < cut.n; i++) {
         int64_t n = trips[s][i], least = n / pieces;
-        ck_assert_int_eq(kernel_cut_at(&cut, i, 0, pieces), cut.start[i]);
-        ck_assert_int_eq(kernel_cut_at(&cut, i, pieces, pieces), cut.start[i + 1]);
+        ck_assert_int_eq(step_cut(cut.start, i, 0, pieces), cut.start[i]);
+        ck_assert_int_eq(step_cut(cut.start, i, pieces, pieces), cut.start[i + 1]);
         for (int64_t c = 0; c < pieces; c++) {
-          int64_t has = kernel_cut_at(&cut, i, c + 1, pieces) - kernel_cut_at(&cut, i, c, pieces);
+          int64_t has = step_cut(cut.start, i, c + 1, pieces) - step_cut(cut.start, i, c, pieces);
           ck_assert(has == least || has == least + 1);
         }
       }
