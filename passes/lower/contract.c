@@ -63,9 +63,11 @@ static void product_cost(LowerKernel *m, const Product *p, double cycles) {
 void product_lower(LowerKernel *m, const Product *p, NodeId node) {
   Shape s = product_shape(p);
   Blocks b = product_blocks(p, &s);
-  uint32_t rows = b.pack_rows ? product_pack_rows(p, node, &s) : PLAN_NONE;
+  Packed packed = {PLAN_NONE, PLAN_NONE};
+  if (b.pack_rows) packed.rows = product_pack_rows(p, node, &s);
+  if (b.pack_lanes) packed.lanes = product_pack_lanes(p, node, &s);
   lower_kernel_begin(m, p->lo, node, "product");
-  product_emit(m, p, &s, &b, rows);
+  product_emit(m, p, &s, &b, packed);
   double batch = 1;
   for (int i = 0; i < p->rank - 2; i++) batch *= (double)p->ext[i];
   product_cost(m, p, s.cycles * batch);

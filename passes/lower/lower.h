@@ -6,7 +6,13 @@
 #include "base/clock.h"
 #include "ir/plan/plan.h"
 
-typedef enum { BLOCK_PACK_AUTO, BLOCK_PACK_ALWAYS, BLOCK_PACK_BEFORE, BLOCK_PACK_NEVER } BlockPack;
+typedef enum {
+  BLOCK_PACK_AUTO,
+  BLOCK_PACK_ALWAYS,
+  BLOCK_PACK_BEFORE,
+  BLOCK_PACK_ONCE,
+  BLOCK_PACK_NEVER
+} BlockPack;
 typedef struct LowerOptions {
   int vector_bytes; /* of native vectors: 64 or 32; sizes register tiles */
   bool fuse;        /* off: one kernel or more per node */

@@ -1,5 +1,6 @@
-/* The row operand of a product whose rows are neighbours in memory and whose terms are apart, rearranged once
- * so that a tile reads one stream; and the loops around units. */
+/* Operands of products, rearranged so that a tile reads streams: panels of the lane operand, in scratch or
+ * once for all in the arena; the row operand whose rows are neighbours in memory and whose terms are apart.
+ * And the loops around units. */
 #include "passes/lower/product.h"
 
 int product_longest(const UnitLoop *loop, int n) {
@@ -21,12 +22,20 @@ void product_loops(LowerKernel *m, Coord *c, const UnitLoop *loop, int n, int pa
   }
 }
 
-void product_row_steps(const Product *p, const View *rs, int64_t rows, int64_t *step) {
-  int64_t n = rows * p->k;
+void product_packed_steps(const Product *p, const View *v, int64_t extent, int64_t *step) {
+  int64_t n = extent * p->k;
   for (int i = p->rank - 2; i-- > 0;) {
-    step[i] = rs->at.c[i] ? n : 0;
-    if (rs->at.c[i]) n *= p->ext[i];
+    step[i] = v->at.c[i] ? n : 0;
+    if (v->at.c[i]) n *= p->ext[i];
   }
+}
+
+/* Elements of a packed operand, all batches. */
+static int64_t packed_elements(const Product *p, const View *v, int64_t extent) {
+  int64_t n = extent * p->k;
+  for (int i = 0; i < p->rank - 2; i++)
+    if (v->at.c[i]) n *= p->ext[i];
+  return n;
 }
 
 typedef struct RowPack {
@@ -86,12 +95,9 @@ static void pack_rows_run(LowerKernel *m, const RowPack *w, int row, int height,
 }
 
 uint32_t product_pack_rows(const Product *p, NodeId node, const Shape *s) {
-  bool straight = s->row == p->rank - 2;
-  RowPack w = {.p = p, .rs = straight ? &p->x : &p->y, .lane = s->lane, .rk = straight ? p->xk : p->yk};
-  int64_t r = p->ext[s->row], taken = s->more * (s->rows + 1), n = r * p->k;
-  product_row_steps(p, w.rs, r, w.step);
-  for (int i = 0; i < p->rank - 2; i++)
-    if (w.rs->at.c[i]) n *= p->ext[i];
+  RowPack w = {.p = p, .rs = product_row_view(p, s), .lane = s->lane, .rk = product_row_term(p, s)};
+  int64_t r = p->ext[s->row], taken = s->more * (s->rows + 1), n = packed_elements(p, w.rs, r);
+  product_packed_steps(p, w.rs, r, w.step);
   w.from = plan_buffer_source(p->lo, w.rs);
   w.to = plan_buffer_temp(p->lo, p->type, n);
   LowerKernel m;
@@ -101,6 +107,109 @@ uint32_t product_pack_rows(const Product *p, NodeId node, const Shape *s) {
     pack_rows_run(&m, &w, s->row, s->rows, taken, (r - taken) / s->rows, rest);
   }
   m.cost_ns = (double)n / s->rows * 1.5;
+  lower_kernel_end(&m);
+  return w.to;
+}
+
+/* ---- the lane operand ---- */
+
+int64_t product_padded(int64_t lanes) { return ceil_div(lanes, 16) * 16; }
+
+/* One tile of `rows` terms and c->cols (or 16) lanes. */
+static void pack_tile(LowerKernel *m, const Product *p, const Shape *s, const Coord *c, Affine k, int rows,
+                      int cols, Access to) {
+  const View *v = product_lane_view(p, s);
+  int64_t term = product_lane_term(p, s);
+  int tile = kernel_tile(&m->b, STR("p"), p->type, rows, cols);
+  Coord at = *c;
+  at.rows = 1;
+  Access from = product_access(p, &at, lower_kernel_in(m, plan_buffer_source(m->lo, v)), v, k, term);
+  from.at.r = term;
+  kernel_load(&m->b, tile, from);
+  kernel_store(&m->b, tile, to);
+}
+
+void product_pack_panel(LowerKernel *m, const Product *p, const Shape *s, const Coord *c, Affine first,
+                        int64_t terms, int buffer, Affine at) {
+  KernelBuilder *b = &m->b;
+  if (product_lane_view(p, s)->at.c[c->lane] == 1 || product_lane_term(p, s) != 1) {
+    int v = kernel_loop(b, LOOP_SEQ, terms, 4);
+    pack_tile(m, p, s, c, affine_add(first, v, 1), 1, c->cols,
+              access_at(buffer, affine_add(at, v, c->cols), c->cols, 1));
+    kernel_end(b);
+    return;
+  }
+  /* neighbours along k: squares are transposed in registers */
+  int high = 16;
+  int64_t full = terms / high;
+  for (int rest = 0; rest < 2; rest++) {
+    int rows = rest ? (int)(terms % high) : high;
+    if (rest ? rows == 0 : full == 0) continue;
+    Affine k = affine_sum(first, affine(rest ? full * high : 0), 1),
+           to = affine_sum(at, affine(rest ? full * high * c->cols : 0), 1);
+    int w = kernel_loop(b, LOOP_SEQ, c->cols / 16, 1), v = kernel_loop(b, LOOP_SEQ, rest ? 1 : full, 1);
+    Coord d = *c;
+    d.at[c->lane] = affine_add(d.at[c->lane], w, 16);
+    to = affine_add(affine_add(to, v, (int64_t)high * c->cols), w, 16);
+    pack_tile(m, p, s, &d, affine_add(k, v, high), rows, 16, access_at(buffer, to, c->cols, 1));
+    kernel_end(b);
+    kernel_end(b);
+  }
+}
+
+typedef struct LanePack {
+  const Product *p;
+  const Shape *s;
+  int64_t step[MAX_RANK];
+  uint32_t to;
+} LanePack;
+
+/* `panels` panels of `cols` columns from column `start` on; terms first .. first + blocks * terms - 1. */
+static void pack_lanes_run(LowerKernel *m, const LanePack *w, int cols, int64_t start, int64_t panels,
+                           int64_t first, int64_t blocks, int64_t terms) {
+  const Product *p = w->p;
+  const View *v = product_lane_view(p, w->s);
+  int lane = w->s->lane, row = w->s->row;
+  if (panels == 0 || blocks == 0) return;
+  Coord c = {.rank = p->rank, .row = row, .lane = lane, .rows = 1, .cols = cols, .end = p->ext[lane]};
+  c.tail = start + panels * cols > p->ext[lane];
+  UnitLoop loop[MAX_RANK];
+  int n = 0, par;
+  for (int i = 0; i < p->rank; i++) c.at[i] = affine(i == lane ? start : 0);
+  for (int i = 0; i < p->rank - 2; i++)
+    if (v->at.c[i] && p->ext[i] > 1) loop[n++] = (UnitLoop){i, p->ext[i], 1, false};
+  if (blocks > 1) loop[n++] = (UnitLoop){row, blocks, terms, false}; /* the row axis counts terms here */
+  par = product_longest(loop, n);
+  if (panels > 1 || n == 0) loop[n++] = (UnitLoop){lane, panels, cols, false};
+  if (blocks == 1) par = product_longest(loop, n);
+  product_loops(m, &c, loop, n, par);
+  Affine k = affine_sum(affine(first), c.at[row], 1);
+  Affine at = affine_sum(affine_sum(affine(0), c.at[lane], p->k), k, cols);
+  for (int i = 0; i < p->rank - 2; i++) at = affine_sum(at, c.at[i], w->step[i]);
+  product_pack_panel(m, p, w->s, &c, k, terms, lower_kernel_out(m, w->to), at);
+  for (int i = 0; i < n; i++) kernel_end(&m->b);
+}
+
+/* Where lanes are neighbours: blocks of terms outside, panels inside, so that the operand is read in the
+ * order of memory. Where terms are: panel after panel. */
+uint32_t product_pack_lanes(const Product *p, NodeId node, const Shape *s) {
+  const View *v = product_lane_view(p, s);
+  int nr = 16 * s->nv;
+  int64_t l = p->ext[s->lane], panels = l / nr, rest = l % nr, padded = panels * nr + product_padded(rest);
+  int64_t deep = v->at.c[s->lane] == 1 ? DEEP : p->k;
+  LanePack w = {.p = p, .s = s};
+  product_packed_steps(p, v, padded, w.step);
+  int64_t n = packed_elements(p, v, padded);
+  w.to = plan_buffer_temp(p->lo, p->type, n);
+  LowerKernel m;
+  lower_kernel_begin(&m, p->lo, node, "pack");
+  for (int tail = 0; tail < 2; tail++) {
+    int cols = tail ? (int)product_padded(rest) : nr;
+    int64_t start = tail ? panels * nr : 0, count = tail ? rest != 0 : panels, whole = p->k / deep;
+    pack_lanes_run(&m, &w, cols, start, count, 0, whole, deep);
+    pack_lanes_run(&m, &w, cols, start, count, whole * deep, p->k % deep != 0, p->k % deep);
+  }
+  m.cost_ns = (double)n / 16 * (deep == DEEP ? 2 : 4);
   lower_kernel_end(&m);
   return w.to;
 }

@@ -26,7 +26,8 @@ typedef struct Nest {
   const View *rs, *ls; /* the row operand, the lane operand */
   int64_t rk, lk;      /* their steps along k */
   int pack, sums;      /* scratch buffers, or -1 */
-  uint32_t packed;     /* plan buffer of the packed row operand, or PLAN_NONE */
+  Packed packed;
+  int64_t row_step[MAX_RANK], lane_step[MAX_RANK]; /* of packed operands, by batch axis */
   int rows_n;
   Rows rows[RUNS];
   int cols_n;
@@ -44,21 +45,30 @@ typedef struct Terms {
 
 /* ---- a register tile ---- */
 
-/* Tiles before a row hold as many elements as rows before it, times the terms: whatever their heights. */
-static Access packed_rows(const Nest *n, const Coord *c, Affine k) {
-  const Product *p = n->p;
-  int64_t step[MAX_RANK];
-  product_row_steps(p, n->rs, p->ext[c->row], step);
-  Affine a = affine_sum(affine_sum(affine(0), c->at[c->row], p->k), k, c->rows);
-  for (int i = 0; i < p->rank - 2; i++) a = affine_sum(a, c->at[i], step[i]);
-  return access_at(lower_kernel_in(n->m, n->packed), a, 1, 0);
+/* A place in a packed operand: position `at` times the terms, `wide` elements a term. */
+static Access packed_access(const Nest *n, const Coord *c, uint32_t buffer, int axis, Affine k, int wide,
+                            const int64_t *step) {
+  Affine a = affine_sum(affine_sum(affine(0), c->at[axis], n->p->k), k, wide);
+  for (int i = 0; i < n->p->rank - 2; i++) a = affine_sum(a, c->at[i], step[i]);
+  return access_at(lower_kernel_in(n->m, buffer), a, 0, 1);
 }
 
 typedef enum { PANEL_NONE, PANEL_WRITE, PANEL_READ } Panel;
 
 static Access row_access(const Nest *n, const Coord *c, Affine k) {
-  if (n->packed != PLAN_NONE) return packed_rows(n, c, k);
+  if (n->packed.rows != PLAN_NONE) {
+    Access a = packed_access(n, c, n->packed.rows, c->row, k, c->rows, n->row_step);
+    a.at.r = 1;
+    a.at.c = 0;
+    return a;
+  }
   return product_access(n->p, c, lower_kernel_in(n->m, plan_buffer_source(n->m->lo, n->rs)), n->rs, k, n->rk);
+}
+
+static Access lane_access(const Nest *n, const Coord *c, Affine k) {
+  if (n->packed.lanes != PLAN_NONE)
+    return packed_access(n, c, n->packed.lanes, c->lane, k, c->cols, n->lane_step);
+  return product_access(n->p, c, lower_kernel_in(n->m, plan_buffer_source(n->m->lo, n->ls)), n->ls, k, n->lk);
 }
 
 static void add_terms(const Nest *n, const Coord *c, int acc, const Terms *t, Panel panel) {
@@ -68,12 +78,7 @@ static void add_terms(const Nest *n, const Coord *c, int acc, const Terms *t, Pa
   int v = kernel_loop(b, LOOP_SEQ, t->n, 1);
   Affine k = affine_add(t->first, v, 1);
   Access packed = access_at(n->pack, affine_add(affine(0), v, c->cols), 0, 1);
-  if (panel == PANEL_READ)
-    kernel_load(b, lanes, packed);
-  else
-    kernel_load(
-        b, lanes,
-        product_access(n->p, c, lower_kernel_in(m, plan_buffer_source(m->lo, n->ls)), n->ls, k, n->lk));
+  kernel_load(b, lanes, panel == PANEL_READ ? packed : lane_access(n, c, k));
   if (panel == PANEL_WRITE) kernel_store(b, lanes, packed);
   KernelOperand src[3] = {operand_memory(b, c->rows, 1, row_access(n, c, k)), operand_tile(b, lanes),
                           operand_tile(b, acc)};
@@ -114,47 +119,6 @@ static void tile_emit(const Nest *n, const Coord *c, const Terms *t, Affine sums
     kernel_store(b, result, sums);
 }
 
-/* ---- packing ---- */
-
-/* One tile of `rows` terms and c->cols (or 16) lanes, from the operand to the panel. */
-static void pack_tile(const Nest *n, const Coord *c, Affine k, Affine to, int rows, int cols) {
-  LowerKernel *m = n->m;
-  int tile = kernel_tile(&m->b, STR("p"), n->p->type, rows, cols);
-  Coord at = *c;
-  at.rows = 1;
-  Access from =
-      product_access(n->p, &at, lower_kernel_in(m, plan_buffer_source(m->lo, n->ls)), n->ls, k, n->lk);
-  from.at.r = n->lk;
-  kernel_load(&m->b, tile, from);
-  kernel_store(&m->b, tile, access_at(n->pack, to, c->cols, 1));
-}
-
-static void pack_panel(const Nest *n, const Coord *c, const Terms *t) {
-  KernelBuilder *b = &n->m->b;
-  if (n->ls->at.c[c->lane] == 1 || n->lk != 1) {
-    int v = kernel_loop(b, LOOP_SEQ, t->n, 4);
-    pack_tile(n, c, affine_add(t->first, v, 1), affine_add(affine(0), v, c->cols), 1, c->cols);
-    kernel_end(b);
-    return;
-  }
-  /* neighbours along k: squares are transposed in registers */
-  int high = 16;
-  int64_t full = t->n / high;
-  for (int rest = 0; rest < 2; rest++) {
-    int rows = rest ? (int)(t->n % high) : high;
-    if (rest ? rows == 0 : full == 0) continue;
-    Affine k = affine_sum(t->first, affine(rest ? full * high : 0), 1),
-           to = affine(rest ? full * high * c->cols : 0);
-    int w = kernel_loop(b, LOOP_SEQ, c->cols / 16, 1), v = kernel_loop(b, LOOP_SEQ, rest ? 1 : full, 1);
-    Coord at = *c;
-    at.at[c->lane] = affine_add(at.at[c->lane], w, 16);
-    pack_tile(n, &at, affine_add(k, v, high), affine_add(affine_add(to, v, (int64_t)high * c->cols), w, 16),
-              rows, 16);
-    kernel_end(b);
-    kernel_end(b);
-  }
-}
-
 /* ---- blocks ---- */
 
 static int64_t block_rows(const Rows *r) { return r->tiles * r->height; }
@@ -190,7 +154,7 @@ static void terms_emit(const Nest *n, const Coord *block, const Rows *rows, int 
     sums = affine_add(sums, v, high * cols->cols);
   }
   bool passing = n->pack >= 0 && n->b->in_passing;
-  if (n->pack >= 0 && !passing) pack_panel(n, &c, t);
+  if (n->pack >= 0 && !passing) product_pack_panel(n->m, n->p, n->s, &c, t->first, t->n, n->pack, affine(0));
   for (int i = 0; i < nrows; i++) {
     Rows left = rows[i];
     if (passing && i == 0) { /* the first tile reads the operand and leaves the panel */
@@ -280,16 +244,18 @@ static int scratch(LowerKernel *m, const char *name, DType t, int64_t n) {
   return i;
 }
 
-void product_emit(LowerKernel *m, const Product *p, const Shape *s, const Blocks *b, uint32_t rows) {
-  bool straight = s->row == p->rank - 2;
-  Nest n = {.m = m, .p = p, .s = s, .b = b, .pack = -1, .sums = -1, .packed = rows};
-  n.rs = straight ? &p->x : &p->y, n.ls = straight ? &p->y : &p->x;
-  n.rk = straight ? p->xk : p->yk, n.lk = straight ? p->yk : p->xk;
+void product_emit(LowerKernel *m, const Product *p, const Shape *s, const Blocks *b, Packed packed) {
+  Nest n = {.m = m, .p = p, .s = s, .b = b, .pack = -1, .sums = -1, .packed = packed};
+  n.rs = product_row_view(p, s), n.ls = product_lane_view(p, s);
+  n.rk = product_row_term(p, s), n.lk = product_lane_term(p, s);
   int64_t r = p->ext[s->row], taken = s->more * (s->rows + 1), full = (r - taken) / s->rows;
   add_rows(&n, s->rows + 1, 0, s->more);
   add_rows(&n, s->rows, taken, full);
   if (taken + full * s->rows < r) BUG(m->lo->arena->mem, "lower: rows of a product are left over");
   add_cols(&n, p->ext[s->lane], 16 * s->nv);
+  int64_t l = p->ext[s->lane], nr = 16 * s->nv;
+  product_packed_steps(p, n.rs, r, n.row_step);
+  product_packed_steps(p, n.ls, l / nr * nr + product_padded(l % nr), n.lane_step);
   bool one = b->rows == 0; /* all rows in one block */
   int64_t high = 0, all = 0, wide = 0, widest = 0;
   for (int i = 0; i < n.rows_n; i++) {

@@ -31,8 +31,8 @@ typedef struct Shape {
 typedef struct Blocks {
   bool pack;       /* the lane operand goes through scratch, one panel at a time */
   bool in_passing; /* the first tile of a panel packs it while it computes */
-  bool pack_rows;  /* the row operand is packed by tiles first, by a launch of
-                      its own */
+  bool pack_lanes; /* the lane operand is packed by panels first, once for all blocks of rows */
+  bool pack_rows;  /* the row operand is packed by tiles first; each by a launch of its own */
   int64_t kc, nkb; /* terms a block, blocks; the last may be shorter */
   int64_t rows;    /* of output a block, about; 0: all */
   int64_t panels;  /* of lanes between two blocks of terms */
@@ -41,12 +41,37 @@ typedef struct Blocks {
 
 Shape product_shape(const Product *p);
 Blocks product_blocks(const Product *p, const Shape *s);
-/* The row operand as [tile][term][row], in the arena. */
+
+static inline bool product_straight(const Product *p, const Shape *s) { return s->row == p->rank - 2; }
+static inline const View *product_row_view(const Product *p, const Shape *s) {
+  return product_straight(p, s) ? &p->x : &p->y;
+}
+static inline const View *product_lane_view(const Product *p, const Shape *s) {
+  return product_straight(p, s) ? &p->y : &p->x;
+}
+/* Elements from one term to the next. */
+static inline int64_t product_row_term(const Product *p, const Shape *s) {
+  return product_straight(p, s) ? p->xk : p->yk;
+}
+static inline int64_t product_lane_term(const Product *p, const Shape *s) {
+  return product_straight(p, s) ? p->yk : p->xk;
+}
+
+/* Operands packed before, in the arena: plan buffers, or PLAN_NONE. A run of rows (or columns) that begins at
+ * i begins at element i * terms, whatever the heights (widths) before it. */
+typedef struct Packed {
+  uint32_t rows;  /* [tile][term][row] */
+  uint32_t lanes; /* [panel][term][column]; the last panel is filled up to whole vectors of 16 */
+} Packed;
 uint32_t product_pack_rows(const Product *p, NodeId node, const Shape *s);
-/* rows: what product_pack_rows gave, or PLAN_NONE. */
-void product_emit(LowerKernel *m, const Product *p, const Shape *s, const Blocks *b, uint32_t rows);
-/* Elements from one batch to the next in the packed row operand, by axis. */
-void product_row_steps(const Product *p, const View *rs, int64_t rows, int64_t *step);
+uint32_t product_pack_lanes(const Product *p, NodeId node, const Shape *s);
+/* Elements from one batch to the next in a packed operand of `extent` rows or columns, by axis. */
+void product_packed_steps(const Product *p, const View *v, int64_t extent, int64_t *step);
+int64_t product_padded(int64_t lanes);
+/* Terms first .. first + terms - 1 of the panel at c, to buffer[at ..] as [term][column]. */
+void product_pack_panel(LowerKernel *m, const Product *p, const Shape *s, const Coord *c, Affine first,
+                        int64_t terms, int buffer, Affine at);
+void product_emit(LowerKernel *m, const Product *p, const Shape *s, const Blocks *b, Packed packed);
 
 /* A loop around units: where it moves them, along one axis. */
 typedef struct UnitLoop {

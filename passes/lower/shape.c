@@ -46,27 +46,22 @@ double lower_tile_shape(LowerCx *lo, DType t, int64_t r, int64_t l, int side, in
 /* ---- roles ---- */
 
 static int64_t bytes(const Product *p, int64_t elements) { return elements * (int64_t)dtype_bytes(p->type); }
-static bool straight(const Product *p, const Shape *s) { return s->row == p->rank - 2; }
-static const View *row_view(const Product *p, const Shape *s) { return straight(p, s) ? &p->x : &p->y; }
-static const View *lane_view(const Product *p, const Shape *s) { return straight(p, s) ? &p->y : &p->x; }
-static int64_t row_term(const Product *p, const Shape *s) { return straight(p, s) ? p->xk : p->yk; }
-static int64_t lane_term(const Product *p, const Shape *s) { return straight(p, s) ? p->yk : p->xk; }
 /* Lanes that are no neighbours in memory: they must be packed. */
 static bool scattered(const Product *p, const Shape *s) {
-  return lane_view(p, s)->at.c[s->lane] != 1 && p->ext[s->lane] > 1;
+  return product_lane_view(p, s)->at.c[s->lane] != 1 && p->ext[s->lane] > 1;
 }
 
 /* Cycles to pack the lane operand: contiguous vectors are copied, others transposed in registers or gathered.
  */
 static double pack_cycles(const Product *p, const Shape *s) {
   double vectors = (double)bytes(p, p->ext[s->lane] * p->k) / p->lo->opt.vector_bytes;
-  return vectors * (!scattered(p, s) ? 1.5 : lane_term(p, s) == 1 ? 6 : 16);
+  return vectors * (!scattered(p, s) ? 1.5 : product_lane_term(p, s) == 1 ? 6 : 16);
 }
 
 /* Cycles a term and tile for reading the rows where they are neighbours in memory and terms are apart: a line
  * of its own for every term, lines of few sets where the distance is a power of two. */
 static double walk_cycles(const Product *p, const Shape *s) {
-  int64_t step = row_term(p, s);
+  int64_t step = product_row_term(p, s);
   return step == 1 || p->k <= 32 ? 0 : bytes(p, step) % 2048 == 0 ? 4 : 1;
 }
 
@@ -100,16 +95,30 @@ static int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
 static bool packs(const Product *p, const Shape *s) {
   const LowerOptions *o = &p->lo->opt;
   int64_t l = p->ext[s->lane], nr = 16 * s->nv, again = ceil_div(p->ext[s->row], s->rows);
-  if (scattered(p, s) || o->block_pack == BLOCK_PACK_ALWAYS || o->block_pack == BLOCK_PACK_BEFORE)
+  if (scattered(p, s) || o->block_pack == BLOCK_PACK_ALWAYS || o->block_pack == BLOCK_PACK_BEFORE ||
+      o->block_pack == BLOCK_PACK_ONCE)
     return true;
   if (o->block_pack == BLOCK_PACK_NEVER || l <= nr || p->k <= FEW) return false;
-  if (bytes(p, lane_term(p, s)) % 2048 == 0) return again >= 3;
+  if (bytes(p, product_lane_term(p, s)) % 2048 == 0) return again >= 3;
   return again >= 8 && bytes(p, l * p->k) > o->cache_l2 / 3;
+}
+
+/* Whether all panels are packed before, into the arena, once for all blocks of rows and all threads.
+ * Transposing gains by that for one block too, copying from about two hundred rows on. */
+static bool packs_once(const Product *p, const Shape *s, int64_t blocks) {
+  const LowerOptions *o = &p->lo->opt;
+  int64_t r = p->ext[s->row], l2 = o->cache_l2, n = bytes(p, p->ext[s->lane] * p->k);
+  if (o->block_pack != BLOCK_PACK_AUTO) return o->block_pack == BLOCK_PACK_ONCE;
+  for (int i = 0; i < p->rank - 2; i++)
+    if (product_lane_view(p, s)->at.c[i]) n *= p->ext[i];
+  if (n < l2 / 16 || n > 32 * l2) return false;
+  return blocks > 1 || (scattered(p, s) ? r >= 32 : r >= 192 && n > (s->nv == 1 ? l2 : 2 * l2));
 }
 
 static bool packs_rows(const Product *p, const Shape *s) {
   const LowerOptions *o = &p->lo->opt;
-  if (row_view(p, s)->at.c[s->row] != 1 || row_term(p, s) == 1 || p->ext[s->row] <= s->rows) return false;
+  if (product_row_view(p, s)->at.c[s->row] != 1 || product_row_term(p, s) == 1 || p->ext[s->row] <= s->rows)
+    return false;
   if (o->block_pack != BLOCK_PACK_AUTO) return o->block_pack != BLOCK_PACK_NEVER;
   return p->k >= 64 && p->ext[s->lane] >= 64 * s->nv;
 }
@@ -117,10 +126,14 @@ static bool packs_rows(const Product *p, const Shape *s) {
 enum { LONGEST = 8192 }; /* terms of a panel: pieces of a very long chain are read in place */
 enum { UNITS = 8 };      /* enough for two threads to end at about the same time */
 
+static int64_t whole_panels(const Product *p, const Shape *s) {
+  return at_least(p->ext[s->lane] / (16 * s->nv), 1);
+}
+
 /* Blocks of terms so that a panel stays in the second-level cache beside the rows it meets. */
 static void block_terms(const Product *p, const Shape *s, Blocks *b) {
   const LowerOptions *o = &p->lo->opt;
-  int64_t nr = 16 * s->nv, r = p->ext[s->row], panels = at_least(p->ext[s->lane] / nr, 1);
+  int64_t nr = 16 * s->nv, r = p->ext[s->row], panels = whole_panels(p, s);
   int64_t most = o->block_terms ? o->block_terms : at_least(o->cache_l2 / 8 / bytes(p, nr), 256);
   b->kc = p->order.chunks > 1 ? p->order.chunk : p->k;
   b->nkb = p->order.chunks;
@@ -143,23 +156,29 @@ static void block_terms(const Product *p, const Shape *s, Blocks *b) {
     b->panels = at_least(at_most(panels / 4, o->cache_l2 / 4 / bytes(p, r * nr)), 1);
 }
 
+/* Rows, so that they stay in the cache while panels pass. */
+static int64_t most_rows(const Product *p, const Shape *s, const Blocks *b, int64_t batch) {
+  int64_t most = at_least(p->lo->opt.cache_l2 / 2 / bytes(p, b->kc), 8 * s->rows),
+          panels = whole_panels(p, s);
+  if (batch * panels < UNITS) most = at_most(most, at_least(ceil_div(p->ext[s->row], UNITS), 64));
+  if (p->k <= FEW && panels > 1) most = s->rows; /* the result is written in the order of memory */
+  return most;
+}
+
 Blocks product_blocks(const Product *p, const Shape *s) {
   const LowerOptions *o = &p->lo->opt;
-  int64_t nr = 16 * s->nv, r = p->ext[s->row], batch = 1, panels = at_least(p->ext[s->lane] / nr, 1);
+  int64_t nr = 16 * s->nv, r = p->ext[s->row], batch = 1, panels = whole_panels(p, s);
+  for (int i = 0; i < p->rank - 2; i++) batch *= p->ext[i];
   Blocks b = {0};
   block_terms(p, s, &b);
-  for (int i = 0; i < p->rank - 2; i++) batch *= p->ext[i];
-  b.pack = packs(p, s) && b.kc <= LONGEST;
+  int64_t most = o->block_rows ? o->block_rows : most_rows(p, s, &b, batch);
+  bool all = p->rank > 5 || r <= most + most / 4, pack = packs(p, s) && b.kc <= LONGEST;
   b.pack_rows = packs_rows(p, s);
-  /* rows, so that they stay in the cache while panels pass */
-  int64_t most = at_least(o->cache_l2 / 2 / bytes(p, b.kc), 8 * s->rows);
-  if (batch * panels < UNITS) most = at_most(most, at_least(ceil_div(r, UNITS), 64));
-  if (p->k <= FEW && panels > 1) most = s->rows; /* the result is written in the order of memory */
-  if (o->block_rows) most = o->block_rows;
-  int64_t high = p->rank > 5 || r <= most + most / 4 ? r : most;
+  b.pack_lanes = pack && packs_once(p, s, all ? 1 : ceil_div(r, most));
+  b.pack = pack && !b.pack_lanes;
   b.in_passing = b.pack && !scattered(p, s) && o->block_pack != BLOCK_PACK_BEFORE &&
-                 (high <= 512 || o->block_pack == BLOCK_PACK_ALWAYS);
-  if (high == r) return b;
+                 ((all ? r : most) <= 512 || o->block_pack == BLOCK_PACK_ALWAYS);
+  if (all) return b;
   b.rows = most;
   b.by_rows = r / most >= UNITS || panels < UNITS;
   b.panels = at_least(at_most(o->cache_l2 / 2 / bytes(p, most * nr), b.by_rows ? panels : panels / UNITS), 1);
