@@ -156,6 +156,24 @@ static void block_terms(const Product *p, const Shape *s, Blocks *b) {
     b->panels = at_least(at_most(panels / 4, o->cache_l2 / 4 / bytes(p, r * nr)), 1);
 }
 
+/* Panels of one vector of 16, packed once, are so narrow that a block of terms stays in the first-level
+ * cache. */
+static bool is_narrow(const Product *p, const Shape *s, const Blocks *b) {
+  const LowerOptions *o = &p->lo->opt;
+  return b->pack_lanes && s->nv == 1 && !o->block_terms && p->order.chunks == 1 && p->rank <= 5 &&
+         bytes(p, p->k * 16) > o->cache_l1 / 2;
+}
+
+/* Returns the rows of a block. Few, since rows that are a power of two apart share an eighth of the
+ * second-level cache. */
+static int64_t block_narrow(const Product *p, const Shape *s, Blocks *b) {
+  const LowerOptions *o = &p->lo->opt;
+  int64_t term = bytes(p, 16 * s->nv), blocks = ceil_div(p->k, at_least(o->cache_l1 / 3 / term, 1));
+  b->kc = ceil_div(p->k, blocks);
+  b->nkb = ceil_div(p->k, b->kc);
+  return at_least(o->cache_l2 / 16 / bytes(p, b->kc), 8 * s->rows);
+}
+
 /* Rows, so that they stay in the cache while panels pass. */
 static int64_t most_rows(const Product *p, const Shape *s, const Blocks *b, int64_t batch) {
   int64_t most = at_least(p->lo->opt.cache_l2 / 2 / bytes(p, b->kc), 8 * s->rows),
@@ -178,10 +196,17 @@ Blocks product_blocks(const Product *p, const Shape *s) {
   b.pack = pack && !b.pack_lanes;
   b.in_passing = b.pack && !scattered(p, s) && o->block_pack != BLOCK_PACK_BEFORE &&
                  ((all ? r : most) <= 512 || o->block_pack == BLOCK_PACK_ALWAYS);
-  if (all) return b;
-  b.rows = most;
-  b.by_rows = r / most >= UNITS || panels < UNITS;
-  b.panels = at_least(at_most(o->cache_l2 / 2 / bytes(p, most * nr), b.by_rows ? panels : panels / UNITS), 1);
+  int64_t sums = o->cache_l2 / 2;
+  if (is_narrow(p, s, &b)) {
+    int64_t few = block_narrow(p, s, &b);
+    if (!o->block_rows) most = few;
+    sums = o->cache_l2 / 16;
+    all = r <= most + most / 4;
+  } else if (all)
+    return b;
+  if (!all) b.rows = most;
+  b.by_rows = !all && (r / most >= UNITS || panels < UNITS);
+  b.panels = at_least(at_most(sums / bytes(p, most * nr), b.by_rows ? panels : panels / UNITS), 1);
   if (b.nkb == 1) b.panels = 1; /* one block of rows sweeps over all panels of a thread */
   return b;
 }
