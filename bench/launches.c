@@ -16,8 +16,10 @@ typedef struct Settings {
   int times, top;
 } Settings;
 
-typedef struct Units { /* one launch, for the pool */
+typedef struct Units { /* one launch, for the pool, cut as a step cuts it (api/exec.c) */
   KernelFn *fn;
+  KernelCut cut;
+  int64_t pieces;
   void *buf[KERNEL_BUFFERS];
   const Kernel *kernel;
   char *scratch;
@@ -39,26 +41,36 @@ static void run_units(void *arg, uint32_t thread, int64_t lo, int64_t hi) {
   for (int i = 0; i < u->kernel->nbuffer; i++)
     buf[i] = u->kernel->buffer[i].kind == BUFFER_SCRATCH ? u->scratch + thread * u->scratch_bytes + offset[i]
                                                          : u->buf[i];
-  u->fn(buf, lo, hi);
+  for (uint32_t i = 0; i < u->cut.n; i++) {
+    int64_t from = kernel_cut_at(&u->cut, i, lo, u->pieces), to = kernel_cut_at(&u->cut, i, hi, u->pieces);
+    if (from < to) u->fn(buf, from, to);
+  }
 }
 
-static void measure(const Plan *p, KernelFn **fn, const PlanMemory *mem, Pool *pool, int times, Row *row) {
+enum { PIECE_NS = 2000, PIECES = 64 };
+
+static void measure(Arena *a, const Plan *p, KernelFn **fn, const PlanMemory *mem, Pool *pool, int times,
+                    Row *row) {
+  KernelCut *cut = ARENA_ARRAY(a, KernelCut, p->kernel.n + 1);
+  for (uint32_t i = 0; i < p->kernel.n; i++) cut[i] = kernel_cut(a, p->kernel.at[i]);
   Units u = {.scratch = calloc(2, p->scratch_bytes + 1), .scratch_bytes = p->scratch_bytes};
   FpEnv env = fpenv_enter();
   for (int k = 0; k < 2 * times; k++)
     for (uint32_t i = 0; i < p->launch.n; i++) {
       const PlanLaunch *q = &p->launch.at[i];
       if (q->kind != LAUNCH_KERNEL) continue;
-      u.fn = fn[q->kernel], u.kernel = p->kernel.at[q->kernel];
+      int64_t pieces = k % 2 ? q->estimate_ns / PIECE_NS + 1 : 1;
+      u.fn = fn[q->kernel], u.kernel = p->kernel.at[q->kernel], u.cut = cut[q->kernel];
+      u.pieces = pieces > PIECES ? PIECES : pieces;
       for (uint32_t j = 0; j < q->nbind; j++) {
         uint32_t b = p->bind.at[q->bind + j];
         u.buf[j] = b == PLAN_NONE ? NULL : plan_address(p, mem, b);
       }
       double t0 = now_us();
       if (k % 2)
-        pool_run(pool, run_units, &u, q->units, q->estimate_ns);
+        pool_run(pool, run_units, &u, u.pieces, q->estimate_ns);
       else
-        run_units(&u, 0, 0, q->units);
+        run_units(&u, 0, 0, 1);
       double d = now_us() - t0;
       row[i].launch = q;
       if (k < 2 || d < row[i].us[k % 2]) row[i].us[k % 2] = d;
@@ -125,7 +137,7 @@ static int run(const BenchModel *b, const Settings *s) {
   Pool *pool = bench_pool(b, 2);
   if (!pool) return fail(STR("no second thread"));
   Row *row = ARENA_ARRAY(a, Row, p->launch.n);
-  measure(p, fn, &mem, pool, s->times, row);
+  measure(a, p, fn, &mem, pool, s->times, row);
   show(p, row, s->top);
   pool_stop(pool);
   native_release(code);
