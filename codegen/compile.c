@@ -10,6 +10,7 @@
 #include <llvm-c/Orc.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { JOBS = 2 };
 
@@ -51,12 +52,19 @@ static Plan share(Arena *a, const KernelSet *set) {
 }
 
 /* Roughly the instructions a statement list becomes. */
-static double cost(const Kernel *k, const KernelStmt *s) {
+static double cost(const Tiles *called, const Kernel *k, const KernelStmt *s) {
   double sum = 0;
-  for (; s; s = s->next) switch (s->kind) {
+  while (s) {
+    const TileCall *call = tiles_call(called, s);
+    if (call) {
+      sum += 40;
+      s = call->end;
+      continue;
+    }
+    switch (s->kind) {
     case STMT_LOOP: {
       int64_t n = s->loop.extent, step = s->loop.kind == LOOP_UNROLL ? n : s->loop.unroll;
-      sum += 8 + cost(k, s->loop.body) * (double)(n <= step ? n : step + n % step);
+      sum += 8 + cost(called, k, s->loop.body) * (double)(n <= step ? n : step + n % step);
       break;
     }
     case STMT_LOAD:
@@ -72,32 +80,53 @@ static double cost(const Kernel *k, const KernelStmt *s) {
     }
     case STMT_FOLD: sum += k->tile[s->fold.src].rows * 12; break;
     }
+    s = s->next;
+  }
   return sum;
 }
 
-/* Distributes the kernels over n jobs: the dearest first, each to the job with the least work. */
-static void split(Arena *a, const Plan *p, ModuleJob *job, int n) {
-  double *c = ARENA_ARRAY(a, double, p->n), load[JOBS] = {0};
+typedef struct Piece {
+  double cost;
+  uint32_t at; /* a kernel, or after all kernels a tile function */
+} Piece;
+
+static int dearest_first(const void *x, const void *y) {
+  const Piece *a = x, *b = y;
+  if (a->cost != b->cost) return a->cost < b->cost ? 1 : -1;
+  return a->at < b->at ? -1 : 1;
+}
+
+/* Distributes kernels and tile functions over n jobs: the dearest first, each to the job with the least work.
+ */
+static void split(Arena *a, const Plan *p, const Tiles *t, ModuleJob *job, int n) {
+  uint32_t all = p->n + t->nfn;
+  Piece *piece = ARENA_ARRAY(a, Piece, all);
   const Kernel **kernel[JOBS];
   const char **symbol[JOBS];
+  uint32_t *tile[JOBS];
+  double load[JOBS] = {0};
   for (int i = 0; i < n; i++) {
-    kernel[i] = ARENA_ARRAY(a, const Kernel *, p->n);
-    symbol[i] = ARENA_ARRAY(a, const char *, p->n);
-    job[i].kernel = kernel[i];
-    job[i].symbol = symbol[i];
+    job[i].kernel = kernel[i] = ARENA_ARRAY(a, const Kernel *, p->n);
+    job[i].symbol = symbol[i] = ARENA_ARRAY(a, const char *, p->n);
+    job[i].tile = tile[i] = ARENA_ARRAY(a, uint32_t, t->nfn);
+    job[i].tiles = t;
   }
-  for (uint32_t i = 0; i < p->n; i++) c[i] = cost(p->kernel[i], p->kernel[i]->root);
-  for (uint32_t done = 0; done < p->n; done++) {
-    uint32_t best = 0;
+  for (uint32_t i = 0; i < all; i++) {
+    const Kernel *k = i < p->n ? p->kernel[i] : t->fn[i - p->n].kernel;
+    piece[i] = (Piece){cost(i < p->n ? t : NULL, k, i < p->n ? k->root : k->root->loop.body), i};
+  }
+  if (all) qsort(piece, all, sizeof *piece, dearest_first);
+  for (uint32_t i = 0; i < all; i++) {
     int to = 0;
-    for (uint32_t i = 0; i < p->n; i++)
-      if (c[i] > c[best]) best = i;
-    for (int i = 1; i < n; i++)
-      if (load[i] < load[to]) to = i;
-    kernel[to][job[to].n] = p->kernel[best];
-    symbol[to][job[to].n++] = p->symbol[best];
-    load[to] += c[best];
-    c[best] = -1;
+    for (int k = 1; k < n; k++)
+      if (load[k] < load[to]) to = k;
+    load[to] += piece[i].cost;
+    uint32_t at = piece[i].at;
+    if (at < p->n) {
+      kernel[to][job[to].n] = p->kernel[at];
+      symbol[to][job[to].n++] = p->symbol[at];
+    } else
+      tile[to][job[to].ntile++] = at - p->n;
   }
 }
 
@@ -247,6 +276,7 @@ Status codegen_compile(Arena *a, const KernelSet *set, const CodegenOptions *o, 
     return st;
   }
   Plan plan = share(a, set);
+  const Tiles *tiles = tiles_find(a, plan.kernel, plan.n, codegen_share_from(o), "");
   int n = o->threads == 1 || plan.n < 2 || o->sanitize
               ? 1
               : JOBS; /* the sanitizer makes start-up code: one object */
@@ -254,7 +284,7 @@ Status codegen_compile(Arena *a, const KernelSet *set, const CodegenOptions *o, 
     job[i].options = o;
     mem_init(&job[i].mem, a->mem->limit);
   }
-  split(a, &plan, job, n);
+  split(a, &plan, tiles, job, n);
   Link l = {.plan = &plan, .job = job, .njob = n, .sanitize = o->sanitize};
   l.wanted = ARENA_ARRAY(a, LLVMOrcCLookupSetElement, plan.n);
   l.address = ARENA_ARRAY(a, LLVMOrcExecutorAddress, plan.n);
@@ -287,7 +317,7 @@ Status codegen_compile(Arena *a, const KernelSet *set, const CodegenOptions *o, 
   *out = code;
   if (!stats) return ST_OK;
   *stats = (CodegenStats){
-      .functions = plan.n, .object_bytes = bytes, .ms_start = start, .ms_link = clock_ms() - t1};
+      .functions = plan.n + tiles->nfn, .object_bytes = bytes, .ms_start = start, .ms_link = clock_ms() - t1};
   for (int i = 0; i < n; i++) {
     stats->ms_emit += job[i].ms_emit;
     stats->ms_passes += job[i].ms_passes;

@@ -2,14 +2,11 @@
  * its body reads before it writes it, so accumulators stay in registers without any pass. */
 #include "codegen/emit.h"
 
-#include "ir/kernel/internal.h"
-
-/* Tiles the list reads before writing them for certain (in), and those it may write (def). */
-static void flow(const KernelStmt *s, TileSet *in, TileSet *sure, TileSet *def) {
+void emit_flow(const KernelStmt *s, TileSet *in, TileSet *sure, TileSet *def) {
   for (; s; s = s->next) switch (s->kind) {
     case STMT_LOOP: {
       TileSet inner = {{0}}, local = *sure;
-      flow(s->loop.body, in, &local, &inner);
+      emit_flow(s->loop.body, in, &local, &inner);
       for (size_t i = 0; i < sizeof inner.w / sizeof *inner.w; i++) {
         if (s->loop.clip) in->w[i] |= inner.w[i] & ~sure->w[i]; /* may not run: then the old value goes on */
         def->w[i] |= inner.w[i];
@@ -41,120 +38,11 @@ static void flow(const KernelStmt *s, TileSet *in, TileSet *sure, TileSet *def) 
     }
 }
 
-static int values_of(const Emit *e, int tile) {
+int emit_values(const Emit *e, int tile) {
   return e->k->tile[tile].rows * emit_vectors(e, e->k->tile[tile].cols);
 }
 
-/* ---- map and fold ---- */
-
-typedef struct Source { /* an operand, opened; what repeats over rows is kept */
-  const KernelOperand *o;
-  Opened mem;
-  AxisAffine coord;
-  Val *row; /* one value per vector, for operands of one row */
-  Val one;  /* the row's value, for operands of one column */
-  Val *all; /* every value, for memory that is loaded as a tile; else NULL */
-} Source;
-
-static Val source_value(Emit *e, const Source *s, int r, int j) {
-  const KernelOperand *o = s->o;
-  int rr = o->rows == 1 ? 0 : r, jj = o->cols == 1 ? 0 : j;
-  switch ((OperandKind)o->kind) {
-  case OPERAND_TILE: return e->tile[o->tile][rr * emit_vectors(e, o->cols) + jj];
-  case OPERAND_MEMORY: return emit_load(e, &s->mem, (Spot){rr, jj * e->lanes, e->lanes, o->cols == 1});
-  case OPERAND_COORD: break;
-  }
-  const Place *p = &o->access.at;
-  Val k = emit_iota(e, e->i32, s->coord.k + p->r * rr + p->c * jj * e->lanes, o->cols == 1 ? 0 : p->c);
-  if (!s->coord.dyn) return k;
-  return LLVMBuildAdd(e->b, emit_splat(e, LLVMBuildTrunc(e->b, s->coord.dyn, e->i32, "")), k, "");
-}
-
-static Val source_at(Emit *e, Source *s, int r, int j) {
-  bool one_row = s->o->rows == 1, one_col = s->o->cols == 1;
-  if (s->all) return s->all[r * emit_vectors(e, s->o->cols) + j];
-  if (s->o->kind == OPERAND_TILE) return source_value(e, s, r, j);
-  if (one_row) {
-    int at = one_col ? 0 : j;
-    if (!s->row[at]) s->row[at] = source_value(e, s, 0, at);
-    return s->row[at];
-  }
-  if (one_col && j > 0) return s->one;
-  return s->one = source_value(e, s, r, j);
-}
-
-static bool same_place(const Place *a, const Place *b) {
-  bool same = a->a.k == b->a.k && a->r == b->r && a->c == b->c;
-  for (int i = 0; i < KERNEL_LOOPS; i++) same &= a->a.v[i] == b->a.v[i];
-  return same;
-}
-
-/* May the elements of a map be stored one vector at a time, before later ones are read? What is read of the
- * same buffer must then be the element that is stored, and no other element may lie there. */
-static bool stores_early(const Emit *e, const KernelStmt *map, const KernelStmt *store) {
-  const Access *x = &store->mem.access;
-  const KernelTile *t = &e->k->tile[store->mem.tile];
-  bool result = false;
-  for (int i = 0; i < map->map.ndst; i++) result |= map->map.dst[i] == store->mem.tile;
-  if (!result || x->index >= 0 || x->at.c != 1 || !emit_stores_vectors(e, x, t)) return false;
-  bool apart = t->rows == 1 || x->at.r >= t->cols || x->at.r <= -t->cols;
-  for (int i = 0; i < map->map.nsrc; i++) {
-    const KernelOperand *o = &map->map.src[i];
-    if (o->kind != OPERAND_MEMORY) continue;
-    if (o->access.index == x->buffer) return false;
-    if (o->access.buffer != x->buffer) continue;
-    if (!apart || o->access.index >= 0 || o->rows != t->rows || o->cols != t->cols ||
-        !same_place(&o->access.at, &x->at))
-      return false;
-  }
-  return true;
-}
-
-/* How many of the statements behind a map store its results, each to a buffer of its own, and may do so
- * early. Results of a tile with several arrays are more than the registers hold. */
-static int early_stores(const Emit *e, const KernelStmt *map) {
-  int n = 0;
-  for (const KernelStmt *s = map->next; s && s->kind == STMT_STORE && n < KERNEL_DST; s = s->next, n++) {
-    if (!stores_early(e, map, s)) break;
-    for (const KernelStmt *q = map->next; q != s; q = q->next)
-      if (q->mem.access.buffer == s->mem.access.buffer) return n;
-  }
-  return n;
-}
-
-/* Computes the map and does the `n` stores behind it. */
-static void emit_map(Emit *e, const KernelStmt *s, int n_store) {
-  Opened to[KERNEL_DST];
-  const KernelStmt *store = s->next;
-  for (int i = 0; i < n_store; i++, store = store->next) to[i] = emit_open(e, &store->mem.access);
-  const KernelTile *d = &e->k->tile[s->map.dst[0]];
-  int n = emit_vectors(e, d->cols);
-  Source src[KERNEL_SRC];
-  Val in[KERNEL_SRC], out[KERNEL_DST];
-  for (int i = 0; i < s->map.nsrc; i++) {
-    src[i] = (Source){.o = &s->map.src[i], .row = ARENA_ARRAY(e->arena, Val, (size_t)n)};
-    const KernelOperand *o = src[i].o;
-    if (o->kind == OPERAND_MEMORY && o->rows > 1 && o->cols > 1 &&
-        emit_prefers_tile(e, &o->access, o->rows, o->cols)) {
-      src[i].all = ARENA_ARRAY(e->arena, Val, (size_t)(o->rows * n)); /* size-ok: a tile fits the registers */
-      emit_load_tile(e, &o->access, &(KernelTile){.type = o->type, .rows = o->rows, .cols = o->cols},
-                     src[i].all);
-    } else if (o->kind == OPERAND_MEMORY) {
-      src[i].mem = emit_open(e, &o->access);
-    }
-    if (src[i].o->kind == OPERAND_COORD) src[i].coord = emit_affine(e, &src[i].o->access.at.a);
-  }
-  for (int r = 0; r < d->rows; r++)
-    for (int j = 0; j < n; j++) {
-      for (int i = 0; i < s->map.nsrc; i++) in[i] = source_at(e, &src[i], r, j);
-      emit_program(e, s->map.program, in, out);
-      for (int i = 0; i < s->map.ndst; i++) e->tile[s->map.dst[i]][r * n + j] = out[i];
-      store = s->next;
-      for (int i = 0; i < n_store; i++, store = store->next)
-        emit_store(e, &to[i], (Spot){r, j * e->lanes, e->lanes, false}, e->tile[store->mem.tile][r * n + j]);
-    }
-  for (int i = 0; i < s->map.ndst; i++) e->set[s->map.dst[i]] = true;
-}
+/* ---- fold ---- */
 
 static Val fold_two(Emit *e, FoldOp op, DType t, Val a, Val b) {
   ScalarOp o = op == FOLD_SUM ? SC_ADD : op == FOLD_MAX ? SC_MAX : SC_MIN;
@@ -196,10 +84,15 @@ typedef struct Trip { /* for i = from; i < to; i += step */
 } Trip;
 
 static void emit_for(Emit *e, const KernelStmt *s, Trip t) {
+  const TileCall *call = e->param ? NULL : tiles_call(e->tiles, s->loop.body);
+  if (call && call->whole) {
+    emit_tile_call(e, call, t.from, t.to);
+    return;
+  }
   TileSet in = {{0}}, sure = {{0}}, def = {{0}};
   bool before[KERNEL_TILES];
   Val *phi[KERNEL_TILES] = {NULL};
-  flow(s->loop.body, &in, &sure, &def);
+  emit_flow(s->loop.body, &in, &sure, &def);
   memcpy(before, e->set, sizeof before);
   LLVMBasicBlockRef pre = LLVMGetInsertBlock(e->b),
                     head = LLVMAppendBasicBlockInContext(e->context, e->fn, "");
@@ -210,7 +103,7 @@ static void emit_for(Emit *e, const KernelStmt *s, Trip t) {
   Val i = LLVMBuildPhi(e->b, e->i64, "");
   for (int k = 0; k < e->k->ntile; k++) {
     if (!before[k] || !tileset_has(&def, (uint32_t)k) || (t.once && !tileset_has(&in, (uint32_t)k))) continue;
-    int n = values_of(e, k);
+    int n = emit_values(e, k);
     phi[k] = ARENA_ARRAY(e->arena, Val, (size_t)n);
     for (int j = 0; j < n; j++) {
       Val old = e->tile[k][j];
@@ -235,7 +128,7 @@ static void emit_for(Emit *e, const KernelStmt *s, Trip t) {
     LLVMBuildBr(e->b, head);
   LLVMAddIncoming(i, (Val[]){t.from, next}, (LLVMBasicBlockRef[]){pre, end}, 2);
   for (int k = 0; k < e->k->ntile; k++) {
-    int n = phi[k] ? values_of(e, k) : 0;
+    int n = phi[k] ? emit_values(e, k) : 0;
     for (int j = 0; j < n; j++) {
       LLVMAddIncoming(phi[k][j], &e->tile[k][j], &end, 1);
       if (!t.once) e->tile[k][j] = phi[k][j];
@@ -243,6 +136,10 @@ static void emit_for(Emit *e, const KernelStmt *s, Trip t) {
   }
   if (!t.once) memcpy(e->set, before, sizeof before); /* it may not have run */
   LLVMPositionBuilderAtEnd(e->b, out);
+}
+
+void emit_trips(Emit *e, const KernelStmt *loop, Val from, Val to, int64_t most) {
+  emit_for(e, loop, (Trip){from, to, 1, most, false});
 }
 
 /* Units lo .. hi - 1 of the call that belong to this top loop. */
@@ -257,17 +154,37 @@ static void emit_units(Emit *e, const KernelStmt *s) {
   e->var[0] = (AxisAffine){0};
 }
 
+/* A loop of a tile function: what its trips leave over `unroll` is the same in all calls. */
+static void emit_argument_loop(Emit *e, const KernelStmt *s) {
+  int64_t rest = s->loop.limit.k;
+  Val to = emit_number(e, s->loop.extent);
+  if (rest) to = LLVMBuildSub(e->b, to, emit_i64(e, rest), "");
+  emit_for(e, s, (Trip){emit_i64(e, 0), to, s->loop.unroll, TILE_RANGE, true});
+  for (int64_t i = 0; i < rest; i++) {
+    e->var[s->loop.depth] = (AxisAffine){to, i, 0, TILE_RANGE};
+    emit_list(e, s->loop.body);
+  }
+}
+
 static void emit_loop(Emit *e, const KernelStmt *s) {
   if (s->loop.kind == LOOP_PAR) {
     emit_units(e, s);
     return;
   }
+  if (tile_is_param(s->loop.extent)) {
+    emit_argument_loop(e, s);
+    e->var[s->loop.depth] = (AxisAffine){0};
+    return;
+  }
   int64_t n = s->loop.extent, step = s->loop.kind == LOOP_UNROLL ? n : s->loop.unroll, trips = n / step,
           done = 0;
+  const TileCall *whole = s->loop.kind == LOOP_SEQ && !e->param ? tiles_call(e->tiles, s->loop.body) : NULL;
   if (s->loop.clip) {
     AxisAffine l = emit_affine(e, &s->loop.limit);
     Val to = emit_call2(e, "llvm.smin", emit_affine_value(e, &l), emit_i64(e, n));
     emit_for(e, s, (Trip){emit_i64(e, 0), to, 1, n - 1, false});
+  } else if (whole && whole->whole) {
+    emit_trips(e, s, emit_i64(e, 0), emit_i64(e, n), n - 1);
   } else {
     if (trips > 1) {
       done = trips * step;
@@ -282,7 +199,15 @@ static void emit_loop(Emit *e, const KernelStmt *s) {
 }
 
 static void emit_list(Emit *e, const KernelStmt *s) {
-  for (; s; s = s->next) switch (s->kind) {
+  while (s) {
+    const TileCall *call = e->param ? NULL : tiles_call(e->tiles, s);
+    if (call && !call->whole) {
+      emit_tile_call(e, call, emit_i64(e, 0), emit_i64(e, 1));
+      s = call->end;
+      continue;
+    }
+    e->computes |= s->kind != STMT_LOOP;
+    switch (s->kind) {
     case STMT_LOOP: emit_loop(e, s); break;
     case STMT_LOAD:
       emit_load_tile(e, &s->mem.access, &e->k->tile[s->mem.tile], e->tile[s->mem.tile]);
@@ -292,13 +217,15 @@ static void emit_list(Emit *e, const KernelStmt *s) {
       emit_store_tile(e, &s->mem.access, &e->k->tile[s->mem.tile], e->tile[s->mem.tile]);
       break;
     case STMT_MAP: {
-      int n = early_stores(e, s);
+      int n = emit_early_stores(e, s);
       emit_map(e, s, n);
       while (n-- > 0) s = s->next;
       break;
     }
     case STMT_FOLD: emit_fold(e, s); break;
     }
+    s = s->next;
+  }
 }
 
 /* ---- the function ---- */
@@ -350,13 +277,12 @@ static void start(Emit *e, const Kernel *k, const CodegenTarget *t) {
   e->vi32 = e->vec[DT_I32];
   memset(e->set, 0, sizeof e->set);
   memset(e->var, 0, sizeof e->var);
-  for (int i = 0; i < k->ntile; i++) e->tile[i] = ARENA_ARRAY(e->arena, Val, (size_t)values_of(e, i));
+  for (int i = 0; i < k->ntile; i++) e->tile[i] = ARENA_ARRAY(e->arena, Val, (size_t)emit_values(e, i));
 }
 
-void emit_kernel(Emit *e, const Kernel *k, const CodegenTarget *t, const char *name, bool sanitize) {
+void emit_function_begin(Emit *e, const Kernel *k, const CodegenTarget *t, Val fn, bool sanitize) {
   start(e, k, t);
-  LLVMTypeRef args[3] = {e->ptr, e->i64, e->i64};
-  e->fn = LLVMAddFunction(e->module, name, LLVMFunctionType(LLVMVoidTypeInContext(e->context), args, 3, 0));
+  e->fn = fn;
   flag(e, "nounwind"); /* no .eh_frame: registering it needs memory ORC does not check for */
   if (sanitize) flag(e, "sanitize_address");
   attribute(e, "denormal-fp-math", "preserve-sign,preserve-sign");
@@ -365,11 +291,18 @@ void emit_kernel(Emit *e, const Kernel *k, const CodegenTarget *t, const char *n
   attribute(e, "target-cpu", t->cpu.p);
   if (t->features.n) attribute(e, "target-features", t->features.p);
   LLVMPositionBuilderAtEnd(e->b, LLVMAppendBasicBlockInContext(e->context, e->fn, ""));
+}
+
+void emit_kernel(Emit *e, const Kernel *k, const CodegenTarget *t, const char *name, bool sanitize) {
+  LLVMTypeRef args[3] = {e->ptr, e->i64, e->i64},
+              type = LLVMFunctionType(LLVMVoidTypeInContext(e->context), args, 3, 0);
+  emit_function_begin(e, k, t, LLVMAddFunction(e->module, name, type), sanitize);
   for (int i = 0; i < k->nbuffer; i++) {
     Val at = emit_i64(e, i), p = LLVMBuildGEP2(e->b, e->ptr, LLVMGetParam(e->fn, 0), &at, 1, "");
     e->buf[i] = LLVMBuildLoad2(e->b, e->ptr, p, "");
   }
   e->units_before = 0;
+  e->computes = false;
   for (const KernelStmt *s = k->root; s; s = s->next) {
     const KernelStmt *inner = s->loop.body;
     if (inner && inner->kind == STMT_LOOP && inner->loop.kind == LOOP_SWEEP) {
@@ -381,6 +314,11 @@ void emit_kernel(Emit *e, const Kernel *k, const CodegenTarget *t, const char *n
     } else
       emit_loop(e, s);
     e->units_before += s->loop.extent;
+  }
+  if (!e->computes) { /* nothing to gain, and most of the time of a small function is passes that look at it
+                       */
+    flag(e, "optnone");
+    flag(e, "noinline");
   }
   LLVMBuildRetVoid(e->b);
 }

@@ -9,6 +9,8 @@
 #define DG_CODEGEN_EMIT_H
 
 #include "codegen/codegen.h"
+#include "codegen/tile.h"
+#include "ir/kernel/internal.h"
 
 #include <llvm-c/Core.h>
 
@@ -37,10 +39,35 @@ typedef struct Emit {
   Val buf[KERNEL_BUFFERS];
   Val *tile[KERNEL_TILES]; /* rows * vectors values, valid where set */
   bool set[KERNEL_TILES];
+  const Tiles *tiles;  /* NULL: every list is emitted in place */
+  bool computes;       /* some list was: more than loops around calls */
+  Val *param, *offset; /* of a tile function: what its kernel's numbers stand for */
 } Emit;
 
 /* Adds the function `name` for kernel k to the module. */
 void emit_kernel(Emit *e, const Kernel *k, const CodegenTarget *t, const char *name, bool sanitize);
+/* The function's attributes and first block, and the state for kernel k; its arguments are not read yet. */
+void emit_function_begin(Emit *e, const Kernel *k, const CodegenTarget *t, Val fn, bool sanitize);
+/* Trips from .. to - 1 of a loop, perhaps none; below `most`. */
+void emit_trips(Emit *e, const KernelStmt *loop, Val from, Val to, int64_t most);
+int emit_values(const Emit *e, int tile); /* vectors of a tile */
+
+/* ---- emit_map.c ---- */
+/* How many of the statements behind a map store its results, each to a buffer of its own, and may do so
+ * early. */
+int emit_early_stores(const Emit *e, const KernelStmt *map);
+/* The map and the `n` stores behind it. */
+void emit_map(Emit *e, const KernelStmt *s, int n);
+/* Of one row, so many neighbouring columns can be elements. */
+int64_t emit_columns(const Access *x, int cols);
+/* Tiles a list reads before it writes them for certain (in), writes for certain (sure), may write (def). */
+void emit_flow(const KernelStmt *s, TileSet *in, TileSet *sure, TileSet *def);
+
+/* ---- emit_tile.c ---- */
+/* Adds tile function i of e->tiles. */
+void emit_tile_function(Emit *e, uint32_t i, const CodegenTarget *t, bool sanitize);
+/* Trips from .. to - 1 of the loop that the call stands for. */
+void emit_tile_call(Emit *e, const TileCall *c, Val from, Val to);
 
 /* ---- emit_value.c: constants, splats, shuffles, intrinsics ---- */
 Val emit_i64(Emit *e, int64_t n);
@@ -55,6 +82,7 @@ Val emit_intrinsic(Emit *e, const char *name, LLVMTypeRef *types, int ntypes, Va
 Val emit_call1(Emit *e, const char *name, Val a);
 Val emit_call2(Emit *e, const char *name, Val a, Val b);
 Val emit_affine_value(Emit *e, const AxisAffine *l); /* as an i64 */
+Val emit_number(Emit *e, int64_t n);                 /* of a kernel: itself, or the argument it stands for */
 AxisAffine emit_affine(Emit *e, const Affine *a);
 /* Keeps LLVM from folding a constant (its folder does not flush). Floats only. */
 Val emit_fence(Emit *e, Val v);

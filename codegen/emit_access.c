@@ -39,12 +39,15 @@ static Val guard_mask(Emit *e, const AxisAffine *l, int64_t k, int64_t step, int
   int64_t far = step * (e->lanes - 1),
           base = k - l->k; /* the dynamic part's own range is l->lo - l->k .. l->hi - l->k */
   int64_t lo = l->lo + base + (far < 0 ? far : 0), hi = l->hi + base + (far > 0 ? far : 0);
-  bool narrow = lo >= INT32_MIN && hi <= INT32_MAX && extent <= INT32_MAX && l->lo - l->k >= INT32_MIN &&
-                l->hi - l->k <= INT32_MAX && k >= INT32_MIN && k <= INT32_MAX;
+  bool argument = tile_is_param(extent); /* within TILE_RANGE */
+  bool narrow = lo >= INT32_MIN && hi <= INT32_MAX && (argument || extent <= INT32_MAX) &&
+                l->lo - l->k >= INT32_MIN && l->hi - l->k <= INT32_MAX && k >= INT32_MIN && k <= INT32_MAX;
   LLVMTypeRef t = narrow ? e->i32 : e->i64;
   Val v = emit_splat(e, narrow ? LLVMBuildTrunc(e->b, l->dyn, e->i32, "") : l->dyn);
   v = LLVMBuildAdd(e->b, v, emit_iota(e, t, k, step), "");
-  return LLVMBuildICmp(e->b, LLVMIntULT, v, emit_iota(e, t, extent, 0), "");
+  Val end = argument ? emit_splat(e, LLVMBuildTrunc(e->b, emit_number(e, extent), t, ""))
+                     : emit_iota(e, t, extent, 0);
+  return LLVMBuildICmp(e->b, LLVMIntULT, v, end, "");
 }
 
 /* Lanes c .. c + n - 1 of row r; the others are off. */
@@ -71,7 +74,24 @@ static Validity validity(Emit *e, const Opened *m, Spot s, Val *mask) {
 
 /* ---- addresses, index operands ---- */
 
-static int64_t spot_offset(const Place *p, int64_t k, Spot s) { return k + p->r * s.r + p->c * s.c; }
+static int64_t spot_offset(const Place *p, int64_t k, Spot s) {
+  return k + (tile_is_param(p->r) ? 0 : p->r * s.r) + (tile_is_param(p->c) ? 0 : p->c * s.c);
+}
+/* What steps that are arguments add to the base. */
+static Val spot_base(Emit *e, const Opened *m, Spot s) {
+  const Place *p = &m->x->at;
+  Val base = m->base;
+  if (tile_is_param(p->r) && s.r)
+    base = offset(e, m->t, base, LLVMBuildMul(e->b, emit_number(e, p->r), emit_i64(e, s.r), ""));
+  if (tile_is_param(p->c) && s.c)
+    base = offset(e, m->t, base, LLVMBuildMul(e->b, emit_number(e, p->c), emit_i64(e, s.c), ""));
+  return base;
+}
+static Val lane_steps(Emit *e, int64_t k, int64_t step) {
+  if (!tile_is_param(step)) return emit_iota(e, e->i64, k, step);
+  Val v = LLVMBuildMul(e->b, emit_iota(e, e->i64, 0, 1), emit_splat(e, emit_number(e, step)), "");
+  return LLVMBuildAdd(e->b, v, emit_iota(e, e->i64, k, 0), "");
+}
 
 typedef struct Target { /* where a vector lies, and which lanes count */
   Val p;                /* contiguous or one element: a pointer; else lane pointers */
@@ -124,6 +144,7 @@ static Target locate(Emit *e, const Opened *m, Spot s) {
   Target t = {.p = m->base};
   t.valid = validity(e, m, s, &t.mask);
   if (t.valid == NONE) return t;
+  t.p = spot_base(e, m, s);
   int64_t k = spot_offset(&x->at, m->at.k, s), step = s.splat ? 0 : x->at.c;
   bool row = s.splat || step == 1; /* one element, or neighbours */
   if (x->index >= 0 && one_index(e, m, s)) {
@@ -147,7 +168,7 @@ static Target locate(Emit *e, const Opened *m, Spot s) {
   bool near = !row && step >= 2 && step <= EMIT_STEPS;
   t.step = near ? (int)step : 1;
   t.lanes = !row && !near;
-  t.p = row || near ? offset_const(e, m->t, t.p, k) : offset(e, m->t, t.p, emit_iota(e, e->i64, k, step));
+  t.p = row || near ? offset_const(e, m->t, t.p, k) : offset(e, m->t, t.p, lane_steps(e, k, step));
   return t;
 }
 
@@ -205,9 +226,9 @@ static Val to_memory(Emit *e, DType t, Val v) {
 /* A row that repeats one element, readable whatever the guards say. */
 static bool repeats(Emit *e, const Opened *m, Spot s) {
   const Place *p = &m->x->at;
-  int64_t d = p->r * s.r;
-  return !s.splat && p->c == 0 && m->x->index < 0 &&
-         inside(m->at.lo + d, m->at.hi + d, e->k->buffer[m->x->buffer].n);
+  if (s.splat || p->c != 0 || m->x->index >= 0) return false;
+  int64_t d = tile_is_param(p->r) ? 0 : p->r * s.r;
+  return !m->x->nguard || inside(m->at.lo + d, m->at.hi + d, e->k->buffer[m->x->buffer].n);
 }
 
 Val emit_load(Emit *e, const Opened *m, Spot s) {
@@ -215,7 +236,8 @@ Val emit_load(Emit *e, const Opened *m, Spot s) {
   Val mask = NULL;
   Validity ok = validity(e, m, s, &mask);
   if (ok == NONE) return from_memory(e, m->t, m->pad);
-  Val v = load_one(e, m, offset_const(e, m->t, m->base, m->at.k + m->x->at.r * s.r));
+  s.c = 0;
+  Val v = load_one(e, m, offset_const(e, m->t, spot_base(e, m, s), spot_offset(&m->x->at, m->at.k, s)));
   if (ok == SOME) v = LLVMBuildSelect(e->b, mask, v, m->pad, "");
   return from_memory(e, m->t, v);
 }

@@ -66,7 +66,33 @@ Val emit_call2(Emit *e, const char *name, Val a, Val b) {
 }
 Val emit_fence(Emit *e, Val v) { return emit_call1(e, "llvm.arithmetic.fence", v); }
 
+Val emit_number(Emit *e, int64_t n) {
+  if (!tile_is_param(n)) return emit_i64(e, n);
+  return n >= TILE_OFFSET ? e->offset[n - TILE_OFFSET] : e->param[n - TILE_PARAM];
+}
+
+static Val sum(Emit *e, Val a, Val b) { return a ? LLVMBuildAdd(e->b, a, b, "") : b; }
+
+/* In a tile function: values of numbers that stand for arguments lie within TILE_RANGE, more is not known. */
+static AxisAffine affine_of_arguments(Emit *e, const Affine *a) {
+  AxisAffine l = {NULL, 0, -TILE_RANGE, TILE_RANGE};
+  if (a->k) l.dyn = emit_number(e, a->k);
+  for (int i = 0; i < KERNEL_LOOPS; i++)
+    if (a->v[i]) {
+      Val v = emit_affine_value(e, &e->var[i]), c = emit_number(e, a->v[i]);
+      l.dyn = sum(e, l.dyn, a->v[i] == 1 ? v : LLVMBuildMul(e->b, v, c, ""));
+    }
+  return l;
+}
+
+static bool has_arguments(const Affine *a) {
+  bool any = tile_is_param(a->k);
+  for (int i = 0; i < KERNEL_LOOPS; i++) any |= tile_is_param(a->v[i]);
+  return any;
+}
+
 AxisAffine emit_affine(Emit *e, const Affine *a) {
+  if (has_arguments(a)) return affine_of_arguments(e, a);
   AxisAffine l = {NULL, a->k, a->k, a->k};
   for (int i = 0; i < KERNEL_LOOPS; i++) {
     int64_t c = a->v[i];

@@ -56,6 +56,12 @@ static bool emit_all(ModuleJob *j, Arena *a, LLVMContextRef c, LLVMModuleRef m) 
   e->i1 = LLVMInt1TypeInContext(c), e->i8 = LLVMInt8TypeInContext(c), e->i16 = LLVMInt16TypeInContext(c);
   e->i32 = LLVMInt32TypeInContext(c), e->i64 = LLVMInt64TypeInContext(c),
   e->ptr = LLVMPointerTypeInContext(c, 0);
+  e->tiles = j->tiles;
+  for (uint32_t i = 0; i < j->ntile; i++) {
+    ArenaMark mark = arena_mark(a);
+    emit_tile_function(e, j->tile[i], &j->options->target, j->options->sanitize);
+    arena_rewind(a, mark);
+  }
   for (uint32_t i = 0; i < j->n; i++) {
     ArenaMark mark = arena_mark(a);
     emit_kernel(e, j->kernel[i], &j->options->target, j->symbol[i], j->options->sanitize);

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "codegen/codegen.h"
+#include "codegen/tile.h"
 
 #include <llvm-c/Core.h>
 
@@ -15,6 +16,9 @@ typedef struct ModuleJob {
   const Kernel *const *kernel;
   const char *const *symbol; /* of each kernel's function */
   uint32_t n;
+  const Tiles *tiles;   /* what the kernels call; NULL: nothing */
+  const uint32_t *tile; /* those that this module holds */
+  uint32_t ntile;
   ModuleForm form;
   bool starting; /* the first job of the process registers the target */
   Mem mem;       /* the job's own: jobs run on threads of their own */

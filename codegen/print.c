@@ -7,6 +7,12 @@ Status codegen_print(Arena *a, const KernelSet *set, const CodegenOptions *o, Co
   for (uint32_t i = 0; i < set->n; i++) symbol[i] = str_fmt(a, "%s%u", prefix, i).p;
   ModuleJob job = {.options = o, .kernel = set->kernel, .symbol = symbol, .n = set->n};
   job.form = what == PRINT_LLVM ? MODULE_LLVM : what == PRINT_ASSEMBLY ? MODULE_ASSEMBLY : MODULE_OBJECT;
+  Tiles *tiles = tiles_find(a, set->kernel, set->n, codegen_share_from(o), prefix);
+  uint32_t *tile = ARENA_ARRAY(a, uint32_t, tiles->nfn);
+  for (uint32_t i = 0; i < tiles->nfn; i++) tile[i] = i;
+  job.tiles = tiles;
+  job.tile = tile;
+  job.ntile = tiles->nfn;
   mem_init(&job.mem, a->mem->limit);
   Status st = llvm_start(job.what, sizeof job.what);
   if (st == ST_OK) {

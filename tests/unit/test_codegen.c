@@ -95,13 +95,14 @@ static void run_and_compare(const Case *c, KernelFn *fn, const char *setting) {
   }
 }
 
-/* All cases as one set, at one level. */
-static void check_set(const Case *c, uint32_t n, int level) {
+/* All cases as one set, at one level; lists that `share_from` kernels have in common are one function. */
+static CodegenStats check_shared(const Case *c, uint32_t n, int level, int share_from) {
   CodegenOptions o;
   NativeCode *code;
   CodegenStats stats;
   Sb why;
   options_for(isa_name(), level, &o);
+  o.share_from = share_from;
   const Kernel **k = ARENA_ARRAY(&arena, const Kernel *, n);
   KernelFn **fn = ARENA_ARRAY(&arena, KernelFn *, n);
   for (uint32_t i = 0; i < n; i++) k[i] = c[i].k;
@@ -116,7 +117,9 @@ static void check_set(const Case *c, uint32_t n, int level) {
             name.p, n, stats.functions, stats.ms, stats.ms_emit, stats.ms_passes, stats.ms_code,
             stats.ms_link, stats.object_bytes);
   native_release(code);
+  return stats;
 }
+static void check_set(const Case *c, uint32_t n, int level) { check_shared(c, n, level, 0); }
 
 /* ---- random programs and kernels ---- */
 
@@ -159,7 +162,7 @@ START_TEST(random_programs) {
 }
 END_TEST
 
-static void random_kernels_at(int level, uint64_t seed, int n) {
+static void random_kernels_at(int level, uint64_t seed, int n, int share_from) {
   Rng g = {seed};
   Case *c = ARENA_ARRAY(&arena, Case, (size_t)n);
   for (int i = 0; i < n; i++) {
@@ -169,11 +172,17 @@ static void random_kernels_at(int level, uint64_t seed, int n) {
     ck_assert_msg(kernel_verify(k, &why), "%s", text(&why));
     c[i] = prepare(k, &g, true);
   }
-  check_set(c, (uint32_t)n, level);
+  check_shared(c, (uint32_t)n, level, share_from);
 }
 START_TEST(random_kernels) {
   begin();
-  random_kernels_at(levels[_i], (uint64_t)_i * 999 + 3 + seed(), KERNELS);
+  random_kernels_at(levels[_i], (uint64_t)_i * 999 + 3 + seed(), KERNELS, 0);
+}
+END_TEST
+/* Each list a function of its own, its numbers arguments. */
+START_TEST(random_tile_functions) {
+  begin();
+  random_kernels_at(levels[_i], (uint64_t)_i * 777 + 11 + seed(), KERNELS, 1);
 }
 END_TEST
 
@@ -371,6 +380,38 @@ START_TEST(transposes) {
         c[n++] = prepare(k, &g, false);
       }
   check_set(c, (uint32_t)n, levels[_i]);
+}
+END_TEST
+
+/* Products of one tile and many extents: one function has the tile, and each kernel calls it. A long update
+ * over its rows is a loop. */
+START_TEST(extents_are_arguments) {
+  begin();
+  static const int size[][3] = {
+      {2, 40, 7}, {3, 33, 19}, {1, 47, 2}, {5, 41, 100}}; /* tiles of rows, columns, terms */
+  enum { SIZES = sizeof size / sizeof *size };
+  Case c[SIZES];
+  Rng g = {6};
+  for (int i = 0; i < SIZES; i++) {
+    int m = size[i][0], n = size[i][1], k = size[i][2];
+    Str t = str_fmt(
+        &arena,
+        "kernel product\n  in X: f32[%d]\n  in Y: f32[%d]\n  out C: f32[%d]\n  tile acc: f32[8x48]\n"
+        "  tile y: f32[1x48]\n  tile t: f32[8x48]\n  par i0 < %d {\n    acc = map {| ret 0s}\n"
+        "    seq i1 < %d {\n      y = load Y[%d*i1+c] if 0<=c<%d\n      acc = map "
+        "{x0:f32, x1:f32, x2:f32 | %%0 = fma x0 x1 x2; ret %%0}"
+        " 8x1 X[%d*i0+%d*r+i1], y, acc\n    }\n"
+        "    t = map {x0:f32, x1:f32 | %%0 = mul x0 x0; %%1 = add %%0 x1; %%2 = sqrt %%0; %%3 = add %%2 1s; "
+        "%%4 = div x0 %%3; %%5 = sub x1 %%4; %%6 = mul %%5 %%5; %%7 = sub %%6 %%1; ret %%7} acc, 8x48 "
+        "C[%d*i0+%d*r+c] if 0<=c<%d\n    store C[%d*i0+%d*r+c] if 0<=c<%d = t\n  }\n",
+        8 * m * k, n * k, 8 * m * n, m, k, n, n, 8 * k, k, 8 * n, n, n, 8 * n, n, n);
+    c[i] = prepare(read_kernel(t.p), &g, false);
+  }
+  CodegenStats one = check_shared(c, SIZES, levels[_i], 0),
+               each = check_shared(c, SIZES, levels[_i], SIZES + 1);
+  ck_assert_uint_eq(one.functions, SIZES + 1);
+  ck_assert_uint_eq(each.functions, SIZES);
+  ck_assert_uint_lt(one.object_bytes, each.object_bytes);
 }
 END_TEST
 
@@ -608,6 +649,6 @@ END_TEST
 #endif
 ISA_MAIN(UNIT("compiler", equal_kernels_are_one_function, products_do_not_spill, updates_do_not_spill,
               failures_come_back, fatal_errors_come_back, memory_limits SANITIZED),
-         UNIT_TURNS("kernels", SETTINGS, written_kernels),
+         UNIT_TURNS("kernels", SETTINGS, written_kernels, extents_are_arguments),
          UNIT_TURNS("main", MAIN_SETTINGS, transposes, library_functions),
-         UNIT_TURNS("random", SETTINGS, random_programs, random_kernels))
+         UNIT_TURNS("random", SETTINGS, random_programs, random_kernels, random_tile_functions))
