@@ -262,8 +262,29 @@ static void flag(Emit *e, const char *name) {
   LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, a);
 }
 
+/* How many statements read each tile. */
+static void count_reads(Emit *e, const KernelStmt *s) {
+  for (; s; s = s->next) switch (s->kind) {
+    case STMT_LOOP:
+      if (s->loop.depth >= e->loops) e->loops = s->loop.depth + 1;
+      count_reads(e, s->loop.body);
+      break;
+    case STMT_LOAD: break;
+    case STMT_STORE: e->reads[s->mem.tile]++; break;
+    case STMT_FOLD: e->reads[s->fold.src]++; break;
+    case STMT_MAP:
+      for (int i = 0; i < s->map.nsrc; i++)
+        if (s->map.src[i].kind == OPERAND_TILE) e->reads[s->map.src[i].tile]++;
+      break;
+    }
+}
+
 static void start(Emit *e, const Kernel *k, const CodegenTarget *t) {
   e->k = k;
+  memset(e->reads, 0, sizeof e->reads);
+  memset(e->stack, 0, sizeof e->stack);
+  e->loops = 0;
+  count_reads(e, k->root);
   e->avx512 = t->level == CPU_AVX512;
   e->lanes = t->vector_bytes / (kernel_wide(k) ? 8 : 4);
   unsigned n = (unsigned)e->lanes;

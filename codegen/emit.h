@@ -37,11 +37,14 @@ typedef struct Emit {
   LLVMTypeRef vi32;
   AxisAffine var[KERNEL_LOOPS];
   Val buf[KERNEL_BUFFERS];
-  Val *tile[KERNEL_TILES]; /* rows * vectors values, valid where set */
+  Val *tile[KERNEL_TILES + KERNEL_SRC]; /* rows * vectors values, valid where set; then emit_map.c's */
   bool set[KERNEL_TILES];
-  const Tiles *tiles;  /* NULL: every list is emitted in place */
-  bool computes;       /* some list was: more than loops around calls */
-  Val *param, *offset; /* of a tile function: what its kernel's numbers stand for */
+  uint16_t reads[KERNEL_TILES];       /* statements that read it */
+  int loops;                          /* nesting of the kernel's */
+  Val stack[KERNEL_SRC + KERNEL_DST]; /* of the function, where it has one */
+  const Tiles *tiles;                 /* NULL: every list is emitted in place */
+  bool computes;                      /* some list was: more than loops around calls */
+  Val *param, *offset;                /* of a tile function: what its kernel's numbers stand for */
 } Emit;
 
 /* Adds the function `name` for kernel k to the module. */

@@ -1,4 +1,6 @@
-/* map: all arithmetic. Rows are unrolled, so that a tile stays in registers. */
+/* map: all arithmetic. Rows are unrolled, so that a tile stays in registers; a long program over many rows is
+ * a loop over them, its tiles on the stack: the arithmetic costs more than they do, and code is generated for
+ * one row. */
 #include "codegen/emit.h"
 
 typedef struct Source { /* an operand, opened; what repeats over rows is kept */
@@ -125,6 +127,154 @@ static void unrolled(Emit *e, const KernelStmt *s, int n_store, int rows) {
   for (int i = 0; i < s->map.ndst; i++) e->set[s->map.dst[i]] = true;
 }
 
+/* ---- a loop over rows ---- */
+
+enum { ROW = KERNEL_LOOPS - 1, ROWS_LEAST = 4, LONG_PROGRAM = 8, STACK_MOST = 4096 };
+
+static size_t stack_bytes(const Emit *e, int tile) {
+  return (size_t)emit_values(e, tile) * (size_t)e->lanes * dtype_bytes((DType)e->k->tile[tile].type);
+}
+
+static bool stack_takes(const Emit *e, int tile) {
+  return e->k->tile[tile].type != DT_BOOL && stack_bytes(e, tile) <= STACK_MOST;
+}
+
+static bool loops_over_rows(const Emit *e, const KernelStmt *s) {
+  bool ok = e->k->tile[s->map.dst[0]].rows >= ROWS_LEAST && s->map.program->nins >= LONG_PROGRAM &&
+            e->loops < KERNEL_LOOPS;
+  for (int i = 0; i < s->map.ndst && ok; i++) ok = stack_takes(e, s->map.dst[i]);
+  for (int i = 0; i < s->map.nsrc && ok; i++) {
+    const KernelOperand *o = &s->map.src[i];
+    if (o->kind == OPERAND_TILE) ok = stack_takes(e, o->tile);
+    if (o->kind == OPERAND_MEMORY && o->rows > 1)
+      ok = o->type != DT_BOOL && stack_takes(e, s->map.dst[0]) && dtype_bytes((DType)o->type) <= 8;
+  }
+  return ok;
+}
+
+/* Place i of the function's stack for such loops: one after another uses the same. */
+static Val stack_place(Emit *e, int i) {
+  if (e->stack[i]) return e->stack[i];
+  LLVMBasicBlockRef now = LLVMGetInsertBlock(e->b), entry = LLVMGetEntryBasicBlock(e->fn);
+  Val first = LLVMGetFirstInstruction(entry);
+  if (first)
+    LLVMPositionBuilderBefore(e->b, first);
+  else
+    LLVMPositionBuilderAtEnd(e->b, entry);
+  e->stack[i] = LLVMBuildAlloca(e->b, LLVMArrayType2(e->i8, STACK_MOST), "");
+  LLVMSetAlignment(e->stack[i], 64);
+  LLVMPositionBuilderAtEnd(e->b, now);
+  return e->stack[i];
+}
+
+/* Value j of row r (NULL: of the current row) of a tile of n values a row. */
+static Val stack_at(Emit *e, int place, LLVMTypeRef type, Val row, int n, int j) {
+  Val at = emit_i64(e, j);
+  if (row) at = LLVMBuildAdd(e->b, LLVMBuildMul(e->b, row, emit_i64(e, n), ""), at, "");
+  return LLVMBuildGEP2(e->b, type, stack_place(e, place), &at, 1, "");
+}
+static void stack_put(Emit *e, int place, Val row, int n, int j, Val v) {
+  LLVMBuildStore(e->b, v, stack_at(e, place, LLVMTypeOf(v), row, n, j));
+}
+static Val stack_get(Emit *e, int place, DType t, Val row, int n, int j) {
+  return LLVMBuildLoad2(e->b, e->vec[t], stack_at(e, place, e->vec[t], row, n, j), "");
+}
+
+static void move_row(Place *p) { /* the row is a loop's variable */
+  p->a.v[ROW] = p->r;
+  p->r = 0;
+}
+static Access of_row(const Access *x) {
+  Access y = *x;
+  move_row(&y.at);
+  for (int i = 0; i < y.nguard; i++) move_row(&y.guard[i].at);
+  if (y.index >= 0) move_row(&y.index_at);
+  return y;
+}
+
+/* Operand i of one row. What is a tile is on the stack at place i; what repeats is loaded before. Stands for
+ * it: a tile behind the kernel's own, of the current row. True: it is on the stack. */
+static bool operand_of_row(Emit *e, KernelOperand *o, int i) {
+  const KernelOperand was = *o;
+  int slot = KERNEL_TILES + i, n = emit_vectors(e, o->cols);
+  bool repeats = was.rows == 1, tile = was.kind == OPERAND_TILE;
+  bool whole =
+      was.kind == OPERAND_MEMORY && !repeats && emit_prefers_tile(e, &was.access, was.rows, was.cols);
+  o->rows = 1;
+  if ((tile || was.kind == OPERAND_COORD) && repeats) return false;
+  if (!tile && !whole && !repeats) {
+    o->access = of_row(&was.access);
+    return false;
+  }
+  Val *v =
+      tile ? e->tile[was.tile] : ARENA_ARRAY(e->arena, Val, (size_t)(was.rows * n)); /* size-ok: of a tile */
+  if (!tile) {
+    KernelTile t = {.type = was.type, .rows = was.rows, .cols = was.cols};
+    emit_load_tile(e, &was.access, &t, v);
+  }
+  o->kind = OPERAND_TILE;
+  o->tile = (uint16_t)slot;
+  e->tile[slot] = repeats ? v : ARENA_ARRAY(e->arena, Val, (size_t)n);
+  for (int k = 0; !repeats && k < was.rows * n; k++) stack_put(e, i, NULL, n, k, v[k]);
+  return !repeats;
+}
+
+/* Tiles that something else reads than the stores behind the map. */
+static bool is_kept(const Emit *e, const KernelStmt *s, int dst, int n_store) {
+  uint32_t reads = e->reads[dst];
+  for (const KernelStmt *q = s->next; n_store-- > 0; q = q->next) reads -= q->mem.tile == dst;
+  return reads > 0;
+}
+
+static void rows_in_loop(Emit *e, const KernelStmt *s, int n_store) {
+  const KernelTile *d = &e->k->tile[s->map.dst[0]];
+  int n = emit_vectors(e, d->cols);
+  bool staged[KERNEL_SRC], kept[KERNEL_DST];
+  KernelStmt one = *s, store[KERNEL_DST], *at = &one;
+  one.map.src = ARENA_ARRAY(e->arena, KernelOperand, s->map.nsrc);
+  for (int i = 0; i < s->map.nsrc; i++) {
+    one.map.src[i] = s->map.src[i];
+    staged[i] = operand_of_row(e, &one.map.src[i], i);
+  }
+  for (int i = 0; i < n_store; i++, at = at->next) {
+    store[i] = *at->next;
+    store[i].mem.access = of_row(&store[i].mem.access);
+    at->next = &store[i];
+  }
+  LLVMBasicBlockRef pre = LLVMGetInsertBlock(e->b),
+                    head = LLVMAppendBasicBlockInContext(e->context, e->fn, ""),
+                    out = LLVMAppendBasicBlockInContext(e->context, e->fn, "");
+  LLVMBuildBr(e->b, head);
+  LLVMPositionBuilderAtEnd(e->b, head);
+  Val r = LLVMBuildPhi(e->b, e->i64, "");
+  e->var[ROW] = (AxisAffine){r, 0, 0, d->rows - 1};
+  for (int i = 0; i < s->map.nsrc; i++) {
+    const KernelOperand *o = &one.map.src[i];
+    int m = emit_vectors(e, o->cols);
+    for (int j = 0; staged[i] && j < m; j++) e->tile[o->tile][j] = stack_get(e, i, (DType)o->type, r, m, j);
+  }
+  unrolled(e, &one, n_store, 1);
+  for (int i = 0; i < s->map.ndst; i++) {
+    kept[i] = is_kept(e, s, s->map.dst[i], n_store);
+    for (int j = 0; kept[i] && j < n; j++) stack_put(e, KERNEL_SRC + i, r, n, j, e->tile[s->map.dst[i]][j]);
+  }
+  Val next = LLVMBuildAdd(e->b, r, emit_i64(e, 1), "");
+  LLVMBasicBlockRef end = LLVMGetInsertBlock(e->b);
+  LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, next, emit_i64(e, d->rows), ""), head, out);
+  LLVMAddIncoming(r, (Val[]){emit_i64(e, 0), next}, (LLVMBasicBlockRef[]){pre, end}, 2);
+  LLVMPositionBuilderAtEnd(e->b, out);
+  e->var[ROW] = (AxisAffine){0};
+  for (int i = 0; i < s->map.ndst; i++) {
+    DType t = (DType)e->k->tile[s->map.dst[i]].type;
+    for (int k = 0; k < d->rows * n; k++)
+      e->tile[s->map.dst[i]][k] =
+          kept[i] ? stack_get(e, KERNEL_SRC + i, t, NULL, n, k) : LLVMGetPoison(e->vec[t]);
+  }
+}
+
 void emit_map(Emit *e, const KernelStmt *s, int n_store) {
-  unrolled(e, s, n_store, e->k->tile[s->map.dst[0]].rows);
+  if (loops_over_rows(e, s))
+    rows_in_loop(e, s, n_store);
+  else
+    unrolled(e, s, n_store, e->k->tile[s->map.dst[0]].rows);
 }

@@ -522,6 +522,27 @@ START_TEST(updates_do_not_spill) {
 }
 END_TEST
 
+/* A long program over many rows is a loop: its code is of one row. */
+START_TEST(long_updates_are_loops) {
+  begin();
+  CodegenOptions o;
+  Sb why, out;
+  sb_init(&why, &arena);
+  sb_init(&out, &arena);
+  options_for(isa_name(), -1, &o);
+  const Kernel *k =
+      read_kernel("kernel update\n  in X: f32[224]\n  out C: f32[224]\n  tile t: f32[14x16]\n  par i0 < 1 {\n"
+                  "    t = map {x0:f32, x1:f32 | %0 = mul x0 x0; %1 = add %0 x1; %2 = sqrt %0; %3 = add %2 "
+                  "1s; %4 = div x0 %3; "
+                  "%5 = sub x1 %4; %6 = mul %5 %5; %7 = sub %6 %1; ret %7} 14x16 X[16*r+c], 14x16 C[16*r+c]\n"
+                  "    store C[16*r+c] = t\n  }\n");
+  ck_assert_int_eq(codegen_print(&arena, &(KernelSet){&k, 1}, &o, PRINT_ASSEMBLY, "k", &out, &why), ST_OK);
+  int roots = 0;
+  for (const char *p = text(&out); (p = strstr(p, "vsqrtps")); p++) roots++;
+  ck_assert_msg(roots >= 1 && roots <= 2, "%d roots in the code", roots); /* AVX2: two vectors a row */
+}
+END_TEST
+
 START_TEST(failures_come_back) {
   begin();
   CodegenTarget t;
@@ -648,7 +669,7 @@ END_TEST
 #define SANITIZED
 #endif
 ISA_MAIN(UNIT("compiler", equal_kernels_are_one_function, products_do_not_spill, updates_do_not_spill,
-              failures_come_back, fatal_errors_come_back, memory_limits SANITIZED),
+              long_updates_are_loops, failures_come_back, fatal_errors_come_back, memory_limits SANITIZED),
          UNIT_TURNS("kernels", SETTINGS, written_kernels, extents_are_arguments),
          UNIT_TURNS("main", MAIN_SETTINGS, transposes, library_functions),
          UNIT_TURNS("random", SETTINGS, random_programs, random_kernels, random_tile_functions))
