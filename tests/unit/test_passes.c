@@ -38,6 +38,24 @@ START_TEST(optimises) {
 }
 END_TEST
 
+START_TEST(half_powers_are_roots) { /* also in what differentiates them; others stay */
+  fix_begin(&f);
+  Type t = FIX_T(&f, DT_F64, 4);
+  fix_step(&f, "t");
+  NodeId x = build_leaf(&f.b, fix_leaf(&f, LEAF_PARAM, "x", t));
+  double e[] = {-1.5, 4.5, 5.5, 0.3};
+  for (int i = 0; i < 4; i++)
+    graph_root(f.b.g, ROOT_OUTPUT, fix_sym(&f, "o"), (LeafId){0}, fix_2(&f, OP_POW, x, fix_c(&f, x, e[i])),
+               (Span){0});
+  PassCx cx = {.arena = &f.arena, .program = f.b.g->program};
+  Graph *g = pass_powers(f.b.g, &cx);
+  ck_assert_uint_eq(count(g, OP_POW), 2);
+  ck_assert_uint_eq(count(g, OP_SQRT), 2);
+  ck_assert_uint_eq(count(g, OP_DIV), 1);
+  fix_end(&f);
+}
+END_TEST
+
 static bool holds(const Sb *b, const char *text) { return memmem(b->p, b->n, text, strlen(text)) != NULL; }
 
 START_TEST(orders_operands) { /* x + y and y + x are one node, x - y and y - x are two */
@@ -174,5 +192,5 @@ START_TEST(folds_to_one_nan) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("passes", folds_to_one_nan, optimises, orders_operands, prints_and_stops, binds_dims,
-               dims_that_do_not_fit, looks_for_what_is_needed))
+UNIT_MAIN(UNIT("passes", folds_to_one_nan, optimises, orders_operands, half_powers_are_roots,
+               prints_and_stops, binds_dims, dims_that_do_not_fit, looks_for_what_is_needed))

@@ -192,6 +192,26 @@ START_TEST(powers_of_special_values) {
 }
 END_TEST
 
+/* Halves in the program are products and a root: pow's special values, and few roundings (pow's own bound in
+ * f64 is 27 ulp, docs/scalar.md). */
+START_TEST(powers_by_halves) {
+  static const double at[] = {0,     -0.0, 1,   -1,   0.3,      2.7,       7.1,
+                              123.4, 3e-3, 1e9, -2.5, INFINITY, -INFINITY, NAN};
+  enum { N = sizeof at / sizeof *at };
+  for (int t = 0; t < 2; t++)
+    for (int k = -9; k <= 9; k += 2) {
+      char text[256], x[1024] = "", want[2048] = "p:";
+      for (int i = 0; i < N; i++) {
+        double d = pow(t ? at[i] : (double)(float)at[i], k / 2.0);
+        snprintf(x + strlen(x), sizeof x - strlen(x), " %.17g", at[i]);
+        snprintf(want + strlen(want), sizeof want - strlen(want), " %.17g", t ? d : (double)(float)d);
+      }
+      snprintf(text, sizeof text, "input x: %s[N]\noutput p = x^%g\n", t ? "f64" : "f32", k / 2.0);
+      GIVES({text, x, NULL, 0, 0, t ? 7e-16 : 4e-7, want});
+    }
+}
+END_TEST
+
 START_TEST(slopes_of_powers) {
   static const char pow_text[] =
       "let p = x^y\noutput gx = grad(sum(p), x)\noutput gy = grad(sum(p), y)\n"
@@ -272,7 +292,8 @@ START_TEST(norms) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("powers", powers_of_special_values, slopes_of_powers, slope_by_the_exponent, learned_exponent),
+UNIT_MAIN(UNIT("powers", powers_of_special_values, powers_by_halves, slopes_of_powers, slope_by_the_exponent,
+               learned_exponent),
           UNIT("products", products, products_in_a_penalty, products_of_each_length),
           UNIT("norms", clipping_by_norm, norms),
           UNIT("infinities", one_nan, one_nan_for_the_host, masked_rows, reductions_of_nan))
