@@ -132,8 +132,8 @@ static void unrolled(Emit *e, const KernelStmt *s, int n_store, int rows) {
 enum { ROW = KERNEL_LOOPS - 1, ROWS_LEAST = 4, LONG_PROGRAM = 8, STACK_MOST = 4096 };
 
 static size_t stack_bytes(const Emit *e, int tile) {
-  return (size_t)emit_values(e, tile) * (size_t)e->lanes *
-         dtype_bytes((DType)e->k->tile[tile].type); /* size-ok: of a tile */
+  size_t lanes = (size_t)e->lanes, bytes = dtype_bytes((DType)e->k->tile[tile].type);
+  return (size_t)emit_values(e, tile) * lanes * bytes; /* size-ok: a tile has at most 256 x 1024 elements */
 }
 
 static bool stack_takes(const Emit *e, int tile) {
