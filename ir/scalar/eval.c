@@ -2,6 +2,7 @@
  * elements. Vectorised or not, every operation rounds once and in order (the file is compiled without
  * contraction), so block size changes no bit. */
 #include "ir/scalar/internal.h"
+#include "runtime/core/clean.h"
 
 #include <math.h>
 #include <xmmintrin.h>
@@ -28,54 +29,13 @@ uint32_t fp_enter(void) {
 }
 void fp_leave(uint32_t saved) { _mm_setcsr(saved); }
 
-/* Subnormals to zero of their sign, NaNs to the one NaN (which is quiet), by integer bits. */
-static inline uint32_t flush32(uint32_t u) {
-  if ((u & 0x7fffffffu) > 0x7f800000u) return 0x7fc00000u;
-  return u & 0x7f800000u ? u : u & 0x80000000u;
-}
-static inline uint64_t flush64(uint64_t u) {
-  if ((u & 0x7fffffffffffffffu) > 0x7ff0000000000000u) return 0x7ff8000000000000u;
-  return u & 0x7ff0000000000000u ? u : u & 0x8000000000000000u;
-}
-
 void fp_flush(DType t, void *data, size_t n) {
-  uint32_t *s = data;
-  uint64_t *d = data;
-  if (t == DT_F32)
-    for (size_t i = 0; i < n; i++) s[i] = flush32(s[i]);
-  if (t == DT_F64)
-    for (size_t i = 0; i < n; i++) d[i] = flush64(d[i]);
-}
-
-/* In vectors of the compiler, a block at a time: to look at a batch costs less than to read it. */
-typedef int32_t Vec32 __attribute__((vector_size(16)));
-static bool clean32(const char *p, size_t n) {
-  enum { BLOCK = 8, LANES = 4 };
-  size_t i = 0;
-  for (; i + BLOCK * LANES <= n; i += BLOCK * LANES) {
-    Vec32 found = {0};
-    for (int k = 0; k < BLOCK; k++) {
-      Vec32 w;
-      memcpy(&w, p + 4 * (i + (size_t)(k * LANES)), sizeof w); /* size-ok: within a buffer */
-      Vec32 m = w & 0x7fffffff;
-      found |= ((m > 0) & (m < 0x00800000)) | ((m > 0x7f800000) & (w != 0x7fc00000));
-    }
-    if (found[0] | found[1] | found[2] | found[3]) return false;
-  }
-  for (; i < n; i++) {
-    uint32_t w;
-    memcpy(&w, p + 4 * i, 4); /* size-ok: within a buffer */
-    if (w != flush32(w)) return false;
-  }
-  return true;
+  if (t == DT_F32) clean32(data, n);
+  if (t == DT_F64) clean64(data, n);
 }
 
 bool fp_clean(DType t, const void *data, size_t n) {
-  if (t == DT_F32) return clean32(data, n);
-  const uint64_t *d = data;
-  for (size_t i = 0; t == DT_F64 && i < n; i++)
-    if (d[i] != flush64(d[i])) return false;
-  return true;
+  return t == DT_F32 ? is_clean32(data, n) : t != DT_F64 || is_clean64(data, n);
 }
 
 /* ---- definitions that are more than one C operator ---- */
@@ -284,9 +244,9 @@ static void ins_block(const ScalarIns *n, View a, View b, View c, View r, int m)
     break;
   case SC_UNBITS:
     if (t == DT_I32)
-      EACH(i, (int32_t)flush32((uint32_t)a.i[e]));
+      EACH(i, (int32_t)clean_bits32((uint32_t)a.i[e]));
     else
-      EACH(l, (int64_t)flush64((uint64_t)a.l[e]));
+      EACH(l, (int64_t)clean_bits64((uint64_t)a.l[e]));
     break;
   case SC_RAWBITS:
   case SC_RAWFLOAT:

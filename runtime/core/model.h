@@ -1,0 +1,74 @@
+/* A model built ahead of time (`dgc build`): one constant block beside the kernels of an object, as a
+ * StepImage is, and the two functions that its generated functions call. Nothing here allocates. All memory
+ * is the state that the caller hands in, whose layout the generated header spells out: parameters, states and
+ * counters by name, then room to work in. Statuses are those of dg/dg.h. */
+#ifndef DG_RUNTIME_CORE_MODEL_H
+#define DG_RUNTIME_CORE_MODEL_H
+
+#include "runtime/core/step.h"
+
+enum { MODEL_VERSION = 1 }; /* of these tables and of StepImage; an object of another one is refused */
+enum {
+  MODEL_OK = 0,
+  MODEL_NO_CPU = 1,   /* the CPU lacks the instructions the object was built for */
+  MODEL_USAGE = 2,    /* no state, or an input is missing */
+  MODEL_BAD_DATA = 3, /* an input has a value that it does not take; nothing has changed */
+  MODEL_LIMIT = 5,    /* a step was run INT32_MAX times */
+  MODEL_CHECK = 8,    /* a check of the program does not hold; nothing has changed */
+  MODEL_MISMATCH = 9, /* the object and this library are of different versions */
+};
+
+typedef enum { MODEL_F32, MODEL_F64, MODEL_I32, MODEL_I64 } ModelType; /* bool is an i32 of 0 or 1 */
+
+/* What a leaf of an entry's image is. */
+typedef enum { MODEL_KEPT, MODEL_ARGUMENT, MODEL_STEP, MODEL_EPOCH, MODEL_SEED } ModelSourceKind;
+typedef struct ModelSource {
+  uint32_t kind, unused;
+  uint64_t at; /* KEPT: bytes from the start of the state; ARGUMENT: which */
+} ModelSource;
+
+typedef struct ModelInput {
+  uint32_t type, ranged; /* ModelType; whether values must lie in `lo` to `hi`, both included */
+  uint64_t n;
+  int64_t lo, hi; /* of integers; the bits of two doubles for floats, which F32 holds exactly */
+  uint64_t whole; /* floats: and be integers */
+} ModelInput;
+
+typedef struct ModelOutput {
+  uint32_t root, type;
+} ModelOutput;
+
+typedef enum { MODEL_ENTRY_INIT, MODEL_ENTRY_TRAIN, MODEL_ENTRY_AFTER, MODEL_ENTRY_RUN } ModelEntryKind;
+typedef struct ModelEntry {
+  uint64_t image;                 /* offset of its StepImage, at a multiple of STEP_ALIGN */
+  uint64_t counter;               /* TRAIN, AFTER: offset in the state of the steps done */
+  int64_t every;                  /* AFTER: runs when the counter is a multiple */
+  uint32_t kind, kernel;          /* its first kernel in the object's table */
+  uint32_t source, input, output; /* offsets of tables */
+  uint32_t ninput, noutput;       /* the arguments: inputs, then outputs */
+  uint32_t after, nafter;         /* TRAIN: entries that follow it, without arguments */
+} ModelEntry;
+
+typedef struct Model {
+  uint32_t version, level;               /* CpuLevel that the kernels need */
+  uint64_t bytes;                        /* of the block */
+  uint64_t kept_bytes, state_bytes;      /* of the state: parameters, states and counters; all of it */
+  uint64_t work, work_bytes;             /* room within the state, of any alignment */
+  uint64_t arena_bytes, scratch_bytes;   /* the most that an entry takes */
+  uint64_t seed, epoch;                  /* offsets in the state: uint32_t, int32_t (epochs done) */
+  uint32_t entry, nentry, nleaf, unused; /* offset of the entries; most leaves that one has */
+} Model;
+
+/* Does every value lie in the input's range? A subnormal counts as zero where the caller has set FTZ and DAZ.
+ */
+bool model_within(const ModelInput *in, const void *p);
+/* Bytes of `work` that a model needs, STEP_ALIGN of them to align the rest. Zero: more than there are. */
+uint64_t model_work_bytes(const Model *m, uint64_t copies);
+
+/* Everything to zero, then initial values. */
+int32_t dgc_model_init(const Model *m, StepFn *const *kernel, void *state, uint32_t seed);
+/* arg: buffers of the inputs, then of the outputs, where NULL is not wanted. An entry of kind TRAIN is
+ * counted, and what comes after it runs. */
+int32_t dgc_model_run(const Model *m, StepFn *const *kernel, uint32_t entry, void *state, void *const *arg);
+
+#endif
