@@ -35,7 +35,7 @@ struct Exec {
 
 static Status target_of(Arena *a, const ExecOptions *o, bool print, CodegenOptions *c, Sb *why) {
   CodegenTarget t;
-  Status st = codegen_target(a, &(TargetRequest){o->isa, o->cpu, print}, &t, why);
+  Status st = codegen_target(a, &(TargetRequest){o->isa, o->cpu, print, o->elsewhere}, &t, why);
   if (st != ST_OK) return st;
   codegen_options_init(c, &t);
   if (o->level >= 0) codegen_options_level(c, o->level);
@@ -211,6 +211,28 @@ Tensor exec_root(const Exec *x, uint32_t i) {
   return v;
 }
 
+Status exec_plan(Arena *a, const Graph *g, const ExecOptions *o, Plan **out, Sb *why) {
+  CodegenOptions c;
+  Status st = target_of(a, o, true, &c, why);
+  if (st != ST_OK) return st;
+  *out = plan_for(a, g, o, &c, NULL, why);
+  return *out ? ST_OK : ST_REJECTED;
+}
+
+Status exec_level(Arena *a, const ExecOptions *o, CpuLevel *level, Sb *why) {
+  CodegenOptions c;
+  Status st = target_of(a, o, true, &c, why);
+  if (st == ST_OK) *level = c.target.level;
+  return st;
+}
+
+Status exec_object(Arena *a, const KernelSet *set, const ExecOptions *o, const ObjectFace *face, Sb *out,
+                   Sb *why) {
+  CodegenOptions c;
+  Status st = target_of(a, o, true, &c, why);
+  return st == ST_OK ? codegen_object(a, set, &c, face, NULL, out, why) : st;
+}
+
 Status exec_emit(Arena *a, const Graph *g, const ExecOptions *o, const char *stage, Sb *out, Sb *why) {
   CodegenOptions c;
   Status st = target_of(a, o, true, &c, why);
@@ -291,6 +313,19 @@ Status exec_time(Arena *a, const Graph *g, const ExecOptions *o, TimeLog *time, 
   lower_options_init(&l, o->isa && strcmp(o->isa, "avx2") == 0 ? 32 : 64);
   l.time = time;
   return lower_graph(a, g, &l, why) ? ST_OK : ST_REJECTED;
+}
+Status exec_plan(Arena *a, const Graph *g, const ExecOptions *o, Plan **out, Sb *why) {
+  (void)a, (void)g, (void)o, (void)out;
+  return none(why);
+}
+Status exec_level(Arena *a, const ExecOptions *o, CpuLevel *level, Sb *why) {
+  (void)a, (void)o, (void)level;
+  return none(why);
+}
+Status exec_object(Arena *a, const struct KernelSet *set, const ExecOptions *o, const struct ObjectFace *face,
+                   Sb *out, Sb *why) {
+  (void)a, (void)set, (void)o, (void)face, (void)out;
+  return none(why);
 }
 /* Plan and kernels do not need LLVM; vectors are sized as for AVX-512. */
 Status exec_emit(Arena *a, const Graph *g, const ExecOptions *o, const char *stage, Sb *out, Sb *why) {

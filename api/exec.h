@@ -14,6 +14,7 @@ typedef struct ExecOptions {
   Pool *pool;      /* NULL: the caller alone */
   CpuLevel cpu;    /* tests: as if the CPU had no more; CPU_ASK: what it has */
   bool code_only;  /* not to be run itself, but by exec_share: it holds no memory of a step */
+  bool elsewhere;  /* exec_plan, exec_object: for every machine of that instruction set */
   bool no_reuse;   /* arena memory is never used twice (bits must not change) */
 } ExecOptions;
 
@@ -41,6 +42,16 @@ const ExecFacts *exec_facts(const Exec *x);
 MUST_USE Status exec_run(Exec *x, void *const *data, const HostEntry *host, Sb *why);
 /* Where root i's value stands after exec_run. */
 Tensor exec_root(const Exec *x, uint32_t i);
+/* The plan alone, for any instruction set, whatever runs here. NULL: *why says what does not fit. */
+struct Plan;
+MUST_USE Status exec_plan(Arena *a, const Graph *g, const ExecOptions *o, struct Plan **out, Sb *why);
+/* An object of kernels and what stands beside them. */
+struct KernelSet;
+struct ObjectFace;
+MUST_USE Status exec_object(Arena *a, const struct KernelSet *set, const ExecOptions *o,
+                            const struct ObjectFace *face, Sb *out, Sb *why);
+/* The instruction set that code for these options is for. */
+MUST_USE Status exec_level(Arena *a, const ExecOptions *o, CpuLevel *level, Sb *why);
 /* Compiles by one thread and throws the code away: rows of --time-passes for lowering and code generation. */
 MUST_USE Status exec_time(Arena *a, const Graph *g, const ExecOptions *o, TimeLog *time, Sb *why);
 /* Text of --emit=kernels, plan, llvm, asm, obj for a graph. */

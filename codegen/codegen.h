@@ -19,6 +19,7 @@ typedef struct TargetRequest {
   const char *isa; /* "avx2", "avx512"; NULL: the best there is */
   CpuLevel cpu;    /* tests: as if the CPU had no more */
   bool print;      /* code to be read, or for another machine: any level, whatever runs here */
+  bool elsewhere;  /* code for every machine of the level, not with what this one has besides */
 } TargetRequest;
 /* Initialises no LLVM target. ST_USAGE: no such name; ST_REJECTED: this CPU cannot run it. *why says so. */
 MUST_USE Status codegen_target(Arena *a, const TargetRequest *r, CodegenTarget *out, Sb *why);
@@ -60,6 +61,23 @@ typedef enum { PRINT_LLVM, PRINT_ASSEMBLY, PRINT_OBJECT } CodegenPrint;
  * shared or not. */
 MUST_USE Status codegen_print(Arena *a, const KernelSet *set, const CodegenOptions *o, CodegenPrint what,
                               const char *prefix, Sb *out, Sb *why);
+
+/* An object for other programs to link: kernels, one constant block, and functions that hand both to
+ * dgc_model_init or dgc_model_run of runtime/core/model.h. */
+typedef struct ObjectFunction {
+  const char *symbol;
+  uint32_t entry; /* of the model in the block */
+  uint32_t nargs; /* pointers behind the state; OBJECT_INIT: it takes a seed */
+} ObjectFunction;
+#define OBJECT_INIT UINT32_MAX
+typedef struct ObjectFace {
+  Str block; /* at 64 bytes */
+  const ObjectFunction *function;
+  uint32_t n;
+} ObjectFace;
+/* The object's bytes; the functions are its only symbols, but for those two. stats may be NULL. */
+MUST_USE Status codegen_object(Arena *a, const KernelSet *set, const CodegenOptions *o,
+                               const ObjectFace *face, CodegenStats *stats, Sb *out, Sb *why);
 
 const char *codegen_llvm_version(void);
 

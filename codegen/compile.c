@@ -21,16 +21,9 @@ struct NativeCode {
 
 /* ---- sharing and splitting ---- */
 
-typedef struct Plan {
-  uint32_t n; /* different kernels */
-  const Kernel **kernel;
-  const char **symbol;
-  uint32_t *of; /* per kernel of the set: which of the different ones */
-} Plan;
-
-static Plan share(Arena *a, const KernelSet *set) {
-  Plan p = {0, ARENA_ARRAY(a, const Kernel *, set->n), ARENA_ARRAY(a, const char *, set->n),
-            ARENA_ARRAY(a, uint32_t, set->n)};
+KernelShare kernels_share(Arena *a, const KernelSet *set) {
+  KernelShare p = {0, ARENA_ARRAY(a, const Kernel *, set->n), ARENA_ARRAY(a, const char *, set->n),
+                   ARENA_ARRAY(a, uint32_t, set->n)};
   KernelId *known = ARENA_ARRAY(a, KernelId, set->n);
   Map seen;
   map_init(&seen, a);
@@ -98,7 +91,7 @@ static int dearest_first(const void *x, const void *y) {
 
 /* Distributes kernels and tile functions over n jobs: the dearest first, each to the job with the least work.
  */
-static void split(Arena *a, const Plan *p, const Tiles *t, ModuleJob *job, int n) {
+static void split(Arena *a, const KernelShare *p, const Tiles *t, ModuleJob *job, int n) {
   uint32_t all = p->n + t->nfn;
   Piece *piece = ARENA_ARRAY(a, Piece, all);
   const Kernel **kernel[JOBS];
@@ -167,7 +160,7 @@ static LLVMErrorRef sanitizer_symbols(LLVMOrcDefinitionGeneratorRef g, void *con
 }
 
 typedef struct Link {
-  const Plan *plan;
+  const KernelShare *plan;
   ModuleJob *job;
   int njob;
   bool sanitize;
@@ -275,7 +268,7 @@ Status codegen_compile(Arena *a, const KernelSet *set, const CodegenOptions *o, 
     sb_fmt(why, "%s", what);
     return st;
   }
-  Plan plan = share(a, set);
+  KernelShare plan = kernels_share(a, set);
   const Tiles *tiles = tiles_find(a, plan.kernel, plan.n, codegen_share_from(o), "");
   int n = o->threads == 1 || plan.n < 2 || o->sanitize
               ? 1

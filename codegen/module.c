@@ -67,6 +67,7 @@ static bool emit_all(ModuleJob *j, Arena *a, LLVMContextRef c, LLVMModuleRef m) 
     emit_kernel(e, j->kernel[i], &j->options->target, j->symbol[i], j->options->sanitize);
     arena_rewind(a, mark);
   }
+  if (j->face) emit_face(e, j);
   LLVMDisposeBuilder(e->b);
   char *msg = NULL;
   if (LLVMVerifyModule(m, LLVMReturnStatusAction, &msg)) fail(j, ST_INTERNAL, "LLVM's verifier", msg);

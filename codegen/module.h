@@ -20,6 +20,9 @@ typedef struct ModuleJob {
   const uint32_t *tile; /* those that this module holds */
   uint32_t ntile;
   ModuleForm form;
+  const ObjectFace *face; /* NULL: kernels alone */
+  const uint32_t *of;     /* face: by kernel of the set, which of `kernel` it is */
+  uint32_t nof;
   bool starting; /* the first job of the process registers the target */
   Mem mem;       /* the job's own: jobs run on threads of their own */
   /* out */
@@ -30,10 +33,22 @@ typedef struct ModuleJob {
   double ms_emit, ms_passes, ms_code;
 } ModuleJob;
 
+/* Equal kernels once. */
+typedef struct KernelShare {
+  uint32_t n; /* different kernels */
+  const Kernel **kernel;
+  const char **symbol;
+  uint32_t *of; /* per kernel of the set: which of the different ones */
+} KernelShare;
+MUST_USE KernelShare kernels_share(Arena *a, const KernelSet *set);
+
 /* Registers the X86 target and all that a compilation uses. Any number of times, from any thread. Anything
  * but ST_OK: why (cap bytes) says the reason. */
 MUST_USE Status llvm_start(char *why, unsigned cap);
 /* Runs the job, guarded. Never raises. */
 void module_run(ModuleJob *j);
+/* Adds block, table of kernels and functions to a module that has the kernels. */
+struct Emit;
+void emit_face(struct Emit *e, const ModuleJob *j);
 
 #endif

@@ -76,7 +76,7 @@ Status codegen_target(Arena *a, const TargetRequest *r, CodegenTarget *out, Sb *
     return ST_REJECTED;
   }
   if (want < CPU_AVX2) want = CPU_AVX2;
-  set_level(a, want, want <= has, out);
+  set_level(a, want, want <= has && !r->elsewhere, out);
   caches(out);
   return ST_OK;
 }
