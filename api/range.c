@@ -22,8 +22,8 @@ static bool counted(const Graph *g, NodeId n, DimId *extent, const char **what) 
 }
 
 /* Narrows r to what every op counts that has this input as its label or index. */
-static void indices(const dg_session *s, const Graph *g, uint32_t want, DataRange *r) {
-  const Program *p = &s->prog;
+static void indices(const Program *p, const DimBinding *bind, uint32_t nbind, const Graph *g, uint32_t want,
+                    DataRange *r) {
   for (uint32_t i = 0; i < g->node.n; i++) {
     NodeId n = {i};
     uint32_t leaf;
@@ -31,7 +31,7 @@ static void indices(const dg_session *s, const Graph *g, uint32_t want, DataRang
     DimId extent;
     const char *what;
     if (!counted(g, n, &extent, &what) || !plain_input(g, graph_in(g, n)[1], &leaf) || leaf != want) continue;
-    if (!dim_is_const(p->dims, dim_bind(p->dims, extent, s->p->bound.at, s->p->bound.n), &count)) continue;
+    if (!dim_is_const(p->dims, dim_bind(p->dims, extent, bind, nbind), &count)) continue;
     if (r->kind == RANGE_INT && r->lo >= 0 && r->hi <= count) continue;
     if (r->kind != RANGE_INT) *r = (DataRange){.kind = RANGE_INT, .lo = 0, .hi = count};
     r->of = what;
@@ -40,8 +40,7 @@ static void indices(const dg_session *s, const Graph *g, uint32_t want, DataRang
   }
 }
 
-DataRange session_range(const dg_session *s, uint32_t leaf) {
-  const Program *p = &s->prog;
+DataRange program_range(const Program *p, const DimBinding *bind, uint32_t nbind, uint32_t leaf) {
   const Leaf *l = &p->leaf.at[leaf];
   DataRange r = {.kind = RANGE_NONE};
   if (l->type.dtype == DT_BOOL)
@@ -50,6 +49,10 @@ DataRange session_range(const dg_session *s, uint32_t leaf) {
     r = (DataRange){.kind = RANGE_CLOSED, .from = l->range.lo, .to = l->range.hi};
   else if (l->range.has)
     r = (DataRange){.kind = RANGE_INT, .lo = (int64_t)l->range.lo, .hi = (int64_t)l->range.hi};
-  for (uint32_t i = 0; i < p->entry.n; i++) indices(s, p->entry.at[i].graph, leaf, &r);
+  for (uint32_t i = 0; i < p->entry.n; i++) indices(p, bind, nbind, p->entry.at[i].graph, leaf, &r);
   return r;
+}
+
+DataRange session_range(const dg_session *s, uint32_t leaf) {
+  return program_range(&s->prog, s->p->bound.at, s->p->bound.n, leaf);
 }

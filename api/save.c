@@ -6,7 +6,7 @@
 #include "runtime/host/checkpoint.h"
 
 /* net.blocks[3].w is net.blocks.3.w in files. */
-static Str file_name(Arena *a, Str path) {
+Str session_file_name(Arena *a, Str path) {
   Sb b;
   sb_init(&b, a);
   for (size_t i = 0; i < path.n; i++) {
@@ -31,7 +31,7 @@ static CkVec tensors(dg_session *s, bool model) {
     const Leaf *l = &p->leaf.at[i];
     if (!leaf_of_model(l) && (model || l->kind != LEAF_STATE)) continue;
     const Tensor *t = &s->leaf_tensor[i];
-    CkTensor c = {.name = file_name(a, names_str(p->names, l->path)),
+    CkTensor c = {.name = session_file_name(a, names_str(p->names, l->path)),
                   .type = session_data_type(t->dtype),
                   .rank = t->rank,
                   .data = t->data};

@@ -127,8 +127,10 @@ dg_status session_not_training(dg_session *s);
 /* Refuses to save over the program or the data: what is read is not overwritten. */
 dg_status session_may_save(dg_session *s, const char *path);
 dg_status session_save(dg_session *s, const char *path);
+Str session_file_name(Arena *a, Str path); /* of a parameter or state in checkpoints */
 /* The values an input takes: declared, or class labels, or 0 and 1 of a bool. */
 DataRange session_range(const dg_session *s, uint32_t leaf);
+DataRange program_range(const Program *p, const DimBinding *bind, uint32_t nbind, uint32_t leaf);
 void session_one_nan(const Tensor *t);
 /* Is axis 0 of the input the batch, so that a file holds rows of it? */
 bool session_has_rows(dg_session *s, LeafId input);

@@ -16,6 +16,7 @@ int command_check(dg_context *cx, const Options *o);
 int command_train(dg_context *cx, const Options *o);
 int command_eval(dg_context *cx, const Options *o);
 int command_predict(dg_context *cx, const Options *o);
+int command_build(dg_context *cx, const Options *o);
 int command_explain(const Options *o);
 int command_fmt(dg_context *cx, const Options *o);
 

@@ -21,6 +21,7 @@ const CommandRow command_rows[CMD_COUNT] = {
     [CMD_TRAIN] = {"train", 't', "MODEL.dg", "compile and train"},
     [CMD_EVAL] = {"eval", 'e', "MODEL.dg", "losses and metrics over a data set"},
     [CMD_PREDICT] = {"predict", 'p', "MODEL.dg", "outputs for given rows"},
+    [CMD_BUILD] = {"build", 'b', "MODEL.dg", "an object and a header for C programs without dgc"},
     [CMD_EXPLAIN] = {"explain", 'x', "CODE", "the page of a diagnostic, e.g. DG0304"},
     [CMD_FMT] = {"fmt", 'f', "MODEL.dg", "print the file in the standard layout"},
 };

@@ -8,7 +8,16 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-typedef enum { CMD_CHECK, CMD_TRAIN, CMD_EVAL, CMD_PREDICT, CMD_EXPLAIN, CMD_FMT, CMD_COUNT } Command;
+typedef enum {
+  CMD_CHECK,
+  CMD_TRAIN,
+  CMD_EVAL,
+  CMD_PREDICT,
+  CMD_BUILD,
+  CMD_EXPLAIN,
+  CMD_FMT,
+  CMD_COUNT
+} Command;
 typedef enum {
 #define OPT(key, long, short, arg, cmds, help) OPT_##key,
 #include "driver/options.def"

@@ -179,6 +179,30 @@ typedef struct dg_emit_options {
 DG_API DG_MUST_USE dg_status dg_emit(dg_program *p, const char *stage, const dg_emit_options *options,
                                      const char **text, size_t *length);
 
+/* ---- build: an object for programs without this library ---- */
+
+typedef struct dg_build_options {
+  uint32_t size;    /* sizeof(dg_build_options) */
+  const char *name; /* what all names of the header begin with; NULL: the file's name */
+  const char *isa;  /* "avx512", "avx2", also where the CPU lacks it; NULL: the best it has */
+  int level;        /* of optimisation by LLVM, 0..3; -1: the default */
+} dg_build_options;
+typedef struct dg_built {
+  uint32_t size;      /* sizeof(dg_built), set by you */
+  const char *name;   /* as in the header */
+  const char *isa;    /* "avx512", "avx2" */
+  const char *object; /* of x86-64 ELF, to be linked with libdgc-core */
+  size_t object_bytes;
+  const char *header; /* C, NUL-terminated */
+  size_t header_bytes;
+  uint64_t state_bytes; /* of the one struct that holds parameters, states and all memory of a step */
+  int64_t kernels;
+} dg_built;
+/* Compiles initial values, every train step with its `after` block, and the prediction ahead of time.
+ * DG_REJECTED with one diagnostic more: a dim has no value, or the program calls a host function. What *out
+ * points to lives as long as the program. */
+DG_API DG_MUST_USE dg_status dg_build(dg_program *p, const dg_build_options *options, dg_built *out);
+
 /* ---- session: a program with parameters and native code ---- */
 
 typedef struct dg_session_options {

@@ -1,0 +1,287 @@
+/* dg_build: a program to an object and its header. The compiler's second half once for each entry point,
+ * then the layout of the state, the tables, the kernels. */
+#include "api/build.h"
+
+#include "api/exec.h"
+#include "base/size.h"
+#include "codegen/codegen.h"
+#include "passes/passes.h"
+
+#include <ctype.h>
+
+typedef struct BuildCall {
+  dg_program *p;
+  const dg_build_options *o;
+  dg_built *out;
+} BuildCall;
+
+/* ---- what cannot be built ---- */
+
+static dg_status refused(dg_program *p, const Diag *d) {
+  p->view = NULL; /* there is one diagnostic more */
+  return api_fail(p->cx, ST_REJECTED, STRF " [DG%04d]", STRA(d->text), diag_info[d->kind].code);
+}
+
+static bool has_value(const dg_program *p, Sym name) {
+  for (uint32_t i = 0; i < p->bound.n; i++)
+    if (sym_eq(p->bound.at[i].name, name)) return true;
+  return false;
+}
+
+/* The first leaf that has the dim: where it is told. */
+static Span place_of_dim(const Program *p, Sym name) {
+  for (uint32_t i = 0; i < p->leaf.n; i++)
+    for (int k = 0; k < p->leaf.at[i].type.rank; k++) {
+      Sym own;
+      if (dim_is_symbol(p->dims, p->leaf.at[i].type.dim[k], &own) && sym_eq(own, name))
+        return p->leaf.at[i].at;
+    }
+  return (Span){0};
+}
+
+static dg_status dims_given(dg_program *p) {
+  const Program *q = &p->prog;
+  Sb list, help;
+  Sym first = {0};
+  uint32_t n = 0;
+  sb_init(&list, &p->arena);
+  sb_init(&help, &p->arena);
+  for (uint32_t i = 0; i < q->symbol.n; i++) {
+    Str name = names_str(q->names, q->symbol.at[i]);
+    if (has_value(p, q->symbol.at[i])) continue;
+    if (!n++) first = q->symbol.at[i];
+    sb_fmt(&list, "%s'" STRF "'", n > 1 ? ", " : "", STRA(name));
+    sb_fmt(&help, " -D " STRF "=32", STRA(name));
+  }
+  if (!n) return DG_OK;
+  Diag *d = diag_build_dims(&p->diags, place_of_dim(q, first), sb_str(&list), n > 1 ? "have" : "has");
+  diag_help(d, "give values on the command line, for example" STRF, STRA(sb_str(&help)));
+  return refused(p, d);
+}
+
+static dg_status no_externs(dg_program *p, const Entry *e) {
+  const Graph *g = e->graph;
+  for (uint32_t i = 0; i < g->node.n; i++) {
+    if (g->node.at[i].op != OP_EXTERN) continue;
+    const Extern *x = &p->prog.externs.at[graph_attr(g, (NodeId){i})[0]];
+    Diag *d = diag_build_extern(&p->diags, graph_user_span(g, &p->sources, (NodeId){i}),
+                                names_str(p->prog.names, x->name));
+    diag_label(d, x->at, "declared here: a function of the host");
+    return refused(p, d);
+  }
+  return DG_OK;
+}
+
+/* ---- entries ---- */
+
+static BuildArg arg_of_leaf(Build *b, uint32_t leaf, BuildNames *taken) {
+  const Program *p = &b->prog;
+  const Leaf *l = &p->leaf.at[leaf];
+  BuildArg a = {.name = aot_c_name(b->arena, names_str(p->names, l->path), taken), .leaf = leaf};
+  a.shape = (Tensor){.dtype = (DType)l->type.dtype, .rank = l->type.rank, .count = 1};
+  for (int k = 0; k < l->type.rank; k++)
+    if (!dim_eval(p->dims, l->type.dim[k], b->p->bound.at, b->p->bound.n, &a.shape.ext[k]) ||
+        !size_mul(a.shape.count, (size_t)a.shape.ext[k], &a.shape.count))
+      mem_raise(b->arena->mem, ST_LIMIT, "input '" STRF "' is too large", STRA(names_str(p->names, l->path)));
+  return a;
+}
+
+/* Inputs that the entry's tables read become arguments, in the order of the program. */
+static void add_inputs(Build *b, BuildEntry *e, BuildNames *taken) {
+  bool *reads = ARENA_ARRAY(b->arena, bool, b->prog.leaf.n);
+  for (uint32_t i = 0; i < e->image->nleaf; i++) reads[step_leaves(e->image)[i]] = true;
+  for (uint32_t i = 0; i < b->prog.leaf.n; i++)
+    if (reads[i] && b->prog.leaf.at[i].kind == LEAF_INPUT)
+      VEC_PUSH(b->arena, &e->input, arg_of_leaf(b, i, taken));
+}
+
+static void add_outputs(Build *b, BuildEntry *e, BuildNames *taken) {
+  const Graph *g = e->plan->graph;
+  for (uint32_t i = 0; i < g->root.n; i++) {
+    const Root *r = &g->root.at[i];
+    if (r->kind == ROOT_ASSIGN || r->kind == ROOT_CHECK) continue;
+    const Type *t = &graph_node(g, r->node)->type;
+    BuildArg a = {.name = aot_c_name(b->arena, names_str(b->prog.names, r->name), taken), .root = i};
+    a.shape = (Tensor){.dtype = (DType)t->dtype, .rank = t->rank};
+    a.shape.count = (size_t)(step_roots(e->image)[i].bytes / dtype_bytes(a.shape.dtype));
+    if (!type_extents(b->prog.dims, t, a.shape.ext)) BUG(b->arena->mem, "build: symbolic extents");
+    VEC_PUSH(b->arena, &e->output, a);
+  }
+}
+
+static dg_status compile(Build *b, const ExecOptions *o, BuildEntry *e) {
+  const PassOptions quiet = {0};
+  dg_program *p = b->p;
+  Sb why;
+  sb_init(&why, b->arena);
+  Graph source = *e->entry->graph;
+  source.program = &b->prog;
+  Entry entry = *e->entry;
+  entry.graph = &source;
+  Graph *g = passes_reference(b->arena, &b->prog, &entry, p->bound.at, p->bound.n, &quiet, &why);
+  if (!g) return api_fail(b->cx, ST_REJECTED, STRF, STRA(sb_str(&why)));
+  g = passes_optimise(b->arena, g, &quiet);
+  dg_status st = dims_valued(b->cx, g, b->arena, p->bound.at, p->bound.n);
+  if (st != DG_OK) return st;
+  Plan *plan = NULL;
+  Status made = exec_plan(b->arena, g, o, &plan, &why);
+  if (made != ST_OK) return api_fail(b->cx, made, STRF, STRA(sb_str(&why)));
+  e->plan = plan;
+  e->image = plan_image(b->arena, plan, &why);
+  if (!e->image) return api_fail(b->cx, ST_LIMIT, STRF, STRA(sb_str(&why)));
+  e->kernel = b->kernel.n;
+  for (uint32_t i = 0; i < plan->kernel.n; i++) VEC_PUSH(b->arena, &b->kernel, plan->kernel.at[i]);
+  int64_t most = b->cx->limits.arena_bytes;
+  if (e->image->arena_bytes > (uint64_t)most)
+    return api_fail(b->cx, ST_LIMIT,
+                    "the program needs %llu bytes of memory, above the limit 'arena_bytes' of %lld",
+                    (unsigned long long)e->image->arena_bytes, (long long)most);
+  return DG_OK;
+}
+
+/* Adds an entry and, behind a train step, what comes after it. */
+static dg_status add_entry(Build *b, const ExecOptions *o, const Entry *entry, const char *symbol) {
+  const Program *p = &b->p->prog;
+  BuildNames taken = {0};
+  uint32_t at = b->entry.n;
+  (void)aot_c_name(b->arena, STR("state"), &taken);
+  BuildEntry e = {.entry = entry, .symbol = symbol};
+  dg_status st = compile(b, o, &e);
+  if (st != DG_OK) return st;
+  add_inputs(b, &e, &taken);
+  e.after = at + 1;
+  VEC_PUSH(b->arena, &b->entry, e);
+  for (uint32_t i = 0; entry->kind == ENTRY_TRAIN && i < p->entry.n; i++) {
+    if (p->entry.at[i].kind != ENTRY_AFTER || p->entry.at[i].train != entry->train) continue;
+    BuildEntry after = {.entry = &p->entry.at[i]}; /* it reads no input */
+    st = compile(b, o, &after);
+    if (st != DG_OK) return st;
+    VEC_PUSH(b->arena, &b->entry, after);
+    b->entry.at[at].nafter++;
+  }
+  add_outputs(b, &b->entry.at[at], &taken);
+  return DG_OK;
+}
+
+static dg_status add_entries(Build *b, const ExecOptions *o) {
+  const Program *p = &b->p->prog;
+  dg_status st = DG_OK;
+  BuildNames functions = {0};
+  (void)aot_c_name(b->arena, STR("init"), &functions);
+  for (uint32_t i = 0; i < p->entry.n && st == DG_OK; i++) {
+    const Entry *e = &p->entry.at[i];
+    const char *symbol = NULL;
+    switch (e->kind) {
+    case ENTRY_INIT: break;
+    case ENTRY_TRAIN:
+      symbol = aot_c_name(b->arena, str_fmt(b->arena, "step_" STRF, STRA(names_str(p->names, e->name))),
+                          &functions);
+      break;
+    case ENTRY_PREDICT: symbol = aot_c_name(b->arena, STR("predict"), &functions); break;
+    case ENTRY_AFTER:
+    case ENTRY_EVAL: continue;
+    }
+    if (e->kind != ENTRY_PREDICT || e->graph->root.n) st = add_entry(b, o, e, symbol);
+  }
+  return st;
+}
+
+/* ---- the object ---- */
+
+static dg_status object(Build *b, const ExecOptions *o, Sb *out) {
+  ObjectFunction *f = ARENA_ARRAY(b->arena, ObjectFunction, b->entry.n + 1);
+  uint32_t n = 0;
+  f[n++] = (ObjectFunction){str_fmt(b->arena, "%s_init", b->name).p, 0, OBJECT_INIT};
+  for (uint32_t i = 0; i < b->entry.n; i++) {
+    const BuildEntry *e = &b->entry.at[i];
+    if (!e->symbol) continue;
+    f[n++] = (ObjectFunction){str_fmt(b->arena, "%s_%s", b->name, e->symbol).p, i, e->input.n + e->output.n};
+  }
+  ObjectFace face = {sb_str(&b->block), f, n};
+  Sb why;
+  sb_init(&why, b->arena);
+  Status st = exec_object(b->arena, &(KernelSet){b->kernel.at, b->kernel.n}, o, &face, out, &why);
+  return st == ST_OK ? DG_OK : api_fail(b->cx, st, STRF, STRA(sb_str(&why)));
+}
+
+/* The prefix of all names: the one asked for, or the file's. */
+static dg_status prefix(Build *b, const char *asked) {
+  Str own = str_z(asked ? asked : b->p->sources.file.at[1].name.p);
+  BuildNames none = {0};
+  if (!asked) {
+    const char *slash = strrchr(own.p, '/');
+    if (slash) own = str_z(slash + 1);
+    if (own.n > 3 && !memcmp(own.p + own.n - 3, ".dg", 3)) own.n -= 3;
+  }
+  b->name = aot_c_name(b->arena, own, &none);
+  if (asked && strcmp(asked, b->name) != 0)
+    return api_fail(b->cx, ST_USAGE, "'%.60s' is no name that C takes: letters, digits and '_'", asked);
+  char *upper = ARENA_ARRAY(b->arena, char, strlen(b->name) + 1);
+  for (size_t i = 0; b->name[i]; i++) upper[i] = (char)toupper((unsigned char)b->name[i]);
+  b->upper = upper;
+  return DG_OK;
+}
+
+static dg_status build(BuildCall *c, Arena *a) {
+  static const char *const isa[] = {
+      [CPU_ASK] = "", [CPU_BASE] = "", [CPU_AVX2] = "avx2", [CPU_AVX512] = "avx512"};
+  dg_program *p = c->p;
+  Build *b = ARENA_NEW(a, Build);
+  b->p = p, b->cx = p->cx, b->arena = a;
+  b->prog = p->prog;
+  b->prog.dims = dims_copy(a, p->prog.dims);
+  ExecOptions o = {.level = c->o->level, .isa = c->o->isa, .cpu = p->cx->cpu, .elsewhere = true};
+  Sb why, object_text, header;
+  sb_init(&why, a);
+  sb_init(&object_text, &p->arena);
+  sb_init(&header, &p->arena);
+  dg_status st = prefix(b, c->o->name);
+  for (uint32_t i = 0; i < p->prog.entry.n && st == DG_OK; i++)
+    if (p->prog.entry.at[i].kind != ENTRY_EVAL) st = no_externs(p, &p->prog.entry.at[i]);
+  if (st == DG_OK) st = dims_given(p);
+  if (st != DG_OK) return st;
+  Status can = exec_level(a, &o, &b->level, &why);
+  if (can != ST_OK) return api_fail(b->cx, can, STRF, STRA(sb_str(&why)));
+  b->isa = isa[b->level];
+  if (st == DG_OK && program_dims_broken(&b->prog, p->bound.at, p->bound.n, &why) != SIZE_MAX)
+    st = api_fail(b->cx, ST_REJECTED, STRF, STRA(sb_str(&why)));
+  if (st == DG_OK) st = add_entries(b, &o);
+  if (st == DG_OK) st = aot_state(b);
+  if (st == DG_OK) st = aot_block(b);
+  if (st == DG_OK) st = object(b, &o, &object_text);
+  if (st != DG_OK) return st;
+  aot_header(b, &header);
+  *c->out = (dg_built){.size = sizeof *c->out,
+                       .name = api_z(&p->arena, str_z(b->name)),
+                       .isa = b->isa,
+                       .object = object_text.p,
+                       .object_bytes = object_text.n,
+                       .header_bytes = header.n,
+                       .state_bytes = b->model.state_bytes,
+                       .kernels = b->kernel.n};
+  sb_char(&header, 0);
+  c->out->header = header.p;
+  return DG_OK;
+}
+
+static dg_status build_in(void *arg) {
+  BuildCall *c = arg;
+  if (!c->p->sound) return api_fail(c->p->cx, ST_REJECTED, "the program has errors: see its diagnostics");
+  api_stack(&c->p->cx->mem, API_STACK_COMPILE);
+  ArenaScope scope;
+  dg_status st = build(c, arena_open(&scope, &c->p->cx->mem));
+  arena_close(&scope);
+  return st;
+}
+
+dg_status dg_build(dg_program *p, const dg_build_options *options, dg_built *out) {
+  if (!p) return DG_USAGE;
+  if (!out || out->size != sizeof *out)
+    return api_fail(p->cx, ST_USAGE, "dg_build: a dg_built is needed, with its size set");
+  const dg_build_options none = {.size = sizeof none, .level = -1};
+  if (!options) options = &none;
+  if (options->size != sizeof none)
+    return api_fail(p->cx, ST_USAGE, "dg_build_options: size is not this library's");
+  BuildCall c = {p, options, out};
+  return api_guard(p->cx, build_in, &c);
+}

@@ -1,0 +1,256 @@
+/* Where parameters, states and counters lie in the state of a built model, and the model's tables. */
+#include "api/build.h"
+#include "api/session.h"
+#include "base/hash.h"
+#include "base/size.h"
+
+#include <ctype.h>
+#include <math.h>
+
+/* ---- names ---- */
+
+static bool reserved(Str s) {
+  static const char *const words[] = {
+      "alignas",   "alignof",  "and",      "asm",      "auto",     "bool",    "break",     "case",
+      "catch",     "char",     "class",    "const",    "continue", "default", "delete",    "do",
+      "double",    "else",     "enum",     "explicit", "export",   "extern",  "false",     "float",
+      "for",       "friend",   "goto",     "if",       "inline",   "int",     "long",      "mutable",
+      "namespace", "new",      "not",      "operator", "or",       "private", "protected", "public",
+      "register",  "restrict", "return",   "short",    "signed",   "sizeof",  "state",     "static",
+      "struct",    "switch",   "template", "this",     "throw",    "true",    "try",       "typedef",
+      "typename",  "union",    "unsigned", "using",    "virtual",  "void",    "volatile",  "while",
+      "xor",       "linux",    "unix",     "errno",    "NULL",     "int32_t", "int64_t",   "size_t"};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (str_eq(s, str_z(words[i]))) return true;
+  return false;
+}
+
+/* False: it was there. */
+static bool take(Arena *a, BuildNames *taken, const char *name) {
+  uint64_t h = hash_bytes(name, strlen(name), 0);
+  uint32_t at;
+  if (!taken->seen.arena) map_init(&taken->seen, a);
+  for (; map_get(&taken->seen, h, &at); h++)
+    if (!strcmp(taken->at.at[at], name)) return false;
+  map_put(&taken->seen, h, taken->at.n);
+  VEC_PUSH(a, &taken->at, name);
+  return true;
+}
+
+const char *aot_c_name(Arena *a, Str name, BuildNames *taken) {
+  Sb b;
+  sb_init(&b, a);
+  if (!name.n || isdigit((unsigned char)name.p[0])) sb_char(&b, 'n');
+  for (size_t i = 0; i < name.n; i++) {
+    unsigned char c = (unsigned char)name.p[i];
+    if (c == ']') continue;
+    sb_char(&b, c < 0x80 && isalnum(c) ? (char)c : '_');
+  }
+  if (reserved(sb_str(&b))) sb_char(&b, '_');
+  const char *own = api_z(a, sb_str(&b));
+  for (int k = 2; !take(a, taken, own); k++) own = str_fmt(a, "%.*s_%d", (int)b.n, b.p, k).p;
+  return own;
+}
+
+/* ---- the state ---- */
+
+enum { FIELD_ALIGN = 64 }; /* of tensors that are no shorter */
+
+static dg_status add_field(Build *b, BuildField f, size_t *end) {
+  size_t each = dtype_bytes(f.dtype), at = *end;
+  bool fits = size_mul(f.shape.count, each, &f.bytes) && size_align(at, each, &at);
+  if (fits && f.bytes >= FIELD_ALIGN) {
+    size_t line;
+    fits = size_align(at, FIELD_ALIGN, &line);
+    f.pad = line - at;
+    at = line;
+  }
+  f.at = at;
+  if (!fits || !size_add(at, f.bytes, end) || *end >= STEP_MOST_BYTES)
+    return api_fail(b->cx, ST_LIMIT, "the parameters and states of the program are too large for one object");
+  VEC_PUSH(b->arena, &b->field, f);
+  return DG_OK;
+}
+
+static BuildField counter(const char *name, const char *tensor, DType t) {
+  return (BuildField){.name = name,
+                      .tensor = str_z(tensor),
+                      .dtype = t,
+                      .shape = {.dtype = t, .count = 1},
+                      .leaf = {UINT32_MAX}};
+}
+
+static dg_status counters(Build *b, BuildNames *taken, size_t *end) {
+  dg_status st = DG_OK;
+  b->counter = b->field.n;
+  for (uint32_t i = 0; i < b->prog.train.n && st == DG_OK; i++) {
+    Str name = names_str(b->prog.names, b->prog.train.at[i].name);
+    const char *own = aot_c_name(b->arena, str_fmt(b->arena, "steps_" STRF, STRA(name)), taken);
+    st = add_field(b, counter(own, str_fmt(b->arena, "dg.step." STRF, STRA(name)).p, DT_I32), end);
+  }
+  b->epoch = b->field.n;
+  if (st == DG_OK)
+    st = add_field(b, counter(aot_c_name(b->arena, STR("epoch"), taken), "dg.epoch", DT_I32), end);
+  b->seed = b->field.n;
+  if (st == DG_OK) st = add_field(b, counter(aot_c_name(b->arena, STR("seed"), taken), "", DT_I32), end);
+  return st;
+}
+
+dg_status aot_state(Build *b) {
+  const Program *p = &b->prog;
+  BuildNames taken = {0};
+  size_t end = 0;
+  dg_status st = DG_OK;
+  b->field_of = ARENA_ARRAY(b->arena, uint32_t, p->leaf.n);
+  (void)aot_c_name(b->arena, STR("work"), &taken);
+  for (uint32_t i = 0; i < p->leaf.n && st == DG_OK; i++) {
+    const Leaf *l = &p->leaf.at[i];
+    if (l->kind != LEAF_PARAM && l->kind != LEAF_STATE) continue;
+    Str path = names_str(p->names, l->path);
+    BuildField f = {.name = aot_c_name(b->arena, path, &taken),
+                    .path = path,
+                    .tensor = session_file_name(b->arena, path),
+                    .dtype = (DType)l->type.dtype,
+                    .leaf = {i},
+                    .what = l->kind == LEAF_STATE ? "state "
+                            : l->frozen           ? "frozen "
+                                                  : ""};
+    f.shape = (Tensor){.dtype = f.dtype, .rank = l->type.rank, .count = 1};
+    for (int k = 0; k < l->type.rank; k++)
+      if (!dim_eval(p->dims, l->type.dim[k], b->p->bound.at, b->p->bound.n, &f.shape.ext[k]) ||
+          !size_mul(f.shape.count, (size_t)f.shape.ext[k], &f.shape.count))
+        return api_fail(b->cx, ST_REJECTED, "'" STRF "': axis %d has no value: bind its dim (-D NAME=VALUE)",
+                        STRA(path), k);
+    b->field_of[i] = b->field.n;
+    st = add_field(b, f, &end);
+  }
+  if (st == DG_OK) st = counters(b, &taken, &end);
+  b->model.kept_bytes = end;
+  return st;
+}
+
+/* ---- the model's tables ---- */
+
+/* Reserves room at a multiple of `align`; returns its offset. */
+static uint32_t put(Build *b, const void *from, size_t bytes, size_t align) {
+  while (b->block.n % align) sb_char(&b->block, 0);
+  uint32_t at = (uint32_t)b->block.n; /* aot_block looks at the end */
+  sb_add(&b->block, (Str){from, bytes});
+  return at;
+}
+
+static ModelType type_of(DType t) {
+  return t == DT_F32 ? MODEL_F32 : t == DT_F64 ? MODEL_F64 : t == DT_I64 ? MODEL_I64 : MODEL_I32;
+}
+
+static ModelInput input_of(const Build *b, const BuildArg *a) {
+  DataRange r = program_range(&b->prog, b->p->bound.at, b->p->bound.n, a->leaf);
+  bool real = dtype_is_float(a->shape.dtype);
+  ModelInput in = {.type = type_of(a->shape.dtype), .ranged = r.kind != RANGE_NONE, .n = a->shape.count};
+  double lo = r.kind == RANGE_CLOSED ? r.from : (double)r.lo,
+         hi = r.kind == RANGE_CLOSED ? r.to : (double)r.hi - 1;
+  if (a->shape.dtype == DT_F32) { /* the floats within lo to hi are those within the floats */
+    float from = (float)lo, to = (float)hi;
+    lo = (double)from < lo ? (double)nextafterf(from, INFINITY) : (double)from;
+    hi = (double)to > hi ? (double)nextafterf(to, -INFINITY) : (double)to;
+  }
+  if (real) {
+    memcpy(&in.lo, &lo, sizeof lo);
+    memcpy(&in.hi, &hi, sizeof hi);
+    in.whole = r.kind == RANGE_INT;
+  } else if (r.kind == RANGE_INT) {
+    in.lo = r.lo;
+    in.hi = r.hi > r.lo ? r.hi - 1 : r.lo - 1;
+  } else if (in.ranged) {
+    lo = ceil(lo), hi = floor(hi);
+    in.lo = lo <= -0x1p63 ? INT64_MIN : lo >= 0x1p63 ? INT64_MAX : (int64_t)lo;
+    in.hi = hi >= 0x1p63 ? INT64_MAX : hi <= -0x1p63 ? INT64_MIN : (int64_t)hi;
+  }
+  return in;
+}
+
+static ModelSource source_of(const Build *b, const BuildEntry *e, uint32_t leaf) {
+  switch (b->prog.leaf.at[leaf].kind) {
+  case LEAF_PARAM:
+  case LEAF_STATE: return (ModelSource){.kind = MODEL_KEPT, .at = b->field.at[b->field_of[leaf]].at};
+  case LEAF_STEP: return (ModelSource){.kind = MODEL_STEP};
+  case LEAF_EPOCH: return (ModelSource){.kind = MODEL_EPOCH};
+  case LEAF_SEED: return (ModelSource){.kind = MODEL_SEED};
+  case LEAF_INPUT: break;
+  }
+  uint64_t k = 0;
+  while (e->input.at[k].leaf != leaf) k++; /* each was collected */
+  return (ModelSource){.kind = MODEL_ARGUMENT, .at = k};
+}
+
+static ModelEntry entry_of(Build *b, const BuildEntry *e, uint64_t *copies) {
+  static const uint32_t kind[] = {[ENTRY_INIT] = MODEL_ENTRY_INIT,
+                                  [ENTRY_TRAIN] = MODEL_ENTRY_TRAIN,
+                                  [ENTRY_AFTER] = MODEL_ENTRY_AFTER,
+                                  [ENTRY_EVAL] = MODEL_ENTRY_RUN,
+                                  [ENTRY_PREDICT] = MODEL_ENTRY_RUN};
+  Arena *a = b->arena;
+  ModelEntry m = {.kind = kind[e->entry->kind],
+                  .every = e->entry->every,
+                  .kernel = e->kernel,
+                  .ninput = e->input.n,
+                  .noutput = e->output.n,
+                  .after = e->after,
+                  .nafter = e->nafter};
+  if (e->entry->kind == ENTRY_TRAIN || e->entry->kind == ENTRY_AFTER)
+    m.counter = b->field.at[b->counter + e->entry->train].at;
+  m.image = put(b, e->image, e->image->bytes, STEP_ALIGN);
+  ModelSource *from = ARENA_ARRAY(a, ModelSource, e->image->nleaf);
+  for (uint32_t i = 0; i < e->image->nleaf; i++) from[i] = source_of(b, e, step_leaves(e->image)[i]);
+  m.source = put(b, from, e->image->nleaf * sizeof *from, 8); /* size-ok: as allocated */
+  ModelInput *in = ARENA_ARRAY(a, ModelInput, e->input.n);
+  uint64_t room = 0;
+  for (uint32_t i = 0; i < e->input.n; i++) {
+    in[i] = input_of(b, &e->input.at[i]);
+    size_t bytes = in[i].n * dtype_bytes(e->input.at[i].shape.dtype); /* size-ok: seen to fit */
+    if (dtype_is_float(e->input.at[i].shape.dtype))
+      room += (bytes + STEP_ALIGN - 1) & ~(uint64_t)(STEP_ALIGN - 1);
+  }
+  if (room > *copies) *copies = room;
+  m.input = put(b, in, e->input.n * sizeof *in, 8); /* size-ok: as allocated */
+  ModelOutput *out = ARENA_ARRAY(a, ModelOutput, e->output.n);
+  for (uint32_t i = 0; i < e->output.n; i++)
+    out[i] = (ModelOutput){e->output.at[i].root, type_of(e->output.at[i].shape.dtype)};
+  m.output = put(b, out, e->output.n * sizeof *out, 8); /* size-ok: as allocated */
+  return m;
+}
+
+dg_status aot_block(Build *b) {
+  Model *m = &b->model;
+  uint64_t copies = 0;
+  size_t wide = 4;
+  sb_init(&b->block, b->arena);
+  (void)put(b, m, sizeof *m, STEP_ALIGN);
+  ModelEntry *entry = ARENA_ARRAY(b->arena, ModelEntry, b->entry.n);
+  for (uint32_t i = 0; i < b->entry.n; i++) {
+    const StepImage *image = b->entry.at[i].image;
+    entry[i] = entry_of(b, &b->entry.at[i], &copies);
+    if (image->arena_bytes > m->arena_bytes) m->arena_bytes = image->arena_bytes;
+    if (image->scratch_bytes > m->scratch_bytes) m->scratch_bytes = image->scratch_bytes;
+    if (image->nleaf > m->nleaf) m->nleaf = image->nleaf;
+    if (b->block.n > UINT32_MAX)
+      return api_fail(b->cx, ST_LIMIT, "the constants of the program are too large for one object");
+  }
+  m->entry = put(b, entry, b->entry.n * sizeof *entry, 8); /* size-ok: as allocated */
+  m->nentry = b->entry.n;
+  m->version = MODEL_VERSION;
+  m->level = b->level;
+  m->bytes = b->block.n;
+  m->epoch = b->field.at[b->epoch].at;
+  m->seed = b->field.at[b->seed].at;
+  m->work = m->kept_bytes;
+  m->work_bytes = model_work_bytes(m, copies);
+  for (uint32_t i = 0; i < b->field.n; i++)
+    if (dtype_bytes(b->field.at[i].dtype) == 8) wide = 8;
+  size_t whole;
+  if (!m->work_bytes || !size_add(m->work, m->work_bytes, &whole) || !size_align(whole, wide, &whole))
+    return api_fail(b->cx, ST_LIMIT, "the program needs more memory than there is");
+  m->state_bytes = whole;
+  memcpy(b->block.p, m, sizeof *m);
+  return DG_OK;
+}
