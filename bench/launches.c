@@ -42,7 +42,7 @@ static void run_units(void *arg, uint32_t thread, int64_t lo, int64_t hi) {
     buf[i] = u->kernel->buffer[i].kind == BUFFER_SCRATCH ? u->scratch + thread * u->scratch_bytes + offset[i]
                                                          : u->buf[i];
   for (uint32_t i = 0; i < u->cut.n; i++) {
-    int64_t from = kernel_cut_at(&u->cut, i, lo, u->pieces), to = kernel_cut_at(&u->cut, i, hi, u->pieces);
+    int64_t from = step_cut(u->cut.start, i, lo, u->pieces), to = step_cut(u->cut.start, i, hi, u->pieces);
     if (from < to) u->fn(buf, from, to);
   }
 }
