@@ -67,6 +67,15 @@ static double walk_cycles(const Product *p, const Shape *s) {
 
 enum { FEW = 4 }; /* terms or rows: what memory gives is the limit, and it gives most along lines */
 
+/* What the epilogue reads and writes with lanes that are no neighbours: an element at a time. */
+static int strided(const Product *p, int lane) {
+  int n = 0;
+  for (int i = 0; i < p->gb.nsrc; i++)
+    n += p->gb.src[i].kind == VIEW_MEMORY && p->gb.src[i].at.c[lane] != 0 && p->gb.src[i].at.c[lane] != 1;
+  for (int i = 0; i < p->gb.nout; i++) n += p->gb.dst[i].at.c[lane] != 1;
+  return n;
+}
+
 static void consider(const Product *p, bool swapped, Shape *best) {
   Shape s = {.row = swapped ? p->rank - 1 : p->rank - 2, .lane = swapped ? p->rank - 2 : p->rank - 1};
   int64_t l = p->ext[s.lane], r = p->ext[s.row];
@@ -74,7 +83,7 @@ static void consider(const Product *p, bool swapped, Shape *best) {
   s.cycles = k * lower_tile_shape(p->lo, p->type, r, l, 1, r < 8 ? WIDEST : 3, &s.rows, &s.more, &s.nv);
   if (scattered(p, &s)) s.cycles += pack_cycles(p, &s);
   s.cycles += k * walk_cycles(p, &s) * (double)(ceil_div(r, s.rows) * ceil_div(l, 16 * s.nv));
-  if (swapped) s.cycles += (double)(l * r) * 0.3;
+  if (p->ext[s.lane] > 1) s.cycles += (double)(l * r) * 0.3 * strided(p, s.lane);
   if (s.cycles < best->cycles) *best = s;
 }
 

@@ -114,6 +114,38 @@ START_TEST(packed_once) {
 }
 END_TEST
 
+static int scattered_stores(const Kernel *k, const KernelStmt *s) {
+  int n = 0;
+  for (; s; s = s->next) {
+    if (s->kind == STMT_LOOP) n += scattered_stores(k, s->loop.body);
+    if (s->kind == STMT_STORE)
+      n += k->buffer[s->mem.access.buffer].kind == BUFFER_OUT && s->mem.access.at.c != 1;
+  }
+  return n;
+}
+
+/* A weight's gradient with its update behind it: three arrays are read and written, so the lanes lie where
+ * those are neighbours, though the product alone would be as well off the other way round. */
+START_TEST(update_in_lanes) {
+  kit_begin(&kit, 1);
+  NodeId g = kit_product(&kit, DT_F32, 512, 256, 128, true, false, 0);
+  Type full = graph_node(kit.b.g, g)->type;
+  for (int i = 0; i < 3; i++) {
+    LeafId w = kit_leaf_id(&kit, full);
+    NodeId old = build_leaf(&kit.b, w);
+    kit_assign(&kit, w, g = build_scalar(&kit.b, i % 2 ? OP_SUB : OP_ADD, old, g, NO_NODE));
+  }
+  LowerOptions o;
+  lower_options_init(&o, 64);
+  o.cache_l1 = 48 << 10;
+  o.cache_l2 = 2 << 20;
+  const Plan *p = kit_lower(&kit, &o);
+  ck_assert_uint_ge(p->kernel.n, 1);
+  for (uint32_t i = 0; i < p->kernel.n; i++)
+    ck_assert_int_eq(scattered_stores(p->kernel.at[i], p->kernel.at[i]->root), 0);
+}
+END_TEST
+
 /* ---- blocked forms, forced small ---- */
 
 static LowerOptions blocked(int vector_bytes) {
@@ -264,5 +296,5 @@ START_TEST(blocked_pieces) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("forms", products, epilogues, long_products, pieces_are_units, packed_once),
+UNIT_MAIN(UNIT("forms", products, epilogues, long_products, pieces_are_units, packed_once, update_in_lanes),
           UNIT("blocks", blocked_products, shared_right, blocked_pieces))
