@@ -45,8 +45,6 @@ static uint32_t kernel_number(LowerCx *lo, const Kernel *k) {
   VEC_PUSH(p->arena, &p->kernel, kernel_copy(p->arena, k));
   VEC_PUSH(lo->whole, &lo->key, (KernelKey){id, first});
   map_put(&lo->kernels, id.w[0], at);
-  size_t scratch = plan_scratch(k, NULL);
-  if (scratch > p->scratch_bytes) p->scratch_bytes = scratch;
   return at;
 }
 
@@ -54,6 +52,8 @@ void lower_kernel_end(LowerKernel *m) {
   LowerCx *lo = m->lo;
   Plan *p = lo->plan;
   const Kernel *k = m->b.kernel;
+  size_t scratch = plan_scratch(k, NULL); /* of an equal one of another body, too */
+  if (scratch > p->scratch_bytes) p->scratch_bytes = scratch;
   PlanLaunch l = {.kind = LAUNCH_KERNEL,
                   .kernel = kernel_number(lo, k),
                   .bind = p->bind.n,

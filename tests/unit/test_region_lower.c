@@ -32,6 +32,14 @@ START_TEST(written_graphs) {
 }
 END_TEST
 
+/* Two bodies launch one kernel that needs scratch memory: both plans count it. */
+START_TEST(bodies_share_kernels) {
+  fix_begin(&f);
+  take(region_text(&f, "scratch", ""), false, 1);
+  fix_end(&f);
+}
+END_TEST
+
 START_TEST(random_graphs) {
   uint32_t loops = 0, conds = 0;
   const char *more = getenv("DG_REGIONS");
@@ -45,4 +53,5 @@ START_TEST(random_graphs) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT_TURNS("written", REGION_GRAPHS, written_graphs), UNIT_TURNS("random", 8, random_graphs))
+UNIT_MAIN(UNIT_TURNS("written", REGION_GRAPHS, written_graphs), UNIT_TURNS("random", 8, random_graphs),
+          UNIT("shared", bodies_share_kernels))
