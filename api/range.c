@@ -4,7 +4,8 @@
 
 /* The input whose values the node has, in another shape perhaps; false when it is computed. */
 static bool plain_input(const Graph *g, NodeId n, uint32_t *leaf) {
-  while (node_op(g, n) == OP_RESHAPE || node_op(g, n) == OP_NAME) n = graph_in(g, n)[0];
+  while (node_op(g, n) == OP_RESHAPE || node_op(g, n) == OP_NAME || node_op(g, n) == OP_CHECKPOINT)
+    n = graph_in(g, n)[0];
   if (node_op(g, n) != OP_LEAF) return false;
   *leaf = (uint32_t)graph_attr(g, n)[0];
   return true;

@@ -155,15 +155,15 @@ Graph *passes_reference(Arena *a, const Program *p, const Entry *e, const DimBin
     say_at(e->graph, at, &reason, why);
     return NULL;
   }
-  static const PassId list[] = {PASS_bind, PASS_autodiff, PASS_erase, PASS_powers};
+  static const PassId list[] = {PASS_bind, PASS_outline, PASS_autodiff, PASS_erase, PASS_powers};
   PassCx cx = {.arena = a, .program = p, .bind = bind, .nbind = nbind, .options = o, .why = why};
   return passes_run(e->graph, &cx, list, sizeof list / sizeof list[0]);
 }
 
 Graph *passes_optimise(Arena *a, const Graph *reference, const PassOptions *o) {
   static const PassId list[] = {PASS_cse, PASS_simplify, PASS_fold, PASS_simplify, PASS_dce},
-                      loops[] = {PASS_trim,     PASS_hoist, PASS_trim, PASS_cse,
-                                 PASS_simplify, PASS_cse,   PASS_dce};
+                      loops[] = {PASS_trim, PASS_hoist, PASS_remat,    PASS_trim, PASS_inline,
+                                 PASS_trim, PASS_cse,   PASS_simplify, PASS_cse,  PASS_dce};
   PassCx cx = {.arena = a, .program = reference->program, .options = o};
   Graph *g = passes_run((Graph *)reference, &cx, list,
                         sizeof list / sizeof list[0]); /* passes change no graph they get */

@@ -226,7 +226,11 @@ static Value evaluate(Elab *x, Scope *s, Binding *b) {
 /* In the graph of its scope, which may be around the body that asks. */
 Value binding_value(Elab *x, Scope *s, Binding *b) {
   Body *here = body_switch(x, s->body);
+  Segment *segment = x->segment;
+  if (b->decl) x->segment = NULL; /* it is made where it is declared */
   Value v = evaluate(x, s, b);
+  x->segment = segment;
+  if (segment) v = segment_enter(x, segment, v, b->decl != NULL);
   (void)body_switch(x, here);
   return value_seen(x, s->body, v);
 }

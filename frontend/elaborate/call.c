@@ -436,6 +436,8 @@ Value eval_call(Elab *x, Scope *s, const AstExpr *e) {
   x->frame->making = false; /* `let y = M(2)(x)` names no instance */
   Value callee = eval(x, s, e->call.callee);
   x->frame->making = making;
+  if (callee.kind == VAL_BUILTIN && callee.builtin->op == OP_CHECKPOINT)
+    return eval_checkpoint(x, s, e, callee.builtin);
   bool good = eval_args(x, s, &e->call.args, &args);
   if (!val_ok(callee)) return callee;
   if (!callable(callee)) {

@@ -20,6 +20,8 @@ static bool reads(Elab *x, NodeId e, NodeId name) {
 
 /* Of a name from outside a body sees the value, and not what else there was made of it. */
 static bool captured(Elab *x, NodeId n) {
+  Op op = node_op(x->g, n);
+  if (x->segment && x->segment->body == x->body && (op == OP_LEAF || op == OP_CHECKPOINT)) return true;
   return in_body(x) && node_op(x->g, n) == OP_PARAM && graph_attr(x->g, n)[0] >= x->body->own;
 }
 

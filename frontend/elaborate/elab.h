@@ -18,6 +18,7 @@ typedef struct Closure Closure;
 typedef struct Value Value;
 typedef struct Elab Elab;
 typedef struct Builtin Builtin;
+typedef struct Segment Segment;
 
 typedef enum {
   VAL_POISON,
@@ -240,6 +241,7 @@ struct Elab {
   Sym step_name;             /* of the step whose optimizer is expanded */
   LeafId opt_param, initial; /* initial: whose initial value is being made; UINT32_MAX: none */
   bool nameless;       /* a declaration without its name was reported: any unknown name may be that one */
+  Segment *segment;    /* the innermost checkpoint whose argument is being evaluated; NULL: none */
   struct Probe *probe; /* what nobody calls is being checked (unused.c); NULL: no */
   bool stopped;        /* a limit was passed: everything is poison from here */
 };
@@ -489,6 +491,18 @@ typedef struct Inside { /* a body being elaborated */
 /* Begins a body: what follows goes into its graph, until inside_end. key: of random numbers. */
 void inside_begin(Elab *x, Inside *in, Scope *outer, uint64_t key);
 void inside_end(Elab *x, Inside *in);
+/* The argument of a checkpoint while it is evaluated. What it reads from outside it reads through nodes that
+ * say so. */
+struct Segment {
+  Segment *around;
+  Body *body; /* whose graph it is in */
+  int64_t id;
+  uint32_t first; /* its nodes begin here */
+  Map seen;       /* a node outside -> the one it is read through */
+};
+Value eval_checkpoint(Elab *x, Scope *s, const AstExpr *e, const Builtin *b);
+/* v, of the current graph, as the parts see it; outside: it is of none of them. */
+Value segment_enter(Elab *x, Segment *segment, Value v, bool outside);
 Value eval_scan(Elab *x, Scope *s, const AstExpr *e);
 void scan_next(Elab *x, Scope *s, const AstStmt *t);
 void scan_yield(Elab *x, Scope *s, const AstStmt *t);

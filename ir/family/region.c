@@ -12,7 +12,7 @@ static bool infer_loop(const Infer *f) {
   if (node_op(f->g, f->operand[0]) != OP_YIELD) return infer_fail(f, "without body");
   if (dim_is_const(f->dims, (DimId){(uint32_t)f->attr[0]}, &trip) && trip < 1)
     return infer_fail(f, "of no steps");
-  return infer_attr(f, 3, 0, 1) && infer_attr(f, 4, 0, 1);
+  return infer_attr(f, 3, 0, 1) && infer_attr(f, 4, 0, 1) && infer_attr(f, 5, LOOP_REPEATS, INT32_MAX);
 }
 
 static bool infer_cond(const Infer *f) {

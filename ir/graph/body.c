@@ -104,7 +104,7 @@ NodeId body_loop(Builder *b, Body *x, const NodeId *yield, uint32_t n, LoopShape
     in[nparam] = x->from.at[k];
   }
   in[0] = write_region(b, x, place, in + 1, nparam, yield, n);
-  int64_t attr[] = {s.trip.i, s.carry, s.step, s.reverse, s.ends};
+  int64_t attr[] = {s.trip.i, s.carry, s.step, s.reverse, s.ends, s.again};
   return build_op(b, OP_LOOP, in, nparam + 1, attr, NULL);
 }
 

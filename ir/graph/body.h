@@ -30,6 +30,7 @@ typedef struct LoopShape {
   uint32_t carry, step;
   DimId trip;
   bool reverse, ends;
+  int64_t again;
 } LoopShape;
 /* The LOOP, written into b->g, the graph around; what was yielded is asked for with build_result. */
 NodeId body_loop(Builder *b, Body *x, const NodeId *yield, uint32_t n, LoopShape shape);

@@ -51,7 +51,8 @@ uint32_t graph_outermost(const Graph *g, uint32_t i) {
 
 LoopInfo graph_loop(const Graph *g, NodeId loop) {
   const int64_t *a = graph_attr(g, loop);
-  LoopInfo l = {.yield = graph_in(g, loop)[0], .trip = {(uint32_t)a[0]}, .reverse = a[3], .ends = a[4]};
+  LoopInfo l = {
+      .yield = graph_in(g, loop)[0], .trip = {(uint32_t)a[0]}, .reverse = a[3], .ends = a[4], .again = a[5]};
   l.region = graph_node(g, l.yield)->region;
   l.first = g->region.at[l.region].first;
   l.carry = (uint32_t)a[1];

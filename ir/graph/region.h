@@ -14,6 +14,9 @@ static inline bool op_reads_region(Op op, uint32_t k) { return op == OP_RESULT |
 
 /* The trip count of a loop that only its end ends. */
 #define LOOP_UNBOUNDED (INT64_C(1) << 62)
+/* As `again`: of one step, and what it computes is not to be shared with what it repeats, nor moved before
+ * it. */
+#define LOOP_REPEATS (-1)
 
 /* A LOOP taken apart. Operand 1 + k is parameter k, which is node first + k; result k is operand k of the
  * yield. In this order: what is carried, then what comes step by step (operands: a stack along axis 0), then
@@ -24,6 +27,8 @@ typedef struct LoopInfo {
   DimId trip;
   bool reverse; /* the last step first; stacks keep their order */
   bool ends; /* carried value 0 is a truth value, asked before each step: the loop ends where it is false */
+  int64_t again; /* what a loop that walks along a stack of this one reads of it. 0: the stack; 1: it is
+                    computed again in each step; k: again, k steps at a time */
 } LoopInfo;
 LoopInfo graph_loop(const Graph *g, NodeId loop);
 static inline bool loop_is_step(const LoopInfo *l, uint32_t k) {

@@ -186,8 +186,8 @@ void level_plan(Level *v) {
 /* ---- the augmented loop */
 
 static NodeId add_loop(Builder *b, NodeId *in, uint32_t nin, DimId trip, uint32_t carry, uint32_t step,
-                       bool reverse) {
-  return build_op(b, OP_LOOP, in, nin, (int64_t[]){trip.i, carry, step, reverse, 0}, NULL);
+                       bool reverse, int64_t again) {
+  return build_op(b, OP_LOOP, in, nin, (int64_t[]){trip.i, carry, step, reverse, 0, again}, NULL);
 }
 
 static void augment(Level *v, NodeId loop, LoopPlan *p) {
@@ -221,7 +221,9 @@ static void augment(Level *v, NodeId loop, LoopPlan *p) {
   for (uint32_t k = 0; k < p->nresult; k++) out[k] = c.map[out[k].i];
   in[0] = build_op(&b, OP_YIELD, out, p->nresult, NULL, NULL);
   graph_region_close(to);
-  NodeId r = add_loop(&b, in, l.nparam + 1, l.trip, l.carry, l.step, l.reverse);
+  NodeId of = graph_node(v->from, loop)->primal; /* itself the way back through another one */
+  b.primal = node_ok(of) ? v->copy.map[of.i] : NO_NODE;
+  NodeId r = add_loop(&b, in, l.nparam + 1, l.trip, l.carry, l.step, l.reverse, l.again);
   v->copy.map[loop.i] = r;
   p->stack = ARENA_ARRAY(a, NodeId, p->primal);
   for (uint32_t i = 0; i < p->primal; i++)
@@ -265,11 +267,16 @@ void sweep_loop(Sweep *s, NodeId loop, const NodeId *cotangent) {
   uint32_t room = l.nparam + l.nparam + l.nresult + p->primal;
   Args q = {ARENA_ARRAY(a, NodeId, room + 1), ARENA_ARRAY(a, NodeId, room), 0};
   uint32_t inv = l.carry + l.step;
+  int64_t trip;
+  bool one = dim_is_const(g->program->dims, l.trip, &trip) && trip == 1;
+  bool *plain = ARENA_ARRAY(a, bool, l.nparam); /* of one step: a sum that starts with what it gets */
   for (uint32_t k = 0; k < l.carry; k++)
     if (node_ok(p->cot[k])) arg(&q, or_zero(&b, cotangent[k], j->node.at[p->cot[k].i].type), p->cot[k]);
   for (uint32_t k = inv; k < l.nparam; k++) {
     if (!node_ok(p->start[k])) continue;
     NodeId sum = s->wanted[x[k].i] ? s->cotangent[x[k].i] : NO_NODE;
+    plain[k] = one && !node_ok(sum);
+    if (plain[k]) continue;
     arg(&q, or_zero(&b, sum, graph_node(g, x[k])->type), p->start[k]);
     if (node_ok(sum)) s->cotangent[x[k].i] = NO_NODE; /* it goes on inside */
   }
@@ -289,29 +296,48 @@ void sweep_loop(Sweep *s, NodeId loop, const NodeId *cotangent) {
   Copy c = copy_into(j, g);
   for (uint32_t k = 0; k < q.n; k++)
     c.map[q.inside[k].i] = add_param(g, k, j->node.at[q.inside[k].i].type, b.location);
+  bool *begins = ARENA_ARRAY(a, bool, j->node.n);
+  for (uint32_t k = inv; k < l.nparam; k++)
+    if (plain[k]) begins[p->start[k].i] = true;
+  for (uint32_t i = p->primal; i < j->node.n; i++) /* loops within go on with it */
+    for (uint32_t k = 0; p->live[i] && k < j->node.at[i].nin; k++) {
+      NodeId in = graph_in(j, (NodeId){i})[k];
+      if (begins[in.i] && (k || j->node.at[i].op != OP_ADD) && !node_ok(c.map[in.i]))
+        c.map[in.i] = build_const(&b, graph_node(j, in)->type, 0);
+    }
   for (uint32_t i = 0; i < j->node.n; i++) {
-    if (!p->live[i] || node_ok(c.map[i])) continue;
+    if (!p->live[i] || node_ok(c.map[i]) || begins[i]) continue;
+    NodeId sum = j->node.at[i].op == OP_ADD ? graph_in(j, (NodeId){i})[0] : NO_NODE;
+    if (node_ok(sum) && begins[sum.i] && !node_ok(c.map[sum.i])) {
+      c.map[i] = c.map[graph_in(j, (NodeId){i})[1].i];
+      continue;
+    }
     NodeId n = copy_node(&c, (NodeId){i}), of = j->node.at[i].primal;
     if (node_ok(of) && of.i < p->primal) g->node.at[n.i].primal = p->where[of.i];
   }
-  NodeId *out = ARENA_ARRAY(a, NodeId, carry + l.step + 1);
+  NodeId *out = ARENA_ARRAY(a, NodeId, carry + l.nparam + 1);
   uint32_t n = 0;
   for (uint32_t k = 0; k < l.nparam; k++) { /* carries, invariants; then per-step inputs */
-    if (k < l.carry ? !node_ok(p->cot[k]) : k < inv || !node_ok(p->start[k])) continue;
+    if (k < l.carry ? !node_ok(p->cot[k]) : k < inv || !node_ok(p->start[k]) || plain[k]) continue;
     out[n++] = or_zero(&b, node_ok(p->dx[k]) ? c.map[p->dx[k].i] : NO_NODE, graph_node(j, p->map[k])->type);
   }
-  for (uint32_t k = l.carry; k < inv; k++)
-    if (node_ok(p->dx[k])) out[n++] = c.map[p->dx[k].i];
+  for (uint32_t k = l.carry; k < l.nparam; k++) {
+    if (k < inv && node_ok(p->dx[k])) out[n++] = c.map[p->dx[k].i];
+    if (plain[k]) out[n++] = or_zero(&b, c.map[p->dx[k].i], graph_node(j, p->map[k])->type);
+  }
   q.in[0] = build_op(&b, OP_YIELD, out, n, NULL, NULL);
   graph_region_close(g);
-  NodeId r = add_loop(&b, q.in, q.n + 1, l.trip, carry, step, !l.reverse);
+  NodeId r = add_loop(&b, q.in, q.n + 1, l.trip, carry, step, !l.reverse,
+                      l.again == 1 || l.again == LOOP_REPEATS ? LOOP_REPEATS : 0);
   n = 0;
   for (int steps = 0; steps < 2; steps++)
     for (uint32_t k = 0; k < l.nparam; k++) {
-      bool is_step = k >= l.carry && k < inv;
+      bool is_step = (k >= l.carry && k < inv) || plain[k];
       if (is_step != steps || !node_ok(k < l.carry ? p->cot[k] : is_step ? p->dx[k] : p->start[k])) continue;
       int64_t of = n++;
-      if (s->wanted[x[k].i]) sweep_add(s, &b, x[k], build_op(&b, OP_RESULT, &r, 1, &of, NULL));
+      if (!s->wanted[x[k].i]) continue;
+      NodeId dx = build_op(&b, OP_RESULT, &r, 1, &of, NULL);
+      sweep_add(s, &b, x[k], plain[k] ? build_reshape(&b, dx, graph_node(g, x[k])->type) : dx);
     }
 }
 

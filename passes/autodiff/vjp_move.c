@@ -17,6 +17,7 @@ void vjp_STOP(Vjp *v) { (void)v; }
 void vjp_EXTERN(Vjp *v) { (void)v; }
 
 void vjp_NAME(Vjp *v) { v->dx[0] = v->g; }
+void vjp_CHECKPOINT(Vjp *v) { v->dx[0] = v->g; }
 
 /* Both are replaced by autodiff itself before a rule is asked. */
 void vjp_CUSTOM(Vjp *v) { BUG(v->b->g->arena->mem, "custom has no rule of its own"); }

@@ -62,6 +62,7 @@ Bound facts_SLICE(const Facts *f) { return f->in[0]; }
 Bound facts_REVERSE(const Facts *f) { return f->in[0]; }
 Bound facts_STOP(const Facts *f) { return f->in[0]; }
 Bound facts_NAME(const Facts *f) { return f->in[0]; }
+Bound facts_CHECKPOINT(const Facts *f) { return f->in[0]; }
 Bound facts_CUSTOM(const Facts *f) { return f->in[0]; }
 Bound facts_PAD(const Facts *f) { return with_zero(f->in[0]); }
 Bound facts_CONCAT(const Facts *f) {

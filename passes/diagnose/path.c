@@ -51,8 +51,8 @@ Str flow_op_text(const Program *p, const Graph *g, NodeId n) {
 
 /* Moves that a user did not write: no part of a path. */
 static bool implicit(Op op) {
-  return op == OP_BROADCAST || op == OP_RESHAPE || op == OP_NAME || op == OP_CUSTOM || op == OP_PARAM ||
-         op == OP_RESULT;
+  return op == OP_BROADCAST || op == OP_RESHAPE || op == OP_NAME || op == OP_CHECKPOINT || op == OP_CUSTOM ||
+         op == OP_PARAM || op == OP_RESULT;
 }
 
 enum { TOKENS = 64, SHOWN = 10, NESTED = 16 };

@@ -409,7 +409,8 @@ static Sig of_node(const SigNode *s) {
   if (op_info[op].scalar) return scalar(s);
   switch (op) {
   case OP_BROADCAST:
-  case OP_NAME: return s->in[0];
+  case OP_NAME:
+  case OP_CHECKPOINT: return s->in[0];
   case OP_RESHAPE:
   case OP_TRANSPOSE:
   case OP_SLICE:

@@ -279,6 +279,7 @@ static void visit(Slabs *s, NodeId n) {
   case OP_REVERSE:
   case OP_STOP:
   case OP_NAME:
+  case OP_CHECKPOINT:
   case OP_CUSTOM: move(s, &m, n); break;
   case OP_BROADCAST: stretch(s, &m, n); break;
   case OP_SUM:

@@ -59,6 +59,7 @@ ValueId values_COTANGENT(const ValueNode *f) {
 ValueId values_GRAD(const ValueNode *f) { return values_COTANGENT(f); }
 ValueId values_STOP(const ValueNode *f) { return f->in[0]; }
 ValueId values_NAME(const ValueNode *f) { return f->in[0]; }
+ValueId values_CHECKPOINT(const ValueNode *f) { return f->in[0]; }
 ValueId values_CUSTOM(const ValueNode *f) { return f->in[0]; }
 ValueId values_EXTERN(const ValueNode *f) { return values_unknown(f); }
 /* Elements that no place gives are 0. */

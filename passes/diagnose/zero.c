@@ -71,7 +71,9 @@ static NodeId same_by_shape(const Explain *e, NodeId n) {
     for (int i = 0; i < 6; i++) {
       Op op = node_op(e->g, in);
       if (over_one(e, in)) return in;
-      if (op != OP_BROADCAST && op != OP_RESHAPE && op != OP_STOP && op != OP_NAME && op != OP_NEG) break;
+      if (op != OP_BROADCAST && op != OP_RESHAPE && op != OP_STOP && op != OP_NAME && op != OP_CHECKPOINT &&
+          op != OP_NEG)
+        break;
       in = graph_in(e->g, in)[0];
     }
   }

@@ -112,7 +112,9 @@ static Graph *round_of(Graph *in, Arena *a, bool *any) {
     NodeId owner = {r ? in->region.at[r].owner : 0};
     if (r && i == in->region.at[r].first && node_op(in, owner) == OP_LOOP) {
       Hoist h = {.c = &c, .loop = owner, .l = graph_loop(in, owner)};
-      if (find(&h, in, a)) {
+      int64_t trip;
+      bool one = dim_is_const(in->program->dims, h.l.trip, &trip) && trip == 1;
+      if ((!h.l.again || !one) && find(&h, in, a)) {     /* of one step nothing would stay */
         graph_region_follow(c.to, in, owner, &c.region); /* where the loop stands */
         write_loop(&h, a);
         *any = true;

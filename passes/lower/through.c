@@ -61,6 +61,7 @@ static WalkStep on(Walk *w) {
 }
 const LowerOp lower_STOP = {.role = ROLE_MOVE, .through = on};
 const LowerOp lower_NAME = {.role = ROLE_MOVE, .through = on};
+const LowerOp lower_CHECKPOINT = {.role = ROLE_MOVE, .through = on};
 const LowerOp lower_CUSTOM = {.role = ROLE_MOVE, .through = on};
 
 /* ---- moves ---- */

@@ -70,6 +70,27 @@ gives "a step that reads no input" 0 "$DGC" train gan.dg --data x=$seed/x.npy --
 gives "a dim without a value" 1 "$DGC" train gan.dg --step gen --steps 1 --interpret
 says "the dim 'N' has no value"
 
+# Computed again instead of kept: the same weights.
+cat >again.dg <<'END'
+import nn
+input x: f32[N, 1]
+input y: f32[N, 1]
+let a = nn.Linear(1, 64)
+let b = nn.Linear(64, 64)
+let c = nn.Linear(64, 1)
+let drop = nn.Dropout(0.1)
+fn block(h: f32[N, D], l: nn.Linear) = drop(tanh(l(h)))
+let h = scan (h = block(x, a)) for t in 0:3 { next h = checkpoint(tanh(b(h)) * sigmoid(h)) }
+loss mse = mean((c(checkpoint(block(h, b))) - y)^2)
+train fit { minimize mse; update * using adam(lr = 0.01); batch = 20; epochs = 3 }
+END
+(cat again.dg && echo 'fn checkpoint(e) = e') >kept.dg
+gives "computed again" 0 "$DGC" train again.dg $data -o again.safetensors -q
+gives "kept" 0 "$DGC" train kept.dg $data -o kept.safetensors -q
+same "computed again and kept" again.safetensors kept.safetensors
+gives "computed again, interpreted" 0 "$DGC" train again.dg $data -o again.safetensors -q --interpret
+same "computed again, interpreted" again.safetensors kept.safetensors
+
 # What is not finite, and advice that fits: none on rates where no step came before.
 printf '0\n1\n2\n' >three.csv
 echo 'input x: f32[N]

@@ -16,6 +16,7 @@ static const char *const op_case[] = {
     "input x: f32[3, 4]\n%0: f32[3, 4] = leaf x\n%1: f32[2, 6] = reshape %0\n",
     "input x: f32[2, 3, 4]\n%0: f32[2, 3, 4] = leaf x\n%1: f32[4, 2, 3] = transpose %0 {perm=[2, 0, 1]}\n",
     "input x: f32[3, 4]\n%0: f32[3, 4] = leaf x\n%1: f32[3, 4] = name %0\n",
+    "input x: f32[3, 4]\n%0: f32[3, 4] = leaf x\n%1: f32[3, 4] = checkpoint %0 {id=1 end=1}\n",
     "input x: f32[3, 7]\n%0: f32[3, 7] = leaf x\n%1: f32[3, 3] = slice %0 {axis=1 start=1 step=2}\n",
     "input x: f32[3, 2]\n%0: f32[3, 2] = leaf x\n%1: f32[10, 2] = pad %0 {axis=0 lo=1 hi=2 step=3}\n",
     "input x: f32[3, 2]\ninput y: f32[3, 4]\n%0: f32[3, 2] = leaf x\n%1: f32[3, 4] = leaf y\n%2: f32[3, 6] = "
@@ -70,13 +71,13 @@ static const char *const op_case[] = {
     /* yield, loop and cond have no value: their results have */
     "input s: f32[3]\ninput x: f32[5, 3]\n%0: f32[3] = leaf s\n%1: f32[5, 3] = leaf x\n{\n%2: f32[3] = param {k=0}\n"
     "%3: f32[3] = param {k=1}\n%4: f32[3] = param {k=2}\n%5: f32[3] = fma %2 %3 %4\n%6: f32[3] = sin %5\n"
-    "%7: none = yield %6 %5\n}\n%8: none = loop %7 %0 %1 %0 {trip=5 carry=1 step=1 reverse=1 ends=0}\n"
+    "%7: none = yield %6 %5\n}\n%8: none = loop %7 %0 %1 %0 {trip=5 carry=1 step=1 reverse=1 ends=0 again=0}\n"
     "%9: f32[5, 3] = result %8 {k=1}\n",
     "input s: f32[3]\ninput x: f32[3, 3]\n%0: f32[3] = leaf s\n%1: f32[3, 3] = leaf x\n%2: f32[1] = sum %0 {axes=[0] order=0}\n"
     "%3: f32 = reshape %2\n%4: f32 = const 0\n%5: bool = lt %3 %4\n{\n%6: f32[3] = param {k=0}\n%7: f32[3, 3] = param {k=1}\n"
     "{\n%8: f32[3] = param {k=0}\n%9: f32[3, 3] = param {k=1}\n%10: f32[3, 1] = reshape %8\n"
     "%11: f32[3, 1] = contract %9 %10 {ta=1 tb=0 order=0}\n%12: f32[3] = reshape %11\n%13: f32[3] = tanh %12\n"
-    "%14: none = yield %13\n}\n%15: none = loop %14 %6 %7 {trip=4 carry=1 step=0 reverse=0 ends=0}\n"
+    "%14: none = yield %13\n}\n%15: none = loop %14 %6 %7 {trip=4 carry=1 step=0 reverse=0 ends=0 again=0}\n"
     "%16: f32[3] = result %15 {k=0}\n%17: none = yield %16\n}\n{\n%18: f32[3] = param {k=0}\n%19: f32[3, 3] = param {k=1}\n"
     "%20: f32[3] = square %18\n%21: none = yield %20\n}\n%22: none = cond %17 %21 %5 %0 %1\n%23: f32[3] = result %22 {k=0}\n",
 };

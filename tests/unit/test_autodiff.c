@@ -258,6 +258,13 @@ static NodeId structural(Op op, int turn, uint32_t *nparam, Type *type, NodeId *
     SHAPE(0, 2, 3);
     BEGIN;
     return fix_2(&f, OP_MUL, fix_1(&f, OP_NAME, p[0]), p[0]);
+  case OP_CHECKPOINT:
+    if (turn) return NO_NODE;
+    SHAPE(0, 2, 3);
+    BEGIN;
+    p[1] = build_op(&f.b, OP_CHECKPOINT, &p[0], 1, (int64_t[]){7, 0}, NULL);
+    p[1] = fix_2(&f, OP_MUL, fix_1(&f, OP_EXP, p[1]), p[1]);
+    return build_op(&f.b, OP_CHECKPOINT, &p[1], 1, (int64_t[]){7, 1}, NULL);
   case OP_TRANSPOSE:
     if (turn > 1) return NO_NODE;
     SHAPE(0, 2, 3, 4);

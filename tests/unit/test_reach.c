@@ -87,7 +87,7 @@ START_TEST(bodies_are_seen_through) {
       "{\n%5: f64 = param {k=0}\n%6: f64 = param {k=1}\n%7: f64 = param {k=2}\n%8: f64 = param {k=3}\n"
       "%9: f64 = param {k=4}\n%10: f64 = stop_gradient %9\n%11: f64 = mul %5 %10\n%12: f64 = sin %8\n"
       "%13: none = yield %6 %7 %11 %12\n}\n%14: none = loop %13 %4 %3 %2 %1 %0 {trip=9 carry=4 step=0 "
-      "reverse=0 ends=0}\n"
+      "reverse=0 ends=0 again=0}\n"
       "%15: f64 = result %14 {k=0}\n%16: f64 = leaf asked\n%17: bool = lt %16 %15\n"
       "{\n%18: f64 = param {k=0}\n%19: none = yield %18\n}\n{\n%20: f64 = param {k=0}\n%21: f64 = neg %20\n"
       "%22: none = yield %21\n}\n%23: none = cond %19 %22 %17 %15\n%24: f64 = result %23 {k=0}\nloss L = "

@@ -129,7 +129,7 @@ START_TEST(a_loop_ends_where_it_says) {
                                   "%%4: i32 = param {k=1}\n%%5: i32 = param {k=2}\n%%6: i32 = const 1\n%%7: "
                                   "i32 = add %%4 %%6\n%%8: bool = lt %%7 %%5\n"
                                   "%%9: none = yield %%8 %%7\n}\n%%10: none = loop %%9 %%1 %%2 %%0 {trip=%s "
-                                  "carry=2 step=0 reverse=0 ends=1}\n"
+                                  "carry=2 step=0 reverse=0 ends=1 again=0}\n"
                                   "%%11: i32 = result %%10 {k=1}\noutput s = %%11\n";
   static const struct {
     const char *trip;
@@ -159,7 +159,7 @@ END_TEST
   "= leaf p\n"
 #define P3 "{\n%3: f64 = param {k=0}\n%4: f64 = param {k=1}\n%5: f64 = param {k=2}\n"
 #define BODY P3 "%6: f64 = mul %3 %4\n%7: none = yield %6 %6\n}\n"
-#define LOOP "%8: none = loop %7 %0 %1 %0 {trip=4 carry=1 step=1 reverse=0 ends=0}\n"
+#define LOOP "%8: none = loop %7 %0 %1 %0 {trip=4 carry=1 step=1 reverse=0 ends=0 again=0}\n"
 #define C1 "{\n%3: f64 = param {k=0}\n%4: none = yield %3\n}\n"
 #define C2 "{\n%5: f64 = param {k=0}\n%6: f64 = sin %5\n%7: none = yield %6\n}\n"
 
@@ -169,13 +169,13 @@ START_TEST(verifier_refuses) {
       {NULL, C1 C2 "%8: none = cond %4 %7 %2 %0\n%9: f64 = result %8 {k=0}\nloss L = %9\n"},
       {"another region", P3 "%6: f64 = mul %3 %0\n%7: none = yield %6 %6\n}\n" LOOP},
       {"another region", BODY LOOP "%9: f64 = mul %6 %0\n"},
-      {"one yield",
-       P3 "%6: f64 = mul %3 %4\n}\n%7: none = loop %6 %0 %1 %0 {trip=4 carry=1 step=1 reverse=0 ends=0}\n"},
+      {"one yield", P3 "%6: f64 = mul %3 %4\n}\n%7: none = loop %6 %0 %1 %0 {trip=4 carry=1 step=1 reverse=0 "
+                       "ends=0 again=0}\n"},
       {"one yield", P3 "%6: none = yield %3\n%7: none = yield %3\n}\n" LOOP},
-      {"right before",
-       BODY "%8: f64 = const 1\n%9: none = loop %7 %0 %1 %0 {trip=4 carry=1 step=1 reverse=0 ends=0}\n"},
+      {"right before", BODY
+       "%8: f64 = const 1\n%9: none = loop %7 %0 %1 %0 {trip=4 carry=1 step=1 reverse=0 ends=0 again=0}\n"},
       {"right before", BODY "%8: f64 = const 1\n"},
-      {"without body", "%3: none = loop %0 %0 {trip=4 carry=1 step=0 reverse=0 ends=0}\n"},
+      {"without body", "%3: none = loop %0 %0 {trip=4 carry=1 step=0 reverse=0 ends=0 again=0}\n"},
       {"not closed", P3 "%6: f64 = mul %3 %4\n%7: none = yield %6 %6\n" LOOP},
       {"no region is open", "}\n"},
       {"parameters stand first", "{\n%3: f64 = param {k=0}\n%4: f64 = param {k=1}\n%5: f64 = const 1\n%6: "
@@ -185,14 +185,18 @@ START_TEST(verifier_refuses) {
       {"does not fit its parameter", "{\n%3: f64 = param {k=0}\n%4: f64[4] = param {k=1}\n%5: f64 = param "
                                      "{k=2}\n%6: f64 = mul %3 %5\n%7: none = yield %6 %6\n}\n" LOOP},
       {"changes its type", P3 "%6: i32 = const 1\n%7: none = yield %6 %3\n}\n" LOOP},
-      {"no stack of as many", BODY "%8: none = loop %7 %0 %1 %0 {trip=3 carry=1 step=1 reverse=0 ends=0}\n"},
-      {"no stack of as many", BODY "%8: none = loop %7 %0 %0 %0 {trip=4 carry=1 step=1 reverse=0 ends=0}\n"},
+      {"no stack of as many",
+       BODY "%8: none = loop %7 %0 %1 %0 {trip=3 carry=1 step=1 reverse=0 ends=0 again=0}\n"},
+      {"no stack of as many",
+       BODY "%8: none = loop %7 %0 %0 %0 {trip=4 carry=1 step=1 reverse=0 ends=0 again=0}\n"},
       {"less than it carries", P3 "%6: f64 = mul %3 %4\n%7: none = yield %6\n}\n%8: none = loop %7 %0 %0 %0 "
-                                  "{trip=4 carry=2 step=0 reverse=0 ends=0}\n"},
-      {"carries 3, steps 1", BODY "%8: none = loop %7 %0 %1 %0 {trip=4 carry=3 step=1 reverse=0 ends=0}\n"},
-      {"of no steps", BODY "%8: none = loop %7 %0 %1 %0 {trip=0 carry=1 step=1 reverse=0 ends=0}\n"},
-      {"attribute 3", BODY "%8: none = loop %7 %0 %1 %0 {trip=4 carry=1 step=1 reverse=2 ends=0}\n"},
-      {"truth value first", BODY "%8: none = loop %7 %0 %1 %0 {trip=4 carry=1 step=1 reverse=0 ends=1}\n"},
+                                  "{trip=4 carry=2 step=0 reverse=0 ends=0 again=0}\n"},
+      {"carries 3, steps 1",
+       BODY "%8: none = loop %7 %0 %1 %0 {trip=4 carry=3 step=1 reverse=0 ends=0 again=0}\n"},
+      {"of no steps", BODY "%8: none = loop %7 %0 %1 %0 {trip=0 carry=1 step=1 reverse=0 ends=0 again=0}\n"},
+      {"attribute 3", BODY "%8: none = loop %7 %0 %1 %0 {trip=4 carry=1 step=1 reverse=2 ends=0 again=0}\n"},
+      {"truth value first",
+       BODY "%8: none = loop %7 %0 %1 %0 {trip=4 carry=1 step=1 reverse=0 ends=1 again=0}\n"},
       {"a leaf in a region", P3 "%6: f64 = leaf s\n%7: none = yield %6 %6\n}\n" LOOP},
       {"no value out here", BODY LOOP "loss L = %6\n"},
       {"no value out here", BODY LOOP "loss L = %8\n"},
@@ -200,9 +204,9 @@ START_TEST(verifier_refuses) {
       {"must be f64[4]", BODY LOOP "%9: f64 = result %8 {k=1}\n"},
       {"no body", "%3: f64 = result %0 {k=0}\n"},
       {"parameters stand first", "%3: f64 = param {k=0}\n"},
-      {"", BODY LOOP "%9: none = loop %7 %0 %1 %0 {trip=4 carry=1 step=1 reverse=0 ends=0}\n"},
+      {"", BODY LOOP "%9: none = loop %7 %0 %1 %0 {trip=4 carry=1 step=1 reverse=0 ends=0 again=0}\n"},
       {"no value", BODY LOOP "%9: none = yield %8\n"},
-      {"must be none", BODY "%8: f64 = loop %7 %0 %1 %0 {trip=4 carry=1 step=1 reverse=0 ends=0}\n"},
+      {"must be none", BODY "%8: f64 = loop %7 %0 %1 %0 {trip=4 carry=1 step=1 reverse=0 ends=0 again=0}\n"},
       {"of f64", C1 C2 "%8: none = cond %4 %7 %0 %0\n"},
       {"differ", C1
        "{\n%5: f64 = param {k=0}\n%6: bool = const 1\n%7: none = yield %6\n}\n%8: none = cond %4 %7 %2 %0\n"},
@@ -289,7 +293,8 @@ START_TEST(equal_loops_are_one) {
   static const char *const text = HEAD BODY LOOP
       "%9: f64 = result %8 {k=0}\n{\n%10: f64 = param {k=0}\n"
       "%11: f64 = param {k=1}\n%12: f64 = param {k=2}\n%13: f64 = mul %11 %10\n%14: none = yield %13 %13\n}\n"
-      "%15: none = loop %14 %0 %1 %0 {trip=4 carry=1 step=1 reverse=0 ends=0}\n%16: f64 = result %15 {k=0}\n"
+      "%15: none = loop %14 %0 %1 %0 {trip=4 carry=1 step=1 reverse=0 ends=0 again=0}\n%16: f64 = result %15 "
+      "{k=0}\n"
       "%17: f64 = sub %9 %16\noutput d = %17\n";
   fix_begin(&f);
   Sb why;

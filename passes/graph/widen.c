@@ -1,0 +1,75 @@
+#include "passes/graph/widen.h"
+
+Wide wide_begin(Graph *to, uint32_t room) {
+  return (Wide){.to = to, .param = ARENA_ARRAY(to->arena, struct WideParam, room + 1), .room = room};
+}
+
+static void add(Wide *w, struct WideParam p) {
+  if (w->n == w->room) BUG(w->to->arena->mem, "more than %u parameters", w->room);
+  w->param[w->n++] = p;
+}
+
+void wide_add(Wide *w, NodeId in, Copy *of, NodeId inside) {
+  add(w, (struct WideParam){in, of, inside, graph_node(of->from, inside)->type});
+}
+
+void wide_add_typed(Wide *w, NodeId in, Type type) { add(w, (struct WideParam){in, NULL, NO_NODE, type}); }
+
+void wide_old(Wide *w, Copy *c, NodeId loop, uint32_t first, uint32_t end) {
+  LoopInfo l = graph_loop(c->from, loop);
+  for (uint32_t k = first; k < end; k++)
+    wide_add(w, c->map[graph_in(c->from, loop)[1 + k].i], c, (NodeId){l.first + k});
+}
+
+NodeId wide_at(const Wide *w, uint32_t k) { return (NodeId){w->to->region.at[w->to->open].first + k}; }
+
+void wide_open(Wide *w, LocationId location) {
+  graph_region_open(w->to);
+  for (uint32_t k = 0; k < w->n; k++) {
+    struct WideParam *p = &w->param[k];
+    NodeId n = graph_add(w->to, OP_PARAM, p->type, NULL, 0, &(int64_t){k}, location, NO_NODE);
+    if (p->of) p->of->map[p->inside.i] = n;
+  }
+}
+
+NodeId wide_close(Wide *w, const NodeId *out, uint32_t nout, LoopInfo like, LocationId location,
+                  NodeId primal) {
+  Builder b = {w->to, location, NO_NODE};
+  NodeId *in = ARENA_ARRAY(w->to->arena, NodeId, w->n + 1);
+  in[0] = build_op(&b, OP_YIELD, out, nout, NULL, NULL);
+  graph_region_close(w->to);
+  for (uint32_t k = 0; k < w->n; k++) in[1 + k] = w->param[k].in;
+  int64_t attr[] = {like.trip.i, w->carry, w->step, like.reverse, like.ends, like.again};
+  return graph_add(w->to, OP_LOOP, type_scalar(DT_NONE), in, w->n + 1, attr, location, primal);
+}
+
+void body_need(const Graph *g, const LoopInfo *l, bool *need, const bool *stop) {
+  for (uint32_t i = l->yield.i; i-- > l->first;) {
+    if (!need[i - l->first] || (stop && stop[i - l->first])) continue;
+    const Node *n = &g->node.at[i];
+    uint32_t before = op_before_params((Op)n->op);
+    for (uint32_t k = 0; k < n->nin; k++) need[g->edge.at[n->in + k].i - l->first] = true;
+    for (uint32_t r = 0; r < op_regions((Op)n->op); r++) {
+      uint32_t own = g->region.at[graph_node(g, (NodeId){g->edge.at[n->in + r].i})->region].first;
+      for (uint32_t k = 0; k + before < n->nin; k++) need[own + k - l->first] = true;
+    }
+  }
+}
+
+void body_copy(Copy *c, const LoopInfo *l, const bool *need) {
+  uint32_t outer = c->region;
+  c->region = l->region;
+  for (uint32_t i = l->first; i < l->yield.i; i++)
+    if ((!need || need[i - l->first]) && !node_ok(c->map[i])) copy_node(c, (NodeId){i});
+  c->region = outer;
+}
+
+bool stack_writer(const Graph *g, NodeId loop, uint32_t k, NodeId *by, uint32_t *result) {
+  LoopInfo l = graph_loop(g, loop);
+  NodeId x = graph_in(g, loop)[1 + k];
+  if (!loop_is_step(&l, k) || node_op(g, x) != OP_RESULT || node_op(g, graph_in(g, x)[0]) != OP_LOOP)
+    return false;
+  *by = graph_in(g, x)[0];
+  *result = (uint32_t)graph_attr(g, x)[0];
+  return *result >= graph_loop(g, *by).carry && node_eq(graph_node(g, loop)->primal, *by);
+}
