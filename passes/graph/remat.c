@@ -97,24 +97,10 @@ static Writer *writer_of(Remat *m, NodeId loop) {
   return *w;
 }
 
-/* By RESULT: somebody reads it who does not walk along it. */
-static bool *read_whole(const Graph *g, Arena *a) {
-  bool *whole = ARENA_ARRAY(a, bool, g->node.n + 1);
-  for (uint32_t i = 0; i < g->root.n; i++) whole[g->root.at[i].node.i] = true;
-  for (uint32_t i = 0; i < g->node.n; i++)
-    for (uint32_t k = 0; k < g->node.at[i].nin; k++) {
-      NodeId by, loop = {i};
-      uint32_t result;
-      bool along = node_op(g, loop) == OP_LOOP && k && stack_writer(g, loop, k - 1, &by, &result);
-      if (!along) whole[graph_in(g, loop)[k].i] = true;
-    }
-  return whole;
-}
-
 /* False: there is nothing to do. */
 static bool find(Remat *m) {
   const Graph *g = m->g;
-  const bool *whole = read_whole(g, m->arena);
+  const bool *whole = stacks_read_whole(g, m->arena);
   bool **marked = ARENA_ARRAY(m->arena, bool *, g->node.n), any = false;
   for (uint32_t i = 0; i < g->node.n; i++) {
     NodeId loop = {i}, by;
@@ -257,7 +243,7 @@ static Graph *clear_marks(Graph *in, Arena *a) {
     if (node_op(c.to, n) != OP_LOOP) continue;
     LoopInfo l = graph_loop(c.to, n);
     bool one = dim_is_const(in->program->dims, l.trip, &trip) && trip == 1;
-    if (l.again == 1 || (l.again == LOOP_REPEATS && !one)) c.to->attr.at[graph_node(c.to, n)->attr + 5] = 0;
+    if (l.again > 0 || (l.again == LOOP_REPEATS && !one)) c.to->attr.at[graph_node(c.to, n)->attr + 5] = 0;
   }
   return copy_end(&c);
 }

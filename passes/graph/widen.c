@@ -73,3 +73,16 @@ bool stack_writer(const Graph *g, NodeId loop, uint32_t k, NodeId *by, uint32_t 
   *result = (uint32_t)graph_attr(g, x)[0];
   return *result >= graph_loop(g, *by).carry && node_eq(graph_node(g, loop)->primal, *by);
 }
+
+bool *stacks_read_whole(const Graph *g, Arena *a) {
+  bool *whole = ARENA_ARRAY(a, bool, g->node.n + 1);
+  for (uint32_t i = 0; i < g->root.n; i++) whole[g->root.at[i].node.i] = true;
+  for (uint32_t i = 0; i < g->node.n; i++)
+    for (uint32_t k = 0; k < g->node.at[i].nin; k++) {
+      NodeId by, loop = {i};
+      uint32_t result;
+      bool along = node_op(g, loop) == OP_LOOP && k && stack_writer(g, loop, k - 1, &by, &result);
+      if (!along) whole[graph_in(g, loop)[k].i] = true;
+    }
+  return whole;
+}

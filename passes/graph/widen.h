@@ -37,5 +37,7 @@ void body_copy(Copy *c, const LoopInfo *l, const bool *need);
 /* The loop whose way back `loop` is, if parameter k walks along one of its stacks; *result: which of its
  * results. */
 MUST_USE bool stack_writer(const Graph *g, NodeId loop, uint32_t k, NodeId *by, uint32_t *result);
+/* By RESULT: somebody reads it who does not walk along it. */
+bool *stacks_read_whole(const Graph *g, Arena *a);
 
 #endif

@@ -168,39 +168,83 @@ static Interp run(const Graph *g) {
 
 static Graph *passed(Graph *g, int64_t again) {
   static const PassId first[] = {PASS_autodiff, PASS_erase, PASS_cse, PASS_trim, PASS_hoist, PASS_trim},
-                      rest[] = {PASS_remat, PASS_trim, PASS_inline, PASS_cse, PASS_simplify, PASS_dce};
+                      rest[] = {PASS_split, PASS_remat,    PASS_trim, PASS_inline,
+                                PASS_cse,   PASS_simplify, PASS_dce};
   PassCx cx = {.arena = &f.arena, .program = &f.p};
   g = passes_run(g, &cx, first, sizeof first / sizeof *first);
   g = passes_run(marked(graph_copy(&f.arena, g, NULL, 0), again), &cx, rest, sizeof rest / sizeof *rest);
   return g;
 }
 
+/* Kept, each step again, k steps again; k divides, does not, is more than there are. */
 START_TEST(repeated_steps_keep_every_bit) {
   static const char *const trip[] = {"1", "2", "3", "7", "97", "1000"};
+  static const int64_t again[] = {0, 1, 2, 3, 10, 96};
+  enum { WAYS = sizeof again / sizeof *again };
   for (size_t t = 0; t < sizeof trip / sizeof *trip; t++) {
     fix_begin(&f);
     Str text = region_text(&f, region_names[_i], trip[t]);
-    Interp it[2];
-    const Graph *g[2];
-    for (int i = 0; i < 2; i++) {
+    Interp first;
+    const Graph *kept = NULL;
+    for (int i = 0; i < WAYS; i++) {
       Sb why;
       Graph *source;
       sb_init(&why, &f.arena);
       f.p.leaf.n = 0;
       ck_assert_msg(graph_parse(&f.p, text, &source, &why), "%.*s", (int)why.n, why.p);
-      g[i] = passed(source, i);
-      it[i] = run(g[i]);
-    }
-    for (uint32_t r = 0; r < g[0]->root.n; r++) {
-      const Tensor *a = &it[0].value[g[0]->root.at[r].node.i], *b = &it[1].value[g[1]->root.at[r].node.i];
-      ck_assert_uint_eq(a->count, b->count);
-      ck_assert_msg(!memcmp(a->data, b->data, a->count * dtype_bytes(a->dtype)), "%s, %s steps, root %u",
-                    region_names[_i], trip[t], r);
+      const Graph *g = passed(source, again[i]);
+      Interp it = run(g);
+      if (!i) first = it, kept = g;
+      for (uint32_t r = 0; r < g->root.n; r++) {
+        const Tensor *a = &first.value[kept->root.at[r].node.i], *b = &it.value[g->root.at[r].node.i];
+        ck_assert_uint_eq(a->count, b->count);
+        ck_assert_msg(!memcmp(a->data, b->data, a->count * dtype_bytes(a->dtype)),
+                      "%s, %s steps, again=%d, root %u", region_names[_i], trip[t], (int)again[i], r);
+      }
     }
     fix_end(&f);
   }
 }
 END_TEST
 
+/* Numbers in stacks that live at the same time, at most: those of the graph, and the largest body's. */
+static int64_t stacked(const Graph *g, uint32_t region) {
+  int64_t own = 0, most = 0;
+  for (uint32_t i = 0; i < g->node.n; i++) {
+    if (g->node.at[i].region != region || !op_regions(node_op(g, (NodeId){i}))) continue;
+    for (uint32_t r = 0; r < op_regions(node_op(g, (NodeId){i})); r++) {
+      int64_t in = stacked(g, graph_node(g, graph_in(g, (NodeId){i})[r])->region);
+      if (in > most) most = in;
+    }
+    if (node_op(g, (NodeId){i}) != OP_LOOP) continue;
+    LoopInfo l = graph_loop(g, (NodeId){i});
+    for (uint32_t k = l.carry; k < l.nresult; k++) {
+      Type t = type_stacked(graph_node(g, graph_in(g, l.yield)[k])->type, l.trip);
+      int64_t ext[MAX_RANK], n = 1;
+      ck_assert(type_extents(g->program->dims, &t, ext));
+      for (int d = 0; d < t.rank; d++) n *= ext[d];
+      own += n;
+    }
+  }
+  return own + most;
+}
+
+START_TEST(stacks_are_smaller) {
+  static const struct {
+    const char *graph;
+    int64_t again, numbers;
+  } row[] = {
+      {"leapfrog", 0, 7000}, {"leapfrog", 1, 2000}, {"leapfrog", 31, 337}, {"rnn", 0, 30000}, {"rnn", 31, 13458}};
+  for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+    fix_begin(&f);
+    Graph *g = passed(region_graph(&f, row[i].graph, "1000"), row[i].again);
+    ck_assert_msg(stacked(g, 0) == row[i].numbers, "%s, again=%d: %lld numbers", row[i].graph,
+                  (int)row[i].again, (long long)stacked(g, 0));
+    fix_end(&f);
+  }
+}
+END_TEST
+
 UNIT_MAIN(UNIT_TURNS("checkpoint", sizeof program / sizeof *program, checkpoints_keep_every_bit),
-          UNIT_TURNS("written", REGION_GRAPHS, repeated_steps_keep_every_bit))
+          UNIT_TURNS("written", REGION_GRAPHS, repeated_steps_keep_every_bit),
+          UNIT("memory", stacks_are_smaller))
