@@ -41,7 +41,10 @@ static Status bind_leaves(Code *c, Sb *why) {
 }
 
 static Status compile(dg_program *p, Code *c, Sb *why) {
-  const PassOptions quiet = {0};
+  ExecOptions o = {.level = c->key.level, .isa = c->key.isa, .cpu = c->key.cpu, .code_only = true};
+  PassOptions quiet = {0};
+  if (c->key.memory && c->key.memory < INT64_MAX && !c->key.interpret)
+    quiet = (PassOptions){.memory = c->key.memory, .measure = exec_measure, .measure_cx = &o};
   c->program = p->prog;
   c->program.dims = dims_copy(&c->arena, p->prog.dims);
   Graph source = *c->key.entry->graph;
@@ -59,13 +62,18 @@ static Status compile(dg_program *p, Code *c, Sb *why) {
   if (st != ST_OK) return st;
   c->facts.isa = "interpreter";
   if (c->key.interpret) return ST_OK;
-  ExecOptions o = {.level = c->key.level, .isa = c->key.isa, .cpu = c->key.cpu, .code_only = true};
   st = exec_new(&c->arena, c->graph, &o, &c->exec, why);
   if (st != ST_OK) return st;
   const ExecFacts *f = exec_facts(c->exec);
   c->facts = (CodeFacts){
       .arena_bytes = (int64_t)f->arena_bytes, .kernels = f->kernels, .flops = f->flops, .isa = f->isa};
-  return ST_OK;
+  if (!quiet.memory || c->facts.arena_bytes <= quiet.memory) return ST_OK;
+  sb_fmt(why,
+         "a step needs %lld bytes of memory, above the limit 'memory' of %lld, with all computed again that "
+         "loops "
+         "can: smaller batches, or 'checkpoint' around what is large, need less",
+         (long long)c->facts.arena_bytes, (long long)quiet.memory);
+  return ST_LIMIT;
 }
 
 static void code_free(Code *c) {
@@ -78,7 +86,9 @@ static void code_free(Code *c) {
 static bool same_isa(const char *a, const char *b) { return a && b ? strcmp(a, b) == 0 : a == b; }
 static bool key_eq(const CodeKey *a, const CodeKey *b) {
   if (a->entry != b->entry || a->nbind != b->nbind || a->interpret != b->interpret) return false;
-  if (!a->interpret && (a->level != b->level || a->cpu != b->cpu || !same_isa(a->isa, b->isa))) return false;
+  if (!a->interpret &&
+      (a->level != b->level || a->cpu != b->cpu || a->memory != b->memory || !same_isa(a->isa, b->isa)))
+    return false;
   for (uint32_t i = 0; i < a->nbind; i++)
     if (!sym_eq(a->bind[i].name, b->bind[i].name) || a->bind[i].value != b->bind[i].value) return false;
   return true;

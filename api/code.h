@@ -15,6 +15,7 @@ typedef struct CodeKey {
   int level;       /* of LLVM's optimisation, -1: default */
   const char *isa; /* NULL: the best this CPU has */
   CpuLevel cpu;    /* as ExecOptions.cpu */
+  int64_t memory;  /* bytes a step is to keep to */
 } CodeKey;
 
 typedef struct CodeFacts {

@@ -95,6 +95,14 @@ static dg_status emit_stage(EmitCall *c) {
                     .stop_after = c->o->stop_after,
                     .time = c->o->time_passes ? &times : NULL,
                     .log = &c->out};
+  ExecOptions xo = {.level = c->o->level, .isa = c->o->isa, .cpu = cx->cpu};
+  bool plan = str_eq(c->stage, STR("plan"));
+  if (cx->limits.memory < INT64_MAX) {
+    po.memory = cx->limits.memory;
+    po.measure = exec_measure;
+    po.measure_cx = &xo;
+    if (plan) po.policy = &c->out;
+  }
   if (str_eq(c->stage, STR("grad")) && stop > PASS_autodiff) {
     stop = PASS_autodiff;
     po.stop_after = pass_info[stop].name;
@@ -114,7 +122,6 @@ static dg_status emit_stage(EmitCall *c) {
   }
   dg_status valued = dims_valued(p->cx, g, &p->arena, p->bound.at, p->bound.n);
   if (valued != DG_OK) return valued;
-  ExecOptions xo = {.level = c->o->level, .isa = c->o->isa, .cpu = cx->cpu};
   char stage[16] = "";
   if (c->stage.n < sizeof stage) memcpy(stage, c->stage.p, c->stage.n);
   Status st = exec_emit(&p->arena, g, &xo, stage, &c->out, &why);

@@ -233,6 +233,20 @@ Status exec_object(Arena *a, const KernelSet *set, const ExecOptions *o, const O
   return st == ST_OK ? codegen_object(a, set, &c, face, NULL, out, why) : st;
 }
 
+int64_t exec_measure(void *cx, const Graph *g) {
+  const ExecOptions *o = cx;
+  CodegenOptions c;
+  ArenaScope scope;
+  Arena *a = arena_open(&scope, g->arena->mem);
+  Sb why;
+  sb_init(&why, a);
+  size_t bytes = 0;
+  const Plan *p = target_of(a, o, true, &c, &why) == ST_OK ? plan_for(a, g, o, &c, NULL, &why) : NULL;
+  if (p && !size_add(p->arena_bytes, p->scratch_bytes, &bytes)) bytes = SIZE_MAX;
+  arena_close(&scope);
+  return bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
+}
+
 Status exec_emit(Arena *a, const Graph *g, const ExecOptions *o, const char *stage, Sb *out, Sb *why) {
   CodegenOptions c;
   Status st = target_of(a, o, true, &c, why);

@@ -52,6 +52,9 @@ MUST_USE Status exec_object(Arena *a, const struct KernelSet *set, const ExecOpt
                             const struct ObjectFace *face, Sb *out, Sb *why);
 /* The instruction set that code for these options is for. */
 MUST_USE Status exec_level(Arena *a, const ExecOptions *o, CpuLevel *level, Sb *why);
+/* Bytes of memory that a step of this graph takes, by one thread. cx: its ExecOptions. PassOptions.measure.
+ */
+int64_t exec_measure(void *cx, const Graph *g);
 /* Compiles by one thread and throws the code away: rows of --time-passes for lowering and code generation. */
 MUST_USE Status exec_time(Arena *a, const Graph *g, const ExecOptions *o, TimeLog *time, Sb *why);
 /* Text of --emit=kernels, plan, llvm, asm, obj for a graph. */

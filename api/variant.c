@@ -160,7 +160,8 @@ dg_status session_variant(dg_session *s, const Entry *e, Variant **out) {
   }
   Sb why;
   sb_init(&why, &s->arena);
-  CodeKey key = {e, bind, n, s->opt.interpret != 0, s->opt.level, s->opt.isa, s->p->cx->cpu};
+  CodeKey key = {
+      e, bind, n, s->opt.interpret != 0, s->opt.level, s->opt.isa, s->p->cx->cpu, s->p->cx->limits.memory};
   Runner *r = NULL;
   Status st = runner_new(s->p, s->cx, &key, s->pool, &r, &why);
   if (st != ST_OK) {

@@ -1,6 +1,8 @@
 /* check, explain, fmt, and what all commands share. */
 #include "driver/commands.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -36,6 +38,21 @@ static dg_status limit(dg_context *cx, const char *text) {
   return say(cx, dg_limit(cx, name, value));
 }
 
+/* `--memory=64M`: a limit by another name. */
+static dg_status memory(dg_context *cx, const char *text) {
+  static const char units[] = "kMGT";
+  char *end;
+  errno = 0;
+  long long n = strtoll(text, &end, 10);
+  const char *unit = *end ? strchr(units, *end) : NULL;
+  int shift = unit ? 10 * (int)(unit - units + 1) : 0;
+  if (errno || end == text || n < 1 || (*end && (!unit || end[1])) || n > (INT64_MAX >> shift)) {
+    fprintf(stderr, "dgc: --memory=%s: a size is needed, such as 500000, 64M or 2G\n", text);
+    return DG_USAGE;
+  }
+  return say(cx, dg_limit(cx, "memory", n << shift));
+}
+
 dg_status apply_settings(dg_context *cx, const Options *o) {
   dg_status st = DG_OK;
   for (int i = 0; i < o->ngiven && st == DG_OK; i++) {
@@ -48,6 +65,8 @@ dg_status apply_settings(dg_context *cx, const Options *o) {
       st = say(cx, dg_warn(cx, "dead-params"));
     else if (g->key == OPT_LIMIT)
       st = limit(cx, g->text);
+    else if (g->key == OPT_MEMORY)
+      st = memory(cx, g->text);
     else if (g->key == OPT_ROOT)
       st = say(cx, dg_data_root(cx, g->text));
   }

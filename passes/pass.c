@@ -1,3 +1,4 @@
+#include "passes/graph/budget.h"
 #include "passes/graph/copy.h"
 
 const PassInfo pass_info[PASS_COUNT] = {
@@ -160,12 +161,21 @@ Graph *passes_reference(Arena *a, const Program *p, const Entry *e, const DimBin
   return passes_run(e->graph, &cx, list, sizeof list / sizeof list[0]);
 }
 
+/* Behind the decision which loops keep what they compute. */
+static Graph *loops_finish(Graph *g, PassCx *cx) {
+  static const PassId list[] = {PASS_split, PASS_remat,    PASS_trim, PASS_inline, PASS_trim,
+                                PASS_cse,   PASS_simplify, PASS_cse,  PASS_dce};
+  return passes_run(g, cx, list, sizeof list / sizeof list[0]);
+}
+
 Graph *passes_optimise(Arena *a, const Graph *reference, const PassOptions *o) {
   static const PassId list[] = {PASS_cse, PASS_simplify, PASS_fold, PASS_simplify, PASS_dce},
-                      loops[] = {PASS_trim, PASS_hoist, PASS_remat,    PASS_trim, PASS_inline,
-                                 PASS_trim, PASS_cse,   PASS_simplify, PASS_cse,  PASS_dce};
+                      loops[] = {PASS_trim, PASS_hoist, PASS_trim};
   PassCx cx = {.arena = a, .program = reference->program, .options = o};
   Graph *g = passes_run((Graph *)reference, &cx, list,
                         sizeof list / sizeof list[0]); /* passes change no graph they get */
-  return g->region.n > 1 && !cx.stopped ? passes_run(g, &cx, loops, sizeof loops / sizeof loops[0]) : g;
+  if (g->region.n == 1 || cx.stopped) return g;
+  g = passes_run(g, &cx, loops, sizeof loops / sizeof loops[0]);
+  if (o && o->memory && o->measure && !cx.stopped) g = budget_marked(g, &cx, loops_finish);
+  return loops_finish(g, &cx);
 }

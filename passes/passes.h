@@ -11,6 +11,10 @@ typedef struct PassOptions {
   const char *stop_after;  /* a pass name, or NULL */
   TimeLog *time;           /* a row a pass, and one for looking after them; NULL: none */
   Sb *log;                 /* where prints go; NULL: nowhere */
+  /* Bytes the memory of a step is to keep to; 0: what is fastest. measure: of an optimised graph */
+  int64_t memory, (*measure)(void *cx, const Graph *g);
+  void *measure_cx;
+  Sb *policy; /* where it is said what loops keep; NULL: nowhere */
 } PassOptions;
 
 /* Proves which parameters do not train and reports it; nothing that is executed depends on it. Dims bound by

@@ -91,6 +91,36 @@ same "computed again and kept" again.safetensors kept.safetensors
 gives "computed again, interpreted" 0 "$DGC" train again.dg $data -o again.safetensors -q --interpret
 same "computed again, interpreted" again.safetensors kept.safetensors
 
+# A budget: what loops keep for their way back is computed again, and the weights are the same.
+cat >loop.dg <<'END'
+input obs: f32[T]
+param k: f32[4] = 1.0
+let traj = scan (p: f32[4] = 0.5, v: f32[4] = 0.1) for o in obs {
+  let a = -k * sin(p) - 0.5 * v
+  next p = p + 0.01 * v
+  next v = v + 0.01 * a
+  yield p - o
+}
+loss l = mean(traj^2)
+train fit { minimize l; update * using sgd(lr = 0.001); steps = 2 }
+END
+for t in 1 2 3 997 100000; do
+  awk -v t=$t 'BEGIN { for (i = 0; i < t; i++) print sin(i / 10) }' >obs.csv
+  gives "$t steps kept" 0 "$DGC" train loop.dg -d obs=obs.csv -o kept.safetensors -q
+  for m in $((t * 60 + 2000)) $((t * 40 + 16000)); do
+    gives "$t steps in $m bytes" 0 "$DGC" train loop.dg -d obs=obs.csv -o again.safetensors -q --memory=$m
+    same "$t steps in $m bytes" again.safetensors kept.safetensors
+  done
+done
+if [ $native = 1 ]; then
+  gives "a budget that cannot be held" 5 "$DGC" train loop.dg -d obs=obs.csv --memory=1k
+  says "above the limit 'memory' of 1024"
+  gives "what is decided" 0 "$DGC" check loop.dg -D T=100000 --emit=plan --memory=4100k
+  grep -q 'memory of a step: .* asked for' out && grep -q 'loop.dg:3:12: 100000 steps, .*: computed again' out
+  result $? "what is decided is printed"
+fi
+gives "no size" 2 "$DGC" train loop.dg -d obs=obs.csv --memory=64MB
+
 # What is not finite, and advice that fits: none on rates where no step came before.
 printf '0\n1\n2\n' >three.csv
 echo 'input x: f32[N]

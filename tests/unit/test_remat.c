@@ -176,34 +176,37 @@ static Graph *passed(Graph *g, int64_t again) {
   return g;
 }
 
+/* The graph with its loops marked in each of these ways: one set of bits. */
+static void one_set_of_bits(const char *name, const char *trip, const int64_t *again, int ways) {
+  fix_begin(&f);
+  Str text = region_text(&f, name, trip);
+  Interp first;
+  const Graph *kept = NULL;
+  for (int i = 0; i < ways; i++) {
+    Sb why;
+    Graph *source;
+    sb_init(&why, &f.arena);
+    f.p.leaf.n = 0;
+    ck_assert_msg(graph_parse(&f.p, text, &source, &why), "%.*s", (int)why.n, why.p);
+    const Graph *g = passed(source, again[i]);
+    Interp it = run(g);
+    if (!i) first = it, kept = g;
+    for (uint32_t r = 0; r < g->root.n; r++) {
+      const Tensor *a = &first.value[kept->root.at[r].node.i], *b = &it.value[g->root.at[r].node.i];
+      ck_assert_uint_eq(a->count, b->count);
+      ck_assert_msg(!memcmp(a->data, b->data, a->count * dtype_bytes(a->dtype)),
+                    "%s, %s steps, again=%d, root %u", name, trip, (int)again[i], r);
+    }
+  }
+  fix_end(&f);
+}
+
 /* Kept, each step again, k steps again; k divides, does not, is more than there are. */
 START_TEST(repeated_steps_keep_every_bit) {
   static const char *const trip[] = {"1", "2", "3", "7", "97", "1000"};
   static const int64_t again[] = {0, 1, 2, 3, 10, 96};
-  enum { WAYS = sizeof again / sizeof *again };
-  for (size_t t = 0; t < sizeof trip / sizeof *trip; t++) {
-    fix_begin(&f);
-    Str text = region_text(&f, region_names[_i], trip[t]);
-    Interp first;
-    const Graph *kept = NULL;
-    for (int i = 0; i < WAYS; i++) {
-      Sb why;
-      Graph *source;
-      sb_init(&why, &f.arena);
-      f.p.leaf.n = 0;
-      ck_assert_msg(graph_parse(&f.p, text, &source, &why), "%.*s", (int)why.n, why.p);
-      const Graph *g = passed(source, again[i]);
-      Interp it = run(g);
-      if (!i) first = it, kept = g;
-      for (uint32_t r = 0; r < g->root.n; r++) {
-        const Tensor *a = &first.value[kept->root.at[r].node.i], *b = &it.value[g->root.at[r].node.i];
-        ck_assert_uint_eq(a->count, b->count);
-        ck_assert_msg(!memcmp(a->data, b->data, a->count * dtype_bytes(a->dtype)),
-                      "%s, %s steps, again=%d, root %u", region_names[_i], trip[t], (int)again[i], r);
-      }
-    }
-    fix_end(&f);
-  }
+  for (size_t t = 0; t < sizeof trip / sizeof *trip; t++)
+    one_set_of_bits(region_names[_i], trip[t], again, sizeof again / sizeof *again);
 }
 END_TEST
 
@@ -233,8 +236,11 @@ START_TEST(stacks_are_smaller) {
   static const struct {
     const char *graph;
     int64_t again, numbers;
-  } row[] = {
-      {"leapfrog", 0, 7000}, {"leapfrog", 1, 2000}, {"leapfrog", 31, 337}, {"rnn", 0, 30000}, {"rnn", 31, 13458}};
+  } row[] = {{"leapfrog", 0, 7000},
+             {"leapfrog", 1, 2000},
+             {"leapfrog", 31, 337},
+             {"rnn", 0, 30000},
+             {"rnn", 31, 13458}};
   for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
     fix_begin(&f);
     Graph *g = passed(region_graph(&f, row[i].graph, "1000"), row[i].again);
