@@ -44,6 +44,7 @@ typedef struct Verdict {
   const struct SlabAxis *part; /* OPEN: elements that get no gradient, along part_axis; or NULL */
   uint32_t part_axis;
   bool keeps;     /* STUCK: it keeps its initial value */
+  bool late;      /* OPEN: zero at the first step, and not for ever */
   bool by_range;  /* ZERO: rests on what inputs are declared to lie in */
   NodeId why;     /* IDLE, DRIFTS: the literal that did it, or NO_NODE */
   uint32_t group; /* rule not NONE: index into the step's groups */
@@ -75,6 +76,7 @@ typedef struct AtRest {
   bool asked, zero;
   bool constant;  /* the parameter never leaves its initial value */
   uint32_t cause; /* zero: in Diagnose.sets */
+  bool late;      /* zero under the initial values as they are before the first step */
   uint32_t equal; /* else: axes along which parameter and gradient are equal, from the last */
 } AtRest;
 
@@ -149,7 +151,8 @@ typedef struct Diagnose {
   VEC(View) view;
   Assigned *assigned; /* by LeafId */
   bool *constant;     /* by LeafId: a parameter or state that nothing in the file changes */
-  Values values;      /* of all graphs */
+  const struct LeafFact *first_fact, *fact; /* by LeafId (fixpoint.h); NULL: no train step */
+  Values values;                            /* of all graphs */
   VEC(Cause) cause;
   Map cause_index;
   VEC(SinkPlace) place; /* places in the text, as sinks name them */
@@ -187,7 +190,7 @@ bool state_unassigned(const Diagnose *x, LeafId state);
 void diagnose_find(Diagnose *x);
 /* Does a step's rule change the parameter? */
 static inline bool rule_changes(Rule r) { return r == RULE_MOVES || r == RULE_DRIFTS; }
-/* rule.c: what the steps' updates do, by the simplifier on private copies. */
+/* rule.c: what the steps' updates do to their parameters. */
 void diagnose_rules(Diagnose *x);
 /* say.c: one root cause, one message. */
 void diagnose_say(Diagnose *x);

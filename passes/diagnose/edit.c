@@ -2,7 +2,6 @@
  * parameter worse off. No edit is better than a wrong one. */
 #include "ir/graph/region.h"
 #include "passes/diagnose/diagnose.h"
-#include "passes/diagnose/facts.h"
 
 static bool word_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
@@ -145,11 +144,17 @@ static bool squashed(const Diagnose *x, const Graph *g, NodeId n) {
   uint32_t nin = graph_node(g, n)->nin;
   if (drawn(g, n, 8)) return true;
   if (!nin || graph_node(g, n)->type.dtype == DT_BOOL) return false;
-  Bound *in = ARENA_ARRAY(x->arena, Bound, nin);
-  for (uint32_t i = 0; i < nin; i++) in[i] = (Bound){-1000, 1000};
-  ScalarRanges ranges;
-  scalar_ranges_init(&ranges, x->arena);
-  Bound r = facts_of(&ranges, g, n, in, NULL);
+  ArenaScope scope;
+  Values v;
+  values_init(&v, x->p, arena_open(&scope, x->arena->mem));
+  ValueId *in = ARENA_ARRAY(v.arena, ValueId, nin);
+  for (uint32_t i = 0; i < nin; i++) {
+    const Type *t = &graph_node(g, graph_in(g, n)[i])->type;
+    in[i] = value_unknown(&v, (DType)t->dtype, shape_of(&v, t));
+    value_set_range(&v, in[i], interval_of(-1000, 1000));
+  }
+  Interval r = value_at(&v, values_node(&(ValueNode){&v, g, n, in}))->range;
+  arena_close(&scope);
   return r.lo >= -1.01 && r.hi <= 1.01;
 }
 

@@ -1,6 +1,7 @@
-/* The update of a parameter, calculated from initial values: a rule that reads no gradient is said to change
- * a parameter only where it is seen to. Random numbers of initial values are replaced by a few of the numbers
- * they may be; what is not known then stays unknown, and nothing is said. */
+/* The update of a parameter, calculated from initial values in the program's own arithmetic, one number for
+ * all elements: a rule that reads no gradient is said to change a parameter only where it is seen to. Random
+ * numbers of initial values are replaced by a few of the numbers they may be; what is not known then stays
+ * unknown, and nothing is said. */
 #include "ir/scalar/literal.h"
 #include "passes/diagnose/rule.h"
 
@@ -19,10 +20,44 @@ static double of_table(const Graph *g, NodeId n) {
   return 0;
 }
 
+/* A sum of n equal elements. */
+static double of_sum(const Graph *g, NodeId n, double x) {
+  const Type *t = &graph_node(g, graph_in(g, n)[0])->type;
+  for (uint8_t i = 0; i < t->rank; i++) {
+    int64_t extent;
+    if (!(graph_attr(g, n)[0] >> i & 1)) continue;
+    if (!dim_is_const(g->program->dims, t->dim[i], &extent)) return NAN;
+    x *= (double)extent;
+  }
+  return x;
+}
+
+/* The number an op makes of numbers; NAN: not known. */
+static double apply(First *f, const Graph *g, NodeId n, const double *number) {
+  const Node *node = graph_node(g, n);
+  DType to = (DType)node->type.dtype, t[3];
+  ScalarValue in[3], r;
+  double x = node->nin ? number[graph_in(g, n)[0].i] : NAN;
+  Op op = (Op)node->op;
+  if (op == OP_CONST) return graph_const_value(g, n);
+  if (op_info[op].flags & (OPF_MOVE | OPF_ERASED)) return x;
+  if (op == OP_MEAN || op == OP_MAX || op == OP_MIN) return x;
+  if (op == OP_SUM && dtype_is_float(to)) return literal_double(to, literal_from(to, of_sum(g, n, x)));
+  if (!op_info[op].scalar || node->nin > 3) return NAN;
+  for (uint32_t k = 0; k < node->nin; k++) {
+    x = number[graph_in(g, n)[k].i];
+    if (isnan(x)) return NAN;
+    t[k] = (DType)graph_node(g, graph_in(g, n)[k])->type.dtype;
+    in[k] = literal_from(t[k], x);
+  }
+  scalar_eval(op_program(&f->programs, op, t, node->nin, to), in, &r);
+  return literal_double(to, r);
+}
+
 /* Initial values with every random number equal to draw[d], by LeafId; NAN: not known. */
 static const double *samples(First *f, int d) {
-  Rules *r = f->r;
-  Arena *a = r->x->arena;
+  const Rules *r = f->r;
+  Arena *a = r->values->arena;
   if (f->sample[d]) return f->sample[d];
   double *sample = f->sample[d] = ARENA_ARRAY(a, double, r->x->p->leaf.n);
   for (uint32_t i = 0; i < r->x->p->leaf.n; i++) sample[i] = NAN;
@@ -31,32 +66,16 @@ static const double *samples(First *f, int d) {
     const Graph *g = at->g;
     if (!at->init || f->budget < g->node.n) continue;
     f->budget -= g->node.n;
-    Copy c = copy_begin(g, a, true);
-    Rewrite w;
-    rewrite_again(&w, &f->r->rules, c.to);
+    double *number = ARENA_ARRAY(a, double, g->node.n);
     for (uint32_t i = 0; i < g->node.n; i++) {
       if (!at->needed[i]) continue;
-      NodeId n = {i}, in[3];
+      NodeId n = {i};
       const Node *node = graph_node(g, n);
-      Builder b = {.g = c.to, .primal = NO_NODE};
-      if (node->op == OP_UNIT) {
-        c.map[i] = build_const(&b, node->type, draw[d]);
-      } else if (node->op == OP_TABLE && dtype_is_float((DType)node->type.dtype)) {
-        c.map[i] = build_const(&b, node->type, of_table(g, n));
-      } else if (node->op == OP_RESULT) {
-        c.map[i] = build_op(&b, OP_COTANGENT, NULL, 0, &(int64_t){i}, &node->type);
-      } else if (node->nin > 3 || node->nin == 0) {
-        (void)copy_node(&c, n);
-      } else {
-        for (uint32_t k = 0; k < node->nin; k++) in[k] = c.map[graph_in(g, n)[k].i];
-        c.map[i] = rewrite_node(&w, (Op)node->op, node->type, in, node->nin, graph_attr(g, n), node->location,
-                                NO_NODE);
-      }
+      bool table = node->op == OP_TABLE && dtype_is_float((DType)node->type.dtype);
+      number[i] = node->op == OP_UNIT ? draw[d] : table ? of_table(g, n) : apply(f, g, n, number);
     }
     for (uint32_t i = 0; i < r->x->p->leaf.n; i++)
-      if (!r->x->p->leaf.at[i].loaded && node_ok(at->assign[i]) &&
-          node_op(c.to, c.map[at->assign[i].i]) == OP_CONST)
-        sample[i] = graph_const_value(c.to, c.map[at->assign[i].i]);
+      if (!r->x->p->leaf.at[i].loaded && node_ok(at->assign[i])) sample[i] = number[at->assign[i].i];
   }
   return sample;
 }
@@ -70,42 +89,33 @@ typedef struct Point { /* where an update is calculated */
  * known, and the parameters in question, which no step before has changed. */
 static double leaf_at(First *f, uint32_t leaf, const bool *who, Point at) {
   const Rules *r = f->r;
+  bool fixed = !r->assigned[leaf] || r->fact[leaf].level == FACT_CONST;
   switch (r->x->p->leaf.at[leaf].kind) {
   case LEAF_STEP: return at.step;
   case LEAF_EPOCH: return 1;
   case LEAF_PARAM:
-  case LEAF_STATE:
-    return at.step == 1 || who[leaf] || !r->assigned[leaf] || r->fixed[leaf] ? samples(f, at.draw)[leaf]
-                                                                             : NAN;
+  case LEAF_STATE: return at.step == 1 || who[leaf] || fixed ? samples(f, at.draw)[leaf] : NAN;
   case LEAF_INPUT:
   case LEAF_SEED: break;
   }
   return NAN;
 }
 
-static NodeId node_at(First *f, Copy *c, Rewrite *w, const RuleGraph *at, NodeId n, const bool *who,
-                      Point point) {
-  const Graph *g = at->g;
-  const Node *node = graph_node(g, n);
-  Builder b = {.g = c->to, .primal = NO_NODE};
-  NodeId in[3];
-  double x = NAN;
-  if (node->op == OP_LEAF) x = leaf_at(f, (uint32_t)graph_attr(g, n)[0], who, point);
-  if (node->op == OP_GRAD) x = rule_no_gradient(f->r, at, n) ? 0 : point.grad;
-  if (!isnan(x)) return build_const(&b, node->type, x);
-  if (node->op == OP_GRAD || node->op == OP_RESULT)
-    return build_op(&b, OP_COTANGENT, NULL, 0, &(int64_t){n.i}, &node->type);
-  if (node->op == OP_STOP || node->op == OP_CUSTOM) return c->map[graph_in(g, n)[0].i];
-  if (node->nin == 0 || node->nin > 3) return copy_node(c, n);
-  for (uint32_t k = 0; k < node->nin; k++) in[k] = c->map[graph_in(g, n)[k].i];
-  return rewrite_node(w, (Op)node->op, node->type, in, node->nin, graph_attr(g, n), node->location, NO_NODE);
+static double number_at(First *f, const RuleGraph *at, NodeId n, const bool *who, Point point,
+                        const double *number) {
+  Op op = node_op(at->g, n);
+  if (op == OP_LEAF) return leaf_at(f, (uint32_t)graph_attr(at->g, n)[0], who, point);
+  if (op == OP_GRAD) return rule_no_gradient(f->r, at, n) ? 0 : point.grad;
+  return apply(f, at->g, n, number);
 }
 
-/* New values of these parameters at a point, by LeafId; NAN: not known. */
+/* New values of these parameters at a point, by LeafId; NAN: not known. What no gradient matters to is known
+ * by its value, too. */
 static const double *values_at(First *f, const RuleGraph *at, const bool *who, Point point) {
   const Graph *g = at->g;
+  const Values *v = f->r->values;
   uint32_t leaves = f->r->x->p->leaf.n, cone = 0;
-  Arena *a = f->r->x->arena;
+  Arena *a = v->arena;
   double *value = ARENA_ARRAY(a, double, leaves);
   bool *needed = ARENA_ARRAY(a, bool, g->node.n);
   for (uint32_t i = 0; i < leaves; i++) {
@@ -116,15 +126,20 @@ static const double *values_at(First *f, const RuleGraph *at, const bool *who, P
   for (uint32_t i = 0; i < g->node.n; i++) cone += needed[i];
   if (f->budget < cone) return value;
   f->budget -= cone;
-  Copy c = copy_begin(g, a, true);
-  Rewrite w;
-  rewrite_again(&w, &f->r->rules, c.to);
-  for (uint32_t i = 0; i < g->node.n; i++)
-    if (needed[i]) c.map[i] = node_at(f, &c, &w, at, (NodeId){i}, who, point);
-  for (uint32_t i = 0; i < leaves; i++) {
-    NodeId now = who[i] ? c.map[at->assign[i].i] : NO_NODE;
-    if (node_ok(now) && node_op(c.to, now) == OP_CONST) value[i] = graph_const_value(c.to, now);
+  double *number = ARENA_ARRAY(a, double, g->node.n), *known = ARENA_ARRAY(a, double, v->n + 1);
+  for (uint32_t i = 0; i < v->n; i++) known[i] = NAN;
+  for (uint32_t i = 0; i < g->node.n; i++) {
+    if (!needed[i]) continue;
+    ValueId is = at->of[i];
+    DType t = (DType)graph_node(g, (NodeId){i})->type.dtype;
+    number[i] = number_at(f, at, (NodeId){i}, who, point, number);
+    if (isnan(number[i]) && value_is_const(v, is))
+      number[i] = literal_double(t, literal_from(t, ratio_number(value_at(v, is)->c)));
+    if (isnan(number[i])) number[i] = known[is.i];
+    known[is.i] = number[i];
   }
+  for (uint32_t i = 0; i < leaves; i++)
+    if (who[i]) value[i] = number[at->assign[i].i];
   return value;
 }
 
@@ -137,10 +152,11 @@ static bool none(const bool *who, uint32_t n) {
 const bool *first_changes(First *f, const RuleGraph *at, const bool *who) {
   static const int steps[] = {1, 2, 1000};
   uint32_t n = f->r->x->p->leaf.n;
-  bool *always = ARENA_ARRAY(f->r->x->arena, bool, n);
+  bool *always = ARENA_ARRAY(f->r->values->arena, bool, n);
+  uint32_t saved = fp_enter();
   for (uint32_t i = 0; i < n; i++) always[i] = who[i];
   for (int d = 0; d < FIRST_DRAWS && !none(always, n); d++) { /* whatever is drawn */
-    bool *still = ARENA_ARRAY(f->r->x->arena, bool, n);       /* in question at the step */
+    bool *still = ARENA_ARRAY(f->r->values->arena, bool, n);  /* in question at the step */
     for (uint32_t i = 0; i < n; i++) still[i] = always[i];
     const double *old = samples(f, d);
     for (size_t k = 0; k < sizeof steps / sizeof *steps && !none(still, n); k++) {
@@ -150,16 +166,19 @@ const bool *first_changes(First *f, const RuleGraph *at, const bool *who) {
     }
     for (uint32_t i = 0; i < n; i++) always[i] &= !still[i];
   }
+  fp_leave(saved);
   return always;
 }
 
 const bool *first_rounds(First *f, const RuleGraph *at, const bool *who) {
   static const double grad[FIRST_DRAWS] = {0.3, -7, 1e-3};
   uint32_t n = f->r->x->p->leaf.n;
-  bool *seen = ARENA_ARRAY(f->r->x->arena, bool, n);
+  bool *seen = ARENA_ARRAY(f->r->values->arena, bool, n);
+  uint32_t saved = fp_enter();
   for (int d = 0; d < FIRST_DRAWS && !none(who, n); d++) {
     const double *old = samples(f, d), *now = values_at(f, at, who, (Point){d, 1, grad[d]});
     for (uint32_t i = 0; i < n; i++) seen[i] |= isfinite(now[i]) && isfinite(old[i]) && now[i] != old[i];
   }
+  fp_leave(saved);
   return seen;
 }

@@ -29,7 +29,7 @@ static Shape shape_with(const Values *v, const Type *t, uint32_t flat) {
 void exact_values_begin(Diagnose *x, ExactValues *own) {
   own->outer = x->values;
   values_init(&x->values, x->p, arena_open(&own->scope, x->arena->mem));
-  x->values.exact = true;
+  x->values.exact = x->values.rounds = true;
 }
 
 void exact_values_end(Diagnose *x, ExactValues *own) {
@@ -37,8 +37,14 @@ void exact_values_end(Diagnose *x, ExactValues *own) {
   arena_close(&own->scope);
 }
 
-ValueId *fixpoint_leaves(Diagnose *x, const LeafFact *fact) {
-  Values *v = &x->values;
+bool fact_says(const Diagnose *x, LeafId leaf, const LeafFact *f) {
+  const Type *t = &program_leaf_at(x->p, leaf)->type;
+  if (f->level != FACT_KEPT) return f->level == FACT_CONST;
+  if (isfinite(f->range.lo) || isfinite(f->range.hi)) return true;
+  return (f->axes & ((UINT32_C(1) << t->rank) - 1)) != 0;
+}
+
+ValueId *fixpoint_leaves(const Diagnose *x, Values *v, const LeafFact *fact) {
   ValueId *is = ARENA_ARRAY(v->arena, ValueId, x->p->leaf.n);
   for (uint32_t i = 0; i < x->p->leaf.n; i++) {
     const Leaf *leaf = program_leaf_at(x->p, (LeafId){i});
@@ -49,11 +55,9 @@ ValueId *fixpoint_leaves(Diagnose *x, const LeafFact *fact) {
       is[i] = value_const(v, (DType)leaf->type.dtype, ratio_number(f.c));
       continue;
     }
-    int64_t attr[2] = {i, 2 + f.level + f.below};
-    Interval r = interval_all();
-    if (f.level == FACT_SIGN) r = f.below ? interval_of(-INFINITY, 0) : interval_of(0, INFINITY);
+    int64_t attr[2] = {i, 2};
     is[i] = value_op(v, OP_LEAF, (DType)leaf->type.dtype, NULL, 0, attr, 2,
-                     shape_with(v, &leaf->type, f.axes), r);
+                     shape_with(v, &leaf->type, f.axes), f.range);
   }
   return is;
 }
@@ -67,10 +71,9 @@ static bool *needed_by_assignments(const Graph *g, Arena *a) {
   return needed;
 }
 
-/* Initial values: what they are, or along which axes they are equal. True: some are more than nothing. */
-static bool first_facts(Fixpoint *f, const Graph *g) {
+/* Initial values: what they are, or along which axes they are equal and within which bounds. */
+static void first_facts(Fixpoint *f, const Graph *g) {
   Values *v = &f->x->values;
-  bool any = false;
   const ValueId *of =
       values_graph(v, g, needed_by_assignments(g, f->x->arena), &(LeafFacts){.ranges = false});
   for (uint32_t i = 0; i < g->root.n; i++) {
@@ -80,28 +83,37 @@ static bool first_facts(Fixpoint *f, const Graph *g) {
     LeafFact *to = &f->fact[r->leaf.i];
     if (e->undefined || e->infinite || f->x->p->leaf.at[r->leaf.i].loaded) continue;
     to->axes = value_flat_axes(v, of[r->node.i]);
-    to->level = value_is_const(v, of[r->node.i]) ? FACT_CONST : FACT_EQUAL;
+    to->level = value_is_const(v, of[r->node.i]) ? FACT_CONST : FACT_KEPT;
+    to->range = interval_of(e->range.lo, e->range.hi);
     to->c = e->c;
-    any |= to->level == FACT_CONST;
   }
-  return any;
+}
+
+/* The next lower end that holds of values no smaller than `to`: its own, 0, none. */
+static double lower_end(double have, double to) {
+  return to >= have ? have : have > 0 && to >= 0 ? 0 : -INFINITY;
 }
 
 /* The next weaker fact until one holds of the assigned value. True: it was changed. */
 static bool weaken(Values *v, LeafFact *f, ValueId to) {
   Value e = *value_at(v, to);
   LeafFact was = *f;
-  uint32_t flat = value_flat_axes(v, to);
-  if (e.undefined || e.infinite) f->level = FACT_NONE;
+  if (f->level == FACT_NONE) return false;
+  if (e.undefined || e.infinite) {
+    f->level = FACT_NONE;
+    return true;
+  }
   if (f->level == FACT_CONST) {
     if (value_is_const(v, to) && e.c.p == f->c.p && e.c.q == f->c.q) return false;
-    f->level = f->c.p == 0 ? FACT_EQUAL : FACT_SIGN;
-    f->below = f->c.p < 0;
+    f->level = FACT_KEPT;
     f->axes = 0xff;
+    f->range = interval_point(ratio_number(f->c));
   }
-  if (f->level == FACT_SIGN && !(f->below ? e.range.hi <= 0 : e.range.lo >= 0)) f->level = FACT_EQUAL;
-  if (f->level == FACT_SIGN || f->level == FACT_EQUAL) f->axes &= flat;
-  return was.level != f->level || was.axes != f->axes;
+  f->axes &= value_flat_axes(v, to);
+  f->range.lo = lower_end(f->range.lo, e.range.lo);
+  f->range.hi = -lower_end(-f->range.hi, -e.range.hi);
+  return was.level != f->level || was.axes != f->axes || was.range.lo != f->range.lo ||
+         was.range.hi != f->range.hi;
 }
 
 static bool round_of(Fixpoint *f) {
@@ -111,7 +123,7 @@ static bool round_of(Fixpoint *f) {
   LeafFact *next = ARENA_ARRAY(x->arena, LeafFact, x->p->leaf.n);
   for (uint32_t i = 0; i < x->p->leaf.n; i++) next[i] = f->fact[i];
   exact_values_begin(x, &own);
-  const ValueId *is = fixpoint_leaves(x, f->fact);
+  const ValueId *is = fixpoint_leaves(x, &x->values, f->fact);
   for (uint32_t s = 0; s < f->step.n; s++) {
     const Graph *g = f->step.at[s].g;
     const ValueId *of =
@@ -126,19 +138,30 @@ static bool round_of(Fixpoint *f) {
   return again;
 }
 
-LeafFact *fixpoint_run(Diagnose *x) {
+/* Nothing is believed of what is assigned. */
+static void give_up(Fixpoint *f) {
+  for (uint32_t s = 0; s < f->step.n; s++) {
+    const Graph *g = f->step.at[s].g;
+    for (uint32_t i = 0; i < g->root.n; i++)
+      if (g->root.at[i].kind == ROOT_ASSIGN) f->fact[g->root.at[i].leaf.i].level = FACT_NONE;
+  }
+}
+
+void fixpoint_run(Diagnose *x) {
   const Program *p = x->p;
   Fixpoint f = {.x = x, .fact = ARENA_ARRAY(x->arena, LeafFact, p->leaf.n)};
-  bool any = false, kept = false;
+  bool kept = false;
   ArenaScope graphs; /* are read in here only */
   Arena *a = arena_open(&graphs, x->arena->mem);
   for (uint32_t i = 0; i < p->entry.n; i++) {
     const Entry *e = &p->entry.at[i];
     if (!e->graph) continue;
-    ExactValues own;
-    exact_values_begin(x, &own);
-    if (e->kind == ENTRY_INIT) any |= first_facts(&f, e->graph);
-    exact_values_end(x, &own);
+    if (e->kind == ENTRY_INIT) {
+      ExactValues own;
+      exact_values_begin(x, &own);
+      first_facts(&f, e->graph);
+      exact_values_end(x, &own);
+    }
     if (e->kind != ENTRY_TRAIN && e->kind != ENTRY_AFTER) continue;
     ArenaScope scope;
     PassCx cx = {.arena = arena_open(&scope, x->arena->mem), .program = p};
@@ -146,7 +169,9 @@ LeafFact *fixpoint_run(Diagnose *x) {
     arena_close(&scope);
     VEC_PUSH(a, &f.step, (Step){g, needed_by_assignments(g, a)});
   }
-  for (int round = 0; any && f.step.n && round < ROUNDS && !kept; round++) kept = !round_of(&f);
+  x->first_fact = f.fact;
+  for (int round = 0; f.step.n && round < ROUNDS && !kept; round++) kept = !round_of(&f);
+  if (f.step.n && !kept) give_up(&f);
+  x->fact = f.fact;
   arena_close(&graphs);
-  return kept ? f.fact : NULL;
 }

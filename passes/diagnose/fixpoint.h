@@ -4,14 +4,14 @@
 
 #include "passes/diagnose/diagnose.h"
 
-typedef enum { FACT_NONE, FACT_EQUAL, FACT_SIGN, FACT_CONST } FactLevel;
+typedef enum { FACT_NONE, FACT_KEPT, FACT_CONST } FactLevel;
 
 /* What is believed of a parameter or state after every step: weaker facts follow when one fails. */
 typedef struct LeafFact {
   FactLevel level;
-  uint32_t axes; /* EQUAL, SIGN: constant along these, from the last */
-  bool below;    /* SIGN: at most 0, else at least 0 */
-  Ratio c;       /* CONST */
+  uint32_t axes;  /* KEPT: constant along these, from the last */
+  Interval range; /* KEPT: every element lies in it; an end is that of the initial value, 0, or none */
+  Ratio c;        /* CONST */
 } LeafFact;
 
 /* A table of its own for values in the program's own arithmetic, in memory that ends with it; x->values
@@ -23,9 +23,11 @@ typedef struct ExactValues {
 void exact_values_begin(Diagnose *x, ExactValues *own);
 void exact_values_end(Diagnose *x, ExactValues *own);
 
-/* Facts by LeafId; NULL: nothing is kept. */
-LeafFact *fixpoint_run(Diagnose *x);
-/* The values that leaves have under them, in x->values. */
-ValueId *fixpoint_leaves(Diagnose *x, const LeafFact *fact);
+/* x->first_fact and x->fact, by LeafId: of initial values; of what every assignment keeps of them. */
+void fixpoint_run(Diagnose *x);
+/* More than any value of its type has. */
+bool fact_says(const Diagnose *x, LeafId leaf, const LeafFact *f);
+/* The values that leaves have under them, in a fresh table. */
+ValueId *fixpoint_leaves(const Diagnose *x, Values *v, const LeafFact *fact);
 
 #endif

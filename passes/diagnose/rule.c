@@ -1,22 +1,18 @@
-/* What a step's update does to its parameter, read from the update expression itself, over all assignments of
- * the file together. On private copies in which every gradient is an unknown of its own (the literal 0 where
- * the loss has none for that parameter) and every leaf that keeps its initial value, or stays on one side of
- * it, is known to, all rules of simplify.def apply, and what the clock decides (passes/diagnose/bounds.h).
- * The update is the parameter: idle. It reads no gradient, directly or through a state: blind, and if the
- * first steps provably change the initial value, moves without gradient. Which facts of leaves hold is a
- * greatest fixpoint: a fact that an assignment breaks is weakened to the next (constant, in its initial
- * range, on one side of it, nothing).
+/* What a step's update does to its parameter, read from the update expression itself, under what every
+ * assignment of the file keeps of initial values (fixpoint.h). Every gradient is an unknown of its own (the
+ * literal 0 where the loss has none for that parameter). The update has the value of the parameter: idle. It
+ * reads no gradient, directly or through a state: blind, and if the first steps provably change the initial
+ * value, moves without gradient.
  */
 #include "passes/diagnose/rule.h"
 
+#include <float.h>
 #include <math.h>
 
 enum {
-  ROUNDS = 12,           /* then nothing is believed of what is assigned: sound, and bounded */
+  ROUNDS = 12,           /* then every state is said to read gradients */
   FIRST_NODES = 1000000, /* looked at by first.c */
 };
-
-static const Bound UNKNOWN = {-INFINITY, INFINITY};
 
 /* Marks what marked nodes read; gradients and results of bodies are leaves here, and a declared rule is its
  * value. */
@@ -40,24 +36,28 @@ bool rule_no_gradient(const Rules *r, const RuleGraph *at, NodeId grad) {
 
 /* ---- values that are no numbers at some step */
 
+static Interval range_of(const Rules *r, ValueId v) { return value_at(r->values, v)->range; }
+
 /* A result larger than the type holds, of operands that are bounded. */
-static bool overflows(Bounds *b, const Graph *g, NodeId n, const NodeId *in, NodeId made) {
-  const Node *node = graph_node(g, n);
+static bool overflows(const Rules *r, const RuleGraph *at, NodeId n, ValueId made) {
+  const Node *node = graph_node(at->g, n);
+  double most = node->type.dtype == DT_F32 ? FLT_MAX : DBL_MAX;
   if (!dtype_is_float((DType)node->type.dtype) || !node->nin) return false;
   for (uint32_t k = 0; k < node->nin; k++) {
-    Bound x = bounds_of(b, in[k]);
-    if (isinf(x.lo) || isinf(x.hi)) return false;
+    Interval x = range_of(r, at->of[graph_in(at->g, n)[k].i]);
+    if (!(x.lo >= -most && x.hi <= most)) return false;
   }
-  Bound r = bounds_of(b, made);
-  return isinf(r.lo) || isinf(r.hi);
+  Interval x = range_of(r, made);
+  return !(x.lo >= -most && x.hi <= most);
 }
 
 /* Is this value, made of the clock and of first values alone, infinite or undefined at some step? What data
  * may do is not asked: such points are outside of the domain. */
-static bool breaks(Bounds *b, const RuleGraph *at, NodeId n, const NodeId *in, NodeId made) {
+static bool breaks(const Rules *r, const RuleGraph *at, NodeId n, ValueId made) {
   const NodeId *from = graph_in(at->g, n);
-  Bound x = graph_node(at->g, n)->nin > 0 ? bounds_of(b, in[0]) : UNKNOWN,
-        y = graph_node(at->g, n)->nin > 1 ? bounds_of(b, in[1]) : UNKNOWN;
+  uint32_t nin = graph_node(at->g, n)->nin;
+  Interval x = nin > 0 ? range_of(r, at->of[from[0].i]) : interval_all(),
+           y = nin > 1 ? range_of(r, at->of[from[1].i]) : interval_all();
   bool timed = at->timed[n.i];
   switch (node_op(at->g, n)) {
   case OP_DIV: return at->timed[from[1].i] && y.lo <= 0 && y.hi >= 0;
@@ -65,106 +65,110 @@ static bool breaks(Bounds *b, const RuleGraph *at, NodeId n, const NodeId *in, N
   case OP_RSQRT: return timed && x.lo <= 0;
   case OP_SQRT: return timed && x.lo < 0;
   case OP_LOG1P: return timed && x.lo <= -1;
-  case OP_POW: return timed && (x.lo < 0 || (x.lo == 0 && y.lo < 0) || overflows(b, at->g, n, in, made));
+  case OP_POW: return timed && (x.lo < 0 || (x.lo == 0 && y.lo < 0) || overflows(r, at, n, made));
   case OP_EXP:
   case OP_SQUARE:
   case OP_MUL:
   case OP_ADD:
-  case OP_SUB: return timed && overflows(b, at->g, n, in, made);
+  case OP_SUB: return timed && overflows(r, at, n, made);
   default: return false; /* default: defined everywhere, and no larger than its operands */
   }
 }
 
 /* Is operand k part of the value? Of a choice that is decided one side is. */
-static bool taken(const RuleGraph *at, NodeId n, uint32_t k) {
+static bool taken(const Rules *r, const RuleGraph *at, NodeId n, uint32_t k) {
   if (node_op(at->g, n) != OP_WHERE || k == 0) return true;
-  NodeId c = at->copy.map[graph_in(at->g, n)[0].i];
-  if (node_op(at->copy.to, c) != OP_CONST) return true;
-  return (graph_const_value(at->copy.to, c) != 0) == (k == 1);
+  ValueId c = at->of[graph_in(at->g, n)[0].i];
+  if (!value_is_const(r->values, c)) return true;
+  return value_is_zero(r->values, c) == (k == 2);
 }
 
-/* ---- one copy */
+/* ---- the values of one entry point */
 
-static void rewrite_leaf(Rules *r, RuleGraph *at, Builder *b, NodeId n) {
-  uint32_t leaf = (uint32_t)graph_attr(at->g, n)[0];
-  LeafKind kind = r->x->p->leaf.at[leaf].kind;
-  at->timed[n.i] = r->literal[leaf] || kind == LEAF_STEP || kind == LEAF_EPOCH;
-  at->copy.map[n.i] = r->fixed[leaf] && !at->init
-                          ? build_op(b, OP_CONST, NULL, 0, &r->word[leaf], &graph_node(at->g, n)->type)
-                          : build_leaf(b, (LeafId){leaf});
+static void evaluate_leaf(const Rules *r, RuleGraph *at, NodeId n) {
+  LeafId leaf = {(uint32_t)graph_attr(at->g, n)[0]};
+  LeafKind kind = program_leaf_at(r->x->p, leaf)->kind;
+  bool literal = r->x->first_fact[leaf.i].level == FACT_CONST;
+  at->timed[n.i] = literal || kind == LEAF_STEP || kind == LEAF_EPOCH;
+  at->of[n.i] = value_leaf(r->values, leaf, &(LeafFacts){.is = r->leaf});
 }
 
-void rule_rewrite(Rules *r, RuleGraph *at) {
+static void evaluate(Rules *r, RuleGraph *at) {
   const Graph *g = at->g;
-  Arena *a = r->x->arena;
-  at->copy = copy_begin(g, a, true);
-  Rewrite w;
-  rewrite_again(&w, &r->rules, at->copy.to);
-  Bounds bounds;
-  bounds_begin(&bounds, &w);
-  bounds.leaf = at->init ? NULL : r->range;
-  NodeId *map = at->copy.map;
+  Values *v = r->values;
+  VEC(ValueId) in = {0};
   for (uint32_t i = 0; i < g->node.n; i++) {
-    if (!at->needed[i]) continue;
     NodeId n = {i};
     const Node *node = graph_node(g, n);
-    Builder b = {.g = at->copy.to, .location = node->location, .primal = NO_NODE};
-    at->poison[i] = false;
-    switch (node_op(g, n)) {
-    case OP_GRAD: /* an unknown of its own: COTANGENT is the one op that stands for any value */
-      at->timed[i] = rule_no_gradient(r, at, n);
-      map[i] = at->timed[i] ? build_const(&b, node->type, 0)
-                            : build_op(&b, OP_COTANGENT, NULL, 0, &(int64_t){i}, &node->type);
-      continue;
-    case OP_RESULT: /* what a loop or a condition gives is not looked into */
-      at->timed[i] = false;
-      map[i] = build_op(&b, OP_COTANGENT, NULL, 0, &(int64_t){i}, &node->type);
-      continue;
-    case OP_STOP:
-    case OP_CUSTOM: {
-      NodeId value = graph_in(g, n)[0];
-      map[i] = map[value.i];
-      at->timed[i] = at->timed[value.i];
-      at->poison[i] = at->poison[value.i];
+    at->of[i] = NO_VALUE;
+    at->poison[i] = at->timed[i] = false;
+    if (!at->needed[i]) continue;
+    if (node->op == OP_LEAF) {
+      evaluate_leaf(r, at, n);
       continue;
     }
-    case OP_LEAF: rewrite_leaf(r, at, &b, n); continue;
-    default: break; /* default: every other op is what it is */
-    }
-    NodeId small[4], *in = node->nin <= 4 ? small : ARENA_ARRAY(a, NodeId, node->nin);
-    at->timed[i] = true;
-    for (uint32_t k = 0; k < node->nin; k++) {
+    in.n = 0;
+    bool opaque = node->op == OP_GRAD || node->op == OP_RESULT; /* what a loop gives is not looked into */
+    uint32_t nin = opaque ? 0 : node->op == OP_CUSTOM ? 1 : node->nin;
+    at->timed[i] = !opaque;
+    for (uint32_t k = 0; k < nin; k++) {
       NodeId from = graph_in(g, n)[k];
-      in[k] = map[from.i];
+      VEC_PUSH(v->arena, &in, at->of[from.i]);
       at->timed[i] &= at->timed[from.i];
-      if (taken(at, n, k)) at->poison[i] |= at->poison[from.i];
+      if (taken(r, at, n, k)) at->poison[i] |= at->poison[from.i];
     }
-    NodeId made =
-        rewrite_node(&w, node_op(g, n), node->type, in, node->nin, graph_attr(g, n), node->location, NO_NODE);
-    map[i] = bounds_decide(&bounds, made);
-    at->poison[i] |= breaks(&bounds, at, n, in, map[i]);
+    if (node->op == OP_GRAD && rule_no_gradient(r, at, n)) {
+      at->timed[i] = true;
+      at->of[i] = value_const(v, (DType)node->type.dtype, 0);
+      continue;
+    }
+    at->of[i] = values_node(&(ValueNode){v, g, n, in.at});
+    at->poison[i] |= nin && (value_at(v, at->of[i])->undefined || breaks(r, at, n, at->of[i]));
   }
-  at->bounds = bounds;
-  at->rewrite = w;
-  at->bounds.w = &at->rewrite;
 }
 
-static Bound bound_at(RuleGraph *at, NodeId source) {
-  at->bounds.w = &at->rewrite; /* entries move when their list grows */
-  return bounds_of(&at->bounds, at->copy.map[source.i]);
+static void own_arrays(RuleGraph *at, Arena *a) {
+  at->of = ARENA_ARRAY(a, ValueId, at->g->node.n + 1);
+  at->timed = ARENA_ARRAY(a, bool, at->g->node.n + 1);
+  at->poison = ARENA_ARRAY(a, bool, at->g->node.n + 1);
 }
 
-/* ---- the fixpoint */
+void rule_trial(RuleTrial *t, Rules *r, RuleGraph *at, const LeafFact *fact) {
+  *t = (RuleTrial){.r = r,
+                   .at = at,
+                   .outer = r->values,
+                   .fact = r->fact,
+                   .leaf = r->leaf,
+                   .of = at->of,
+                   .timed = at->timed,
+                   .poison = at->poison};
+  values_init(&t->own, r->x->p, arena_open(&t->scope, r->x->arena->mem));
+  t->own.exact = t->own.rounds = true;
+  own_arrays(at, t->own.arena);
+  r->values = &t->own;
+  r->fact = fact;
+  r->leaf = fixpoint_leaves(r->x, &t->own, fact);
+  evaluate(r, at);
+}
+
+void rule_trial_end(RuleTrial *t) {
+  t->r->values = t->outer;
+  t->r->fact = t->fact;
+  t->r->leaf = t->leaf;
+  t->at->of = t->of;
+  t->at->timed = t->timed;
+  t->at->poison = t->poison;
+  arena_close(&t->scope);
+}
 
 static void add_entry(Rules *r, const Entry *e) {
   const Graph *g = e->graph;
   if (!g) return;
-  Arena *a = r->x->arena;
+  Arena *a = r->values->arena;
   RuleGraph at = {.g = g, .init = e->kind == ENTRY_INIT};
   at.assign = ARENA_ARRAY(a, NodeId, r->x->p->leaf.n);
   at.needed = ARENA_ARRAY(a, bool, g->node.n);
-  at.timed = ARENA_ARRAY(a, bool, g->node.n);
-  at.poison = ARENA_ARRAY(a, bool, g->node.n);
+  own_arrays(&at, a);
   for (uint32_t i = 0; i < r->x->p->leaf.n; i++) at.assign[i] = NO_NODE;
   bool any = false;
   for (uint32_t i = 0; i < g->root.n; i++) {
@@ -181,89 +185,52 @@ static void add_entry(Rules *r, const Entry *e) {
   VEC_PUSH(a, &r->at, at);
 }
 
-static void initial_facts(Rules *r) {
-  for (uint32_t e = 0; e < r->at.n; e++) {
-    RuleGraph *at = &r->at.at[e];
-    if (!at->init) continue;
-    rule_rewrite(r, at);
-    for (uint32_t i = 0; i < r->x->p->leaf.n; i++) {
-      if (!node_ok(at->assign[i]) || r->x->p->leaf.at[i].loaded) continue;
-      NodeId m = at->copy.map[at->assign[i].i];
-      while (node_op(at->copy.to, m) == OP_BROADCAST) m = graph_in(at->copy.to, m)[0];
-      r->range[i] = bound_at(at, at->assign[i]);
-      if (node_op(at->copy.to, m) != OP_CONST) continue;
-      r->literal[i] = r->fixed[i] = true;
-      r->word[i] = graph_attr(at->copy.to, m)[0];
-    }
-  }
-}
-
-/* The next weaker fact about a leaf whose assigned value lies in `to`. True: it was changed. */
-static bool weaken_leaf(Rules *r, const RuleGraph *at, uint32_t leaf, Bound to) {
-  Bound *have = &r->range[leaf];
-  if (r->fixed[leaf]) {
-    NodeId e = at->copy.map[at->assign[leaf].i];
-    if (node_op(at->copy.to, e) == OP_CONST && graph_attr(at->copy.to, e)[0] == r->word[leaf]) return false;
-  } else if (to.lo >= have->lo && to.hi <= have->hi) {
-    return false;
-  }
-  r->fixed[leaf] = false;
-  if (to.lo < have->lo) have->lo = -INFINITY;
-  if (to.hi > have->hi) have->hi = INFINITY;
-  return true;
-}
-
-static void fixpoint(Rules *r) {
-  uint32_t leaves = r->x->p->leaf.n;
-  for (uint32_t round = 0;; round++) { /* two or three are usual */
-    bool again = false;
-    for (uint32_t e = 0; e < r->at.n; e++)
-      if (!r->at.at[e].init) rule_rewrite(r, &r->at.at[e]);
-    for (uint32_t e = 0; e < r->at.n; e++) {
-      RuleGraph *at = &r->at.at[e];
-      for (uint32_t i = 0; i < leaves && !at->init; i++)
-        if (node_ok(at->assign[i])) again |= weaken_leaf(r, at, i, bound_at(at, at->assign[i]));
-    }
-    if (!again) return;
-    for (uint32_t i = 0; i < leaves && round >= ROUNDS; i++) {
-      if (!r->assigned[i]) continue;
-      r->fixed[i] = false;
-      r->range[i] = UNKNOWN;
-    }
-  }
-}
-
 /* ---- verdicts */
 
-/* By entry and node (of the source, or of its copy): reads a gradient or data, directly or through what is
- * assigned anywhere. */
-static bool **reads_gradient(Rules *r, bool source) {
-  const Program *p = r->x->p;
-  Arena *a = r->x->arena;
-  bool *leaf = ARENA_ARRAY(a, bool, p->leaf.n), **node = ARENA_ARRAY(a, bool *, r->at.n), again = true;
-  for (uint32_t i = 0; i < p->leaf.n; i++) leaf[i] = p->leaf.at[i].kind == LEAF_INPUT;
-  for (uint32_t e = 0; e < r->at.n; e++) {
-    const RuleGraph *at = &r->at.at[e];
-    node[e] = ARENA_ARRAY(a, bool, source ? at->g->node.n : at->copy.to->node.n);
+/* A gradient or data by itself, as it is written. */
+static bool reads_as_written(const RuleGraph *at, NodeId n, const bool *leaf, const bool *reads) {
+  Op op = node_op(at->g, n);
+  if (op == OP_GRAD || op == OP_RESULT || op == OP_COTANGENT) return true;
+  if (op == OP_LEAF) return leaf[graph_attr(at->g, n)[0]];
+  uint32_t nin = op == OP_CUSTOM ? 1 : graph_node(at->g, n)->nin;
+  for (uint32_t k = 0; k < nin; k++)
+    if (reads[graph_in(at->g, n)[k].i]) return true;
+  return false;
+}
+
+/* By value: made of a gradient or of data. */
+static void reading_values(const Values *v, const bool *leaf, bool *reads) {
+  for (uint32_t i = 0; i < v->n; i++) { /* a value comes after what it is made of */
+    const Value *x = value_at(v, (ValueId){i});
+    bool atom = x->kind == VALUE_OP, is_leaf = atom && x->op == OP_LEAF;
+    reads[i] = is_leaf ? leaf[x->attr[0]] : atom && x->op == OP_COTANGENT;
+    for (uint32_t k = 0; k < x->n && !reads[i]; k++) reads[i] = reads[x->term[k].of.i];
   }
+}
+
+/* By entry and node: reads a gradient or data, directly or through what is assigned anywhere; as it is
+ * written, or by what is left of it. */
+static bool **reads_gradient(Rules *r, bool written) {
+  const Program *p = r->x->p;
+  Arena *a = r->values->arena;
+  bool *leaf = ARENA_ARRAY(a, bool, p->leaf.n), **node = ARENA_ARRAY(a, bool *, r->at.n), again = true,
+       *value = ARENA_ARRAY(a, bool, r->values->n + 1);
+  for (uint32_t i = 0; i < p->leaf.n; i++) leaf[i] = p->leaf.at[i].kind == LEAF_INPUT;
+  for (uint32_t e = 0; e < r->at.n; e++) node[e] = ARENA_ARRAY(a, bool, r->at.at[e].g->node.n);
   for (uint32_t round = 0; again; round++) {
     again = false;
+    if (!written) reading_values(r->values, leaf, value);
     for (uint32_t e = 0; e < r->at.n; e++) {
       const RuleGraph *at = &r->at.at[e];
       if (at->init) continue;
-      const Graph *g = source ? at->g : at->copy.to;
-      for (uint32_t i = 0; i < g->node.n; i++) {
-        NodeId n = {i};
-        bool *reads = &node[e][i];
-        if (source && !at->needed[i]) continue;
-        *reads |= node_op(g, n) == OP_COTANGENT || node_op(g, n) == OP_GRAD || node_op(g, n) == OP_RESULT;
-        *reads |= node_op(g, n) == OP_LEAF && leaf[graph_attr(g, n)[0]];
-        for (uint32_t k = 0; k < g->node.at[i].nin && !*reads; k++) *reads = node[e][graph_in(g, n)[k].i];
-      }
+      for (uint32_t i = 0; i < at->g->node.n; i++)
+        if (at->needed[i])
+          node[e][i] = written ? reads_as_written(at, (NodeId){i}, leaf, node[e]) : value[at->of[i].i];
       for (uint32_t i = 0; i < p->leaf.n; i++) {
-        if (leaf[i] || !node_ok(at->assign[i]) || (r->fixed[i] && !source)) continue;
-        NodeId to = source ? at->assign[i] : at->copy.map[at->assign[i].i];
-        if (round < ROUNDS && !node[e][to.i]) continue; /* of deep chains of states all are said to */
+        if (leaf[i] || !node_ok(at->assign[i])) continue;
+        if (!written && r->fact[i].level == FACT_CONST) continue;
+        if (round < ROUNDS && !node[e][at->assign[i].i])
+          continue; /* of deep chains of states all are said to */
         again = leaf[i] = true;
       }
     }
@@ -272,11 +239,9 @@ static bool **reads_gradient(Rules *r, bool source) {
 }
 
 bool rule_is_same(const Rules *r, const RuleGraph *at, LeafId param) {
-  const Graph *g = at->copy.to;
-  NodeId u = at->copy.map[at->assign[param.i].i];
-  if (at->poison[at->assign[param.i].i]) return false;
-  if (node_op(g, u) == OP_LEAF) return graph_attr(g, u)[0] == param.i;
-  return r->fixed[param.i] && node_op(g, u) == OP_CONST && graph_attr(g, u)[0] == r->word[param.i];
+  NodeId u = at->assign[param.i];
+  if (at->poison[u.i]) return false;
+  return value_eq(at->of[u.i], value_leaf(r->values, param, &(LeafFacts){.is = r->leaf}));
 }
 
 static void judge(Rules *r, RuleGraph *at, const bool *reads, const bool *written, First *first) {
@@ -287,7 +252,6 @@ static void judge(Rules *r, RuleGraph *at, const bool *reads, const bool *writte
     LeafId p = step->owned.at[i].param;
     Verdict *v = &at->view->param[p.i];
     if (!node_ok(at->assign[p.i])) continue;
-    NodeId u = at->copy.map[at->assign[p.i].i];
     v->rule = RULE_MOVES;
     v->unread = !written[at->assign[p.i].i];
     if (rule_is_same(r, at, p)) {
@@ -296,11 +260,11 @@ static void judge(Rules *r, RuleGraph *at, const bool *reads, const bool *writte
       v->always = v->flow != FLOW_OPEN;
     } else if (at->poison[at->assign[p.i].i]) {
       if (v->flow < FLOW_ZERO) v->rule = RULE_BLIND;
-    } else if (!reads[u.i]) {
+    } else if (!reads[at->assign[p.i].i]) {
       v->rule = RULE_BLIND;
       blind[p.i] = true;
     }
-    if (v->rule != RULE_MOVES) v->why = rule_why(at, at->assign[p.i]);
+    if (v->rule != RULE_MOVES) v->why = rule_why(r, at, at->assign[p.i]);
   }
   const bool *changes = first_changes(first, at, blind), *rounds = first_rounds(first, at, idle);
   for (uint32_t i = 0; i < step->owned.n; i++) {
@@ -310,7 +274,7 @@ static void judge(Rules *r, RuleGraph *at, const bool *reads, const bool *writte
   }
 }
 
-/* Would a dead parameter's rule give it back for any gradient, too? */
+/* Would a dead parameter's rule give it back for any gradient, too? Some facts rest on there being none. */
 static void judge_always(Rules *r, RuleGraph *at) {
   const TrainStep *step = at->view->step;
   bool any = false;
@@ -323,52 +287,44 @@ static void judge_always(Rules *r, RuleGraph *at) {
     any = at->needed[at->assign[p.i].i] = true;
   }
   rule_cone(at->g, at->needed);
-  if (!any) {
-    at->needed = needed;
-    return;
+  if (any) {
+    LeafFact *fact = ARENA_ARRAY(r->x->arena, LeafFact, r->x->p->leaf.n);
+    for (uint32_t i = 0; i < r->x->p->leaf.n; i++)
+      if (!r->assigned[i]) fact[i] = r->fact[i];
+    RuleTrial t;
+    r->any_gradient = true;
+    rule_trial(&t, r, at, fact);
+    for (uint32_t i = 0; i < step->owned.n; i++) {
+      LeafId p = step->owned.at[i].param;
+      Verdict *v = &at->view->param[p.i];
+      if (v->flow >= FLOW_ZERO) continue;
+      v->always = node_ok(at->assign[p.i]) && at->needed[at->assign[p.i].i] && v->rule == RULE_IDLE &&
+                  rule_is_same(r, at, p);
+    }
+    rule_trial_end(&t);
+    r->any_gradient = false;
   }
-  r->any_gradient = true;
-  bool *fixed = r->fixed;
-  Bound *range = r->range;
-  r->fixed = ARENA_ARRAY(r->x->arena, bool, r->x->p->leaf.n); /* some rest on there being none */
-  r->range = ARENA_ARRAY(r->x->arena, Bound, r->x->p->leaf.n);
-  for (uint32_t i = 0; i < r->x->p->leaf.n; i++) {
-    r->fixed[i] = fixed[i] && !r->assigned[i];
-    r->range[i] = r->assigned[i] ? UNKNOWN : range[i];
-  }
-  rule_rewrite(r, at);
-  for (uint32_t i = 0; i < step->owned.n; i++) {
-    LeafId p = step->owned.at[i].param;
-    Verdict *v = &at->view->param[p.i];
-    if (v->flow >= FLOW_ZERO) continue;
-    v->always = node_ok(at->assign[p.i]) && at->needed[at->assign[p.i].i] && v->rule == RULE_IDLE &&
-                rule_is_same(r, at, p);
-  }
-  r->any_gradient = false;
-  r->fixed = fixed;
-  r->range = range;
   at->needed = needed;
 }
 
 void diagnose_rules(Diagnose *x) {
   const Program *p = x->p;
-  Arena *a = x->arena;
-  uint32_t leaves = p->leaf.n;
-  Rules r = {.x = x, .assigned = ARENA_ARRAY(a, bool, leaves), .literal = ARENA_ARRAY(a, bool, leaves)};
-  r.fixed = ARENA_ARRAY(a, bool, leaves);
-  r.word = ARENA_ARRAY(a, int64_t, leaves);
-  r.range = ARENA_ARRAY(a, Bound, leaves);
-  for (uint32_t i = 0; i < leaves; i++) r.range[i] = UNKNOWN;
+  if (!x->fact) return;
+  ArenaScope scope;
+  Values values;
+  values_init(&values, p, arena_open(&scope, x->arena->mem));
+  values.exact = values.rounds = true;
+  Rules r = {.x = x, .values = &values, .fact = x->fact};
+  r.assigned = ARENA_ARRAY(values.arena, bool, p->leaf.n);
+  r.leaf = fixpoint_leaves(x, &values, x->fact);
   for (uint32_t e = 0; e < p->entry.n; e++)
     if (p->entry.at[e].kind != ENTRY_EVAL && p->entry.at[e].kind != ENTRY_PREDICT)
       add_entry(&r, &p->entry.at[e]);
-  if (r.at.n)
-    rewrite_begin(&r.rules, graph_new(a, r.at.at[0].g->program, (Sym){0}), RW_BITS | RW_REAL,
-                  RW_ANY | RW_AFTER);
-  initial_facts(&r);
-  fixpoint(&r);
+  for (uint32_t e = 0; e < r.at.n; e++)
+    if (!r.at.at[e].init) evaluate(&r, &r.at.at[e]);
   bool **reads = reads_gradient(&r, false), **written = reads_gradient(&r, true);
   First first = {.r = &r, .budget = FIRST_NODES};
+  op_programs_init(&first.programs, values.arena);
   for (uint32_t e = 0; e < r.at.n; e++)
     if (r.at.at[e].view) judge(&r, &r.at.at[e], reads[e], written[e], &first);
   for (uint32_t e = 0; e < r.at.n; e++) {
@@ -376,4 +332,5 @@ void diagnose_rules(Diagnose *x) {
     rule_assumptions(&r, &r.at.at[e]);
     judge_always(&r, &r.at.at[e]);
   }
+  arena_close(&scope);
 }

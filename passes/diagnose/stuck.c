@@ -62,20 +62,34 @@ static bool has_units(const Graph *g) {
   return false;
 }
 
-static void ask(Diagnose *x, uint32_t view, const LeafFact *fact) {
+/* Does any of what the loss reads have a fact? */
+static bool any_says(const Diagnose *x, const Graph *g, const LeafFact *fact) {
+  for (uint32_t i = 0; i < g->node.n; i++) {
+    if (g->node.at[i].op != OP_LEAF) continue;
+    LeafId leaf = {(uint32_t)graph_attr(g, (NodeId){i})[0]};
+    if (fact_says(x, leaf, &fact[leaf.i])) return true;
+  }
+  return false;
+}
+
+static bool in_question(const View *v, uint32_t leaf) {
+  return v->param[leaf].flow == FLOW_OPEN && v->param[leaf].rule != RULE_NONE && node_ok(v->grad_of[leaf]);
+}
+
+/* Under what is kept. */
+static void ask(Diagnose *x, uint32_t view) {
   View *v = &x->view.at[view];
+  const LeafFact *fact = x->fact;
   const Why *why = NULL;
-  if (!v->step || !v->grad) return;
-  v->rest = ARENA_ARRAY(x->arena, AtRest, x->p->leaf.n);
   ExactValues own;
   exact_values_begin(x, &own);
-  const ValueId *is = fixpoint_leaves(x, fact);
+  const ValueId *is = fixpoint_leaves(x, &x->values, fact);
   const ValueId *of = values_graph(&x->values, v->grad, NULL, &(LeafFacts){.is = is, .ranges = true});
   bool units = has_units(v->g);
   for (uint32_t i = 0; i < x->p->leaf.n; i++) {
     AtRest *r = &v->rest[i];
     NodeId g = v->grad_of[i];
-    if (v->param[i].flow != FLOW_OPEN || v->param[i].rule == RULE_NONE || !node_ok(g)) continue;
+    if (!in_question(v, i)) continue;
     r->asked = true;
     r->zero = value_is_zero(&x->values, of[g.i]);
     if (r->zero) {
@@ -89,12 +103,32 @@ static void ask(Diagnose *x, uint32_t view, const LeafFact *fact) {
   exact_values_end(x, &own);
 }
 
+/* Under the initial values as they are before the first step, in real arithmetic: later ones differ, and
+ * nothing is said of them. */
+static void ask_first(Diagnose *x, uint32_t view) {
+  View *v = &x->view.at[view];
+  ArenaScope scope;
+  Values values;
+  values_init(&values, x->p, arena_open(&scope, x->arena->mem));
+  const ValueId *is = fixpoint_leaves(x, &values, x->first_fact);
+  const ValueId *of = values_graph(&values, v->grad, NULL, &(LeafFacts){.is = is, .ranges = true});
+  for (uint32_t i = 0; i < x->p->leaf.n; i++)
+    if (in_question(v, i)) v->rest[i].late = value_is_zero(&values, of[v->grad_of[i].i]);
+  arena_close(&scope);
+}
+
 void diagnose_at_rest(Diagnose *x) {
   bool any = false;
-  for (uint32_t i = 0; i < x->view.n; i++) any |= x->view.at[i].step && x->view.at[i].grad;
+  for (uint32_t i = 0; i < x->view.n; i++) any |= x->view.at[i].step != NULL;
   if (!any) return;
-  const LeafFact *fact = fixpoint_run(x);
-  for (uint32_t i = 0; i < x->view.n && fact; i++) ask(x, i, fact);
+  fixpoint_run(x);
+  for (uint32_t i = 0; i < x->view.n; i++) {
+    View *v = &x->view.at[i];
+    if (!v->step || !v->grad || !any_says(x, v->grad, x->first_fact)) continue;
+    v->rest = ARENA_ARRAY(x->arena, AtRest, x->p->leaf.n);
+    if (any_says(x, v->grad, x->fact)) ask(x, i);
+    ask_first(x, i);
+  }
 }
 
 void diagnose_stuck(Diagnose *x) {
@@ -104,7 +138,9 @@ void diagnose_stuck(Diagnose *x) {
     for (uint32_t i = 0; i < x->p->leaf.n; i++) {
       Verdict *p = &v->param[i];
       const AtRest *r = &v->rest[i];
-      if (p->flow != FLOW_OPEN || !r->asked) continue;
+      if (p->flow != FLOW_OPEN) continue;
+      p->late = r->late && !r->zero;
+      if (!r->asked) continue;
       if (r->zero) {
         p->flow = FLOW_STUCK;
         p->cause = r->cause;

@@ -8,6 +8,7 @@ void values_init(Values *v, const Program *p, Arena *a) {
   *v = (Values){.arena = a, .p = p};
   map_init(&v->index, a);
   op_programs_init(&v->programs, a);
+  scalar_ranges_init(&v->ranges, a);
 }
 
 /* ---- fractions */
@@ -167,7 +168,7 @@ bool value_is(const Values *v, ValueId id, double x) {
 
 static ValueId literal(Values *v, DType t, Ratio c) {
   Value x = {.kind = VALUE_SUM, .dtype = value_dtype(t), .c = c};
-  x.range = interval_point(ratio_number(c));
+  x.range = interval_add(interval_point(ratio_number(c)), interval_point(0)); /* what it is rounded to, too */
   return intern(v, x, NULL, NULL);
 }
 ValueId value_ratio(Values *v, Ratio c) { return literal(v, DT_F64, c); }
@@ -266,6 +267,7 @@ static void put(Build *b, ValueId of, Ratio k) {
     b->lost |= isnan(b->t[i].k.p);
     if (b->t[i].k.p != 0) return;
     b->bad |= value_at(b->v, of)->infinite || (b->sum && b->v->exact);
+    b->lost |= b->v->exact; /* x (1 / x) is not always 1 */
     b->n--;
     for (uint32_t j = i; j < b->n; j++) b->t[j] = b->t[j + 1];
     return;
@@ -278,6 +280,9 @@ static void put(Build *b, ValueId of, Ratio k) {
   b->t[i] = (Term){of, k};
 }
 
+/* Numbers that floats count with: their sums are exact. */
+static bool counts(Ratio r) { return r.q == 1 && whole(r.p) && fabs(r.p) < 0x1p24; }
+
 static void put_sum(Build *b, ValueId a, Ratio k) {
   const Value *x = value_at(b->v, a);
   if (x->kind != VALUE_SUM) {
@@ -287,7 +292,7 @@ static void put_sum(Build *b, ValueId a, Ratio k) {
   Ratio c = ratio_mul(k, x->c), was = b->c;
   b->c = ratio_add(b->c, c);
   b->lost |= isnan(b->c.p);
-  b->bad |= b->v->exact && b->c.p == 0 && (was.p != 0 || c.p != 0);
+  b->bad |= b->v->exact && b->c.p == 0 && (was.p != 0 || c.p != 0) && !(counts(was) && counts(c));
   for (uint32_t i = 0; i < x->n && !b->full; i++) {
     const Term *t = value_term(b->v, a, i);
     put(b, t->of, ratio_mul(k, t->k));
@@ -380,8 +385,9 @@ static void put_product(Build *b, ValueId a, Ratio e) {
 
 static ValueId finish_product(Build *b) {
   Values *v = b->v;
+  if (!b->n && b->lost && !b->bad) return value_unknown(v, DT_F64, (Shape){0});
   if (!b->n) return b->bad ? value_undefined(v, DT_F64, (Shape){0}) : value_ratio(v, ratio(1));
-  if (b->n == 1 && b->t[0].k.p == 1 && b->t[0].k.q == 1 && !b->bad) return b->t[0].of;
+  if (b->n == 1 && b->t[0].k.p == 1 && b->t[0].k.q == 1 && !b->bad && !b->lost) return b->t[0].of;
   Value x = {.kind = VALUE_PRODUCT, .dtype = DT_F64, .n = b->n, .c = {1, 1}};
   x.range = interval_point(1);
   for (uint32_t i = 0; i < b->n; i++) {

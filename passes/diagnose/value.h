@@ -9,6 +9,7 @@
 #include "ir/graph/graph.h"
 #include "ir/graph/program.h"
 #include "ir/scalar/op_program.h"
+#include "ir/scalar/range.h"
 #include "passes/diagnose/interval.h"
 
 typedef struct ValueId {
@@ -59,8 +60,10 @@ typedef struct Values {
   uint32_t n;
   Map index;
   OpPrograms programs;
+  ScalarRanges ranges;
   int64_t fresh;
-  bool exact; /* a 0 is one of the program's own arithmetic: terms that cancel are unknown */
+  bool exact;  /* a 0 is one of the program's own arithmetic: terms that cancel are unknown */
+  bool rounds; /* a comparison that rounding could decide is unknown */
 } Values;
 
 void values_init(Values *v, const Program *p, Arena *a);

@@ -1,5 +1,6 @@
 /* ValueNode of elementwise ops: real arithmetic on floats; integers and truth values by folding and ranges.
  */
+#include "ir/scalar/literal.h"
 #include "passes/diagnose/value.h"
 
 #include <math.h>
@@ -8,34 +9,33 @@ static const Value *at(const ValueNode *f, uint32_t k) { return value_at(f->v, f
 static Interval range(const ValueNode *f, uint32_t k) { return at(f, k)->range; }
 static DType dtype(const ValueNode *f) { return (DType)values_type(f)->dtype; }
 
-/* Everything is a literal: the op's own program, floats in f64. */
+static bool whole(double x) { return x == floor(x) && fabs(x) < 0x1p24; }
+
+/* Everything is a literal: the op's own program, floats in f64; where the program's own arithmetic is asked
+ * for, in their type. */
 static bool fold(const ValueNode *f, ValueId *out) {
   const Node *n = graph_node(f->g, f->n);
-  DType t[3], to = value_dtype(dtype(f));
+  bool native = f->v->exact, counts = true;
+  DType t[3], to = native ? dtype(f) : value_dtype(dtype(f));
   ScalarValue in[3], r = {.w = 0};
   for (uint32_t i = 0; i < n->nin; i++) {
     if (!value_is_const(f->v, f->in[i]) || at(f, i)->undefined) return false;
     double x = ratio_number(at(f, i)->c);
-    t[i] = value_dtype((DType)values_type_in(f, i)->dtype);
-    switch (t[i]) {
-    case DT_F64: in[i].d = x; break;
-    case DT_I64: in[i].l = (int64_t)x; break;
-    case DT_I32: in[i].i = (int32_t)x; break;
-    case DT_BOOL: in[i].i = x != 0; break;
-    case DT_F32:
-    case DT_COUNT: return false;
-    }
+    t[i] = native ? (DType)values_type_in(f, i)->dtype : value_dtype((DType)values_type_in(f, i)->dtype);
+    in[i] = literal_from(t[i], x);
+    counts &= whole(x);
   }
   uint32_t saved = fp_enter();
   scalar_eval(op_program(&f->v->programs, (Op)n->op, t, n->nin, to), in, &r);
   fp_leave(saved);
-  double x = to == DT_F64 ? r.d : to == DT_I64 ? (double)r.l : to == DT_BOOL ? r.i != 0 : (double)r.i;
+  double x = literal_double(to, r);
   if (to == DT_I64 && fabs(x) > 0x1p53) return false;
-  Op op = (Op)n->op; /* never 0 in the reals: a 0 is what no double holds */
+  if (native && x == 0 && !counts) return false; /* of numbers that a reduction made it may be noise */
+  Op op = (Op)n->op;                             /* never 0 in the reals: a 0 is what no double holds */
   bool lost = x == 0 && (op == OP_EXP || op == OP_SIGMOID || op == OP_SOFTPLUS || op == OP_RSQRT);
-  *out = isinf(x) ? value_undefined(f->v, dtype(f), (Shape){0})
-         : lost   ? value_unknown(f->v, dtype(f), (Shape){0})
-                  : value_const(f->v, dtype(f), x);
+  *out = !isfinite(x) ? value_undefined(f->v, dtype(f), (Shape){0})
+         : lost       ? value_unknown(f->v, dtype(f), (Shape){0})
+                      : value_const(f->v, dtype(f), x);
   return true;
 }
 
@@ -84,7 +84,7 @@ static ValueId compare(const ValueNode *f) {
   Interval x = range(f, 0), y = range(f, 1), d;
   if (at(f, 0)->undefined || at(f, 1)->undefined) return atom(f, interval_of(0, 1));
   bool same = value_eq(f->in[0], f->in[1]) && !at(f, 0)->infinite;
-  if (f->v->exact && close_by(f)) return atom(f, interval_of(0, 1));
+  if (f->v->rounds && close_by(f)) return atom(f, interval_of(0, 1));
   if (same) return truth(f, op == OP_EQ || op == OP_LE);
   d = difference(f);
   bool less = interval_less(x, y) || d.lo > 0, greater = interval_less(y, x) || d.hi < 0;
@@ -200,6 +200,20 @@ static ValueId cast(const ValueNode *f) {
   return atom(f, interval_map(floor, x)); /* rounds, in an order that stays */
 }
 
+/* What the text of a row makes of where its operands lie. */
+static Interval by_text(const ValueNode *f) {
+  uint32_t nin = graph_node(f->g, f->n)->nin;
+  ScalarRange in[3];
+  DType t[3];
+  for (uint32_t i = 0; i < nin; i++) {
+    if (at(f, i)->undefined || at(f, i)->infinite) return interval_all();
+    in[i] = (ScalarRange){range(f, i).lo, range(f, i).hi};
+    t[i] = (DType)values_type_in(f, i)->dtype;
+  }
+  ScalarRange r = op_range(&f->v->ranges, node_op(f->g, f->n), in, t, nin, dtype(f));
+  return interval_of(r.lo, r.hi);
+}
+
 /* Floats: functions that are atoms with a range. */
 static ValueId function(const ValueNode *f) {
   Interval x = range(f, 0), y = graph_node(f->g, f->n)->nin > 1 ? range(f, 1) : x;
@@ -247,8 +261,8 @@ static ValueId function(const ValueNode *f) {
   case OP_ROUND: return atom(f, interval_map(nearbyint, x));
   case OP_MOD: return atom(f, y.lo > 0 ? interval_of(0, y.hi) : interval_all());
   case OP_UNIT: return atom(f, (Interval){.lo = 0, .hi = 1, .hi_open = true});
-  case OP_POW: return atom(f, x.lo >= 0 ? interval_of(0, INFINITY) : interval_all());
-  default: return atom(f, interval_all()); /* default: nothing is known of it */
+  case OP_POW: return atom(f, x.lo >= 0 ? by_text(f) : interval_all());
+  default: return atom(f, by_text(f)); /* default: no more than its text says */
   }
 }
 
@@ -264,11 +278,11 @@ ValueId values_scalar(const ValueNode *f) {
   Op op = node_op(f->g, f->n);
   if (op == OP_CAST) return fold(f, &r) ? r : cast(f);
   bool compares = op == OP_EQ || op == OP_NE || op == OP_LT || op == OP_LE;
-  if (compares && f->v->exact) return compare(f);
+  if (compares && f->v->rounds) return compare(f);
   /* what fractions hold without loss is not rounded */
   bool fractions = dtype_is_float(dtype(f)) && (op == OP_ADD || op == OP_SUB || op == OP_MUL ||
                                                 op == OP_DIV || op == OP_FMA || op == OP_SQUARE);
-  if (!fractions && op != OP_DIV && fold(f, &r) && !(f->v->exact && value_is_zero(f->v, r))) return r;
+  if ((f->v->exact || (!fractions && op != OP_DIV)) && fold(f, &r)) return r;
   switch (op) {
   case OP_EQ:
   case OP_NE:
