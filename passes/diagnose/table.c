@@ -160,7 +160,8 @@ void diagnose_table(const Program *p, const DimBinding *bind, size_t nbind, Sb *
       const View *v = &x.view.at[k];
       const Verdict *verdict = &v->param[f->param.i];
       Str name = v->step ? names_str(p->names, v->step->name) : v->loss;
-      sb_fmt(&t, "%s" STRF ": %s", k ? "; " : "", STRA(name), flow_word(verdict->flow));
+      sb_fmt(&t, "%s" STRF ": %s", k ? "; " : "", STRA(name),
+             verdict->late ? "open, late" : flow_word(verdict->flow));
       if (!v->step) continue;
       if (verdict->rule == RULE_NONE) {
         sb_fmt(&t, ", %s", rule_word(verdict->rule));
