@@ -127,7 +127,7 @@ silent err
 gives "--stop-after=nonsense" 2 "$DGC" --stop-after=nonsense -D N=4 "$good"
 says "autodiff"
 gives "--print-after=nonsense" 2 "$DGC" --print-after=nonsense -D N=4 "$good"
-says "no pass 'nonsense': bind autodiff"
+says "no pass 'nonsense': bind outline autodiff"
 gives "--print-after=nonsense beside another stage" 2 "$DGC" --print-after=nonsense --emit=graph "$good"
 gives "--isa=nonsense" 2 "$DGC" train --isa=nonsense $fed "$good"
 says "there is no instruction set 'nonsense': avx2, avx512"

@@ -83,10 +83,10 @@ START_TEST(printed_anywhere) {
   for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
     fails(DG_USAGE, "no instruction set 'zz': avx2, avx512",
           dg_emit(p, stages[i], &(dg_emit_options){.size = sizeof(dg_emit_options), .isa = "zz"}, &text, &n));
-    fails(DG_USAGE, "no pass 'zz': bind autodiff",
+    fails(DG_USAGE, "no pass 'zz': bind outline autodiff",
           dg_emit(p, stages[i], &(dg_emit_options){.size = sizeof(dg_emit_options), .print_after = "zz"},
                   &text, &n));
-    fails(DG_USAGE, "no pass 'zz': bind autodiff",
+    fails(DG_USAGE, "no pass 'zz': bind outline autodiff",
           dg_emit(p, stages[i], &(dg_emit_options){.size = sizeof(dg_emit_options), .stop_after = "zz"},
                   &text, &n));
   }

@@ -174,6 +174,7 @@ static const struct {
     {"vjp", "tests/golden/graph/scan.dg holds a text"},
     {"jvp", "tests/golden/graph/scan.dg holds a text"},
     {"vmap", "tests/golden/graph/scan.dg holds a text"},
+    {"checkpoint", "tests/unit/test_remat.c holds the bits of both forms"},
 };
 
 static int missing(const char *what, const char *name) {
