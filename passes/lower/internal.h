@@ -194,6 +194,7 @@ typedef struct Line {
   int64_t n;  /* elements along the walked axis */
   bool lanes; /* the walk takes sixteen at a time, lanes along it; else one at a time, lanes over a kept axis
                */
+  bool tree;  /* of the latter: a sum has the order of lanes all the same (line_tree) */
 } Line;
 /* Sources are rearranged into the line's space: kept axes first, the walked axis at LINE_AXIS. */
 void line_begin(Line *l, LowerCx *lo, int rank, const int64_t *ext, int axis, bool lanes, View *const *s,
@@ -210,6 +211,10 @@ typedef void LinePart(LowerKernel *m, const Coord *kept, Affine start, int64_t n
 int line_pieces(LowerKernel *m, const Coord *kept, int64_t n, int64_t chunk, DType t, int part, LinePart *fn,
                 void *cx);
 int line_acc_cols(const Line *l, const Coord *kept); /* of an accumulator of the walk */
+/* All elements of a short line, each from `start` on in a tile of its own, which step gets by *acc; then the
+ * tree of a fold over those tiles. Returns the tile of the result. */
+int line_tree(LowerKernel *m, const Line *l, const Coord *kept, DType t, ScalarValue start, const Scalar *op,
+              LineStep *step, void *cx, int *acc);
 void line_fill(LowerKernel *m, int tile, DType t, ScalarValue v);
 
 void lower_elementwise(LowerCx *lo, const LowerGroup *gr);

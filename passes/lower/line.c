@@ -1,6 +1,7 @@
 /* Walks along one axis: what reductions and row operations share. With lanes, sixteen elements at a time lie
  * in a tile's columns, so that lane i sees the elements i, i + 16, ...; without, a tile's columns are a kept
- * axis and each lane sees every element in turn. */
+ * axis and each lane sees every element in turn: also along short lines that a fold sums, in the order of the
+ * fold. */
 #include "passes/lower/internal.h"
 
 /* The walked axis to LINE_AXIS, those behind it one to the front. */
@@ -9,6 +10,14 @@ static void walk_last(AxisAffine *at, int rank, int axis) {
   for (int i = axis; i + 1 < rank; i++) at->c[i] = at->c[i + 1];
   if (rank - 1 != LINE_AXIS) at->c[rank - 1] = 0;
   at->c[LINE_AXIS] = c;
+}
+
+enum { SHORT = 8 }; /* elements of a line that is cheaper with other lines beside it in the lanes */
+
+/* Sixteen lanes along a line of few elements are mostly empty, and a fold costs more than they do. */
+static bool short_lines(const Line *l) {
+  int64_t beside = l->t.rank ? l->t.ext[l->t.rank - 1] : 1;
+  return l->n <= SHORT && beside >= SHORT;
 }
 
 void line_begin(Line *l, LowerCx *lo, int rank, const int64_t *ext, int axis, bool lanes, View *const *s,
@@ -23,6 +32,10 @@ void line_begin(Line *l, LowerCx *lo, int rank, const int64_t *ext, int axis, bo
     if (i != axis) l->t.ext[k++] = ext[i];
   l->t.rank = lower_collapse(k, l->t.ext, s, n);
   if (l->t.rank == 0) return;
+  if (lanes && short_lines(l)) {
+    l->lanes = lanes = false;
+    l->tree = true;
+  }
   int last = l->t.rank - 1;
   int64_t e = l->t.ext[last];
   if (lanes) {
@@ -30,7 +43,7 @@ void line_begin(Line *l, LowerCx *lo, int rank, const int64_t *ext, int axis, bo
     l->t.rows = e < 4 ? (int)e : 4;
   } else {
     l->t.lane = last;
-    int width = lo->opt.vector_bytes < 64 ? 32 : 64;
+    int width = l->tree ? KERNEL_LANES : lo->opt.vector_bytes < 64 ? 32 : 64;
     l->t.cols = e >= width ? width : (int)ceil_div(e, 16) * 16;
   }
 }
@@ -88,4 +101,27 @@ int line_pieces(LowerKernel *m, const Coord *kept, int64_t n, int64_t chunk, DTy
     kernel_end(b);
   }
   return total;
+}
+
+int line_tree(LowerKernel *m, const Line *l, const Coord *kept, DType t, ScalarValue start, const Scalar *op,
+              LineStep *step, void *cx, int *acc) {
+  int tile[SHORT];
+  for (int64_t i = 0; i < l->n; i++) {
+    Coord c = *kept;
+    for (int k = c.rank; k < MAX_RANK; k++) c.at[k] = affine(0);
+    c.rank = MAX_RANK;
+    c.at[LINE_AXIS] = affine(i);
+    tile[i] = *acc = kernel_tile(&m->b, STR("t"), t, c.rows, line_acc_cols(l, kept));
+    line_fill(m, *acc, t, start);
+    step(m, &c, cx);
+  }
+  int64_t n = l->n; /* lanes without an element hold what leaves the others as they are */
+  for (int h = KERNEL_LANES / 2; h; h /= 2) {
+    for (int i = 0; i + h < n; i++) {
+      KernelOperand src[2] = {operand_tile(&m->b, tile[i]), operand_tile(&m->b, tile[i + h])};
+      kernel_map1(&m->b, op, tile[i], 2, src);
+    }
+    if (n > h) n = h;
+  }
+  return tile[0];
 }

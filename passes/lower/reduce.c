@@ -80,6 +80,15 @@ static void step(LowerKernel *m, const Coord *c, void *cx) {
 
 static void part(LowerKernel *m, const Coord *kept, Affine start, int64_t n, void *cx) {
   Reduce *r = cx;
+  if (r->line.tree) {
+    const Scalar *two = program_of(m->b.arena, step_text(r->op), r->type, r->type);
+    int acc = r->acc;
+    KernelOperand src = operand_tile(
+        &m->b, line_tree(m, &r->line, kept, r->type, identity(r->op, r->type, true), two, step, r, &r->acc));
+    r->acc = acc;
+    kernel_map1(&m->b, program_of(m->b.arena, "x", r->type, r->type), r->part, 1, &src);
+    return;
+  }
   line_fill(m, r->acc, r->type, identity(r->op, r->type, true));
   line_walk(m, &r->line, kept, start, n, 4, step, r);
   if (r->part != r->acc) kernel_fold(&m->b, fold_of(r->op), r->part, r->acc);

@@ -41,8 +41,21 @@ static void exp_step(LowerKernel *m, const Coord *c, void *cx) {
   kernel_map1(&m->b, text(m, r, "x + y"), r->acc, 2, add);
 }
 
+static void unary(LowerKernel *m, const Row *r, const char *t, int dst, int x) {
+  KernelOperand src = operand_tile(&m->b, x);
+  kernel_map1(&m->b, text(m, r, t), dst, 1, &src);
+}
+
 static void exp_part(LowerKernel *m, const Coord *kept, Affine start, int64_t n, void *cx) {
   Row *r = cx;
+  if (r->line.tree) {
+    int acc = r->acc, total;
+    total = line_tree(m, &r->line, kept, r->type, (ScalarValue){0}, program_sum(m->b.arena, r->type),
+                      exp_step, r, &r->acc);
+    r->acc = acc;
+    unary(m, r, "x", r->sum, total);
+    return;
+  }
   kernel_fill(&m->b, r->acc, 0);
   line_walk(m, &r->line, kept, start, n, 2, exp_step, r);
   if (r->sum != r->acc) kernel_fold(&m->b, FOLD_SUM, r->sum, r->acc);
@@ -66,10 +79,6 @@ static void result_step(LowerKernel *m, const Coord *c, void *cx) {
   kernel_store(&m->b, r->e, coord_access(c, lower_kernel_out(m, r->to), &r->out, r->type));
 }
 
-static void unary(LowerKernel *m, const Row *r, const char *t, int dst, int x) {
-  KernelOperand src = operand_tile(&m->b, x);
-  kernel_map1(&m->b, text(m, r, t), dst, 1, &src);
-}
 static void binary(LowerKernel *m, const Row *r, const char *t, int dst, int x, int y) {
   KernelOperand src[2] = {operand_tile(&m->b, x), operand_tile(&m->b, y)};
   kernel_map1(&m->b, text(m, r, t), dst, 2, src);
@@ -103,7 +112,7 @@ static void body(LowerKernel *m, const Coord *c, void *cx) {
     Access label = coord_access(c, lower_kernel_in(m, r->labels), &r->label, DT_I32);
     Access x = coord_access(c, lower_kernel_in(m, r->from), &r->in, r->type);
     x = access_index(x, label.buffer, label.at.a, label.at.r, label.at.c, r->in.at.c[LINE_AXIS], r->line.n);
-    int at = kernel_tile(b, STR("at"), r->type, c->rows, 1);
+    int at = kernel_tile(b, STR("at"), r->type, c->rows, lanes ? 1 : cols);
     kernel_load(b, at, access_pad(x, r->type, 0));
     binary(m, r, "x - y", r->last, r->last, at);
   }

@@ -147,6 +147,33 @@ START_TEST(rows) {
 }
 END_TEST
 
+/* Rows of few elements, beside others: those lie in the lanes, and nothing is folded. The order is the
+ * fold's. */
+START_TEST(short_rows) {
+  static const Op ops[] = {OP_SUM, OP_MEAN, OP_MAX, OP_SOFTMAX, OP_LOG_SOFTMAX, OP_LOGSUMEXP, OP_ARGMAX};
+  static const int64_t beside[] = {7, 8, 16, 36, 67};
+  for (int i = 0; i < 90; i++) {
+    kit_begin(&kit, (uint64_t)i);
+    kit.specials = i % 4 == 3;
+    int64_t n = 1 + i % 9, many = beside[i / 9 % 5], axis = 2;
+    DType t = i % 2 ? DT_F64 : DT_F32;
+    NodeId x = kit_leaf(&kit, KIT_TYPE(&kit, t, many, 1, n)), y = build_scalar(&kit.b, OP_MUL, x, x, NO_NODE);
+    for (int k = 0; k < 3; k++)
+      kit_root(&kit, build_reduce(&kit.b, ops[k], k == i % 3 ? y : x, 4)); /* one computes its operand */
+    for (int k = 3; k < 7; k++) kit_root(&kit, op1(ops[k], x, &axis, NULL));
+    NodeId rows = build_drop_axes(&kit.b, x, 2), label = kit_leaf(&kit, KIT_TYPE(&kit, DT_I32, many));
+    kit_root(&kit, op2(OP_CROSS_ENTROPY, rows, label, NULL, NULL));
+    kit_check(&kit);
+    LowerOptions o;
+    Sb text;
+    lower_options_init(&o, 64);
+    sb_init(&text, &kit.arena);
+    plan_print_kernels(kit_lower(&kit, &o), &text);
+    if (n > 1 && n <= 8 && many >= 8) ck_assert(!memmem(text.p, text.n, "fold.", 5));
+  }
+}
+END_TEST
+
 START_TEST(moves) {
   for (int i = 0; i < 40; i++) {
     kit_begin(&kit, (uint64_t)i);
@@ -518,7 +545,7 @@ START_TEST(many_buffers_are_placed) {
 END_TEST
 
 UNIT_MAIN(UNIT("rows", structural_rows, scalar_rows, casts, reductions, padded_reductions, long_reductions,
-               extreme_places, rows),
+               extreme_places, rows, short_rows),
           UNIT("moves", moves, padded_sums, constants), UNIT("windows", convolutions, pools),
           UNIT("steps", assignments, deep_programs, random_graphs, host_functions, checks, fuses,
                updates_come_early, empty, many_buffers_are_placed))
