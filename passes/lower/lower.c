@@ -5,7 +5,8 @@
 #include "passes/lower/internal.h"
 
 void lower_options_init(LowerOptions *o, int vector_bytes) {
-  *o = (LowerOptions){.vector_bytes = vector_bytes, .fuse = true, .in_place = true, .reuse = true};
+  *o = (LowerOptions){
+      .vector_bytes = vector_bytes, .fuse = true, .in_place = true, .reuse = true, .loops = true};
   o->cache_l1 = 32 << 10;
   o->cache_l2 = 512 << 10;
 }
@@ -130,6 +131,34 @@ static Plan *lower_run(LowerCx *lo) {
   return lo->plan;
 }
 
+/* Kernels of a body that became part of a loop's kernel are nobody's. */
+static void find_used(const Plan *p, bool *used) {
+  for (uint32_t i = 0; i < p->launch.n; i++)
+    if (p->launch.at[i].kind == LAUNCH_KERNEL) used[p->launch.at[i].kernel] = true;
+  for (uint32_t i = 0; i < p->body.n; i++)
+    for (int k = 0; k < 2; k++)
+      if (p->body.at[i].plan[k]) find_used(p->body.at[i].plan[k], used);
+}
+static void number_anew(Plan *p, const uint32_t *to) {
+  for (uint32_t i = 0; i < p->launch.n; i++)
+    if (p->launch.at[i].kind == LAUNCH_KERNEL) p->launch.at[i].kernel = to[p->launch.at[i].kernel];
+  for (uint32_t i = 0; i < p->body.n; i++)
+    for (int k = 0; k < 2; k++)
+      if (p->body.at[i].plan[k]) number_anew(p->body.at[i].plan[k], to);
+}
+static void drop_unused(Plan *p, Arena *a) {
+  bool *used = ARENA_ARRAY(a, bool, p->kernel.n);
+  uint32_t *to = ARENA_ARRAY(a, uint32_t, p->kernel.n), n = 0;
+  find_used(p, used);
+  for (uint32_t i = 0; i < p->kernel.n; i++) {
+    to[i] = n;
+    if (used[i]) p->kernel.at[n++] = p->kernel.at[i];
+  }
+  if (n == p->kernel.n) return;
+  p->kernel.n = n;
+  number_anew(p, to);
+}
+
 /* The list of kernels has moved while it grew: bodies, which are as deep as the text is, get the last one. */
 static void share_kernels(Plan *p) {
   for (uint32_t i = 0; i < p->body.n; i++)
@@ -143,7 +172,9 @@ static void share_kernels(Plan *p) {
 
 Plan *lower_graph(Arena *a, const Graph *g, const LowerOptions *o, Sb *why) {
   ArenaScope scope;
-  Plan *p = lower_run(lower_begin(a, arena_open(&scope, a->mem), g, o, why));
+  Arena *whole = arena_open(&scope, a->mem);
+  Plan *p = lower_run(lower_begin(a, whole, g, o, why));
+  if (p && g->region.n > 1) drop_unused(p, whole);
   arena_close(&scope);
   if (p) share_kernels(p);
   return p;

@@ -3,7 +3,7 @@
 #include "ir/graph/region.h"
 
 #include "base/size.h"
-#include "passes/lower/internal.h"
+#include "passes/lower/loop.h"
 
 static Plan *body_plan(LowerCx *lo, NodeId yield) {
   Plan *p = lower_body(lo, graph_body(lo->g, yield, lo->plan->arena));
@@ -50,10 +50,18 @@ static void results(LowerCx *lo, NodeId owner, NodeId yield, PlanBody *b, PlanLa
     PlanArg r = {.bytes = bytes_of(lo, y, 1)};
     r.buffer = node_ok(reader[k]) ? plan_buffer_node(lo, reader[k]) : plan_buffer_temp(lo, t, lo->count[y.i]);
     r.step = stack && node_ok(reader[k]) ? r.bytes : 0;
-    r.spare = carried && b->trip > 1 ? plan_buffer_temp(lo, t, lo->count[y.i]) : r.buffer;
+    r.spare = r.buffer;
     bind(lo, l, r.buffer);
-    if (r.spare != r.buffer) bind(lo, l, r.spare);
     VEC_PUSH(lo->plan->arena, &b->result, r);
+  }
+}
+
+/* What is carried stands in two buffers in turn. */
+static void spares(LowerCx *lo, PlanBody *b, PlanLaunch *l) {
+  for (uint32_t k = 0; k < b->carry && b->trip > 1; k++) {
+    const PlanBuffer *p = &lo->plan->buffer.at[b->result.at[k].buffer];
+    b->result.at[k].spare = plan_buffer_temp(lo, (DType)p->dtype, p->n);
+    bind(lo, l, b->result.at[k].spare);
   }
 }
 
@@ -109,6 +117,11 @@ static void lower_loop(LowerCx *lo, const LowerGroup *gr) {
     bind(lo, &launch, in[k]);
   }
   results(lo, owner, l.yield, &b, &launch);
+  if (lo->opt.loops && loop_fuses(&b)) {
+    loop_kernel(lo, owner, &b);
+    return;
+  }
+  spares(lo, &b, &launch);
   arena(lo, &b, &launch);
   finish(lo, &b, &launch, l.ends ? 1 : (double)b.trip);
 }

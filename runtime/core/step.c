@@ -86,8 +86,9 @@ static void kernel(const Frame *f, const StepLaunch *l) {
     return;
   }
   StepFn *fn = e->fn[l->index];
-  if (!e->pool || l->estimate_ns < POOL_SPLIT_NS || pieces_of(l) == 1) {
-    fn(buf, 0, start[k->ncut]); /* the float environment is set already */
+  int64_t units = start[k->ncut];
+  if (!e->pool || l->estimate_ns < POOL_SPLIT_NS || pieces_of(l) == 1 || units == 1) {
+    fn(buf, 0, units); /* the float environment is set already */
     return;
   }
   Call c = {.fn = fn,

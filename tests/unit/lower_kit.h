@@ -236,6 +236,7 @@ static inline void kit_check(Kit *k) {
     opt.fuse = o != 2;
     opt.in_place = o != 3;
     opt.reuse = o != 3;
+    opt.loops = o != 3 && o != 4;
     if (o >= 4) opt.block_terms = 5, opt.block_rows = o == 4 ? 11 : 40, opt.block_pack = BLOCK_PACK_ALWAYS;
     ArenaMark mark = arena_mark(&k->arena);
     Plan *p = kit_lower(k, &opt);

@@ -53,5 +53,30 @@ START_TEST(random_graphs) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT_TURNS("written", REGION_GRAPHS, written_graphs), UNIT_TURNS("random", 8, random_graphs),
-          UNIT("shared", bodies_share_kernels))
+/* A small loop is one kernel, of which its body's are no longer kernels; without the option it is a plan in
+ * the plan. */
+START_TEST(small_loops_are_kernels) {
+  for (int loops = 0; loops < 2; loops++) {
+    fix_begin(&f);
+    take(region_text(&f, "leapfrog", "7"), true, 1);
+    LowerOptions o;
+    lower_options_init(&o, 64);
+    o.loops = loops;
+    Plan *p = kit_lower(&kit, &o);
+    uint32_t of_kind[4] = {0}, used = 0;
+    for (uint32_t i = 0; i < p->launch.n; i++) of_kind[p->launch.at[i].kind]++;
+    ck_assert_uint_eq(of_kind[LAUNCH_LOOP] == 0, loops);
+    for (uint32_t k = 0; loops && k < p->kernel.n; k++)
+      for (uint32_t i = 0; i < p->launch.n; i++)
+        if (p->launch.at[i].kernel == k) {
+          used++;
+          break;
+        }
+    ck_assert(!loops || used == p->kernel.n);
+    fix_end(&f);
+  }
+}
+END_TEST
+
+UNIT_MAIN(UNIT("small", small_loops_are_kernels), UNIT_TURNS("written", REGION_GRAPHS, written_graphs),
+          UNIT_TURNS("random", 8, random_graphs), UNIT("shared", bodies_share_kernels))
