@@ -3,7 +3,13 @@
  * scratch until the step has ended. */
 #include "passes/lower/loop.h"
 
-enum { BODY_NS = 4000, BODY_BYTES = 16 << 10, BODY_KERNELS = 40, OUTER = 2 /* loops around the body's */ };
+enum {
+  BODY_NS = 4000,
+  BODY_BYTES = 16 << 10,
+  BODY_KERNELS = 40,
+  OUTER = 2 /* loops around the body's */,
+  UNROLL = 24
+};
 
 /* Where a buffer of the body is: a buffer of the kernel, and what a step adds. */
 typedef struct Home {
@@ -138,6 +144,13 @@ static void access(const Inner *n, Access *x) {
   x->index = (int16_t)index->buffer;
 }
 
+/* So many trips of a short body are cheaper without a loop. */
+static int64_t unrolled(const KernelStmt *s) {
+  int64_t n = 0;
+  for (; s; s = s->next) n += s->kind == STMT_LOOP ? UNROLL : 1;
+  return n ? UNROLL / n : 0;
+}
+
 static KernelStmt *list(const Inner *n, const KernelStmt *s) {
   Arena *a = n->f->m.b.arena;
   KernelStmt *first = NULL, **at = &first;
@@ -151,6 +164,8 @@ static KernelStmt *list(const Inner *n, const KernelStmt *s) {
       to->loop.depth = (uint8_t)(s->loop.depth + OUTER);
       to->loop.limit = deeper(s->loop.limit);
       to->loop.body = list(n, s->loop.body);
+      if (to->loop.kind == LOOP_SEQ && !to->loop.clip && s->loop.extent <= unrolled(s->loop.body))
+        to->loop.unroll = (uint16_t)s->loop.extent;
       break;
     case STMT_LOAD:
     case STMT_STORE:
