@@ -1,12 +1,12 @@
 /* Reverse mode through loops. A plan takes the body out as a graph of its own and differentiates that like
  * any graph (loops inside included): the joint graph is the primal body, then PARAM nodes that stand for the
  * cotangents of what is yielded and for what the invariants' sums start from, then the reverse body. What the
- * second part reads of the first are the residuals:
- *   constants, and what is made of constants and invariants   made again in the reverse body (hoisting moves
- * it out) per-step inputs, invariants                                read once more as what they are
- *   everything else                                            a stack: one more result of the augmented loop
- * The reverse loop walks the other way; it carries the cotangents of the carried values and the gradients of
- * the invariants, which are added in the order in which an unrolled program adds them. */
+ * second part reads of the first are the residuals. Made again in the reverse body are constants, what is
+ * made of constants and invariants (hoisting moves it out), and what a broadcast or reshape only spreads.
+ * Per-step inputs and invariants are read once more as what they are. Everything else becomes a stack, one
+ * more result of the augmented loop. The reverse loop walks the other way; it carries the cotangents of the
+ * carried values and the gradients of the invariants, which are added in the order in which an unrolled
+ * program adds them. */
 #include "passes/autodiff/internal.h"
 
 struct LoopPlan {
@@ -92,7 +92,8 @@ static void choose(LoopPlan *p, Arena *a) {
     if (!p->live[i]) continue;
     const Node *n = &g->node.at[i];
     bool param = n->op == OP_PARAM, carried = param && graph_attr(g, (NodeId){i})[0] < l.carry;
-    if (i < p->primal && !n->region) p->kept[i] = param ? carried : !fixed[i];
+    bool moved = n->op == OP_BROADCAST || n->op == OP_RESHAPE; /* made again from what is smaller */
+    if (i < p->primal && !n->region) p->kept[i] = param ? carried : !fixed[i] && !moved;
     if (!p->kept[i]) graph_mark_read(g, i, p->live);
   }
 }

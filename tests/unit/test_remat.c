@@ -251,6 +251,30 @@ START_TEST(stacks_are_smaller) {
 }
 END_TEST
 
+/* A step keeps 4 numbers that are spread to 4 x 3, and the 4 x 3 that are carried: not what is spread. */
+START_TEST(spread_values_are_made_again) {
+  elk_of(&k, "param w: f64[4, 3] = 0.1\nlet end = scan (m: f64[4, 3] = w) for t in 0:10 {\n"
+             "  next m = m * exp(-sum(m^2, axis = -1))[:, _]\n}\nloss l = sum(end^2)\n"
+             "train t { minimize l; update w\n using sgd(lr = 0.1) }\n");
+  Str m = elk_messages(&k);
+  ck_assert_msg(k.ok, "%.*s", (int)m.n, m.p);
+  uint32_t trained = 0;
+  for (uint32_t e = 0; e < k.p.entry.n; e++) {
+    if (k.p.entry.at[e].kind != ENTRY_TRAIN) continue;
+    PassOptions quiet = {0};
+    Sb why;
+    sb_init(&why, &k.arena);
+    Graph *g = passes_reference(&k.arena, &k.p, &k.p.entry.at[e], NULL, 0, &quiet, &why);
+    ck_assert_msg(g != NULL, "%.*s", (int)why.n, why.p);
+    g = passes_optimise(&k.arena, g, &quiet);
+    ck_assert_msg(stacked(g, 0) == 160, "%lld numbers", (long long)stacked(g, 0));
+    trained++;
+  }
+  ck_assert_uint_eq(trained, 1);
+  elk_free(&k);
+}
+END_TEST
+
 UNIT_MAIN(UNIT_TURNS("checkpoint", sizeof program / sizeof *program, checkpoints_keep_every_bit),
           UNIT_TURNS("written", REGION_GRAPHS, repeated_steps_keep_every_bit),
-          UNIT("memory", stacks_are_smaller))
+          UNIT("memory", stacks_are_smaller, spread_values_are_made_again))
