@@ -168,6 +168,8 @@ static dg_status add_entries(Build *b, const ExecOptions *o) {
   dg_status st = DG_OK;
   BuildNames functions = {0};
   (void)aot_c_name(b->arena, STR("init"), &functions);
+  (void)aot_c_name(b->arena, STR("load"), &functions);
+  (void)aot_c_name(b->arena, STR("save"), &functions);
   for (uint32_t i = 0; i < p->entry.n && st == DG_OK; i++) {
     const Entry *e = &p->entry.at[i];
     const char *symbol = NULL;
@@ -189,13 +191,16 @@ static dg_status add_entries(Build *b, const ExecOptions *o) {
 /* ---- the object ---- */
 
 static dg_status object(Build *b, const ExecOptions *o, Sb *out) {
-  ObjectFunction *f = ARENA_ARRAY(b->arena, ObjectFunction, b->entry.n + 1);
+  ObjectFunction *f = ARENA_ARRAY(b->arena, ObjectFunction, b->entry.n + 3);
   uint32_t n = 0;
-  f[n++] = (ObjectFunction){str_fmt(b->arena, "%s_init", b->name).p, 0, OBJECT_INIT};
+  f[n++] = (ObjectFunction){str_fmt(b->arena, "%s_init", b->name).p, OBJECT_INIT, 0, 0};
+  f[n++] = (ObjectFunction){str_fmt(b->arena, "%s_load", b->name).p, OBJECT_LOAD, 0, 0};
+  f[n++] = (ObjectFunction){str_fmt(b->arena, "%s_save", b->name).p, OBJECT_SAVE, 0, 0};
   for (uint32_t i = 0; i < b->entry.n; i++) {
     const BuildEntry *e = &b->entry.at[i];
     if (!e->symbol) continue;
-    f[n++] = (ObjectFunction){str_fmt(b->arena, "%s_%s", b->name, e->symbol).p, i, e->input.n + e->output.n};
+    f[n++] = (ObjectFunction){str_fmt(b->arena, "%s_%s", b->name, e->symbol).p, OBJECT_RUN, i,
+                              e->input.n + e->output.n};
   }
   ObjectFace face = {sb_str(&b->block), f, n};
   Sb why;

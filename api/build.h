@@ -16,6 +16,7 @@ typedef struct BuildField {
   Tensor shape;          /* without data */
   size_t at, bytes, pad; /* pad: bytes of filling in front of it that C would not put there */
   LeafId leaf;           /* counters: .i == UINT32_MAX */
+  bool needed;           /* in a checkpoint: a parameter */
   const char *what;      /* "state ", ... */
 } BuildField;
 

@@ -34,12 +34,12 @@ static void begin(const Build *b, Sb *o) {
          slash ? slash + 1 : file, b->isa);
   sb_fmt(
       o,
-      " * Link with the object and libdgc-core.a; nothing else is needed but libc. Nothing here allocates,\n"
-      " * prints or exits. All memory of a model is one %s_state, at any address that is a multiple of 8 "
-      "(of\n"
-      " * 64 is fastest); it may be copied, and each thread may have its own. Arrays are dense and "
-      "row-major.\n"
-      " * A bool is an int32_t of 0 or 1. */\n",
+      " * Link with the object and libdgc-core.a; nothing else is needed but libc. Nothing here prints or\n"
+      " * exits, and only loading and saving allocate, for a while. All memory of a model is one %s_state, "
+      "at\n"
+      " * any address that is a multiple of 8 (of 64 is fastest); it may be copied, and each thread may have "
+      "its\n"
+      " * own. Arrays are dense and row-major. A bool is an int32_t of 0 or 1. */\n",
       b->name);
   sb_fmt(o, "#ifndef %s_H\n#define %s_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n", b->upper, b->upper);
   sb_fmt(o, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
@@ -58,10 +58,14 @@ static void statuses(const Build *b, Sb *o) {
   } row[] = {{"OK", MODEL_OK, ""},
              {"NO_CPU", MODEL_NO_CPU, "the CPU lacks the instruction set named above"},
              {"USAGE", MODEL_USAGE, "a state or an input is NULL"},
-             {"BAD_DATA", MODEL_BAD_DATA, "an input has a value outside its range; nothing has changed"},
+             {"BAD_DATA", MODEL_BAD_DATA,
+              "an input has a value outside its range, or a file is damaged; nothing has changed"},
+             {"IO", MODEL_IO, "saving: what takes the bytes failed"},
              {"LIMIT", MODEL_LIMIT, "a step has run as often as can be counted"},
+             {"NO_MEMORY", MODEL_NO_MEMORY, "loading: the file has many more tensors than the model"},
              {"CHECK", MODEL_CHECK, "a check that the program makes does not hold; nothing has changed"},
-             {"MISMATCH", MODEL_MISMATCH, "libdgc-core.a is of another version than the object"}};
+             {"MISMATCH", MODEL_MISMATCH,
+              "libdgc-core.a is of another version than the object, or a file of another model"}};
   sb_fmt(o, "/* What the functions return. */\nenum {\n");
   for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
     sb_fmt(o, "  %s_%s = %d,", b->upper, row[i].name, row[i].value);
@@ -131,6 +135,17 @@ static void functions(const Build *b, Sb *o) {
     arguments(o, e);
     sb_fmt(o, ");\n");
   }
+  sb_fmt(
+      o,
+      "/* Takes parameters, states and counters from the bytes of a checkpoint of `dgc train`, or of "
+      "another\n"
+      " * safetensors file with these names and shapes. Parameters must be in it; what else is missing "
+      "stays. */\n"
+      "int32_t %s_load(%s_state *state, const void *file, size_t bytes);\n"
+      "/* Gives the bytes of such a file to `put`, which returns 0 to go on. `dgc eval --load` takes it. */\n"
+      "int32_t %s_save(%s_state *state, int (*put)(void *user, const void *piece, size_t bytes), void "
+      "*user);\n",
+      b->name, b->name, b->name, b->name);
   sb_char(o, '\n');
 }
 

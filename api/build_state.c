@@ -112,6 +112,7 @@ dg_status aot_state(Build *b) {
                     .tensor = session_file_name(b->arena, path),
                     .dtype = (DType)l->type.dtype,
                     .leaf = {i},
+                    .needed = l->kind == LEAF_PARAM,
                     .what = l->kind == LEAF_STATE ? "state "
                             : l->frozen           ? "frozen "
                                                   : ""};
@@ -220,6 +221,35 @@ static ModelEntry entry_of(Build *b, const BuildEntry *e, uint64_t *copies) {
   return m;
 }
 
+static SafeDtype safe_type(DType t) {
+  static const SafeDtype to[DT_COUNT] = {[DT_F32] = SAFE_F32,
+                                         [DT_F64] = SAFE_F64,
+                                         [DT_I32] = SAFE_I32,
+                                         [DT_I64] = SAFE_I64,
+                                         [DT_BOOL] = SAFE_BOOL};
+  return to[t];
+}
+
+/* By name in checkpoints. */
+static void put_tensors(Build *b) {
+  ModelTensor *t = ARENA_ARRAY(b->arena, ModelTensor, b->field.n);
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < b->field.n; i++) {
+    const BuildField *f = &b->field.at[i];
+    if (!f->tensor.n) continue;
+    t[n] = (ModelTensor){.at = f->at,
+                         .name = put(b, f->tensor.p, f->tensor.n, 1),
+                         .name_bytes = (uint32_t)f->tensor.n,
+                         .dtype = safe_type(f->dtype),
+                         .rank = f->shape.rank,
+                         .needed = f->needed};
+    for (int k = 0; k < f->shape.rank; k++) t[n].dim[k] = (uint64_t)f->shape.ext[k];
+    n++;
+  }
+  b->model.tensor = put(b, t, n * sizeof *t, 8); /* size-ok: as allocated */
+  b->model.ntensor = n;
+}
+
 dg_status aot_block(Build *b) {
   Model *m = &b->model;
   uint64_t copies = 0;
@@ -236,6 +266,7 @@ dg_status aot_block(Build *b) {
     if (b->block.n > UINT32_MAX)
       return api_fail(b->cx, ST_LIMIT, "the constants of the program are too large for one object");
   }
+  put_tensors(b);
   m->entry = put(b, entry, b->entry.n * sizeof *entry, 8); /* size-ok: as allocated */
   m->nentry = b->entry.n;
   m->version = MODEL_VERSION;
@@ -245,6 +276,8 @@ dg_status aot_block(Build *b) {
   m->seed = b->field.at[b->seed].at;
   m->work = m->kept_bytes;
   m->work_bytes = model_work_bytes(m, copies);
+  if (m->work_bytes && m->work_bytes < model_file_bytes(m->ntensor))
+    m->work_bytes = model_file_bytes(m->ntensor);
   for (uint32_t i = 0; i < b->field.n; i++)
     if (dtype_bytes(b->field.at[i].dtype) == 8) wide = 8;
   size_t whole;

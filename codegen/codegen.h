@@ -62,20 +62,25 @@ typedef enum { PRINT_LLVM, PRINT_ASSEMBLY, PRINT_OBJECT } CodegenPrint;
 MUST_USE Status codegen_print(Arena *a, const KernelSet *set, const CodegenOptions *o, CodegenPrint what,
                               const char *prefix, Sb *out, Sb *why);
 
-/* An object for other programs to link: kernels, one constant block, and functions that hand both to
- * dgc_model_init or dgc_model_run of runtime/core/model.h. */
+/* An object for other programs to link: kernels, one constant block, and functions that hand both to those of
+ * runtime/core/model.h. */
+typedef enum {
+  OBJECT_RUN,  /* (state, arguments..) */
+  OBJECT_INIT, /* (state, seed) */
+  OBJECT_LOAD, /* (state, file, bytes) */
+  OBJECT_SAVE, /* (state, put, user) */
+} ObjectKind;
 typedef struct ObjectFunction {
   const char *symbol;
-  uint32_t entry; /* of the model in the block */
-  uint32_t nargs; /* pointers behind the state; OBJECT_INIT: it takes a seed */
+  ObjectKind kind;
+  uint32_t entry, nargs; /* RUN: of the model in the block; pointers behind the state */
 } ObjectFunction;
-#define OBJECT_INIT UINT32_MAX
 typedef struct ObjectFace {
   Str block; /* at 64 bytes */
   const ObjectFunction *function;
   uint32_t n;
 } ObjectFace;
-/* The object's bytes; the functions are its only symbols, but for those two. stats may be NULL. */
+/* The object's bytes; the functions are the only symbols it gives. stats may be NULL. */
 MUST_USE Status codegen_object(Arena *a, const KernelSet *set, const CodegenOptions *o,
                                const ObjectFace *face, CodegenStats *stats, Sb *out, Sb *why);
 

@@ -29,37 +29,73 @@ static Val kernel_table(Emit *e, const ModuleJob *j) {
   return constant(e, "kernels", LLVMConstArray2(e->ptr, at, j->nof ? j->nof : 1), 8);
 }
 
-/* int32_t NAME(void *state, void *arg...) { void *all[] = {arg...}; return dgc_model_run(.., all); } */
-static void function(Emit *e, const ObjectFunction *f, Val block, Val kernels, Val init, Val run) {
-  bool is_init = f->nargs == OBJECT_INIT;
-  uint32_t n = is_init ? 0 : f->nargs;
-  LLVMTypeRef *type = ARENA_ARRAY(e->arena, LLVMTypeRef, n + 2);
-  for (uint32_t i = 0; i <= n; i++) type[i] = e->ptr;
-  if (is_init) type[1] = e->i32;
-  Val fn = LLVMAddFunction(e->module, f->symbol, LLVMFunctionType(e->i32, type, n + 1 + is_init, 0));
+/* int32_t NAME(void *state, T x, ..) of baseline code, and what it calls. */
+typedef struct Face {
+  Val block, kernels;
+  LLVMTypeRef to_type[4];
+  Val to[4]; /* by ObjectKind */
+} Face;
+
+static Val begin(Emit *e, const char *symbol, const LLVMTypeRef *type, uint32_t n) {
+  Val fn = LLVMAddFunction(e->module, symbol, LLVMFunctionType(e->i32, (LLVMTypeRef *)(uintptr_t)type, n, 0));
   attribute(e, fn, "target-cpu", "x86-64");
   attribute(e, fn, "target-features", "+sse2");
   LLVMPositionBuilderAtEnd(e->b, LLVMAppendBasicBlockInContext(e->context, fn, ""));
-  if (is_init) {
-    Val arg[] = {block, kernels, LLVMGetParam(fn, 0), LLVMGetParam(fn, 1)};
-    LLVMBuildRet(e->b, LLVMBuildCall2(e->b, LLVMGlobalGetValueType(init), init, arg, 4, ""));
-    return;
-  }
-  Val all = LLVMBuildArrayAlloca(e->b, e->ptr, emit_i32(e, n ? n : 1), "");
-  for (uint32_t i = 0; i < n; i++) {
+  return fn;
+}
+
+static void end(Emit *e, const Face *c, ObjectKind k, Val *arg, unsigned n) {
+  LLVMBuildRet(e->b, LLVMBuildCall2(e->b, c->to_type[k], c->to[k], arg, n, ""));
+}
+
+/* int32_t NAME(void *state, void *arg..) { void *all[] = {arg..}; return dgc_model_run(.., all); } */
+static void run_function(Emit *e, const Face *c, const ObjectFunction *f) {
+  LLVMTypeRef *type = ARENA_ARRAY(e->arena, LLVMTypeRef, f->nargs + 1);
+  for (uint32_t i = 0; i <= f->nargs; i++) type[i] = e->ptr;
+  Val fn = begin(e, f->symbol, type, f->nargs + 1);
+  Val all = LLVMBuildArrayAlloca(e->b, e->ptr, emit_i32(e, f->nargs ? f->nargs : 1), "");
+  for (uint32_t i = 0; i < f->nargs; i++) {
     Val at = emit_i64(e, i);
     LLVMBuildStore(e->b, LLVMGetParam(fn, i + 1), LLVMBuildGEP2(e->b, e->ptr, all, &at, 1, ""));
   }
-  Val arg[] = {block, kernels, emit_i32(e, f->entry), LLVMGetParam(fn, 0), all};
-  LLVMBuildRet(e->b, LLVMBuildCall2(e->b, LLVMGlobalGetValueType(run), run, arg, 5, ""));
+  Val arg[] = {c->block, c->kernels, emit_i32(e, f->entry), LLVMGetParam(fn, 0), all};
+  end(e, c, OBJECT_RUN, arg, 5);
+}
+
+static void function(Emit *e, const Face *c, const ObjectFunction *f) {
+  switch (f->kind) {
+  case OBJECT_RUN: run_function(e, c, f); return;
+  case OBJECT_INIT: {
+    Val fn = begin(e, f->symbol, (LLVMTypeRef[]){e->ptr, e->i32}, 2);
+    Val arg[] = {c->block, c->kernels, LLVMGetParam(fn, 0), LLVMGetParam(fn, 1)};
+    end(e, c, f->kind, arg, 4);
+    return;
+  }
+  case OBJECT_LOAD:
+  case OBJECT_SAVE: {
+    LLVMTypeRef last = f->kind == OBJECT_LOAD ? e->i64 : e->ptr;
+    Val fn = begin(e, f->symbol, (LLVMTypeRef[]){e->ptr, e->ptr, last}, 3);
+    Val arg[] = {c->block, LLVMGetParam(fn, 0), LLVMGetParam(fn, 1), LLVMGetParam(fn, 2)};
+    end(e, c, f->kind, arg, 4);
+    return;
+  }
+  }
 }
 
 void emit_face(Emit *e, const ModuleJob *j) {
+  static const char *const name[] = {[OBJECT_RUN] = "dgc_model_run",
+                                     [OBJECT_INIT] = "dgc_model_init",
+                                     [OBJECT_LOAD] = "dgc_model_load",
+                                     [OBJECT_SAVE] = "dgc_model_save"};
   const ObjectFace *f = j->face;
-  LLVMTypeRef args[] = {e->ptr, e->ptr, e->ptr, e->i32}, more[] = {e->ptr, e->ptr, e->i32, e->ptr, e->ptr};
-  Val init = LLVMAddFunction(e->module, "dgc_model_init", LLVMFunctionType(e->i32, args, 4, 0)),
-      run = LLVMAddFunction(e->module, "dgc_model_run", LLVMFunctionType(e->i32, more, 5, 0));
-  Val block = constant(e, "model", LLVMConstStringInContext2(e->context, f->block.p, f->block.n, 1), 64);
-  Val kernels = kernel_table(e, j);
-  for (uint32_t i = 0; i < f->n; i++) function(e, &f->function[i], block, kernels, init, run);
+  Face c = {.block =
+                constant(e, "model", LLVMConstStringInContext2(e->context, f->block.p, f->block.n, 1), 64),
+            .kernels = kernel_table(e, j)};
+  c.to_type[OBJECT_RUN] =
+      LLVMFunctionType(e->i32, (LLVMTypeRef[]){e->ptr, e->ptr, e->i32, e->ptr, e->ptr}, 5, 0);
+  c.to_type[OBJECT_INIT] = LLVMFunctionType(e->i32, (LLVMTypeRef[]){e->ptr, e->ptr, e->ptr, e->i32}, 4, 0);
+  c.to_type[OBJECT_LOAD] = LLVMFunctionType(e->i32, (LLVMTypeRef[]){e->ptr, e->ptr, e->ptr, e->i64}, 4, 0);
+  c.to_type[OBJECT_SAVE] = LLVMFunctionType(e->i32, (LLVMTypeRef[]){e->ptr, e->ptr, e->ptr, e->ptr}, 4, 0);
+  for (int k = 0; k < 4; k++) c.to[k] = LLVMAddFunction(e->module, name[k], c.to_type[k]);
+  for (uint32_t i = 0; i < f->n; i++) function(e, &c, &f->function[i]);
 }

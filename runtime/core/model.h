@@ -1,10 +1,11 @@
 /* A model built ahead of time (`dgc build`): one constant block beside the kernels of an object, as a
- * StepImage is, and the two functions that its generated functions call. Nothing here allocates. All memory
+ * StepImage is, and what its generated functions call. Nothing here allocates. All memory
  * is the state that the caller hands in, whose layout the generated header spells out: parameters, states and
  * counters by name, then room to work in. Statuses are those of dg/dg.h. */
 #ifndef DG_RUNTIME_CORE_MODEL_H
 #define DG_RUNTIME_CORE_MODEL_H
 
+#include "runtime/core/safetensors.h"
 #include "runtime/core/step.h"
 
 enum { MODEL_VERSION = 1 }; /* of these tables and of StepImage; an object of another one is refused */
@@ -12,10 +13,12 @@ enum {
   MODEL_OK = 0,
   MODEL_NO_CPU = 1,   /* the CPU lacks the instructions the object was built for */
   MODEL_USAGE = 2,    /* no state, or an input is missing */
-  MODEL_BAD_DATA = 3, /* an input has a value that it does not take; nothing has changed */
+  MODEL_BAD_DATA = 3, /* an input has a value that it does not take, a file is damaged; nothing has changed */
+  MODEL_IO = 4,       /* saving: `put` failed */
   MODEL_LIMIT = 5,    /* a step was run INT32_MAX times */
-  MODEL_CHECK = 8,    /* a check of the program does not hold; nothing has changed */
-  MODEL_MISMATCH = 9, /* the object and this library are of different versions */
+  MODEL_NO_MEMORY = 6, /* a file has many more tensors than the model */
+  MODEL_CHECK = 8,     /* a check of the program does not hold; nothing has changed */
+  MODEL_MISMATCH = 9,  /* object and library are of different versions, or a file is of another model */
 };
 
 typedef enum { MODEL_F32, MODEL_F64, MODEL_I32, MODEL_I64 } ModelType; /* bool is an i32 of 0 or 1 */
@@ -49,6 +52,14 @@ typedef struct ModelEntry {
   uint32_t after, nafter;         /* TRAIN: entries that follow it, without arguments */
 } ModelEntry;
 
+typedef struct ModelTensor { /* of a checkpoint */
+  uint64_t at;               /* in the state */
+  uint32_t name, name_bytes; /* offset in the block */
+  uint32_t dtype, rank;      /* SafeDtype */
+  uint32_t needed, unused;   /* a file must have it */
+  uint64_t dim[SAFE_MAX_RANK];
+} ModelTensor;
+
 typedef struct Model {
   uint32_t version, level;               /* CpuLevel that the kernels need */
   uint64_t bytes;                        /* of the block */
@@ -56,6 +67,7 @@ typedef struct Model {
   uint64_t work, work_bytes;             /* room within the state, of any alignment */
   uint64_t arena_bytes, scratch_bytes;   /* the most that an entry takes */
   uint64_t seed, epoch;                  /* offsets in the state: uint32_t, int32_t (epochs done) */
+  uint32_t tensor, ntensor;              /* offset of the tensors */
   uint32_t entry, nentry, nleaf, unused; /* offset of the entries; most leaves that one has */
 } Model;
 
@@ -70,5 +82,14 @@ int32_t dgc_model_init(const Model *m, StepFn *const *kernel, void *state, uint3
 /* arg: buffers of the inputs, then of the outputs, where NULL is not wanted. An entry of kind TRAIN is
  * counted, and what comes after it runs. */
 int32_t dgc_model_run(const Model *m, StepFn *const *kernel, uint32_t entry, void *state, void *const *arg);
+
+/* Bytes of `work` that loading and saving need. */
+uint64_t model_file_bytes(uint32_t ntensor);
+/* Takes what the state has of a safetensors file: a checkpoint of dgc, or any with these names and shapes.
+ * Parameters must be in it. */
+int32_t dgc_model_load(const Model *m, void *state, const void *file, size_t bytes);
+/* The bytes of such a file, piece by piece. Not 0: stop. */
+typedef int ModelPut(void *user, const void *piece, size_t bytes);
+int32_t dgc_model_save(const Model *m, void *state, ModelPut *put, void *user);
 
 #endif

@@ -12,7 +12,6 @@
 #define KEY_FORMAT "dgc.format"
 #define KEY_SUM "dgc.sum"
 #define FORMAT "1"
-enum { SUM_DIGITS = 16 };
 
 static SafeText safe_text(Str s) { return (SafeText){s.p, s.n}; }
 static Str text_str(SafeText t) { return (Str){t.p, t.n}; }
@@ -132,23 +131,13 @@ static bool number(const SafeFile *f, const char *key, int base, uint64_t *out) 
   return strcmp(z, again) == 0;
 }
 
-/* The checksum over all bytes, its own digits taken as 0. */
-static uint64_t sum_without(Str bytes, size_t at) {
-  Sum s;
-  sum_init(&s);
-  sum_add(&s, bytes.p, at);
-  sum_add(&s, "0000000000000000", SUM_DIGITS);
-  sum_add(&s, bytes.p + at + SUM_DIGITS, bytes.n - at - SUM_DIGITS);
-  return sum_value(&s);
-}
-
 static bool check_meta(Str bytes, const SafeFile *f, HostShown file, CkMeta *out, HostError *err) {
   const SafeText *format = meta_of(f, KEY_FORMAT), *sum = meta_of(f, KEY_SUM);
   *out = (CkMeta){0};
   if (!format && !sum) return true; /* somebody else's file */
   if (!format || !sum || sum->n != SUM_DIGITS || sum->p < bytes.p || sum->p > bytes.p + bytes.n - SUM_DIGITS)
     return host_fail(err, ST_BAD_DATA, "%s: damaged: its metadata is not complete", file.z);
-  uint64_t found, want = sum_without(bytes, (size_t)(sum->p - bytes.p)), step, epoch, seed;
+  uint64_t found, want = sum_without(bytes.p, bytes.n, (size_t)(sum->p - bytes.p)), step, epoch, seed;
   if (!number(f, KEY_SUM, 16, &found) || found != want)
     return host_fail(err, ST_BAD_DATA, "%s: damaged: checksum %016" PRIx64 " expected, found '%s'", file.z,
                      want, host_show(text_str(*sum)).z);

@@ -123,10 +123,31 @@ for isa in $levels; do
     "predict(s, in[0], out[0])" '{"prob", 192},' x:f32:16,6:tiny.f32 class:i32:16:class.i32
 done
 
+# Checkpoints: what a session saved goes on here with the same bits, and what is saved here a session reads.
+noisy="noisy.dg $isa 7 fit"
+inputs="x:f32:16,6:noise.f32 class:i32:16:class.i32"
+gives "a session, 4 steps and saved" 0 env SAVE=four.safetensors "$jit" $noisy 4 ce N=16 $inputs
+"$jit" $noisy 9 ce N=16 $inputs | grep -v loss | sort >jit.txt
+gives "a program goes on from there" 0 env LOAD=four.safetensors SAVE=nine.safetensors ./noisy 0 5 noise.f32 class.i32
+grep -v loss out | sort >aot.txt
+diff jit.txt aot.txt >out
+result $? "4 steps of a session and 5 of a program are 9 of a session"
+gives "a session reads what the program saved" 0 env LOAD=nine.safetensors "$jit" $noisy 0 ce N=16 $inputs
+grep "output\|fc1\|norm" out | sort >read.txt
+grep "output\|fc1\|norm" jit.txt | grep -v fit | sort >want.txt
+grep -v fit read.txt | diff want.txt - >out
+result $? "the same parameters, running statistics and outputs"
+head -c 3000 four.safetensors >cut.safetensors
+gives "a file that was cut" 3 env LOAD=cut.safetensors ./noisy 0 1 noise.f32 class.i32
+python3 -c 'b = bytearray(open("four.safetensors", "rb").read()); b[-5] ^= 1; open("flipped.safetensors", "wb").write(b)'
+gives "a flipped bit" 3 env LOAD=flipped.safetensors ./noisy 0 1 noise.f32 class.i32
+gives "a file of another model" 9 env LOAD=four.safetensors ./branch 0 1 noise.f32 target.f32
+gives "no file of that kind" 3 env LOAD=noisy.dg ./noisy 0 1 noise.f32 class.i32
+
 # What the objects hold and what the programs need.
 gives "what an object needs" 0 nm -u noisy.o
-[ "$(sed 's/.* //' out | sort | tr '\n' ' ')" = "dgc_model_init dgc_model_run " ]
-result $? "two functions of libdgc-core, and nothing else"
+[ "$(sed 's/.* //' out | sort | tr '\n' ' ')" = "dgc_model_init dgc_model_load dgc_model_run dgc_model_save " ]
+result $? "four functions of libdgc-core, and nothing else"
 gives "what a program needs" 0 ldd ./mlp
 ! grep -v -e 'libc\.so' -e 'ld-linux' -e 'linux-vdso' out
 result $? "libc and nothing else"
@@ -167,6 +188,14 @@ gives "another version of the tables" 0 sh -c "mkdir -p old/runtime && cp -r '$T
   sed -i 's/MODEL_VERSION = [0-9]*/MODEL_VERSION = 0/' old/runtime/core/model.h && cc -std=gnu11 -Iold -c old/runtime/core/model.c -o model.o"
 gives "a program with it" 0 host older line float "step_fit(s, in[0], in[1], &loss)" "" "" model.o
 gives "an object of another version" 9 ./older 7 1 x.f32 y.f32
+
+# Valgrind has no AVX-512 and says so by CPUID.
+if command -v valgrind >valgrind.path; then
+  gives "code for valgrind" 0 "$DGC" build noisy.dg -D N=16 --isa=avx2 --name=noisy
+  gives "a program for valgrind" 0 host noisy noisy float "step_fit(s, in[0], in[1], &loss)" "predict(s, in[0], out[0])" '{"prob", 192},'
+  gives "under valgrind" 0 env LOAD=four.safetensors SAVE=valgrind.safetensors valgrind -q --error-exitcode=99 --leak-check=full \
+    --errors-for-leak-kinds=definite ./noisy 7 3 tiny.f32 class.i32
+fi
 
 # What cannot be built.
 gives "no dims" 1 "$DGC" build noisy.dg

@@ -1,5 +1,6 @@
 /* What a session does with a model, as hashes of bits: tests/e2e/build.sh compares it with an object built
- * ahead of time. usage: build_jit MODEL.dg ISA SEED STEP STEPS LOSS NAME=VALUE.. INPUT:DTYPE:E,E..:FILE.. */
+ * ahead of time. usage: build_jit MODEL.dg ISA SEED STEP STEPS LOSS NAME=VALUE.. INPUT:DTYPE:E,E..:FILE..
+ * LOAD and SAVE in the environment name checkpoints. */
 #include <dg/dg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,12 +71,14 @@ int main(int argc, char **argv) {
   must(dg_session_new(p, &o, &s), "session");
   for (int i = 7; i < argc; i++)
     if (argv[i]) bind(s, argv[i]);
+  if (getenv("LOAD")) must(dg_load(s, getenv("LOAD"), DG_LOAD_MODEL), "load");
   for (int i = 0; i < atoi(argv[5]); i++) {
     double loss;
     must(dg_step(s, argv[4]), "step");
     must(dg_value(s, argv[6], &loss), "loss");
     printf("loss %d %a\n", i, loss);
   }
+  if (getenv("SAVE")) must(dg_save(s, getenv("SAVE")), "save");
   for (int i = 0; i < dg_name_count(p, DG_PARAM); i++) print_array(s, "tensor", dg_name_at(p, DG_PARAM, i));
   for (int i = 0; i < dg_name_count(p, DG_STATE); i++) print_array(s, "tensor", dg_name_at(p, DG_STATE, i));
   if (dg_name_count(p, DG_OUTPUT)) must(dg_predict(s), "predict");

@@ -1,0 +1,192 @@
+/* Checkpoints of a built model: safetensors in memory to its state and back. Nothing is written to the state
+ * before all of the file has been looked at. */
+#include "runtime/core/checked.h"
+#include "runtime/core/clean.h"
+#include "runtime/core/model.h"
+#include "runtime/core/safetensors_parser.h"
+#include "runtime/core/sum.h"
+
+#include <stdlib.h> /* qsort, bsearch */
+#include <string.h>
+
+static const ModelTensor *tensors(const Model *m) {
+  return (const ModelTensor *)(const void *)((const char *)m + m->tensor); /* size-ok: within the block */
+}
+static SafeText name_of(const Model *m, const ModelTensor *t) {
+  return (SafeText){(const char *)m + t->name, t->name_bytes}; /* size-ok: within the block */
+}
+
+/* ---- memory for tables: the room to work in ---- */
+
+typedef struct Room {
+  char *at;
+  uint64_t left;
+} Room;
+
+static Room room_of(const Model *m, void *state) {
+  char *at = (char *)state + m->work; /* size-ok: within the state */
+  uint64_t skip = -(uintptr_t)at % STEP_ALIGN;
+  return (Room){at + skip, m->work_bytes - skip};
+}
+
+static void *get(void *context, size_t n) {
+  Room *r = context;
+  uint64_t bytes;
+  if (!checked_add(n, 15, &bytes) || (bytes &= ~(uint64_t)15) > r->left) return NULL;
+  void *p = r->at;
+  r->at += bytes;
+  r->left -= bytes;
+  return p;
+}
+
+uint64_t model_file_bytes(uint32_t ntensor) {
+  enum { MORE = 16, META = 16 }; /* of the file, that the model does not know */
+  const uint64_t tensor = sizeof(SafeTensor), meta = sizeof(SafeMeta);
+  return STEP_ALIGN + ((uint64_t)ntensor + MORE) * tensor + META * meta;
+}
+
+/* ---- loading ---- */
+
+static const SafeText *meta_of(const SafeFile *f, const char *key) {
+  for (size_t i = 0; i < f->metas; i++)
+    if (safe_text_eq(f->meta[i].key, (SafeText){key, strlen(key)})) return &f->meta[i].value;
+  return NULL;
+}
+
+/* A file of dgc holds a checksum over all of it. */
+static bool whole(const SafeFile *f, const char *file, size_t bytes) {
+  const SafeText *sum = meta_of(f, "dgc.sum");
+  if (!sum) return true;
+  if (sum->n != SUM_DIGITS || sum->p < file || sum->p > file + bytes - SUM_DIGITS) return false;
+  uint64_t want = sum_without(file, bytes, (size_t)(sum->p - file));
+  for (int i = 0; i < SUM_DIGITS; i++)
+    if (sum->p[i] != "0123456789abcdef"[want >> (60 - 4 * i) & 15]) return false;
+  return true;
+}
+
+/* Finite, and bools 0 or 1. */
+static bool values_good(const SafeTensor *t, const unsigned char *p) {
+  uint64_t n = (t->hi - t->lo) / safe_dtype_bytes(t->dtype);
+  for (uint64_t i = 0; t->dtype == SAFE_BOOL && i < n; i++)
+    if (p[i] > 1) return false;
+  for (uint64_t i = 0; t->dtype == SAFE_F32 && i < n; i++) {
+    uint32_t w;
+    memcpy(&w, p + 4 * i, sizeof w); /* size-ok: within the file */
+    if ((~w & 0x7f800000u) == 0) return false;
+  }
+  for (uint64_t i = 0; t->dtype == SAFE_F64 && i < n; i++) {
+    uint64_t w;
+    memcpy(&w, p + 8 * i, sizeof w); /* size-ok: within the file */
+    if ((~w & 0x7ff0000000000000u) == 0) return false;
+  }
+  return true;
+}
+
+static int name_before(const void *key, const void *tensor) {
+  return safe_text_cmp(*(const SafeText *)key, ((const SafeTensor *)tensor)->name);
+}
+
+/* The file's tensors are in order of names. NULL: it has none of that name. */
+static const SafeTensor *find(const SafeFile *f, SafeText name) {
+  return f->tensors ? bsearch(&name, f->tensor, f->tensors, sizeof *f->tensor, name_before) : NULL;
+}
+
+static int32_t fits(const Model *m, const SafeFile *f) {
+  for (uint32_t i = 0; i < m->ntensor; i++) {
+    const ModelTensor *want = tensors(m) + i;
+    const SafeTensor *has = find(f, name_of(m, want));
+    if (!has && want->needed) return MODEL_MISMATCH;
+    if (!has) continue;
+    if (has->dtype != (SafeDtype)want->dtype || has->rank != want->rank) return MODEL_MISMATCH;
+    for (uint32_t k = 0; k < has->rank; k++)
+      if (has->dim[k] != want->dim[k]) return MODEL_MISMATCH;
+    if (!values_good(has, f->data + has->lo)) return MODEL_BAD_DATA; /* size-ok: the parser looked */
+  }
+  return MODEL_OK;
+}
+
+static void take(const Model *m, const SafeFile *f, char *state) {
+  for (uint32_t i = 0; i < m->ntensor; i++) {
+    const ModelTensor *want = tensors(m) + i;
+    const SafeTensor *has = find(f, name_of(m, want));
+    if (!has) continue;
+    const unsigned char *from = f->data + has->lo; /* size-ok: the parser looked */
+    char *to = state + want->at;                   /* size-ok: within the state */
+    uint64_t bytes = has->hi - has->lo;
+    if (has->dtype == SAFE_BOOL) {
+      for (uint64_t k = 0; k < bytes; k++) ((int32_t *)(void *)to)[k] = from[k];
+      continue;
+    }
+    memcpy(to, from, bytes);
+    if (has->dtype == SAFE_F32) clean32(to, bytes / 4);
+    if (has->dtype == SAFE_F64) clean64(to, bytes / 8);
+  }
+  const SafeText *seed = meta_of(f, "dgc.seed");
+  uint32_t n = 0;
+  for (size_t i = 0; seed && i < seed->n; i++) n = n * 10 + (uint32_t)(seed->p[i] - '0');
+  if (seed) memcpy(state + m->seed, &n, sizeof n); /* size-ok: within the state */
+}
+
+int32_t dgc_model_load(const Model *m, void *state, const void *file, size_t bytes) {
+  if (m->version != MODEL_VERSION) return MODEL_MISMATCH;
+  if (!state || !file) return MODEL_USAGE;
+  Room room = room_of(m, state);
+  SafeFile f;
+  SafeError err;
+  SafeResult r = safe_parse(file, bytes, (SafeMemory){get, &room}, &f, &err);
+  int32_t st = r == SAFE_NO_MEMORY ? MODEL_NO_MEMORY : MODEL_BAD_DATA;
+  if (r == SAFE_OK && whole(&f, file, bytes)) {
+    if (f.tensors) qsort(f.tensor, f.tensors, sizeof *f.tensor, safe_by_name);
+    st = fits(m, &f);
+    if (st == MODEL_OK) take(m, &f, state);
+  }
+  return st;
+}
+
+/* ---- saving ---- */
+
+typedef struct Out {
+  ModelPut *put;
+  void *user;
+  bool failed;
+} Out;
+
+static void piece(void *context, const char *p, size_t n) {
+  Out *o = context;
+  if (n && !o->failed) o->failed = o->put(o->user, p, n) != 0;
+}
+
+static void bools(Out *o, const int32_t *p, uint64_t n) { /* a byte each in the file */
+  char z[256];
+  for (uint64_t i = 0; i < n;) {
+    size_t k = 0;
+    while (k < sizeof z && i < n) z[k++] = p[i++] != 0;
+    piece(o, z, k);
+  }
+}
+
+int32_t dgc_model_save(const Model *m, void *state, ModelPut *put, void *user) {
+  if (m->version != MODEL_VERSION) return MODEL_MISMATCH;
+  if (!state || !put) return MODEL_USAGE;
+  Room room = room_of(m, state);
+  Out o = {put, user, false};
+  uint64_t bytes;
+  SafeTensor *t = NULL;
+  if (checked_mul(m->ntensor, sizeof *t, &bytes)) t = get(&room, bytes);
+  if (!t) return MODEL_NO_MEMORY;
+  for (uint32_t i = 0; i < m->ntensor; i++) {
+    const ModelTensor *from = tensors(m) + i;
+    t[i] =
+        (SafeTensor){.name = name_of(m, from), .dtype = (SafeDtype)from->dtype, .rank = from->rank, .tag = i};
+    memcpy(t[i].dim, from->dim, sizeof from->dim);
+  }
+  bool ok = safe_layout(t, m->ntensor) && safe_write_header(t, m->ntensor, NULL, 0, (SafeSink){piece, &o});
+  for (uint32_t i = 0; ok && i < m->ntensor; i++) {
+    const char *from = (const char *)state + tensors(m)[t[i].tag].at; /* size-ok: within the state */
+    if (t[i].dtype == SAFE_BOOL)
+      bools(&o, (const int32_t *)(const void *)from, t[i].hi - t[i].lo);
+    else
+      piece(&o, from, t[i].hi - t[i].lo);
+  }
+  return !ok ? MODEL_LIMIT : o.failed ? MODEL_IO : MODEL_OK;
+}
