@@ -40,6 +40,30 @@ START_TEST(bodies_share_kernels) {
 }
 END_TEST
 
+static const char early[] =
+    "graph early\nparam n: i32\nparam w: f64[3]\n"
+    "%0: i32 = leaf n\n%1: f64[3] = leaf w\n%2: i32 = const 0\n%3: bool = lt %2 %0\n{\n"
+    "%4: bool = param {k=0}\n%5: i32 = param {k=1}\n%6: f64[3] = param {k=2}\n"
+    "%7: i32 = const 1\n%8: i32 = sub %5 %7\n%9: f64[3] = sin %6\n%10: i32 = const 0\n"
+    "%11: bool = lt %10 %8\n%12: none = yield %11 %8 %9\n}\n"
+    "%13: none = loop %12 %3 %0 %1 {trip=6 carry=3 step=0 reverse=0 ends=1 again=0}\n"
+    "%14: i32 = result %13 {k=1}\n%15: f64[3] = result %13 {k=2}\n"
+    "output n = %14\noutput w = %15\n";
+
+/* Without a gradient the loop ends by itself: before the first step, in between, at its limit. */
+START_TEST(ends_by_itself) {
+  Sb why;
+  Graph *g;
+  kit_begin(&kit, 1);
+  sb_init(&why, &kit.arena);
+  ck_assert_msg(graph_parse(&kit.program, str_z(early), &g, &why), "%.*s", (int)why.n, why.p);
+  for (uint32_t l = 0; l < kit.program.leaf.n; l++) kit_data(&kit, (LeafId){l});
+  *(int32_t *)kit.data[0] = _i - 1;
+  kit.b.g = g;
+  kit_check(&kit);
+}
+END_TEST
+
 START_TEST(random_graphs) {
   uint32_t loops = 0, conds = 0;
   const char *more = getenv("DG_REGIONS");
@@ -78,5 +102,6 @@ START_TEST(small_loops_are_kernels) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("small", small_loops_are_kernels), UNIT_TURNS("written", REGION_GRAPHS, written_graphs),
+UNIT_MAIN(UNIT("small", small_loops_are_kernels), UNIT_TURNS("ends", 9, ends_by_itself),
+          UNIT_TURNS("written", REGION_GRAPHS, written_graphs),
           UNIT_TURNS("random", 8, random_graphs), UNIT("shared", bodies_share_kernels))
