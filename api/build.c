@@ -109,11 +109,29 @@ static void add_outputs(Build *b, BuildEntry *e, BuildNames *taken) {
   }
 }
 
-static dg_status compile(Build *b, const ExecOptions *o, BuildEntry *e) {
-  const PassOptions quiet = {0};
+static dg_status memory_fits(Build *b, uint64_t bytes, int64_t memory) {
+  int64_t most = b->cx->limits.arena_bytes;
+  if (bytes > (uint64_t)most)
+    return api_fail(b->cx, ST_LIMIT,
+                    "the program needs %llu bytes of memory, above the limit 'arena_bytes' of %lld",
+                    (unsigned long long)bytes, (long long)most);
+  if (memory && bytes > (uint64_t)memory)
+    return api_fail(
+        b->cx, ST_LIMIT,
+        "a step needs %llu bytes of memory, above the limit 'memory' of %lld, with all computed again "
+        "that loops can",
+        (unsigned long long)bytes, (long long)memory);
+  return DG_OK;
+}
+
+static dg_status compile(Build *b, ExecOptions *o, BuildEntry *e) {
+  PassOptions quiet = {0};
   dg_program *p = b->p;
+  int64_t memory = b->cx->limits.memory;
   Sb why;
   sb_init(&why, b->arena);
+  if (memory && memory < INT64_MAX)
+    quiet = (PassOptions){.memory = memory, .measure = exec_measure, .measure_cx = o};
   Graph source = *e->entry->graph;
   source.program = &b->prog;
   Entry entry = *e->entry;
@@ -131,16 +149,11 @@ static dg_status compile(Build *b, const ExecOptions *o, BuildEntry *e) {
   if (!e->image) return api_fail(b->cx, ST_LIMIT, STRF, STRA(sb_str(&why)));
   e->kernel = b->kernel.n;
   for (uint32_t i = 0; i < plan->kernel.n; i++) VEC_PUSH(b->arena, &b->kernel, plan->kernel.at[i]);
-  int64_t most = b->cx->limits.arena_bytes;
-  if (e->image->arena_bytes > (uint64_t)most)
-    return api_fail(b->cx, ST_LIMIT,
-                    "the program needs %llu bytes of memory, above the limit 'arena_bytes' of %lld",
-                    (unsigned long long)e->image->arena_bytes, (long long)most);
-  return DG_OK;
+  return memory_fits(b, e->image->arena_bytes + e->image->scratch_bytes, memory);
 }
 
 /* Adds an entry and, behind a train step, what comes after it. */
-static dg_status add_entry(Build *b, const ExecOptions *o, const Entry *entry, const char *symbol) {
+static dg_status add_entry(Build *b, ExecOptions *o, const Entry *entry, const char *symbol) {
   const Program *p = &b->p->prog;
   BuildNames taken = {0};
   uint32_t at = b->entry.n;
@@ -163,7 +176,7 @@ static dg_status add_entry(Build *b, const ExecOptions *o, const Entry *entry, c
   return DG_OK;
 }
 
-static dg_status add_entries(Build *b, const ExecOptions *o) {
+static dg_status add_entries(Build *b, ExecOptions *o) {
   const Program *p = &b->p->prog;
   dg_status st = DG_OK;
   BuildNames functions = {0};

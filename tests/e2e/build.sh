@@ -211,6 +211,15 @@ gives "over the text" 2 "$DGC" build noisy.dg -D N=16 -o noisy.dg
 says "not overwritten"
 gives "one file for both" 2 "$DGC" build noisy.dg -D N=16 -o one --header one
 gives "a folder that is not there" 4 "$DGC" build noisy.dg -D N=16 -o nowhere/noisy.o
+gives "in less memory" 0 "$DGC" build "$TOP/examples/pendulum.dg" --memory=33000 --isa=avx2 --name=pendulum
+gives "a program in less memory" 0 host less pendulum double "step_fit(s, &loss, NULL)" "predict(s, out[0])" '{"angle", 8000},'
+gives "its bits" 0 ./less 7 5
+sort out >aot.txt
+"$jit" "$TOP/examples/pendulum.dg" avx2 7 fit 5 error | sort >jit.txt
+diff jit.txt aot.txt >out
+result $? "less memory, the same bits"
+gives "in too little memory" 5 "$DGC" build "$TOP/examples/pendulum.dg" --memory=1000
+says "limit 'memory'"
 gives "above the limit" 5 "$DGC" build noisy.dg -D N=16 --limit=arena_bytes=100
 says "arena_bytes"
 finish
