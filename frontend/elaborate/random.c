@@ -7,14 +7,22 @@ static uint64_t path_key(uint64_t domain, uint64_t path) {
   return hash_mix(path + domain * 0x9e3779b97f4a7c15u);
 }
 
-/* mix(mix(word, seed), step), stretched to the draw's shape; initial values have step 0. */
+/* mix(k, i) for the index i of the step of each loop around, the outermost first. */
+static NodeId mix_indices(Elab *x, Builder *b, Body *body, NodeId k) {
+  if (body->around) k = mix_indices(x, b, body->around, k);
+  if (!body->loop) return k;
+  return build_scalar(b, OP_RNG_KEY, k, body_see(x->body, body, body_index(body)), NO_NODE);
+}
+
+/* mix(mix(word, seed), step), stretched to the draw's shape; initial values have step 0. In the body of a
+ * loop each step has a key of its own. */
 static NodeId key_node(Elab *x, Builder *b, uint32_t word, Type shape) {
   Type i32 = type_scalar(DT_I32);
   NodeId k = build_const(b, i32, (double)(int32_t)word);
   k = build_scalar(b, OP_RNG_KEY, k, leaf_to_node(x, clock_leaf(x, LEAF_SEED)), NO_NODE);
   NodeId step = x->entry == ENTRY_INIT ? build_const(b, i32, 0) : leaf_to_node(x, clock_leaf(x, LEAF_STEP));
   k = build_scalar(b, OP_RNG_KEY, k, step, NO_NODE);
-  return build_broadcast(b, k, shape);
+  return build_broadcast(b, mix_indices(x, b, x->body, k), shape);
 }
 
 /* Uniform in [0, 1); *second is an independent one of the same block when asked for. */
@@ -35,10 +43,6 @@ NodeId draw_uniform(Elab *x, Type t, Span at, NodeId *second) {
 
 static bool draw_type(Elab *x, Operand shape, Span at, Type *t) {
   int want = x->frame->want_dtype, hole;
-  if (in_body(x)) {
-    not_built(x, at, "a random number in the body of a 'scan' or 'cond'");
-    return false;
-  }
   *t = type_scalar(want >= 0 ? (DType)want : DT_F32);
   if (arg_given(shape) && !dims_of(x, shape, t->dim, &t->rank, &hole)) return false;
   if (!dtype_is_float((DType)t->dtype)) {

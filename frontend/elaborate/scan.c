@@ -250,6 +250,7 @@ static bool run_inside(Elab *x, Scope *s, Scan *c, Inside *in, bool first, NodeI
   c->yields = c->hurt = false;
   inside_begin(x, in, s, c->key);
   in->scope->scan = c;
+  in->body.loop = true;
   bind_inside(x, c, in, first, start_go);
   (void)exec_block(x, in->scope, c->e->scan.body, &ret);
   for (uint32_t i = 0; i < c->ncarry && !c->hurt && x->d->errors == errors; i++) {

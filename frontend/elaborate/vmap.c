@@ -37,6 +37,7 @@ Value bi_vmap(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   Inside *in = ARENA_NEW(x->a, Inside);
   Scope *outer = x->prelude;
   inside_begin(x, in, outer, frame_key(x, sym_of(x, b->name)));
+  in->body.loop = true;
   ArgVec rows = {0};
   for (uint32_t i = 0; i < n; i++) {
     Arg r = args->at[1 + i];

@@ -3,11 +3,11 @@
 #include "ir/graph/program.h"
 #include "ir/graph/region.h"
 
-Body body_outermost(Graph *g) { return (Body){.g = g}; }
+Body body_outermost(Graph *g) { return (Body){.g = g, .index = NO_NODE}; }
 
 Body body_begin(Body *around) {
   Graph *g = around->g;
-  Body x = {.g = graph_new(g->arena, g->program, g->name), .around = around};
+  Body x = {.g = graph_new(g->arena, g->program, g->name), .around = around, .index = NO_NODE};
   map_init(&x.seen, g->arena);
   return x;
 }
@@ -32,6 +32,13 @@ NodeId body_guess(Body *x, Type t, LocationId location) {
 NodeId body_step(Body *x, NodeId stack, LocationId location) {
   x->own++;
   return add_param(x, stack, type_step(graph_node(x->around->g, stack)->type), location);
+}
+
+NodeId body_index(Body *x) {
+  if (!node_ok(x->index))
+    x->index = graph_add(x->g, OP_PARAM, type_scalar(DT_I32), NULL, 0, &(int64_t){INT32_MAX}, (LocationId){0},
+                         NO_NODE);
+  return x->index;
 }
 
 NodeId body_see(Body *x, Body *own, NodeId n) {
@@ -93,17 +100,42 @@ static NodeId write_region(Builder *b, Body *x, const uint32_t *place, const Nod
   return y;
 }
 
+/* Where the index goes: behind what comes step by step, as the numbers 0, 1, ..; or, where nothing bounds the
+ * loop, behind what is carried. Those parameters are in `place` and `in` already. */
+static uint32_t add_index(Builder *b, Body *x, LoopShape *s, uint32_t nparam, uint32_t *place, NodeId *in) {
+  int64_t trip;
+  bool bounded = !dim_is_const(b->g->program->dims, s->trip, &trip) || trip < LOOP_UNBOUNDED;
+  uint32_t at = bounded ? s->carry + s->step : s->carry;
+  for (uint32_t k = nparam; k > at; k--) place[k] = place[k - 1], in[1 + k] = in[k];
+  place[at] = x->param.n - 1;
+  Type t = type_scalar(DT_I32);
+  in[1 + at] = bounded ? build_iota(b, type_stacked(t, s->trip), 0) : build_const(b, t, 0);
+  *(bounded ? &s->step : &s->carry) += 1;
+  return nparam + 1;
+}
+
 NodeId body_loop(Builder *b, Body *x, const NodeId *yield, uint32_t n, LoopShape s) {
-  uint32_t nparam = 0;
-  NodeId *in = ARENA_ARRAY(b->g->arena, NodeId, x->param.n + 1);
-  uint32_t *place = ARENA_ARRAY(b->g->arena, uint32_t, x->param.n);
+  uint32_t nparam = 0, carry = s.carry;
+  NodeId *in = ARENA_ARRAY(b->g->arena, NodeId, x->param.n + 2);
+  uint32_t *place = ARENA_ARRAY(b->g->arena, uint32_t, x->param.n + 1);
   const bool *need = needed(x, yield, n);
   for (uint32_t k = 0; k < x->param.n; k++) {
     if (!need[k]) continue;
     place[nparam++] = k;
     in[nparam] = x->from.at[k];
   }
-  in[0] = write_region(b, x, place, in + 1, nparam, yield, n);
+  if (node_ok(x->index)) {
+    VEC_PUSH(x->g->arena, &x->param, x->index);
+    nparam = add_index(b, x, &s, nparam, place, in);
+  }
+  NodeId *out = ARENA_ARRAY(b->g->arena, NodeId, n + 1);
+  memcpy(out, yield, n * sizeof *out);
+  if (s.carry > carry) { /* it counts itself; such a loop has no stacks */
+    Builder inner = {x->g, {0}, NO_NODE};
+    NodeId one = build_const(&inner, type_scalar(DT_I32), 1);
+    out[n++] = build_scalar(&inner, OP_ADD, x->index, one, NO_NODE);
+  }
+  in[0] = write_region(b, x, place, in + 1, nparam, out, n);
   int64_t attr[] = {s.trip.i, s.carry, s.step, s.reverse, s.ends, s.again};
   return build_op(b, OP_LOOP, in, nparam + 1, attr, NULL);
 }

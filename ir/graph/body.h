@@ -14,6 +14,8 @@ typedef struct Body {
   VEC(NodeId) param;   /* in g */
   VEC(NodeId) from;    /* around: what the parameters stand for */
   uint32_t own;        /* parameters that are carried or come step by step; those behind are captures */
+  bool loop;           /* of a loop: it has a step index */
+  NodeId index;        /* in g: that index, once asked for; NO_NODE */
 } Body;
 
 Body body_outermost(Graph *g);
@@ -23,6 +25,8 @@ NodeId body_carry(Body *x, NodeId start, LocationId location);
 NodeId body_step(Body *x, NodeId stack, LocationId location);
 /* The same of a body that is never written: only its type is known. */
 NodeId body_guess(Body *x, Type t, LocationId location);
+/* Of a loop: how many steps came before this one, i32. The loop counts when somebody asks. */
+NodeId body_index(Body *x);
 /* Node n of the graph of `own`, which is x or stands around it, as x sees it. */
 NodeId body_see(Body *x, Body *own, NodeId n);
 

@@ -91,6 +91,26 @@ same "computed again and kept" again.safetensors kept.safetensors
 gives "computed again, interpreted" 0 "$DGC" train again.dg $data -o again.safetensors -q --interpret
 same "computed again, interpreted" again.safetensors kept.safetensors
 
+# Noise in a loop: the same numbers at any number of threads, and interpreted.
+cat >noisy.dg <<'END'
+input obs: f32[T]
+param k: f32[300] = 1.0
+let h = scan (h: f32[300] = 0.1) for o in obs {
+  let n: f32[300] ~ normal(0, 0.1)
+  let m = vmap(fn (a) = a * uniform(0, 1), h)
+  next h = tanh(k * m + n) + 0.01 * o
+  yield h
+}
+loss l = mean(h^2)
+train fit { minimize l; update * using sgd(lr = 0.1); steps = 3 }
+END
+awk 'BEGIN { for (i = 0; i < 50; i++) print sin(i / 10) }' >obs.csv
+gives "noise" 0 "$DGC" train noisy.dg -d obs=obs.csv -o noise.safetensors -q -j1
+for how in -j2 -j3 --interpret; do
+  gives "noise $how" 0 "$DGC" train noisy.dg -d obs=obs.csv -o again.safetensors -q $how
+  same "noise $how" again.safetensors noise.safetensors
+done
+
 # A budget: what loops keep for their way back is computed again, and the weights are the same.
 cat >loop.dg <<'END'
 input obs: f32[T]

@@ -166,5 +166,67 @@ START_TEST(derivatives) {
 }
 END_TEST
 
+/* The numbers of one output. */
+static uint32_t drawn(const char *text, int64_t steps, uint32_t root, float *to, uint32_t most) {
+  elk_of(&k, text);
+  Str m = elk_messages(&k);
+  ck_assert_msg(k.ok, "%.*s", (int)m.n, m.p);
+  for (uint32_t e = 0; e < k.p.entry.n; e++) {
+    if (k.p.entry.at[e].kind != ENTRY_PREDICT) continue;
+    DimBinding bind = {names_add(&k.names, STR("T")), steps};
+    PassOptions quiet = {0};
+    Sb why;
+    sb_init(&why, &k.arena);
+    Graph *g = passes_reference(&k.arena, &k.p, &k.p.entry.at[e], &bind, 1, &quiet, &why);
+    g = passes_optimise(&k.arena, g, &quiet);
+    Interp it = {.graph = g, .mode = INTERP_NATIVE, .arena = &k.arena};
+    it.leaf = ARENA_ARRAY(&k.arena, Tensor, k.p.leaf.n + 1);
+    for (uint32_t l = 0; l < k.p.leaf.n; l++) {
+      Type t = k.p.leaf.at[l].type;
+      for (int d = 0; d < t.rank; d++) t.dim[d] = dim_bind(k.p.dims, t.dim[d], &bind, 1);
+      ck_assert(tensor_of_type(&k.arena, k.p.dims, &t, &it.leaf[l]));
+    }
+    ck_assert_msg(interp_run(&it) == ST_OK, "%s", it.what);
+    const Tensor *a = &it.value[g->root.at[root].node.i];
+    ck_assert_uint_le(a->count, most);
+    memcpy(to, a->data, a->count * sizeof *to);
+    uint32_t n = (uint32_t)a->count;
+    elk_free(&k);
+    return n;
+  }
+  ck_abort_msg("no outputs");
+}
+
+/* Each step of each loop around draws numbers of its own, whatever the loops are made of; how many steps
+ * there are changes none. */
+START_TEST(draws) {
+  static const char text[] =
+      "input x: f32[T, 3]\n"
+      "output a = scan () for r in x { yield uniform(0, 1, shape = [3]) + 0 * r }\n"
+      "output b = scan () for i in 0:T { yield scan () for j in 0:40 { yield uniform(0, 1) } }\n"
+      "output c = vmap(fn (r) = uniform(0, 1, shape = [3]) + 0 * r, x)\n"
+      "output d = scan () for i in 0:T { yield cond i < 50 { uniform(0, 1) } else { uniform(0, 1) } }\n"
+      "fn noisy(h) = h + uniform(0, 1)\n"
+      "output e = scan () for i in 0:T { let u = noisy(0.0); yield checkpoint(noisy(u)) - u }\n";
+  static float few[4000], many[4000];
+  for (uint32_t r = 0; r < 5; r++) {
+    uint32_t n = drawn(text, 7, r, few, 4000), m = drawn(text, 100, r, many, 4000);
+    ck_assert_msg(memcmp(few, many, n * sizeof *few) == 0, "output %u: other numbers for more steps", r);
+    double sum = 0, square = 0, next = 0;
+    for (uint32_t i = 0; i < m; i++) {
+      for (uint32_t j = i + 1; j < m && m < 1000; j++)
+        ck_assert_msg(many[i] != many[j], "%u: %u and %u", r, i, j);
+      sum += many[i];
+      square += many[i] * many[i];
+      next += many[i] * many[(i + 1) % m];
+    }
+    double off = 6 / sqrt(m); /* means of numbers in [0, 1) lie closer than so many deviations */
+    ck_assert_double_eq_tol(sum / m, 0.5, 0.3 * off);
+    ck_assert_double_eq_tol(square / m, 1.0 / 3, 0.3 * off);
+    ck_assert_double_eq_tol(next / m, 0.25, 0.3 * off);
+  }
+}
+END_TEST
+
 UNIT_MAIN(UNIT("scan", carries_and_rows, no_step_gives_the_start, nested_and_captured, whiles_and_conds,
-               derivatives))
+               derivatives, draws))
