@@ -92,12 +92,11 @@ static Status step_memory(Arena *a, Exec *x, Sb *why) {
 /* Shapes of what the host is given and of what comes out, which outlive the plan. */
 static void keep_shapes(Arena *a, Exec *x, const Plan *p) {
   const Program *pr = p->graph->program;
-  uint32_t sites = 0;
-  x->site = plan_sites(a, p);
-  x->host_name = ARENA_ARRAY(a, Str, p->launch.n);
-  for (uint32_t i = 0; i < p->launch.n; i++)
-    if (p->launch.at[i].kind == LAUNCH_HOST)
-      x->host_name[sites++] = names_str(pr->names, pr->externs.at[p->launch.at[i].kernel].name);
+  uint32_t sites;
+  x->site = plan_sites(a, p, &sites);
+  x->host_name = ARENA_ARRAY(a, Str, sites + 1);
+  for (uint32_t i = 0; i < sites; i++)
+    x->host_name[i] = names_str(pr->names, pr->externs.at[x->site[i].host].name);
   ExecRoot *root = ARENA_ARRAY(a, ExecRoot, p->root.n);
   for (uint32_t i = 0; i < p->root.n; i++) {
     const Type *t = &graph_node(p->graph, p->graph->root.at[i].node)->type;

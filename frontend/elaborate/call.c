@@ -164,7 +164,6 @@ static Value call_extern(Elab *x, Closure *c, Scope *callee, Span at) {
     TELL(x, declaration, fn->head, STR("a host function has a result type"));
     return val_poison();
   }
-  if (in_body(x)) return not_built(x, at, "a host function in the body of a 'scan' or 'cond'");
   if (!all_tensors(x, callee, fn, in, at) || !type_of(x, callee, fn->result, &out)) return val_poison();
   if (c->ext == UINT32_MAX) {
     for (uint32_t i = 0; i < x->p->externs.n; i++)

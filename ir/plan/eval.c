@@ -10,20 +10,29 @@ static Tensor host_tensor(const Plan *p, NodeId node) {
   return x;
 }
 
-PlanSite *plan_sites(Arena *a, const Plan *p) {
-  uint32_t n = 0;
-  PlanSite *site = ARENA_ARRAY(a, PlanSite, p->launch.n);
+typedef VEC(PlanSite) Sites;
+
+/* In the order in which the image counts them: bodies where their launches stand. */
+static void find_sites(Arena *a, const Plan *p, Sites *sites) {
   for (uint32_t i = 0; i < p->launch.n; i++) {
     const PlanLaunch *l = &p->launch.at[i];
+    bool body = l->kind == LAUNCH_LOOP || l->kind == LAUNCH_COND;
+    for (int k = 0; body && k < 2; k++)
+      if (p->body.at[l->kernel].plan[k]) find_sites(a, p->body.at[l->kernel].plan[k], sites);
     if (l->kind != LAUNCH_HOST) continue;
-    PlanSite *s = &site[n++];
-    s->host = l->kernel;
-    s->nin = l->nbind - 1;
-    if (s->nin > PLAN_HOST_INPUTS) BUG(a->mem, "plan: host call with %u arguments", s->nin);
-    for (uint32_t k = 0; k < s->nin; k++) s->in[k] = host_tensor(p, graph_in(p->graph, l->node)[k]);
-    s->out = host_tensor(p, l->node);
+    PlanSite s = {.host = l->kernel, .nin = l->nbind - 1};
+    if (s.nin > PLAN_HOST_INPUTS) BUG(a->mem, "plan: host call with %u arguments", s.nin);
+    for (uint32_t k = 0; k < s.nin; k++) s.in[k] = host_tensor(p, graph_in(p->graph, l->node)[k]);
+    s.out = host_tensor(p, l->node);
+    VEC_PUSH(a, sites, s);
   }
-  return site;
+}
+
+PlanSite *plan_sites(Arena *a, const Plan *p, uint32_t *n) {
+  Sites sites = {0};
+  find_sites(a, p, &sites);
+  *n = sites.n;
+  return sites.at;
 }
 
 bool plan_host(const PlanSite *s, const HostEntry *host, void *const *buf) {
@@ -69,7 +78,8 @@ Status plan_eval(const Plan *p, const PlanMemory *m, Arena *scratch) {
   sb_init(&why, scratch);
   StepImage *image = plan_image(scratch, p, &why);
   if (!image) return ST_LIMIT;
-  Eval e = {p, plan_sites(scratch, p), m->host, scratch};
+  uint32_t nsite;
+  Eval e = {p, plan_sites(scratch, p, &nsite), m->host, scratch};
   void **base = ARENA_ARRAY(scratch, void *, STEP_LEAF + image->nleaf);
   base[STEP_SCRATCH] = arena_alloc(scratch, image->scratch_bytes, STEP_ALIGN);
   base[STEP_ARENA] = m->arena;

@@ -109,7 +109,7 @@ typedef struct PlanSite {
   uint32_t nin;
   Tensor in[PLAN_HOST_INPUTS], out;
 } PlanSite;
-MUST_USE PlanSite *plan_sites(Arena *a, const Plan *p);
+MUST_USE PlanSite *plan_sites(Arena *a, const Plan *p, uint32_t *n);
 /* buf: inputs, then the result. False: not registered, or it failed. */
 MUST_USE bool plan_host(const PlanSite *s, const HostEntry *host, void *const *buf);
 

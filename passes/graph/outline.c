@@ -55,7 +55,7 @@ static bool closed(const Outline *o, const Segment *p, uint32_t mark) {
   bool good = true;
   for (uint32_t i = 0; i < p->node.n; i++) {
     NodeId n = p->node.at[i];
-    good &= !o->by[n.i] && node_op(g, n) != OP_EXTERN;
+    good &= !o->by[n.i];
     if (node_op(g, n) != OP_GRAD) continue;
     NodeId x = graph_in(g, n)[1];
     bool inside = o->seen[x.i] == mark;

@@ -202,6 +202,56 @@ START_TEST(host_functions) {
 }
 END_TEST
 
+static const char in_loops[] =
+    "extern fn twice(a: f32[U]) -> f32[U]\n  backward (dy) = 2 * dy\n"
+    "input x: f32[N]\nparam w: f32[1] = 1\nstate n: f32 = 0\n"
+    "let y = scan (y: f32[2] = 0.1) for r in x {\n"
+    "  let z = cond r > 2 { twice(y * w) } else { y + r * w }\n"
+    "  next y = checkpoint(twice(z) * 0.25 + tanh(z)) + 0.1 * r\n  yield y\n}\n"
+    "let v = vmap(fn (r) = twice(r * w), x)\n"
+    "loss l = mean((y - 1)^2) + mean(v)\noutput out = y\n"
+    "train fit {\n  minimize l\n  update w using adam(lr = 0.1)\n  n := n + 1\n}\n";
+
+typedef struct Calls {
+  int n, fail; /* so far; which fails, 0: none */
+} Calls;
+
+static int counted(void *user, const dg_array *in, int n, dg_array *out) {
+  Calls *c = user;
+  int no = 0;
+  return twice(&no, in, n, out) || ++c->n == c->fail;
+}
+
+START_TEST(host_functions_in_loops) {
+  dg_context *cx = context();
+  Calls calls = {0};
+  dg_program *p = program(cx, in_loops);
+  ok(dg_register(cx, "twice", counted, &calls));
+  dg_session *native_one = session(cx, p, 0, 2), *interpreted = session(cx, p, 1, 1);
+  float x[4] = {1, 2, 3, 4};
+  dg_array a = {DG_F32, 1, {4}, x};
+  ok(dg_bind(native_one, "x", &a));
+  ok(dg_bind(interpreted, "x", &a));
+  for (int step = 0; step < 3; step++) {
+    calls.n = 0;
+    ok(dg_step(native_one, "fit"));
+    ck_assert_int_ge(calls.n, 4 + 2 + 4); /* for each row, each taken side, and again on the way back */
+    ok(dg_step(interpreted, "fit"));
+    same_bits(cx, p, native_one, interpreted, "a step");
+    calls = (Calls){.fail = 6};
+    fails(DG_REJECTED, "twice", dg_step(native_one, "fit")); /* in the middle of a loop */
+    calls = (Calls){.fail = 6};
+    fails(DG_REJECTED, "twice", dg_step(interpreted, "fit"));
+    same_bits(cx, p, native_one, interpreted, "a step that failed");
+    calls = (Calls){0};
+  }
+  dg_session_free(native_one);
+  dg_session_free(interpreted);
+  dg_program_free(p);
+  dg_context_free(cx);
+}
+END_TEST
+
 /* ---- variants ---- */
 
 START_TEST(many_sizes) {
@@ -503,6 +553,6 @@ END_TEST
 
 UNIT_MAIN(UNIT("checkpoints", resume_at_an_epoch, resume_within_an_epoch, saves_single_steps,
                weights_of_another_program),
-          UNIT("failures", non_finite, host_functions),
+          UNIT("failures", non_finite, host_functions, host_functions_in_loops),
           UNIT("variants", many_sizes, least_recently_used_goes, assignments_happen_together),
           UNIT("settings", settings, rounds_of_steps, metrics_observe, files_fed, loops_are_fitted))
