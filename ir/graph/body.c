@@ -129,7 +129,7 @@ NodeId body_loop(Builder *b, Body *x, const NodeId *yield, uint32_t n, LoopShape
     nparam = add_index(b, x, &s, nparam, place, in);
   }
   NodeId *out = ARENA_ARRAY(b->g->arena, NodeId, n + 1);
-  memcpy(out, yield, n * sizeof *out);
+  for (uint32_t k = 0; k < n; k++) out[k] = yield[k];
   if (s.carry > carry) { /* it counts itself; such a loop has no stacks */
     Builder inner = {x->g, {0}, NO_NODE};
     NodeId one = build_const(&inner, type_scalar(DT_I32), 1);
