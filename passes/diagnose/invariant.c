@@ -1,5 +1,6 @@
 /* Losses that do not change with a parameter, by dependency signatures: from the parameter up, over the
  * values that carry gradient, until the dependence has ended everywhere or is of no known form. */
+#include "ir/graph/region.h"
 #include "passes/diagnose/diagnose.h"
 #include "passes/diagnose/signature.h"
 
@@ -19,7 +20,10 @@ typedef struct Search {
 } Search;
 
 static bool passes(const Graph *g, NodeId n, uint32_t k) {
-  return node_op(g, n) == OP_CUSTOM ? k > 0 : graph_grad_class(g, n, k) == GC_CARRIES;
+  Op op = node_op(g, n);
+  if (op == OP_CUSTOM) return k > 0;
+  if (op == OP_RESULT || op_regions(op)) return true; /* what bodies make of it is not followed */
+  return graph_grad_class(g, n, k) == GC_CARRIES;
 }
 
 static void prepare(Search *s, Arena *a) {
