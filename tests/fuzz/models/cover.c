@@ -165,16 +165,6 @@ static const struct {
 } exceptions[] = {
     {"fan_in", "the library's initial values call it"},
     {"fan_out", "the library's initial values call it"},
-    /* no texts with loops are drawn yet: they cannot be trained natively */
-    {"param", "tests/unit/test_region_grad.c draws graphs with loops"},
-    {"yield", "tests/unit/test_region_grad.c draws graphs with loops"},
-    {"loop", "tests/unit/test_region_grad.c draws graphs with loops"},
-    {"cond", "tests/unit/test_region_grad.c draws graphs with loops"},
-    {"result", "tests/unit/test_region_grad.c draws graphs with loops"},
-    {"vjp", "tests/golden/graph/scan.dg holds a text"},
-    {"jvp", "tests/golden/graph/scan.dg holds a text"},
-    {"vmap", "tests/golden/graph/scan.dg holds a text"},
-    {"checkpoint", "tests/unit/test_remat.c holds the bits of both forms"},
 };
 
 static int missing(const char *what, const char *name) {

@@ -112,7 +112,7 @@ static void gen_inputs(Gen *g) {
 typedef void Statement(Gen *g);
 static Statement *const statement[] = {gen_element, gen_element, gen_element, gen_stretch,
                                        gen_reduce,  gen_row,     gen_product, gen_move,
-                                       gen_image,   gen_layer,   gen_decl};
+                                       gen_image,   gen_layer,   gen_decl,    gen_loop};
 enum { STATEMENTS = sizeof statement / sizeof *statement };
 
 static void gen_begin(Gen *g, long turn) {
@@ -163,6 +163,7 @@ void gen_program(Gen *g, long turn) {
   }
   gen_inputs(g);
   gen_library(g);
+  gen_loop_library(g);
   gen_body(g);
   gen_steps(g);
 }

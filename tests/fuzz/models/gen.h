@@ -37,6 +37,7 @@ typedef enum { /* of what is walked: see gen_turn */
                TABLE_IMAGE,
                TABLE_LAYER,
                TABLE_DECL,
+               TABLE_LOOP,
                TABLE_LOSS,
                TABLE_OPTIMIZER,
                TABLE_START,
@@ -120,6 +121,8 @@ void gen_move(Gen *g);
 void gen_image(Gen *g);
 void gen_layer(Gen *g);
 void gen_decl(Gen *g);
+void gen_loop(Gen *g);
+void gen_loop_library(Gen *g);
 void gen_library(Gen *g); /* functions and modules that statements use */
 void gen_large(Gen *g);
 void gen_steps(Gen *g); /* losses, metrics, outputs, train steps */

@@ -114,7 +114,7 @@ static void settings(Gen *g, bool first) {
   gen_feature(g, FEAT_dataset);
   say(g, "  data = rows\n  epochs = 3\n");
   if (g->N > 1 || !gen_one_in(g, 3)) say(g, "  batch = %d\n", g->N);
-  if (gen_one_in(g, 2)) say(g, "  last = \"pad\"\n"), gen_feature(g, FEAT_last_pad);
+  if (g->turn / 10 % 2 == 0) say(g, "  last = \"pad\"\n"), gen_feature(g, FEAT_last_pad);
   if (gen_one_in(g, 3)) say(g, "  shuffle = false\n"), gen_feature(g, FEAT_no_shuffle);
   if (gen_one_in(g, 2)) say(g, "  validate = held\n"), gen_feature(g, FEAT_validate_set);
 }
