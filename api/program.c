@@ -4,6 +4,7 @@
 #include "base/embed.h"
 #include "base/file.h"
 #include "frontend/frontend.h"
+#include "frontend/import/import.h"
 #include "passes/passes.h"
 
 #include <stdio.h>
@@ -42,7 +43,6 @@ static dg_status first_error(const dg_program *p) {
   return api_fail(p->cx, d->status, "%u errors", d->errors);
 }
 
-/* text -> tree -> program -> diagnosis: each a call that takes one value and gives a new one. */
 /* Nothing is wrong but what update lists say: then the program is complete, and what its parameters do can be
  * said as well. */
 static bool lists_only(const Diags *d) {
@@ -58,6 +58,29 @@ static void mark_loaded(const dg_context *cx, Program *p) {
     Leaf *l = &p->leaf.at[i];
     l->loaded = cx->will_load && (leaf_of_model(l) || (l->kind == LEAF_STATE && cx->load_all));
   }
+}
+
+/* A recorded model of another framework: no tree, nothing to run; only the diagnosis. */
+static bool check_import(dg_program *p, uint32_t file) {
+  Import made = {0};
+  if (!import_program(file, p->folder, &p->diags, &p->prog, &made)) return false;
+  diagnose(&p->prog, NULL, 0, &p->diags);
+  import_judge(&made, &p->prog, &p->diags);
+  p->imported = true;
+  return true;
+}
+
+/* text -> tree -> program -> diagnosis. */
+static bool check_text(dg_program *p, uint32_t file) {
+  dg_context *cx = p->cx;
+  ElabOptions opt = {.folder = p->folder};
+  for (uint32_t i = 0; i < cx->define.n; i++)
+    VEC_PUSH(&p->arena, &opt.define, (ElabDefine){cx->define.at[i].name, cx->define.at[i].value});
+  bool ok = frontend_program(file, &opt, &p->diags, &p->prog, &p->ast);
+  for (uint32_t i = 0; i < opt.bound.n; i++) VEC_PUSH(&p->arena, &p->bound, opt.bound.at[i]);
+  mark_loaded(cx, &p->prog);
+  if (ok || lists_only(&p->diags)) diagnose(&p->prog, p->bound.at, p->bound.n, &p->diags);
+  return ok;
 }
 
 static dg_status check_in(void *arg) {
@@ -84,13 +107,7 @@ static dg_status check_in(void *arg) {
     }
   }
   uint32_t file = sources_add(&p->sources, str_z(c->name), text, false);
-  ElabOptions opt = {.folder = p->folder};
-  for (uint32_t i = 0; i < cx->define.n; i++)
-    VEC_PUSH(&p->arena, &opt.define, (ElabDefine){cx->define.at[i].name, cx->define.at[i].value});
-  bool ok = frontend_program(file, &opt, &p->diags, &p->prog, &p->ast);
-  for (uint32_t i = 0; i < opt.bound.n; i++) VEC_PUSH(&p->arena, &p->bound, opt.bound.at[i]);
-  mark_loaded(cx, &p->prog);
-  if (ok || lists_only(&p->diags)) diagnose(&p->prog, p->bound.at, p->bound.n, &p->diags);
+  bool ok = import_is(text) ? check_import(p, file) : check_text(p, file);
   diags_finish(&p->diags);
   c->complete = true;
   p->check_ms = clock_ms() - began;

@@ -248,6 +248,7 @@ dg_status dg_session_new(dg_program *p, const dg_session_options *options, dg_se
   if (!p) return DG_USAGE;
   if (!out) return api_fail(p->cx, ST_USAGE, "dg_session_new: a place for the session is needed");
   if (!p->sound) return api_fail(p->cx, ST_REJECTED, "the program has errors: see its diagnostics");
+  if (p->imported) return api_fail(p->cx, ST_REJECTED, "a recorded model is diagnosed, not run");
   if (options && options->size != sizeof *options)
     return api_fail(p->cx, ST_USAGE,
                     "dg_session_options: size is not this library's; call dg_session_options_init");
