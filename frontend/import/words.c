@@ -43,6 +43,7 @@ static const struct {
     {"no parameter that step '", "no parameter that optimizer '"},
     {"the update of step '", "the update of optimizer '"},
     {"no step lists", "no optimizer lists"},
+    {"host function '", "'"},
 };
 
 static Str in_python(Arena *a, Str text) {

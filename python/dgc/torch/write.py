@@ -1,0 +1,175 @@
+"""A recording as a graph file."""
+from ..graph import FLOATS, Writer, number
+from . import names
+from .rules import Rule
+
+
+class NotJudged(Exception):
+    """Why nothing can be said."""
+
+
+class _File:
+    def __init__(self, recorder, frames, producer):
+        self.r, self.tape = recorder, recorder.tape
+        self.writer = Writer(producer)
+        self.names, self.called = names.parameter_names(frames)
+        self.owned, self.told = {}, set()
+
+    # -- what a parameter is
+
+    def classify(self):
+        """Names leaves; decides which of them are parameters that somebody means to train."""
+        tensors = {}
+        for ref, leaf, node in self.r.leaves.values():
+            t = ref()
+            tensors[leaf] = t
+            leaf.name = self.names.get(id(t)) or self.called.get(id(t)) or "parameter"
+        for o in self.r.order:
+            for _, _, params in o.groups:
+                for _, leaf, _ in params:
+                    self.owned.setdefault(leaf, o)
+        reached = self.tape.cone([n for n, _ in self.r.losses], through_cuts=False)
+        loose = [leaf for leaf, t in tensors.items() if leaf in self.owned and not self._is_parameter(t)]
+        for ref, leaf, node in list(self.r.leaves.values()):
+            t = tensors[leaf]
+            if leaf in self.owned:
+                leaf.set = self.r.set_at.get(id(leaf))
+                continue
+            if self.r.writes.get(id(leaf)):
+                leaf.kind, leaf.start = "state", None     # it follows something: an average, a target network
+            elif not self._is_parameter(t):
+                if not (loose and node in reached and id(t) in self.called):
+                    leaf.kind = "input"                   # a gradient by data
+            elif t is None or not t.requires_grad or node not in reached:
+                leaf.frozen = True
+
+    @staticmethod
+    def _is_parameter(t):
+        import torch
+        return isinstance(t, torch.nn.Parameter)
+
+    # -- steps
+
+    def losses_of(self, o):
+        own = {node for _, _, params in o.groups for _, _, node in params}
+        found, shapes = [], set()
+        for step in o.steps:
+            near = [x for x in step.losses if own & self.tape.cone([x[0]], through_cuts=False)]
+            for node, place in near or step.losses:
+                shape = self.tape.shape_of(node)
+                if shape not in shapes:
+                    shapes.add(shape)
+                    found.append((node, place))
+        return found
+
+    def total(self, losses):
+        t, (node, place) = self.tape, losses[0]
+        if t.type(node)[0] not in FLOATS:
+            raise NotJudged("a loss that is no real number")
+        for other, at in losses[1:]:
+            t.place = at
+            node = t.binary("add", node, t.cast(other, t.type(node)[0]))
+        return node, place
+
+    def step(self, o, name):
+        t, w = self.tape, self.writer
+        losses = self.losses_of(o)
+        if not losses:
+            raise NotJudged(f"optimizer '{name}' steps without a loss that was seen")
+        loss, place = self.total(losses)
+        t.place = None
+        groups, roots = [], [loss]
+        for numbers, flags, params in o.groups:
+            rows = []
+            for tensor, leaf, node in params:
+                if leaf.frozen or leaf.dtype not in FLOATS:
+                    continue
+                grad = t.node("grad", [loss, node], leaf.dtype, leaf.shape)
+                rule = Rule(t, name, numbers, flags, node, grad, leaf.name, o.fresh)
+                update = rule.update(o.made)
+                roots += [grad, update] + [v for _, v in rule.assigned]
+                rows.append((leaf, grad, update, rule.assigned))
+            groups.append((numbers, rows))
+        at = w.graph(name, t, roots + self.dead_ends(o, roots, losses))
+        w.line(f"train {name} loss=%{at[loss]}{w.at(place)}")
+        for numbers, rows in groups:
+            settings = "".join(f" {k}={number(v)}" for k, v in numbers.items() if v == v)
+            w.line(f"group {type(o.made).__name__}{settings}{w.at(o.place)}")
+            for leaf, grad, update, assigned in rows:
+                w.line(f"own {w.name(leaf)} grad=%{at[grad]} update=%{at[update]}")
+                for state, value in assigned:
+                    w.line(f"assign {w.name(state)} := %{at[value]}")
+        self.facts()
+
+    def dead_ends(self, o, roots, losses):
+        """Where parameters end up that no loss reads: the message says what is made of them."""
+        needed, last = self.tape.cone(roots), max(node for node, _ in losses)
+        fed = {node for _, _, params in o.groups for _, _, node in params} - self.tape.cone([x for x, _ in losses])
+        read, made = set(), []
+        for i in range(min(fed, default=last), last):
+            ins = self.tape.nodes[i].ins
+            if any(k in fed for k in ins) and i not in needed:
+                fed.add(i)
+                made.append(i)
+                read.update(ins)
+        return [i for i in made[:256] if i not in read]
+
+    def facts(self):
+        """What was seen of the leaves that the file has by now."""
+        w = self.writer
+        for leaf in list(w.declared):
+            if leaf in self.told:
+                continue
+            self.told.add(leaf)
+            if leaf.start is not None and leaf.kind in ("param", "state") and leaf.dtype in FLOATS:
+                w.line(f"start {w.name(leaf)} {number(leaf.start)}")
+            if leaf.kind != "param" or leaf.frozen or leaf not in self.owned:
+                continue
+            if leaf.set is not None:
+                w.line(f"set {w.name(leaf)}{w.at(leaf.set)}")
+            seen = [s.seen.get(leaf, "none") for s in self.owned[leaf].steps][:16]
+            w.line(f"seen {w.name(leaf)} " + " ".join(seen))
+
+    def afters(self, o, name):
+        """Parameters of this optimizer that the program writes itself."""
+        t, w = self.tape, self.writer
+        for _, _, params in o.groups:
+            for _, leaf, _ in params:
+                writes = self.r.writes.get(id(leaf), [])
+                if not writes or leaf.frozen:
+                    continue
+                values, value = {x.value for x in writes}, writes[-1].value
+                t.place = writes[-1].place
+                if len(values) == 1 and t.nodes[value].op == "leaf":
+                    value = t.leaf("state", leaf.name + ".value", leaf.dtype, leaf.shape)
+                elif t.nodes[value].op == "leaf":
+                    value = t.node("name", [value], leaf.dtype, leaf.shape)
+                every = 1 if len({x.round for x in writes}) >= len(o.steps) - 1 else 2
+                at = w.graph(f"after_{name}", t, [value])
+                w.line(f"after {name} every={every}")
+                w.line(f"assign {w.name(leaf)} := %{at[value]}{w.at(writes[-1].place)}")
+
+
+def graph_text(recorder, frames, producer):
+    """The file, or NotJudged."""
+    if recorder.failed is not None:
+        raise NotJudged(f"the recorder gave up ({recorder.failed})")
+    if not recorder.order:
+        raise NotJudged("no optimizer made a step")
+    if max(len(o.steps) for o in recorder.order) < 3:
+        raise NotJudged("at least three steps of an optimizer are needed")
+    f = _File(recorder, frames, producer)
+    f.classify()
+    taken, named = set(), []
+    for o in recorder.order:
+        name = base = f.called.get(id(o.made), type(o.made).__name__)
+        k = 2
+        while name in taken:
+            name, k = f"{base}_{k}", k + 1
+        taken.add(name)
+        named.append((o, name.replace("[", "_").replace("]", "")))
+    for o, name in named:
+        f.step(o, name)
+    for o, name in named:
+        f.afters(o, name)
+    return f.writer.text()

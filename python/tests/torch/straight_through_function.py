@@ -1,0 +1,31 @@
+# expect: nothing
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+torch.manual_seed(1)
+x, y = torch.rand(9, 4), torch.rand(9, 3)
+
+
+class Sign(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, v):
+        return v.sign()
+
+    @staticmethod
+    def backward(ctx, g):
+        return g
+
+
+net = nn.Linear(4, 3)
+opt = torch.optim.SGD(net.parameters(), lr=0.1)
+
+
+def step_loss():
+    return F.mse_loss(Sign.apply(net(x)), y)
+
+for _ in range(4):
+    opt.zero_grad()
+    loss = step_loss()
+    loss.backward()
+    opt.step()
