@@ -12,7 +12,9 @@ enum { IMPORT_ROUNDS = 16 };
 /* The framework's own gradients of a parameter: one class a recorded round. */
 typedef struct Witness {
   LeafId param;
-  Span set; /* where the program gave it its initial value; file 0: not seen */
+  Span set;  /* where the program gave it its initial value; file 0: not seen */
+  Span note; /* file 0: none */
+  Str note_text;
   uint8_t rounds;
   uint8_t seen[IMPORT_ROUNDS]; /* Seen */
 } Witness;

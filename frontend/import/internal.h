@@ -45,7 +45,10 @@ MUST_USE bool import_own(Reader *x);
 MUST_USE bool import_after(Reader *x);
 MUST_USE bool import_start(Reader *x);
 MUST_USE bool import_set(Reader *x);
+MUST_USE bool import_note(Reader *x);
 MUST_USE bool import_seen(Reader *x);
+/* stretch.c: columns against rows. */
+void import_stretches(const Program *p, Diags *d);
 /* words.c: a message of the diagnosis in Python's words, without edits. */
 void import_words(Diag *g);
 /* read.c: ` @I` behind a line; 0 where there is none. */

@@ -197,6 +197,7 @@ static void say_seen(Judge *j, Seen what, const bool *owned) {
     const Witness *w = witness(j, who.at[i]);
     diag_subject(g, names_str(j->p->names, program_leaf_at(j->p, who.at[i])->path));
     if (what == SEEN_ZERO && w) note_set(j, g, w);
+    if (w && w->note.file && g->label.n < 12) diag_label(g, w->note, STRF, STRA(w->note_text));
   }
 }
 
@@ -228,6 +229,7 @@ void import_judge(const Import *m, const Program *p, Diags *d) {
   }
   d->all.n = kept;
   for (uint32_t i = 0; i < faults.n; i++) fault(&j, faults.at[i]);
+  import_stretches(p, d);
   say_seen(&j, SEEN_NONE, owned);
   say_seen(&j, SEEN_ZERO, owned);
   say_seen(&j, SEEN_NONFINITE, owned);

@@ -170,10 +170,10 @@ static const struct {
   LineFn *fn;
   bool inside; /* a graph */
 } words[] = {
-    {"file", read_file, false},    {"place", read_place, false},  {"graph", read_graph, false},
-    {"end", read_end, false},      {"start", import_start, true}, {"set", import_set, true},
-    {"seen", import_seen, true},   {"after", import_after, true}, {"train", import_step, true},
-    {"group", import_group, true}, {"own", import_own, true},
+    {"file", read_file, false},   {"place", read_place, false},  {"graph", read_graph, false},
+    {"end", read_end, false},     {"start", import_start, true}, {"set", import_set, true},
+    {"seen", import_seen, true},  {"note", import_note, true},   {"after", import_after, true},
+    {"train", import_step, true}, {"group", import_group, true}, {"own", import_own, true},
 };
 
 static bool read_line(Reader *x) {

@@ -145,6 +145,19 @@ bool import_set(Reader *x) {
   return true;
 }
 
+/* note PARAM @PLACE TEXT: what a message about it shows beside */
+bool import_note(Reader *x) {
+  Witness *w;
+  uint32_t place;
+  if (!witness_of(x, &w) || !import_place(x, &place)) return false;
+  while (*x->r.at == ' ') x->r.at++;
+  if (!place || !*x->r.at) return lines_bad(&x->r, "'@PLACE TEXT' expected");
+  w->note = import_span(x, place);
+  w->note_text = str_copy(x->r.arena, str_z(x->r.at));
+  x->r.at += w->note_text.n;
+  return true;
+}
+
 static const char *const seen_word[SEEN_COUNT] = {"none", "zero", "noise", "live", "nonfinite"};
 
 /* seen PARAM CLASS .. : the framework's gradient, round by round */

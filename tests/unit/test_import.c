@@ -117,11 +117,33 @@ START_TEST(what_is_wrong_is_refused_at_its_line) {
   refused("unknown %0", "live", "", 11, "'{name=NAME}' expected");
   refused("tanh %0", "live", "own w grad=%7 update=%8\n", 0, "for the second time");
   refused("tanh %0", "live", "seen w live\n", 26, "a second 'seen'");
+  refused("tanh %0", "live", "note w @1\n", 26, "'@PLACE TEXT' expected");
   refused("tanh %0", "live", "start x 0\n", 26, "a real parameter or state expected");
   refused("tanh %0", "live", "train opt loss=%6\n", 26, "an entry point already");
   refused("tanh %0", "live", "end nodes=10 graphs=1\n", 26, "lines are missing");
   refused("tanh %0", "live", "graph two\n", 0, "neither a 'step' nor an 'after'");
   refused("tanh %0", "live", "place 3 1 1 1 1 1 0 late\n", 26, "in front of the graphs");
+}
+END_TEST
+
+/* DG0704 */
+START_TEST(a_column_that_learns_meets_a_row_of_data) {
+  static const char *const text =
+      "dgg 1 test\nfile 1 nowhere.py\nplace 1 1 3 4 3 10 0 sub\nplace 2 1 2 4 2 10 0 expand\n"
+      "graph opt\nparam w: f32[4, 1]\ninput y: f32[4]\n%%0: f32[4, 1] = leaf w\n%%1: f32[4] = leaf y\n"
+      "%%2: f32[4, 4] = broadcast %%0 @%d\n%%3: f32[4, 4] = broadcast %%1 @1\n%%4: f32[4, 4] = sub %%2 %%3 "
+      "@1\n"
+      "%%5: f32[1, 1] = mean %%4 {axes=[0, 1] order=0}\n%%6: f32 = reshape %%5\ntrain opt loss=%%6\n"
+      "group SGD lr=1\n%%7: f32[4, 1] = grad %%6 %%0\n%%8: f32[4, 1] = sub %%0 %%7\n"
+      "own w grad=%%7 update=%%8\nend nodes=9 graphs=1\n";
+  char made[1024];
+  for (int place = 1; place < 3; place++) { /* at place 2 the program stretches it itself */
+    snprintf(made, sizeof made, text, place);
+    const Run *r = run(str_z(made));
+    ck_assert(r->ok);
+    ck_assert_uint_eq(r->d.all.n, place == 1);
+    if (place == 1) ck_assert_int_eq(r->d.all.at[0]->kind, DIAG_both_stretched);
+  }
 }
 END_TEST
 
@@ -137,4 +159,5 @@ END_TEST
 
 UNIT_MAIN(UNIT("import", a_cut_is_told_at_its_place, a_live_gradient_makes_it_a_fault,
                host_values_cut_and_unknown_ones_do_not, what_was_seen_is_told_from_the_second_step_on,
-               what_is_wrong_is_refused_at_its_line, a_file_without_its_end_is_refused))
+               what_is_wrong_is_refused_at_its_line, a_column_that_learns_meets_a_row_of_data,
+               a_file_without_its_end_is_refused))

@@ -23,6 +23,7 @@ class Session:
         r = self.recorder
         self._patch(torch.optim.Optimizer, "__init__", self._optimizer_init)
         self._patch(torch.nn.Module, "register_parameter", self._register)
+        self._patch(torch.nn.Module, "__setattr__", self._setattr)
         self._patch(torch.autograd, "grad", self._grad)
         self._patch(torch.autograd.Function, "apply", self._apply)
         if hasattr(torch.compiler, "set_stance"):
@@ -59,6 +60,16 @@ class Session:
             plain(module, name, param)
             self._made(param)
         return register_parameter
+
+    def _setattr(self, plain):
+        recorder = self.recorder
+
+        def __setattr__(module, name, value):
+            plain(module, name, value)
+            if name == "requires_grad" and recorder.failed is None:
+                with contextlib.suppress(Exception):
+                    recorder.flagged.append((module, recorder.frames.here("requires_grad")))
+        return __setattr__
 
     def _made(self, param):
         import weakref

@@ -22,9 +22,9 @@ zero_grad is_same_size is_set_to is_signed is_conj is_neg __len__ __repr__ __for
 __reduce_ex__ is_nonzero _is_view allclose equal get_device has_names dim_order __contains__ is_tensor is_storage manual_seed
 _record_function_enter_new _RecordFunction _record_function_exit share_memory_ pin_memory _set_grad_enabled is_grad_enabled
 is_autocast_enabled get_default_dtype requires_grad_ __array_priority__ _typed_storage result_type can_cast promote_types""".split())
-_FRESH = frozenset("""tensor as_tensor from_numpy scalar_tensor zeros ones full empty rand randn randint arange linspace
-eye randperm normal bernoulli empty_like zeros_like ones_like rand_like randn_like full_like randint_like multinomial
-new_zeros new_ones new_empty new_full new_tensor tril_indices triu_indices logspace empty_strided""".split())
+# They read the shape of a tensor only.
+_LIKE = frozenset("""empty_like zeros_like ones_like rand_like randn_like full_like randint_like new_zeros new_ones new_empty
+new_full""".split())
 
 
 class Step:
@@ -42,6 +42,7 @@ class Optimizer:
     def __init__(self, made, place):
         self.made, self.place = made, place
         self.steps, self.since, self.groups, self.begun, self.fresh = [], 0, [], {}, False
+        self.varying = []   # by group: settings that a schedule changes
 
 
 class Write:
@@ -85,7 +86,7 @@ class Recorder(TorchFunctionMode):
         self.no_grad = []      # places of the blocks that are open
         self.inside = None     # tensors read inside of an opaque call
         self.losses, self.optimizers, self.order = [], {}, []
-        self.made, self.set_at, self.writes = {}, {}, {}
+        self.made, self.set_at, self.writes, self.flagged = {}, {}, {}, []
         self.calls, self.unmapped = 0, {}
         self.stepping = None
 
@@ -235,7 +236,7 @@ class Recorder(TorchFunctionMode):
         """Nodes of the operands, before the call may change them."""
         self.calls += 1
         self.tape.place = self.frames.here(name.strip("_") or None, skip=3)
-        tensors = [] if name in _FRESH and not name.startswith("new_") else self._tensors([args, kwargs], [])
+        tensors = [] if name in _LIKE else self._tensors([args, kwargs], [])
         return tensors, [self.value(t) for t in tensors]
 
     @guarded
@@ -261,7 +262,7 @@ class Recorder(TorchFunctionMode):
         outs = self._tensors(out, [])
         if not outs or any(o is t for o in outs for t in tensors) and len(outs) == 1:
             return None
-        self._result(name, args, kwargs, out, outs, nodes)
+        self._result(name, args, kwargs, out, outs, tensors, nodes)
         return None
 
     def _listed(self, out, source):
@@ -272,7 +273,7 @@ class Recorder(TorchFunctionMode):
         dtype = {"f": "f32" if a.dtype.itemsize <= 4 else "f64", "b": "bool"}.get(a.dtype.kind, "i64")
         return dtype, tuple(max(1, n) for n in a.shape[:8])
 
-    def _result(self, name, args, kwargs, out, outs, nodes):
+    def _result(self, name, args, kwargs, out, outs, tensors, nodes):
         grad = torch.is_grad_enabled()
         try:
             if name in ("tensor", "as_tensor", "from_numpy", "scalar_tensor", "new_tensor"):
@@ -282,7 +283,8 @@ class Recorder(TorchFunctionMode):
             made = ops.convert(self.tape, self.value, name, args, kwargs, out)
             made = made if isinstance(made, list) else [made]
         except (Unsupported, TypeError, ValueError, KeyError, IndexError, AttributeError):
-            made = [self._unmapped(name, args, nodes, o) for o in outs]
+            wanted = grad and any(t.requires_grad for t in tensors)
+            made = [self._unmapped(name, args, nodes, o, wanted and not o.requires_grad) for o in outs]
         for o, node in zip(outs, made):
             dtype, shape = ops.tensor_type(o)
             if not grad and nodes and dtype in ("f32", "f64"):
@@ -290,7 +292,8 @@ class Recorder(TorchFunctionMode):
             if not (o.requires_grad and o.grad_fn is None):    # else a leaf of its own
                 self._remember(o, node)
 
-    def _unmapped(self, name, args, nodes, o):
+    def _unmapped(self, name, args, nodes, o, ends):
+        """`ends`: the framework itself gives the result no gradient."""
         dtype, shape = ops.tensor_type(o)
         source = source_of([args])
         if source is not None:
@@ -298,6 +301,8 @@ class Recorder(TorchFunctionMode):
         if not nodes:
             return self.tape.leaf("input", name.strip("_") or "input", dtype, shape)
         self.unmapped[name] = self.unmapped.get(name, 0) + 1
+        if ends:
+            return self.tape.host(name.strip("_") or name, nodes, dtype, shape)
         return self.tape.unknown(name.strip("_") or name, nodes, dtype, shape)
 
     # -- writes
@@ -500,11 +505,9 @@ class Recorder(TorchFunctionMode):
 
     def _take_groups(self, o):
         for group in o.made.param_groups:
-            numbers = {k: float(v) for k, v in group.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+            numbers = self._settings(group)
             flags = {k: v for k, v in group.items() if isinstance(v, bool)}
-            numbers.update({f"beta{k + 1}": float(b) for k, b in enumerate(group.get("betas", ())) if isinstance(b, (int, float))})
-            if isinstance(group.get("lr"), torch.Tensor):
-                numbers.pop("lr", None)
+            o.varying.append(set())
             params = []
             for t in group["params"]:
                 ref, leaf, node = self._leaf(t)
@@ -512,10 +515,21 @@ class Recorder(TorchFunctionMode):
                 params.append((t, leaf, node))
             o.groups.append((numbers, flags, params))
 
+    @staticmethod
+    def _settings(group):
+        numbers = {k: float(v) for k, v in group.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+        betas = group.get("betas", ())
+        numbers.update({f"beta{k + 1}": float(b) for k, b in enumerate(betas) if isinstance(b, (int, float))})
+        return numbers
+
     def _round(self, o):
+        self._note_flags()
+        for group, (numbers, _, _), varying in zip(o.made.param_groups, o.groups, o.varying):
+            now = self._settings(group)
+            varying.update(k for k in numbers if now.get(k) != numbers[k])
         for _, _, params in o.groups:
             for t, leaf, _ in params:
-                if not t.requires_grad:
+                if not t.requires_grad and leaf.note is None:
                     leaf.frozen = leaf.frozen or not o.steps
                 else:
                     leaf.frozen = False
@@ -523,6 +537,17 @@ class Recorder(TorchFunctionMode):
             self.order.append(o)
         o.steps.append(Step(self.losses[o.since:], self._seen(o)))
         o.since = len(self.losses)
+
+    def _note_flags(self):
+        """`module.requires_grad = True` sets an attribute of the module, and nothing else."""
+        for module, place in self.flagged:
+            if vars(module).get("requires_grad") is not True:
+                continue
+            for p in module.parameters():
+                found = self.leaves.get(id(p))
+                if found is not None and found[0]() is p and not p.requires_grad:
+                    found[1].note = (place, "this sets an attribute of the module; its parameters stay frozen")
+        self.flagged = []
 
     def _seen(self, o):
         """The framework's own gradients: one class each."""

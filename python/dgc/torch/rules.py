@@ -2,57 +2,68 @@
 written out here, the direction of the update is unknown, and only the learning rate is seen."""
 
 
-def _decayed(t, g, w, dtype, shape, weight):
-    return t.binary("add", g, t.binary("mul", w, t.const(weight, dtype, shape))) if weight else g
+def _decayed(rule, g):
+    return rule.tape.binary("add", g, rule.tape.binary("mul", rule.leaf, rule.setting("weight_decay"))) \
+        if rule.has("weight_decay") else g
 
 
 def _sgd(rule):
-    t, n = rule.tape, rule.numbers
-    g = _decayed(t, rule.grad, rule.leaf, rule.dtype, rule.shape, n.get("weight_decay", 0))
-    if n.get("momentum", 0):
+    t = rule.tape
+    g = _decayed(rule, rule.grad)
+    if rule.has("momentum"):
         m = rule.state("momentum")
-        damped = g if not n.get("dampening", 0) else t.binary("mul", g, rule.const(1 - n["dampening"]))
-        now = t.binary("add", t.binary("mul", m, rule.const(n["momentum"])), damped)
+        damped = t.binary("mul", g, rule.rest_of("dampening")) if rule.has("dampening") else g
+        now = t.binary("add", t.binary("mul", m, rule.setting("momentum")), damped)
         rule.assign("momentum", now)
-        g = t.binary("add", g, t.binary("mul", now, rule.const(n["momentum"]))) if rule.flags.get("nesterov") else now
-    return t.binary("sub", rule.leaf, t.binary("mul", g, rule.const(n["lr"])))
+        g = t.binary("add", g, t.binary("mul", now, rule.setting("momentum"))) if rule.flags.get("nesterov") else now
+    return t.binary("sub", rule.leaf, t.binary("mul", g, rule.setting("lr")))
 
 
 def _adam(rule, coupled=True):
-    t, n = rule.tape, rule.numbers
-    weight = n.get("weight_decay", 0)
-    w = rule.leaf
-    g = _decayed(t, rule.grad, w, rule.dtype, rule.shape, weight if coupled else 0)
-    if weight and not coupled:
-        w = t.binary("mul", w, rule.const(1 - n["lr"] * weight))
+    t, w = rule.tape, rule.leaf
+    g = _decayed(rule, rule.grad) if coupled else rule.grad
+    if rule.has("weight_decay") and not coupled:
+        w = t.binary("sub", w, t.binary("mul", w, t.binary("mul", rule.setting("lr"), rule.setting("weight_decay"))))
     moment = {}
-    for name, beta, x in (("m", n["beta1"], g), ("v", n["beta2"], t.unary("square", g))):
+    for name, beta, x in (("m", "beta1", g), ("v", "beta2", t.unary("square", g))):
         old = rule.state(name)
-        moment[name] = t.binary("add", t.binary("mul", old, rule.const(beta)), t.binary("mul", x, rule.const(1 - beta)))
+        moment[name] = t.binary("add", t.binary("mul", old, rule.setting(beta)), t.binary("mul", x, rule.rest_of(beta)))
         rule.assign(name, moment[name])
-    size = t.binary("add", t.unary("sqrt", moment["v"]), rule.const(n["eps"]))
+    size = t.binary("add", t.unary("sqrt", moment["v"]), rule.setting("eps"))
     # The corrections of the first steps are positive numbers that tend to 1: they change no verdict.
-    return t.binary("sub", w, t.binary("mul", t.binary("div", moment["m"], size), rule.const(n["lr"])))
+    return t.binary("sub", w, t.binary("mul", t.binary("div", moment["m"], size), rule.setting("lr")))
 
 
 def _any(rule):
-    t, n = rule.tape, rule.numbers
+    t = rule.tape
     direction = t.unknown("direction", [rule.grad, rule.leaf], rule.dtype, rule.shape)
-    if "lr" not in n:
+    if "lr" not in rule.numbers:
         return t.binary("sub", rule.leaf, direction)
-    return t.binary("sub", rule.leaf, t.binary("mul", direction, rule.const(n["lr"])))
+    return t.binary("sub", rule.leaf, t.binary("mul", direction, rule.setting("lr")))
 
 
 class Rule:
     """One parameter's update."""
 
-    def __init__(self, tape, optimizer, numbers, flags, leaf, grad, name, fresh):
+    def __init__(self, tape, optimizer, numbers, flags, varying, leaf, grad, name, fresh):
         self.tape, self.numbers, self.flags, self.leaf, self.grad, self.name = tape, numbers, flags, leaf, grad, name
+        self.varying = varying
         self.dtype, self.shape = tape.type(leaf)
         self.optimizer, self.fresh, self.assigned = optimizer, fresh, []
 
-    def const(self, value):
-        return self.tape.const(value, self.dtype, self.shape)
+    def has(self, name):
+        return name in self.varying or bool(self.numbers.get(name, 0))
+
+    def setting(self, name):
+        """A number, or, where a schedule changes it, any."""
+        if name in self.varying:
+            return self.tape.stretch(self.tape.leaf("input", f"{self.optimizer}.{name}", self.dtype, ()), self.shape)
+        return self.tape.const(self.numbers[name], self.dtype, self.shape)
+
+    def rest_of(self, name):
+        if name in self.varying:
+            return self.tape.binary("sub", self.tape.const(1, self.dtype, self.shape), self.setting(name))
+        return self.tape.const(1 - self.numbers[name], self.dtype, self.shape)
 
     def state(self, name):
         node = self.tape.leaf("state", f"{self.optimizer}.{name}.{self.name}", self.dtype, self.shape)

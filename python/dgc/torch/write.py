@@ -79,17 +79,17 @@ class _File:
         loss, place = self.total(losses)
         t.place = None
         groups, roots = [], [loss]
-        for numbers, flags, params in o.groups:
+        for (numbers, flags, params), varying in zip(o.groups, o.varying):
             rows = []
             for tensor, leaf, node in params:
                 if leaf.frozen or leaf.dtype not in FLOATS:
                     continue
                 grad = t.node("grad", [loss, node], leaf.dtype, leaf.shape)
-                rule = Rule(t, name, numbers, flags, node, grad, leaf.name, o.fresh)
+                rule = Rule(t, name, numbers, flags, varying, node, grad, leaf.name, o.fresh)
                 update = rule.update(o.made)
                 roots += [grad, update] + [v for _, v in rule.assigned]
                 rows.append((leaf, grad, update, rule.assigned))
-            groups.append((numbers, rows))
+            groups.append(({k: v for k, v in numbers.items() if k not in varying}, rows))
         at = w.graph(name, t, roots + self.dead_ends(o, roots, losses))
         w.line(f"train {name} loss=%{at[loss]}{w.at(place)}")
         for numbers, rows in groups:
@@ -112,7 +112,8 @@ class _File:
                 fed.add(i)
                 made.append(i)
                 read.update(ins)
-        return [i for i in made[:256] if i not in read]
+        ends = [i for i in made[:256] if i not in read]
+        return [i for i in ends if self.tape.nodes[i].dtype != "bool"] or ends
 
     def facts(self):
         """What was seen of the leaves that the file has by now."""
@@ -128,6 +129,8 @@ class _File:
             if leaf.set is not None:
                 w.line(f"set {w.name(leaf)}{w.at(leaf.set)}")
             seen = [s.seen.get(leaf, "none") for s in self.owned[leaf].steps][:16]
+            if leaf.note is not None and leaf.note[0] is not None:
+                w.line(f"note {w.name(leaf)}{w.at(leaf.note[0])} {leaf.note[1]}")
             w.line(f"seen {w.name(leaf)} " + " ".join(seen))
 
     def afters(self, o, name):
