@@ -45,10 +45,14 @@ if [ "$plain" ]; then
   gives "a host of the installed library" 0 cc -std=c99 -pedantic -Wall -Wextra -Werror -o fit "$TOP/examples/host/fit.c" $(cat out) -lm
   gives "the host runs" 0 env LD_LIBRARY_PATH="$HERE/$pc/.." ./fit
   says "line(0) = -1.00, line(2) = 5.00"
+  gives "an object for the installed archive" 0 "$DGC" build "$TOP/examples/seed/b-update-list-mended.dg" -D N=32 --name=line
+  gives "a program of it" 0 cc -std=c99 -pedantic -Wall -Wextra -Werror -I. -o aot "$TOP/examples/host/aot.c" line.o -L"$pc/.." -ldgc-core
+  gives "the program runs" 0 ./aot
+  says "line(0) = -1.00, line(2) = 5.00"
 fi
 # ./demo builds what is installed and nothing else.
 gives "the target 'installed'" 0 ninja -C "$build" -t query installed
-for f in dgc dgc.1 libdgc.so; do says "$f"; done
+for f in dgc dgc.1 libdgc.so libdgc-core.a; do says "$f"; done
 [ -x "$(find root -name dgc -type f)" ] && [ -n "$(find root -name dgc.1)" ]
 result $? "the command and its page are installed"
 
