@@ -67,15 +67,23 @@ static void help_row(FILE *f, const OptRow *r) {
   help_columns(f, left, 31, r->help);
 }
 
-/* Options by the commands that take them. */
+/* Options by the commands that take them: each set of options.def stands here. */
 static const struct {
   const char *title, *set;
-} part[] = {{"all commands", "*"},    {"check", "c"}, {"train, eval and predict", "tep"},
-            {"train and eval", "te"}, {"train", "t"}, {"predict", "p"}};
+} part[] = {{"all commands", "*"},
+            {"check", "c"},
+            {"check, train, eval and predict", "ctep"},
+            {"train, eval, predict and build", "tepb"},
+            {"train, eval and predict", "tep"},
+            {"train and eval", "te"},
+            {"train and build", "tb"},
+            {"train", "t"},
+            {"predict", "p"},
+            {"build", "b"}};
 
 static bool in_part(int i, size_t p) {
-  return !strcmp(option_rows[i].commands[0] == 'c' ? "c" : option_rows[i].commands,
-                 part[p].set); /* cx: of check and explain */
+  const char *set = option_rows[i].commands;
+  return !strcmp(strcmp(set, "cx") ? set : "c", part[p].set);
 }
 
 void options_help(FILE *f) {

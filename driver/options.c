@@ -28,7 +28,7 @@ const CommandRow command_rows[CMD_COUNT] = {
 
 static bool belongs(const OptRow *r, Command c) {
   return strchr(r->commands, command_rows[c].letter) ||
-         (strchr(r->commands, '*') && strchr("ctep", command_rows[c].letter));
+         (strchr(r->commands, '*') && strchr("ctepb", command_rows[c].letter));
 }
 
 typedef struct Reading {

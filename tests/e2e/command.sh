@@ -12,6 +12,12 @@ lines() { n=$(grep -c "$1" "$2"); [ "$n" "$3" "$4" ]; result $? "$name: $n lines
 gives "--help" 0 "$DGC" --help
 silent err
 says "usage: dgc"
+missing=
+for option in $(sed -n 's/^OPT([A-Z_]*, *"\([a-z-]*\)".*/--\1/p' "$TOP/driver/options.def"); do
+  grep -q -e " $option\(=\| \|$\)" out || missing="$missing $option"
+done
+[ -z "$missing" ]
+result $? "--help lists every option:$missing"
 gives "--help=limits" 0 "$DGC" --help=limits
 says "tensor_bytes"
 gives "--help=warnings" 0 "$DGC" --help=warnings
