@@ -210,9 +210,10 @@ static void prefetch_row(const DataSource *s, int64_t row) {
   for (size_t b = 0; b < s->row_bytes && b < MOST; b += LINE) __builtin_prefetch(s->rows + offset + b);
 }
 
-static bool gather_all(const DataSource *s, const int64_t *rows, int64_t n, char *to, DataType t,
-                       DataRange range, size_t step, HostError *err) {
-  enum { AHEAD = 6 };
+enum { AHEAD = 6 };
+
+static bool gather_each(const DataSource *s, const int64_t *rows, int64_t n, char *to, DataType t,
+                        DataRange range, size_t step, HostError *err) {
   Convert convert = converter(s->type, t);
   bool watch = !s->allow_non_finite && (s->type == DATA_F32 || s->type == DATA_F64);
   for (int64_t i = 0; i < n; i++, to += step) {
@@ -227,6 +228,39 @@ static bool gather_all(const DataSource *s, const int64_t *rows, int64_t n, char
       return explain(&r, convert, err);
   }
   return true;
+}
+
+/* Rows of a few bytes are laid side by side first, and then are one row: a call for each would take longer
+ * than the row. False: one of them is at fault, or there is no such row; gather_each says so. */
+static bool gather_short(const DataSource *s, const int64_t *rows, int64_t n, char *to, DataType t,
+                         DataRange range) {
+  enum { BLOCK = 4096 };
+  char block[BLOCK];
+  Convert convert = converter(s->type, t);
+  bool watch = !s->allow_non_finite && (s->type == DATA_F32 || s->type == DATA_F64);
+  size_t width = s->row_bytes;
+  if ((size_t)n > BLOCK / width) return false;
+  for (int64_t i = 0; i < n; i++) {
+    if (i + AHEAD < n) prefetch_row(s, rows[i + AHEAD]);
+    if (rows[i] < 0 || rows[i] >= s->dim[0]) return false;
+    const char *from = s->rows + (size_t)rows[i] * width; /* size-ok: all rows of the source are in memory */
+    char *at = block + (size_t)i * width;                 /* size-ok: within the block */
+    if (width == 4)
+      memcpy(at, from, 4);
+    else if (width == 8)
+      memcpy(at, from, 8);
+    else
+      memcpy(at, from, width);
+  }
+  int64_t all = n * s->row_elements; /* at most BLOCK */
+  return convert(block, to, all) && (!watch || all_finite(to, t, all)) && data_in_range(to, t, all, range);
+}
+
+static bool gather_all(const DataSource *s, const int64_t *rows, int64_t n, char *to, DataType t,
+                       DataRange range, size_t step, HostError *err) {
+  enum { SHORT = 64 };
+  bool few = s->row_bytes > 0 && s->row_bytes <= SHORT;
+  return (few && gather_short(s, rows, n, to, t, range)) || gather_each(s, rows, n, to, t, range, step, err);
 }
 
 bool data_rows_gather(const DataSource *s, const int64_t *rows, int64_t n, void *dst, DataType dst_type,

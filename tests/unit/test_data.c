@@ -224,6 +224,34 @@ START_TEST(npy_faults) {
 }
 END_TEST
 
+/* Short rows are converted side by side: the right ones, in their order, and the one at fault is named. */
+START_TEST(short_rows) {
+  begin();
+  DataSource s;
+  double v[40][3];
+  for (int i = 0; i < 40; i++)
+    for (int k = 0; k < 3; k++) v[i][k] = 3 * i + k;
+  v[7][1] = 1e300;
+  ck_assert(open_bytes("x.npy", npy(NPY("<f8", "False", "(40, 3)"), (Str){(const char *)v, sizeof v}),
+                       plain(), &s));
+  int64_t row[300];
+  float x[300][3];
+  for (int i = 0; i < 300; i++) row[i] = i * 11 % 40 == 7 ? 0 : i * 11 % 40;
+  for (int n = 1; n <= 300; n += 23) { /* some are more than are laid side by side */
+    ck_assert(data_rows_gather(&s, row, n, x, DATA_F32, (DataRange){0}, &err));
+    for (int i = 0; i < n; i++)
+      for (int k = 0; k < 3; k++) ck_assert(x[i][k] == (float)v[row[i]][k]);
+  }
+  row[9] = 7;
+  ck_assert(!data_rows_gather(&s, row, 20, x, DATA_F32, (DataRange){0}, &err));
+  ck_assert_msg(strstr(err.what, "row 7") && strstr(err.what, "1e+300"), "%s", err.what);
+  row[9] = 40;
+  ck_assert(!data_rows_gather(&s, row, 20, x, DATA_F32, (DataRange){0}, &err));
+  ck_assert_msg(strstr(err.what, "row 40"), "%s", err.what);
+  end();
+}
+END_TEST
+
 /* ---- CSV ---- */
 
 static void row_is(const DataSource *s, int64_t row, const float *want) {
@@ -665,7 +693,7 @@ START_TEST(mutations) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("idx", idx_good, idx_faults), UNIT("npy", npy_good, npy_faults),
+UNIT_MAIN(UNIT("idx", idx_good, idx_faults), UNIT("npy", npy_good, npy_faults, short_rows),
           UNIT("csv", csv_good, csv_columns, csv_header, csv_faults, csv_values),
           UNIT("files", file_faults, gunzip_good, gunzip_limit, gunzip_faults),
           UNIT("robust", out_of_memory, mutations))
