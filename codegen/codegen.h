@@ -29,7 +29,8 @@ typedef struct CodegenOptions {
   const char *passes; /* NULL: the default list; else a pass pipeline of LLVM ("" for none, "default<O3>") */
   int level;          /* of the code generator, 0 to 3; default 2 */
   int threads;        /* contexts compiling side by side; 0: as many as help, at most 2 */
-  int share_from;     /* so many statement lists that differ in numbers only are one function; 0: 3 */
+  int share_from;     /* so many statement lists that differ in numbers only are one function; 0: 3, 1: all,
+                         however small */
   bool sanitize;      /* run LLVM's address sanitizer over the kernels; its runtime must be linked in */
 } CodegenOptions;
 void codegen_options_init(CodegenOptions *o, const CodegenTarget *t); /* default list, level 2 */

@@ -44,40 +44,6 @@ KernelShare kernels_share(Arena *a, const KernelSet *set) {
   return p;
 }
 
-/* Roughly the instructions a statement list becomes. */
-static double cost(const Tiles *called, const Kernel *k, const KernelStmt *s) {
-  double sum = 0;
-  while (s) {
-    const TileCall *call = tiles_call(called, s);
-    if (call) {
-      sum += 40;
-      s = call->end;
-      continue;
-    }
-    switch (s->kind) {
-    case STMT_LOOP: {
-      int64_t n = s->loop.extent, step = s->loop.kind == LOOP_UNROLL ? n : s->loop.unroll;
-      sum += 8 + cost(called, k, s->loop.body) * (double)(n <= step ? n : step + n % step);
-      break;
-    }
-    case STMT_LOAD:
-    case STMT_STORE: {
-      const KernelTile *t = &k->tile[s->mem.tile];
-      sum += t->rows * (1 + t->cols / 16) * (s->mem.access.at.c == 1 ? 1 : 6);
-      break;
-    }
-    case STMT_MAP: {
-      const KernelTile *t = &k->tile[s->map.dst[0]];
-      sum += t->rows * (1 + t->cols / 16) * (1 + s->map.program->nins);
-      break;
-    }
-    case STMT_FOLD: sum += k->tile[s->fold.src].rows * 12; break;
-    }
-    s = s->next;
-  }
-  return sum;
-}
-
 typedef struct Piece {
   double cost;
   uint32_t at; /* a kernel, or after all kernels a tile function */
@@ -106,7 +72,8 @@ static void split(Arena *a, const KernelShare *p, const Tiles *t, ModuleJob *job
   }
   for (uint32_t i = 0; i < all; i++) {
     const Kernel *k = i < p->n ? p->kernel[i] : t->fn[i - p->n].kernel;
-    piece[i] = (Piece){cost(i < p->n ? t : NULL, k, i < p->n ? k->root : k->root->loop.body), i};
+    const KernelStmt *list = i < p->n ? k->root : k->root->loop.body;
+    piece[i] = (Piece){tiles_cost(i < p->n ? t : NULL, k, list, NULL), i};
   }
   if (all) qsort(piece, all, sizeof *piece, dearest_first);
   for (uint32_t i = 0; i < all; i++) {

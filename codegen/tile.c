@@ -26,6 +26,7 @@ typedef struct Class {
 
 typedef struct Finder {
   Arena *arena;
+  uint32_t least;
   Map known; /* by id: into class */
   VEC(Class) class;
   VEC(Member) member;
@@ -263,7 +264,10 @@ static uint32_t class_of(Finder *f, const Rewrite *w) {
   return f->class.n - 1;
 }
 
+enum { SMALL = 40 }; /* instructions, roughly: a call is dearer to run than so few are to compile */
+
 static void take(Finder *f, Site site, const int64_t *extent) {
+  if (f->least > 1 && tiles_cost(NULL, site.kernel, site.body, site.end) < SMALL) return;
   ArenaMark mark = arena_mark(f->scratch);
   Member m = {.site = site};
   memcpy(m.extent, extent, sizeof m.extent);
@@ -352,7 +356,7 @@ static void visit(Finder *f, const Kernel *k, const KernelStmt *loop, int64_t *e
 Tiles *tiles_find(Arena *a, const Kernel *const *kernel, uint32_t n, uint32_t least, const char *prefix) {
   ArenaScope finding, list;
   Arena *own = arena_open(&finding, a->mem);
-  Finder f = {.arena = own, .scratch = arena_open(&list, a->mem)};
+  Finder f = {.least = least, .arena = own, .scratch = arena_open(&list, a->mem)};
   Tiles *t = ARENA_NEW(a, Tiles);
   map_init(&f.known, own);
   map_init(&t->call_of, a);
@@ -378,4 +382,37 @@ Tiles *tiles_find(Arena *a, const Kernel *const *kernel, uint32_t n, uint32_t le
 const TileCall *tiles_call(const Tiles *t, const KernelStmt *first) {
   uint32_t at;
   return t && map_get(&t->call_of, (uint64_t)(uintptr_t)first, &at) ? &t->call.at[at] : NULL;
+}
+
+double tiles_cost(const Tiles *called, const Kernel *k, const KernelStmt *s, const KernelStmt *end) {
+  double sum = 0;
+  while (s != end) {
+    const TileCall *call = tiles_call(called, s);
+    if (call) {
+      sum += 40;
+      s = call->end;
+      continue;
+    }
+    switch (s->kind) {
+    case STMT_LOOP: {
+      int64_t n = s->loop.extent, step = s->loop.kind == LOOP_UNROLL ? n : s->loop.unroll;
+      sum += 8 + tiles_cost(called, k, s->loop.body, NULL) * (double)(n <= step ? n : step + n % step);
+      break;
+    }
+    case STMT_LOAD:
+    case STMT_STORE: {
+      const KernelTile *t = &k->tile[s->mem.tile];
+      sum += t->rows * (1 + t->cols / 16) * (s->mem.access.at.c == 1 ? 1 : 6);
+      break;
+    }
+    case STMT_MAP: {
+      const KernelTile *t = &k->tile[s->map.dst[0]];
+      sum += t->rows * (1 + t->cols / 16) * (1 + s->map.program->nins);
+      break;
+    }
+    case STMT_FOLD: sum += k->tile[s->fold.src].rows * 12; break;
+    }
+    s = s->next;
+  }
+  return sum;
 }

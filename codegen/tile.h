@@ -48,6 +48,8 @@ static inline uint32_t codegen_share_from(const CodegenOptions *o) {
 }
 /* Finds what at least `least` lists of the kernels have in common. */
 Tiles *tiles_find(Arena *a, const Kernel *const *kernel, uint32_t n, uint32_t least, const char *prefix);
+/* Roughly the instructions a statement list becomes; `called`: what is a call instead, or NULL. */
+double tiles_cost(const Tiles *called, const Kernel *k, const KernelStmt *s, const KernelStmt *end);
 /* The call that stands for the list that begins here; NULL: none, it is emitted in place. */
 const TileCall *tiles_call(const Tiles *t, const KernelStmt *first);
 
