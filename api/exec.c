@@ -321,6 +321,21 @@ Tensor exec_root(const Exec *x, uint32_t i) {
   (void)x, (void)i;
   return (Tensor){0};
 }
+/* Lowering needs no LLVM. */
+int64_t exec_measure(void *cx, const Graph *g) {
+  const ExecOptions *o = cx;
+  ArenaScope scope;
+  Arena *a = arena_open(&scope, g->arena->mem);
+  LowerOptions l;
+  Sb why;
+  size_t bytes = 0;
+  sb_init(&why, a);
+  lower_options_init(&l, o->isa && strcmp(o->isa, "avx2") == 0 ? 32 : 64);
+  const Plan *p = lower_graph(a, g, &l, &why);
+  if (p && !size_add(p->arena_bytes, p->scratch_bytes, &bytes)) bytes = SIZE_MAX;
+  arena_close(&scope);
+  return bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
+}
 Status exec_time(Arena *a, const Graph *g, const ExecOptions *o, TimeLog *time, Sb *why) {
   LowerOptions l;
   lower_options_init(&l, o->isa && strcmp(o->isa, "avx2") == 0 ? 32 : 64);
