@@ -31,6 +31,8 @@ struct dg_context {
   struct dg_context *parent; /* of a session's own context: what failed is told there, too */
   pthread_mutex_t telling;   /* who writes `error` */
   CpuLevel cpu;              /* tests: as if the CPU had no more; CPU_ASK: what it has */
+  uint32_t cancelled;        /* dg_cancel; other threads write it */
+  const uint32_t *stop;      /* where that stands: for a session in its program's context */
   uint32_t host_mxcsr;       /* the host's, while one of its calls is under way */
   char error[1024];
 };
@@ -69,6 +71,9 @@ dg_status api_fail(dg_context *cx, Status st, const char *fmt, ...) PRINTF_LIKE(
 /* Runs fn(arg) with a RESCUE around it: raises become statuses. */
 typedef dg_status ApiFn(void *arg);
 dg_status api_guard(dg_context *cx, ApiFn *fn, void *arg);
+/* From here to the end of the guard dg_cancel ends the call wherever it allocates: for calls that build
+ * something of their own, which goes when they unwind. */
+static inline void api_polls(dg_context *cx) { cx->mem.stop = cx->stop; }
 /* What nesting at the default limits takes (a chain of 1,500 operators: 618 KiB), and a compile by LLVM (86
  * KiB for a convolutional net), with room. */
 enum { API_STACK_CHECK = 768 << 10, API_STACK_COMPILE = 192 << 10 };

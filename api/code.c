@@ -113,10 +113,12 @@ static Status make(dg_program *p, const CodeKey *key, Code *volatile c, Rescue *
   if (RESCUE(&c->mem, failed)) {
     Sb text;
     sb_init(&text, &c->arena);
+    c->mem.stop = p->cx->stop;
     key_copy(c, key);
     st = compile(p, c, &text);
     *why = sb_str(&text);
     rescue_end(&c->mem, failed);
+    c->mem.stop = NULL; /* it is whole */
   } else {
     return failed->status;
   }

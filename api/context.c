@@ -16,6 +16,7 @@ dg_context *dg_context_new(void) {
   limits_init(&cx->limits);
   arena_init(&cx->arena, &cx->mem);
   cx->mem.limit = (size_t)cx->limits.compiler_bytes;
+  cx->stop = &cx->cancelled;
   return cx;
 }
 
@@ -39,11 +40,16 @@ void context_of_session(dg_context *cx, dg_context *out) {
   mem_init_within(&out->mem, &cx->mem);
   out->parent = cx;
   out->cpu = cx->cpu;
+  out->stop = cx->stop;
   memcpy(&out->host, &cx->host, sizeof out->host); /* limits and roots are read where they are */
 }
 
 void dg_context_free(dg_context *cx) {
   if (cx) context_drop(cx);
+}
+
+void dg_cancel(dg_context *cx, int on) {
+  if (cx) __atomic_store_n(&cx->cancelled, on != 0, __ATOMIC_RELAXED);
 }
 
 const char *dg_error(const dg_context *cx) { return cx ? cx->error : "no context"; }
@@ -80,6 +86,7 @@ dg_status api_guard(dg_context *cx, ApiFn *fn, void *arg) {
   } else {
     st = api_fail(cx, r.status, "%s", r.what);
   }
+  cx->mem.stop = NULL;
   _mm_setcsr(mine);
   cx->host_mxcsr = outer;
   return st;

@@ -132,6 +132,7 @@ static dg_status emit_stage(EmitCall *c) {
 
 static dg_status emit_in(void *arg) {
   EmitCall *c = arg;
+  api_polls(c->p->cx);
   dg_status st = emit_stage(c);
   if (st != DG_OK) return st;
   c->length = c->out.n;

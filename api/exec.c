@@ -47,6 +47,16 @@ Status exec_can(Arena *a, const ExecOptions *o, Sb *why) {
   return target_of(a, o, false, &c, why);
 }
 
+/* Behind its first write to a parameter in place there is more left of this step than who has ended it should
+ * wait for. */
+static bool settles_early(const Plan *p) {
+  enum { LEFT_NS = 50000000 };
+  int64_t left = 0;
+  for (uint32_t i = plan_settled(p); i < p->commit && left < LEFT_NS; i++)
+    left += p->launch.at[i].estimate_ns < LEFT_NS ? p->launch.at[i].estimate_ns : LEFT_NS;
+  return left >= LEFT_NS;
+}
+
 static Plan *plan_for(Arena *a, const Graph *g, const ExecOptions *o, const CodegenOptions *c, TimeLog *time,
                       Sb *why) {
   LowerOptions l;
@@ -56,6 +66,9 @@ static Plan *plan_for(Arena *a, const Graph *g, const ExecOptions *o, const Code
   l.time = time;
   l.reuse = !o->no_reuse;
   l.in_place = !o->no_reuse;
+  Plan *p = lower_graph(a, g, &l, why);
+  if (!p || !settles_early(p)) return p;
+  l.in_place = false;
   return lower_graph(a, g, &l, why);
 }
 
@@ -184,7 +197,7 @@ static void bind_leaves(const Exec *x, void *const *data) {
   for (uint32_t i = 0; i < x->image->nleaf; i++) x->base[STEP_LEAF + i] = data[leaf[i]];
 }
 
-Status exec_run(Exec *x, void *const *data, const HostEntry *host, Sb *why) {
+Status exec_run(Exec *x, void *const *data, const HostEntry *host, const uint32_t *stop, Sb *why) {
   HostCall call = {x, host};
   StepEnv env = {.image = x->image,
                  .fn = x->fn,
@@ -192,7 +205,8 @@ Status exec_run(Exec *x, void *const *data, const HostEntry *host, Sb *why) {
                  .pool = x->pool,
                  .run = pool_run,
                  .host = call_host,
-                 .user = &call};
+                 .user = &call,
+                 .stop = stop};
   bind_leaves(x, data);
   switch (step_run(&env)) {
   case STEP_DONE: break;
@@ -200,6 +214,7 @@ Status exec_run(Exec *x, void *const *data, const HostEntry *host, Sb *why) {
   case STEP_HOST_FAILED:
     sb_fmt(why, "the host function '" STRF "' is not registered or failed", STRA(x->host_name[env.failed]));
     return ST_REJECTED;
+  case STEP_CANCELLED: sb_fmt(why, "cancelled"); return ST_CANCELLED;
   }
   return ST_OK;
 }
@@ -313,8 +328,8 @@ const ExecFacts *exec_facts(const Exec *x) {
   (void)x;
   return &nothing;
 }
-Status exec_run(Exec *x, void *const *data, const HostEntry *host, Sb *why) {
-  (void)x, (void)data, (void)host;
+Status exec_run(Exec *x, void *const *data, const HostEntry *host, const uint32_t *stop, Sb *why) {
+  (void)x, (void)data, (void)host, (void)stop;
   return none(why);
 }
 Tensor exec_root(const Exec *x, uint32_t i) {

@@ -38,8 +38,9 @@ MUST_USE Status exec_share(Arena *a, const Exec *of, Pool *pool, Exec **out, Sb 
 void exec_free(Exec *x);
 const ExecFacts *exec_facts(const Exec *x);
 /* One step. data: by leaf, every leaf the graph reads or assigns; any alignment of the element. host: by
- * extern. */
-MUST_USE Status exec_run(Exec *x, void *const *data, const HostEntry *host, Sb *why);
+ * extern. stop: not 0 there means that another thread has ended it: ST_CANCELLED, and nothing is changed; or
+ * NULL. */
+MUST_USE Status exec_run(Exec *x, void *const *data, const HostEntry *host, const uint32_t *stop, Sb *why);
 /* Where root i's value stands after exec_run. */
 Tensor exec_root(const Exec *x, uint32_t i);
 /* The plan alone, for any instruction set, whatever runs here. NULL: *why says what does not fit. */

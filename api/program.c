@@ -88,6 +88,7 @@ static dg_status check_in(void *arg) {
   dg_program *p = c->p;
   dg_context *cx = c->cx;
   double began = clock_ms();
+  api_polls(cx);
   api_stack(&cx->mem, API_STACK_CHECK);
   names_init(&p->names, &p->arena);
   sources_init(&p->sources, &p->arena);

@@ -14,6 +14,26 @@ typedef struct RunCall {
   const dg_array *from;
 } RunCall;
 
+/* The `after` block of this entry is due when the step has run `count` times. */
+static bool after_due(const Entry *after, const Entry *e, int32_t count) {
+  if (after->kind != ENTRY_AFTER || after->train != e->train) return false;
+  return after->every <= 1 || count % after->every == 0;
+}
+
+/* They belong to the step: compiled before it, and not cancelled behind it. */
+static dg_status afters(dg_session *s, const Entry *e, bool run) {
+  const Program *p = &s->prog;
+  dg_status st = DG_OK;
+  for (uint32_t i = 0; i < p->entry.n && st == DG_OK; i++) {
+    Variant *v;
+    if (!after_due(&p->entry.at[i], e, s->counter[e->train] + !run)) continue;
+    s->settled = run;
+    st = run ? session_run(s, &p->entry.at[i], NULL) : session_variant(s, &p->entry.at[i], &v);
+    s->settled = false;
+  }
+  return st;
+}
+
 dg_status session_step(dg_session *s, const Entry *e, Variant **ran) {
   const Program *p = &s->prog;
   Variant *mine;
@@ -21,7 +41,8 @@ dg_status session_step(dg_session *s, const Entry *e, Variant **ran) {
   if (s->counter[e->train] == INT32_MAX)
     return api_fail(s->cx, ST_LIMIT, "step '" STRF "' has run %d times, the most that are counted",
                     STRA(names_str(p->names, e->name)), INT32_MAX);
-  dg_status st = session_run(s, e, ran);
+  dg_status st = afters(s, e, false);
+  if (st == DG_OK) st = session_run(s, e, ran);
   if (st != DG_OK) return st;
   s->counter[e->train]++;
   Sym name = p->train.at[e->train].loss_name;
@@ -32,12 +53,7 @@ dg_status session_step(dg_session *s, const Entry *e, Variant **ran) {
                       s->counter[e->train], STRA(names_str(p->names, e->name)),
                       STRA(names_str(p->names, name)), isnan(loss) ? "not a number" : "infinite");
   }
-  for (uint32_t i = 0; i < p->entry.n; i++) {
-    const Entry *after = &p->entry.at[i];
-    if (after->kind != ENTRY_AFTER || after->train != e->train) continue;
-    if (after->every > 1 && s->counter[e->train] % after->every) continue;
-    if ((st = session_run(s, after, NULL)) != DG_OK) return st;
-  }
+  if ((st = afters(s, e, true)) != DG_OK) return st;
   return s->opt.check_finite ? session_look(s, e->train, *ran) : DG_OK;
 }
 

@@ -39,11 +39,15 @@ void runner_free(Runner *r) {
   mem_free(m, r, sizeof *r);
 }
 
-static Status interpret(Runner *r, void *const *data, const HostEntry *host, Sb *why) {
+static Status interpret(Runner *r, void *const *data, const HostEntry *host, const uint32_t *stop, Sb *why) {
   const Program *p = r->code->graph->program;
   arena_rewind(&r->arena, r->values); /* the last run's values */
-  Interp it = {
-      .graph = r->code->graph, .mode = INTERP_NATIVE, .arena = &r->arena, .host = host, .only_roots = true};
+  Interp it = {.graph = r->code->graph,
+               .mode = INTERP_NATIVE,
+               .arena = &r->arena,
+               .host = host,
+               .only_roots = true,
+               .stop = stop};
   it.leaf = ARENA_ARRAY(&r->arena, Tensor, p->leaf.n);
   for (uint32_t i = 0; i < p->leaf.n; i++) {
     if (!r->code->reads[i]) continue;
@@ -81,9 +85,9 @@ static Status interpret(Runner *r, void *const *data, const HostEntry *host, Sb 
   return ST_OK;
 }
 
-Status runner_run(Runner *r, void *const *data, const HostEntry *host, Sb *why) {
-  if (!r->exec) return interpret(r, data, host, why);
-  Status st = exec_run(r->exec, data, host, why);
+Status runner_run(Runner *r, void *const *data, const HostEntry *host, const uint32_t *stop, Sb *why) {
+  if (!r->exec) return interpret(r, data, host, stop, why);
+  Status st = exec_run(r->exec, data, host, stop, why);
   for (uint32_t i = 0; st == ST_OK && i < r->code->graph->root.n; i++)
     if (r->code->graph->root.at[i].kind != ROOT_ASSIGN) r->value[i] = exec_root(r->exec, i);
   return st;

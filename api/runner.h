@@ -21,6 +21,7 @@ MUST_USE Status runner_new(dg_program *p, dg_context *cx, const CodeKey *key, Po
 void runner_free(Runner *r);
 /* Runs once. data[leaf] is the buffer of each leaf read or assigned; assignments are written there at the
  * end. */
-MUST_USE Status runner_run(Runner *r, void *const *data, const HostEntry *host, Sb *why);
+MUST_USE Status runner_run(Runner *r, void *const *data, const HostEntry *host, const uint32_t *stop,
+                           Sb *why);
 
 #endif

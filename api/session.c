@@ -62,7 +62,7 @@ dg_status session_guard(dg_session *s, ApiFn *fn, void *arg) {
   dg_status st = session_alive(s);
   if (st != DG_OK) return st;
   st = api_guard(s->cx, fn, arg);
-  s->running = false;
+  s->running = s->settled = false;
   if (st == DG_INTERNAL || st == DG_NO_MEMORY) s->dead = true;
   return st;
 }
@@ -185,7 +185,7 @@ static dg_status make_initial(dg_session *s) {
   Status st = runner_new(s->p, s->cx, &key, NULL, &s->initial, &why);
   if (st != ST_OK) return api_fail(s->cx, st, "initial values: " STRF, STRA(sb_str(&why)));
   set_counters(s, e);
-  st = runner_run(s->initial, s->leaf, s->host, &why);
+  st = runner_run(s->initial, s->leaf, s->host, s->cx->stop, &why);
   runner_free(s->initial);
   s->initial = NULL;
   if (st != ST_OK) return api_fail(s->cx, st, "initial values: " STRF, STRA(sb_str(&why)));
@@ -424,7 +424,7 @@ dg_status session_run(dg_session *s, const Entry *e, Variant **ran) {
   ArenaMark mark = arena_mark(&s->arena);
   sb_init(&why, &s->arena);
   s->running = true;
-  Status st = runner_run(v->runner, s->leaf, s->host, &why);
+  Status st = runner_run(v->runner, s->leaf, s->host, s->settled ? NULL : s->cx->stop, &why);
   s->running = false;
   if (st != ST_OK) return api_fail(s->cx, st, STRF, STRA(sb_str(&why)));
   arena_rewind(&s->arena, mark);

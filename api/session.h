@@ -96,6 +96,7 @@ struct dg_session {
   Arena predicted;           /* rows of the last dg_predict_set: an output may be an input */
   Evaluated evaluated;
   bool running;  /* inside a step or prediction: a host function may not call back */
+  bool settled;  /* inside an `after` block, which its step takes along: it is not cancelled */
   bool training; /* inside dg_train: its callback may look, not train or change what is fed */
   bool dead;     /* after DG_INTERNAL or DG_NO_MEMORY: may only be freed */
 };

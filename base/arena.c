@@ -107,6 +107,7 @@ static void block_open(Arena *a, size_t need) {
 }
 
 void *arena_alloc(Arena *a, size_t n, size_t align) {
+  mem_poll(a->mem);
   if (n >= LARGE && !(a->together && n < PTRDIFF_MAX - 64 && n + 64 <= (size_t)(a->end - a->at)))
     return large_open(a, n);
   size_t want = 0;

@@ -102,6 +102,8 @@ void mem_raise(Mem *m, Status st, const char *fmt, ...) {
   unwind(m, st, "", fmt, ap);
 }
 
+void mem_cancelled(Mem *m) { mem_raise(m, ST_CANCELLED, "cancelled"); }
+
 void bug_raise(Mem *m, const char *file, int line, const char *fmt, ...) {
   char where[96];
   va_list ap;

@@ -8,6 +8,7 @@
 #include "base/status.h"
 
 #include <setjmp.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,7 @@ struct Mem {
   uint64_t calls, fail_at;  /* the fail_at-th call fails (1-based); 0 means none */
   Rescue *rescue;
   MemScope *scope;
+  const uint32_t *stop; /* not 0 there: another thread has ended the call, which allocating finds; or NULL */
 };
 
 void mem_init(Mem *m, size_t limit);
@@ -48,6 +50,15 @@ void *mem_get(Mem *m, size_t n) MUST_USE;
 void mem_free(Mem *m, void *p, size_t n);
 /* Unwinds to the innermost RESCUE; without one it aborts (a defect of the caller). */
 _Noreturn void mem_raise(Mem *m, Status st, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* Raises ST_CANCELLED where another thread has ended the call. Arenas ask at each allocation. */
+static inline bool mem_stopped(const uint32_t *stop) {
+  return stop && __atomic_load_n(stop, __ATOMIC_RELAXED);
+}
+_Noreturn void mem_cancelled(Mem *m);
+static inline void mem_poll(Mem *m) {
+  if (mem_stopped(m->stop)) mem_cancelled(m);
+}
 
 /* Usage: Rescue r; if (RESCUE(m, &r)) { ...work...; rescue_end(m, &r); } else { r.status, r.what }
  * Locals changed between RESCUE and the raise must be volatile or live in memory. */

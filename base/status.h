@@ -14,6 +14,7 @@ typedef enum {
   ST_NON_FINITE = 7, /* training met a NaN or an infinity */
   ST_SELF_CHECK = 8, /* a check of the program does not hold: a CHECK root */
   ST_MISMATCH = 9,   /* checkpoint of another program */
+  ST_CANCELLED = 10, /* another thread has ended the call */
   ST_INTERNAL = 70,  /* a defect of dgc */
 } Status;
 

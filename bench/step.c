@@ -162,7 +162,7 @@ static double measure(Model *m, const Graph *g, ExecOptions *o, int threads, voi
   enum { WARM = 20, TIMES = 200 };
   for (int i = -WARM; i < TIMES; i++) {
     double t0 = now();
-    if (exec_run(x, data, NULL, &why) != ST_OK) exit(1);
+    if (exec_run(x, data, NULL, NULL, &why) != ST_OK) exit(1);
     if (i >= 0) t[i] = now() - t0;
   }
   *loss = *(const float *)exec_root(x, 0).data;

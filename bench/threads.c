@@ -23,7 +23,7 @@ static double burst(const BenchModel *m, Exec *x, double seconds) {
   int n = 0;
   double from = bench_now(), t;
   do {
-    if (exec_run(x, m->data, NULL, &why) != ST_OK) exit(1);
+    if (exec_run(x, m->data, NULL, NULL, &why) != ST_OK) exit(1);
     n++;
   } while ((t = bench_now() - from) < seconds);
   return t / n * 1e3;

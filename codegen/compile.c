@@ -1,5 +1,5 @@
-/* A set of kernels to callable code: equal kernels once, two contexts side by side, linked into a JIT whose
- * library resolves nothing (kernels call nothing; under the sanitizer, its own functions only). */
+/* A set of kernels to callable code: equal kernels once, contexts on two threads side by side, linked into a
+ * JIT whose library resolves nothing (kernels call nothing; under the sanitizer, its own functions only). */
 #include "codegen/guard.h"
 #include "codegen/module.h"
 
@@ -12,7 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { JOBS = 2 };
+enum {
+  THREADS = 2,
+  JOB_COST = 2500, /* of a context, about 50 ms: a compile can be ended between two of them */
+};
 
 struct NativeCode {
   Mem *mem;
@@ -55,39 +58,69 @@ static int dearest_first(const void *x, const void *y) {
   return a->at < b->at ? -1 : 1;
 }
 
-/* Distributes kernels and tile functions over n jobs: the dearest first, each to the job with the least work.
- */
-static void split(Arena *a, const KernelShare *p, const Tiles *t, ModuleJob *job, int n) {
+typedef struct Jobs {
+  ModuleJob *at;
+  uint32_t n, next; /* next: shared by the threads */
+} Jobs;
+
+/* Kernels and tile functions, the dearest first. */
+static Piece *pieces(Arena *a, const KernelShare *p, const Tiles *t, double *sum) {
   uint32_t all = p->n + t->nfn;
   Piece *piece = ARENA_ARRAY(a, Piece, all);
-  const Kernel **kernel[JOBS];
-  const char **symbol[JOBS];
-  uint32_t *tile[JOBS];
-  double load[JOBS] = {0};
-  for (int i = 0; i < n; i++) {
-    job[i].kernel = kernel[i] = ARENA_ARRAY(a, const Kernel *, p->n);
-    job[i].symbol = symbol[i] = ARENA_ARRAY(a, const char *, p->n);
-    job[i].tile = tile[i] = ARENA_ARRAY(a, uint32_t, t->nfn);
-    job[i].tiles = t;
-  }
+  *sum = 0;
   for (uint32_t i = 0; i < all; i++) {
     const Kernel *k = i < p->n ? p->kernel[i] : t->fn[i - p->n].kernel;
     const KernelStmt *list = i < p->n ? k->root : k->root->loop.body;
     piece[i] = (Piece){tiles_cost(i < p->n ? t : NULL, k, list, NULL), i};
+    *sum += piece[i].cost;
   }
   if (all) qsort(piece, all, sizeof *piece, dearest_first);
+  return piece;
+}
+
+/* Distributes them over jobs: the dearest first, each to the job with the least work. */
+static Jobs split(Arena *a, const KernelShare *p, const Tiles *t, const CodegenOptions *o) {
+  double sum;
+  uint32_t all = p->n + t->nfn;
+  const Piece *piece = pieces(a, p, t, &sum);
+  uint32_t threads = o->threads == 1 || p->n < 2 ? 1 : THREADS, n = threads;
+  while (n < sum / JOB_COST && n + threads <= all) n += threads; /* jobs of equal cost: as many for each */
+  if (o->sanitize) n = 1; /* the sanitizer makes start-up code: one object */
+  Jobs jobs = {ARENA_ARRAY(a, ModuleJob, n), n, 0};
+  double *load = ARENA_ARRAY(a, double, n);
+  uint32_t *to = ARENA_ARRAY(a, uint32_t, all);
   for (uint32_t i = 0; i < all; i++) {
-    int to = 0;
-    for (int k = 1; k < n; k++)
-      if (load[k] < load[to]) to = k;
-    load[to] += piece[i].cost;
+    for (uint32_t k = 1; k < n; k++)
+      if (load[k] < load[to[i]]) to[i] = k;
+    load[to[i]] += piece[i].cost;
+    if (piece[i].at < p->n)
+      jobs.at[to[i]].n++;
+    else
+      jobs.at[to[i]].ntile++;
+  }
+  const Kernel ***kernel = ARENA_ARRAY(a, const Kernel **, n);
+  const char ***symbol = ARENA_ARRAY(a, const char **, n);
+  uint32_t **tile = ARENA_ARRAY(a, uint32_t *, n);
+  for (uint32_t k = 0; k < n; k++) {
+    ModuleJob *j = &jobs.at[k];
+    j->kernel = kernel[k] = ARENA_ARRAY(a, const Kernel *, j->n);
+    j->symbol = symbol[k] = ARENA_ARRAY(a, const char *, j->n);
+    j->tile = tile[k] = ARENA_ARRAY(a, uint32_t, j->ntile);
+    j->tiles = t, j->options = o, j->stop = a->mem->stop;
+    j->n = j->ntile = 0;
+    mem_init(&j->mem, a->mem->limit);
+  }
+  for (uint32_t i = 0; i < all; i++) {
+    ModuleJob *j = &jobs.at[to[i]];
     uint32_t at = piece[i].at;
     if (at < p->n) {
-      kernel[to][job[to].n] = p->kernel[at];
-      symbol[to][job[to].n++] = p->symbol[at];
-    } else
-      tile[to][job[to].ntile++] = at - p->n;
+      kernel[to[i]][j->n] = p->kernel[at];
+      symbol[to[i]][j->n++] = p->symbol[at];
+    } else {
+      tile[to[i]][j->ntile++] = at - p->n;
+    }
   }
+  return jobs;
 }
 
 /* ---- linking ---- */
@@ -128,8 +161,7 @@ static LLVMErrorRef sanitizer_symbols(LLVMOrcDefinitionGeneratorRef g, void *con
 
 typedef struct Link {
   const KernelShare *plan;
-  ModuleJob *job;
-  int njob;
+  Jobs *jobs;
   bool sanitize;
   LLVMOrcCLookupSetElement *wanted; /* room for plan->n */
   LLVMOrcExecutorAddress *address;
@@ -164,9 +196,9 @@ static void link_objects(Link *l, LLVMOrcExecutionSessionRef session) {
   if (l->sanitize)
     LLVMOrcJITDylibAddGenerator(lib,
                                 LLVMOrcCreateCustomCAPIDefinitionGenerator(sanitizer_symbols, NULL, NULL));
-  for (int i = 0; i < l->njob; i++) {
-    LLVMMemoryBufferRef object = l->job[i].buffer;
-    l->job[i].buffer = NULL; /* the JIT takes it */
+  for (uint32_t i = 0; i < l->jobs->n; i++) {
+    LLVMMemoryBufferRef object = l->jobs->at[i].buffer;
+    l->jobs->at[i].buffer = NULL; /* the JIT takes it */
     if (link_failed(l, LLVMOrcLLJITAddObjectFile(l->jit, lib, object))) return;
   }
   for (uint32_t i = 0; i < l->plan->n; i++)
@@ -200,35 +232,31 @@ static void dispose_jit(LLVMOrcLLJITRef jit) {
 
 /* ---- the face ---- */
 
-static void *job_thread(void *job) {
-  module_run(job);
+static void *job_thread(void *arg) {
+  Jobs *j = arg;
+  for (uint32_t i; (i = __atomic_fetch_add(&j->next, 1, __ATOMIC_RELAXED)) < j->n;) module_run(&j->at[i]);
   return NULL;
 }
 
-static void run_jobs(ModuleJob *job, int n) {
-  pthread_t thread[JOBS];
-  bool started[JOBS] = {false};
-  for (int i = 1; i < n; i++) started[i] = pthread_create(&thread[i], NULL, job_thread, &job[i]) == 0;
-  module_run(&job[0]);
-  for (int i = 1; i < n; i++) {
-    if (started[i])
-      pthread_join(thread[i], NULL);
-    else
-      module_run(&job[i]);
-  }
+static void run_jobs(Jobs *j, bool alone) {
+  pthread_t thread[THREADS];
+  uint32_t started = 0; /* besides this one */
+  while (!alone && started + 1 < THREADS && started + 1 < j->n &&
+         pthread_create(&thread[started], NULL, job_thread, j) == 0)
+    started++;
+  job_thread(j);
+  for (uint32_t i = 0; i < started; i++) pthread_join(thread[i], NULL);
 }
 
-static void dispose_objects(ModuleJob *job, int n) {
-  for (int i = 0; i < n; i++)
-    if (job[i].buffer) LLVMDisposeMemoryBuffer(job[i].buffer);
+static void dispose_objects(Jobs *j) {
+  for (uint32_t i = 0; i < j->n; i++)
+    if (j->at[i].buffer) LLVMDisposeMemoryBuffer(j->at[i].buffer);
 }
 
 Status codegen_compile(Arena *a, const KernelSet *set, const CodegenOptions *o, NativeCode **out,
                        KernelFn **fn, CodegenStats *stats, Sb *why) {
   double t0 = clock_ms(), start, t1;
-  ModuleJob job[JOBS];
   *out = NULL;
-  memset(job, 0, sizeof job);
   char what[400];
   Status st = llvm_start(what, sizeof what);
   if (st != ST_OK) {
@@ -237,29 +265,23 @@ Status codegen_compile(Arena *a, const KernelSet *set, const CodegenOptions *o, 
   }
   KernelShare plan = kernels_share(a, set);
   const Tiles *tiles = tiles_find(a, plan.kernel, plan.n, codegen_share_from(o), "");
-  int n = o->threads == 1 || plan.n < 2 || o->sanitize
-              ? 1
-              : JOBS; /* the sanitizer makes start-up code: one object */
-  for (int i = 0; i < n; i++) {
-    job[i].options = o;
-    mem_init(&job[i].mem, a->mem->limit);
-  }
-  split(a, &plan, tiles, job, n);
-  Link l = {.plan = &plan, .job = job, .njob = n, .sanitize = o->sanitize};
+  Jobs jobs = split(a, &plan, tiles, o);
+  ModuleJob *job = jobs.at;
+  Link l = {.plan = &plan, .jobs = &jobs, .sanitize = o->sanitize};
   l.wanted = ARENA_ARRAY(a, LLVMOrcCLookupSetElement, plan.n);
   l.address = ARENA_ARRAY(a, LLVMOrcExecutorAddress, plan.n);
   NativeCode *code = mem_get(a->mem, sizeof *code);
   code->mem = a->mem;
   start = clock_ms() - t0;
-  run_jobs(job, n);
-  for (int i = 0; i < n && st == ST_OK; i++)
+  run_jobs(&jobs, o->threads == 1);
+  for (uint32_t i = 0; i < jobs.n && st == ST_OK; i++)
     if (job[i].status != ST_OK) {
       st = job[i].status;
       memcpy(what, job[i].what, sizeof what);
     }
   t1 = clock_ms();
   size_t bytes = 0;
-  for (int i = 0; i < n; i++)
+  for (uint32_t i = 0; i < jobs.n; i++)
     if (job[i].buffer) bytes += LLVMGetBufferSize(job[i].buffer);
   if (st == ST_OK) {
     GuardResult g = guard_call(link_work, &l, l.what, sizeof l.what);
@@ -267,7 +289,7 @@ Status codegen_compile(Arena *a, const KernelSet *set, const CodegenOptions *o, 
     if (st != ST_OK) memcpy(what, l.what, sizeof what);
     if (g == GUARD_OK) code->jit = l.jit; /* after a caught failure the JIT is dead */
   }
-  dispose_objects(job, n);
+  dispose_objects(&jobs);
   if (st != ST_OK) {
     native_release(code);
     sb_fmt(why, "%s", what); /* the last thing, because it may raise */
@@ -278,7 +300,7 @@ Status codegen_compile(Arena *a, const KernelSet *set, const CodegenOptions *o, 
   if (!stats) return ST_OK;
   *stats = (CodegenStats){
       .functions = plan.n + tiles->nfn, .object_bytes = bytes, .ms_start = start, .ms_link = clock_ms() - t1};
-  for (int i = 0; i < n; i++) {
+  for (uint32_t i = 0; i < jobs.n; i++) {
     stats->ms_emit += job[i].ms_emit;
     stats->ms_passes += job[i].ms_passes;
     stats->ms_code += job[i].ms_code;

@@ -160,6 +160,10 @@ void module_run(ModuleJob *j) {
   char msg[240];
   Work w = {.job = j};
   j->status = ST_OK;
+  if (mem_stopped(j->stop)) {
+    fail(j, ST_CANCELLED, "LLVM", "cancelled");
+    return;
+  }
   arena_init(&w.arena, &j->mem);
   GuardResult g = guard_call(rescued, &w, msg, sizeof msg);
   arena_release(&w.arena);

@@ -23,10 +23,11 @@ typedef struct ModuleJob {
   const ObjectFace *face; /* NULL: kernels alone */
   const uint32_t *of;     /* face: by kernel of the set, which of `kernel` it is */
   uint32_t nof;
-  bool starting; /* the first job of the process registers the target */
-  Mem mem;       /* the job's own: jobs run on threads of their own */
+  const uint32_t *stop; /* not 0 there: another thread has ended the compile; or NULL */
+  bool starting;        /* the first job of the process registers the target */
+  Mem mem;              /* the job's own: jobs run on threads of their own */
   /* out */
-  Status status; /* ST_OK, ST_NO_MEMORY, ST_INTERNAL, ST_LIMIT */
+  Status status; /* ST_OK, ST_NO_MEMORY, ST_INTERNAL, ST_LIMIT, ST_CANCELLED */
   char what[400];
   LLVMMemoryBufferRef buffer; /* object or assembly; the taker disposes of it */
   char *text;                 /* MODULE_LLVM; LLVMDisposeMessage */

@@ -66,7 +66,7 @@ void product_free(Product *p) {
   free(p);
 }
 void product_run(Product *p) {
-  if (exec_run(p->exec, p->data, NULL, &p->why) != ST_OK) abort();
+  if (exec_run(p->exec, p->data, NULL, NULL, &p->why) != ST_OK) abort();
 }
 const float *product_result(const Product *p) { return exec_root(p->exec, 0).data; }
 double product_compile_ms(const Product *p) {

@@ -26,6 +26,12 @@
  * that context. A NULL handle is DG_USAGE, without text. After DG_INTERNAL or DG_NO_MEMORY the object the
  * call was about can only be freed.
  *
+ * Cancelling. dg_cancel may be called from any thread, and from a signal handler. Calls under way that check,
+ * compile or run, of the context's programs and sessions, return DG_CANCELLED within a tenth of a second, and
+ * so does each later one, until dg_cancel(cx, 0). A check gives no program. A step changes nothing, and the
+ * session can be used again; dg_train saves what was trained before, as where a step fails. What the host's
+ * own functions take, reading files and saving are not cut short.
+ *
  * Threads. A context and its programs belong to one thread at a time; different contexts are independent.
  * Sessions of one program may each be made, used and freed in a thread of their own, side by side with the
  * bits of one, as long as no other call about the context or the program is made meanwhile. They share
@@ -65,6 +71,7 @@ typedef enum {
   DG_NON_FINITE = 7, /* training met a NaN or an infinity */
   DG_SELF_CHECK = 8, /* a check that the program makes while it runs does not hold */
   DG_MISMATCH = 9,   /* a checkpoint of another program */
+  DG_CANCELLED = 10, /* dg_cancel has ended the call */
   DG_INTERNAL = 70   /* a defect of dgc */
 } dg_status;
 
@@ -82,6 +89,9 @@ DG_API void dg_context_free(dg_context *cx);
 /* One line about the last call that failed, "" when none has; successful calls leave it. Valid until the next
  * failing call. */
 DG_API const char *dg_error(const dg_context *cx);
+
+/* 1: ends what is under way, and all that comes; 0: from now on calls run again. */
+DG_API void dg_cancel(dg_context *cx, int on);
 
 /* `const hidden = 512` becomes value; a dim symbol (N) becomes bound. Value is a number, true or false. */
 DG_API DG_MUST_USE dg_status dg_define(dg_context *cx, const char *name, const char *value);

@@ -167,6 +167,11 @@ static bool run_node(Run *r, NodeId id) {
 bool interp_range(Run *r, uint32_t first, uint32_t end, uint32_t region) {
   for (uint32_t i = first; i < end; i++) {
     if (r->graph->node.at[i].region != region) continue; /* its owner runs it */
+    if (mem_stopped(r->it->stop)) {
+      (void)interp_refuse(r, "cancelled");
+      r->status = ST_CANCELLED;
+      return false;
+    }
     ArenaMark m = arena_mark(&r->scratch);
     if (!run_node(r, (NodeId){i})) return false;
     arena_rewind(&r->scratch, m);

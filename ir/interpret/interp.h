@@ -38,12 +38,13 @@ typedef struct Interp {
   Tensor *leaf_tangent;  /* DUAL: by LeafId; data NULL = zero */
   bool only_roots;       /* NATIVE: values of other nodes are gone afterwards, their memory is used again */
   const HostEntry *host; /* by extern index */
+  const uint32_t *stop;  /* not 0 there: it ends with ST_CANCELLED; or NULL */
   Tensor *value;         /* out: by NodeId */
   Tensor *tangent;       /* out: DUAL */
   char what[192];        /* out: reason of a failure */
 } Interp;
 
-/* Evaluates every node. ST_OK, ST_REJECTED (symbolic dims, host function missing), ST_LIMIT. */
+/* Evaluates every node. ST_OK, ST_REJECTED (symbolic dims, host function missing), ST_LIMIT, ST_CANCELLED. */
 MUST_USE Status interp_run(Interp *it);
 
 #endif

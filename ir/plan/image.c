@@ -164,6 +164,19 @@ static uint32_t put(Layout *l, const void *from, uint32_t n, size_t size) {
   return (uint32_t)at;
 }
 
+uint32_t plan_settled(const Plan *p) {
+  for (uint32_t i = 0; p->in_place && i < p->commit; i++) {
+    const PlanLaunch *l = &p->launch.at[i];
+    for (uint32_t k = 0; l->kind == LAUNCH_KERNEL && k < l->nbind; k++) {
+      uint32_t b = p->bind.at[l->bind + k];
+      if (b != PLAN_NONE && p->buffer.at[b].place == PLACE_LEAF &&
+          p->kernel.at[l->kernel]->buffer[k].kind == BUFFER_OUT)
+        return i;
+    }
+  }
+  return p->commit;
+}
+
 static StepImage layout(const Making *m, Layout *l, StepTable main) {
   const Plan *p = m->main;
   StepImage o = {.arena_bytes = p->arena_bytes,
@@ -172,6 +185,7 @@ static StepImage layout(const Making *m, Layout *l, StepTable main) {
                  .nroot = m->root.n,
                  .nleaf = m->leaf.n,
                  .commit = p->commit,
+                 .settled = plan_settled(p),
                  .main = main};
   size_t end;
   l->at = sizeof o;

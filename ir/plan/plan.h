@@ -98,6 +98,8 @@ MUST_USE bool plan_verify(const Plan *p, Sb *why);
 void plan_print(const Plan *p, Sb *b);         /* --emit=plan */
 void plan_print_kernels(const Plan *p, Sb *b); /* --emit=kernels */
 
+/* The first launch that writes a leaf, or commit: a step that has come there is finished. */
+MUST_USE uint32_t plan_settled(const Plan *p);
 /* What runs: tables without names, types or kernels (runtime/core/step.h), in `a`. NULL: larger than those
  * tables can say. */
 MUST_USE StepImage *plan_image(Arena *a, const Plan *p, Sb *why);

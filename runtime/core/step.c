@@ -49,7 +49,24 @@ typedef struct Call {
   uint64_t own;           /* bit i: buffer i is scratch */
   uint64_t scratch_bytes; /* from one thread's to the next */
   int64_t pieces;
+  StepEnv *patient; /* asked before each piece; NULL: it is short, or has to be finished */
 } Call;
+
+/* Asked by all threads of a kernel. */
+static bool given_up(StepEnv *e) {
+  if (!e->stop) return false;
+  if (__atomic_load_n(&e->given_up, __ATOMIC_RELAXED)) return true;
+  if (!__atomic_load_n(e->stop, __ATOMIC_RELAXED)) return false;
+  __atomic_store_n(&e->given_up, 1, __ATOMIC_RELAXED);
+  return true;
+}
+
+static void call_cuts(const Call *c, void **buf, int64_t lo, int64_t hi) {
+  for (uint32_t i = 0; i < c->ncut; i++) {
+    int64_t from = step_cut(c->start, i, lo, c->pieces), to = step_cut(c->start, i, hi, c->pieces);
+    if (from < to) c->fn(buf, from, to);
+  }
+}
 
 /* Pieces lo .. hi - 1 on one thread, with that thread's scratch. */
 static void call_pieces(void *arg, uint32_t thread, int64_t lo, int64_t hi) {
@@ -61,17 +78,19 @@ static void call_pieces(void *arg, uint32_t thread, int64_t lo, int64_t hi) {
       buf[i] = c->own >> i & 1 ? (char *)c->buf[i] + thread * c->scratch_bytes /* size-ok: allocated */
                                : c->buf[i];
   }
-  for (uint32_t i = 0; i < c->ncut; i++) {
-    int64_t from = step_cut(c->start, i, lo, c->pieces), to = step_cut(c->start, i, hi, c->pieces);
-    if (from < to) c->fn(buf, from, to);
+  if (!c->patient) {
+    call_cuts(c, buf, lo, hi);
+    return;
   }
+  for (int64_t at = lo; at < hi && !given_up(c->patient); at++) call_cuts(c, buf, at, at + 1);
 }
 
-/* Pieces are worth a fork each, and so many that threads end at about the same time. */
-enum { PIECE_NS = 2000, PIECES = 64 };
+/* Pieces are worth a fork each, and so many that threads end at about the same time; and of a kernel that may
+ * be given up in its midst so many that none takes long. */
+enum { PIECE_NS = 2000, PIECES = 64, PATIENCE_NS = 10000000 };
 static int64_t pieces_of(const StepLaunch *l) {
-  int64_t n = l->estimate_ns / PIECE_NS + 1;
-  return n > PIECES ? PIECES : n;
+  int64_t n = l->estimate_ns / PIECE_NS + 1, patient = l->estimate_ns / PATIENCE_NS;
+  return n <= PIECES ? n : patient > PIECES ? patient : PIECES;
 }
 
 static void kernel(const Frame *f, const StepLaunch *l) {
@@ -87,7 +106,9 @@ static void kernel(const Frame *f, const StepLaunch *l) {
   }
   StepFn *fn = e->fn[l->index];
   int64_t units = start[k->ncut];
-  if (!e->pool || l->estimate_ns < POOL_SPLIT_NS || pieces_of(l) == 1 || units == 1) {
+  bool alone = !e->pool || l->estimate_ns < POOL_SPLIT_NS || pieces_of(l) == 1 || units == 1;
+  bool patient = e->stop && l->estimate_ns > 2 * PATIENCE_NS && units > 1;
+  if (alone && !patient) {
     fn(buf, 0, units); /* the float environment is set already */
     return;
   }
@@ -97,7 +118,12 @@ static void kernel(const Frame *f, const StepLaunch *l) {
             .ncut = k->ncut,
             .nbuf = l->nref,
             .scratch_bytes = e->image->scratch_bytes,
-            .pieces = pieces_of(l)};
+            .pieces = pieces_of(l),
+            .patient = patient ? e : NULL};
+  if (alone) {
+    call_pieces(&c, 0, 0, c.pieces);
+    return;
+  }
   for (uint32_t i = 0; i < l->nref; i++)
     if (ref[i] >> STEP_OFFSET_BITS == STEP_SCRATCH) c.own |= UINT64_C(1) << i;
   e->run(e->pool, call_pieces, &c, c.pieces, l->estimate_ns);
@@ -175,6 +201,7 @@ static bool launches(const Frame *f, uint32_t from, uint32_t to) {
   for (uint32_t i = from; i < to; i++) {
     const StepLaunch *l = f->w->launch + i;
     bool ok = true;
+    if (given_up(f->w->env)) return false;
     switch ((StepKind)l->kind) {
     case STEP_KERNEL: kernel(f, l); break;
     case STEP_HOST: ok = host(f, l); break;
@@ -210,8 +237,12 @@ StepResult step_run(StepEnv *e) {
   Frame f = {&w, e->base[STEP_ARENA], NULL};
   StepResult r = STEP_DONE;
   uint32_t from = m->main.launch, commit = from + m->commit, to = from + m->main.nlaunch;
+  uint32_t settled = from + m->settled;
   w.host = fpenv_enter();
-  if (!launches(&f, from, commit))
+  bool ok = launches(&f, from, settled);
+  if (given_up(e))
+    r = STEP_CANCELLED;
+  else if (!ok || (e->stop = NULL, !launches(&f, settled, commit)))
     r = STEP_HOST_FAILED;
   else if (!checks_hold(m, &f))
     r = STEP_CHECK_FAILED;

@@ -65,7 +65,9 @@ typedef struct StepImage {
   uint64_t data;                       /* constant data, at a multiple of STEP_ALIGN */
   uint32_t launch, ref, body, arg, kernel, cut, root, leaf;
   uint32_t nkernel, nroot, nleaf;
-  uint32_t commit; /* launches of `main` from here on assign leaves and do nothing else */
+  uint32_t commit;  /* launches of `main` from here on assign leaves and do nothing else */
+  uint32_t settled; /* at most commit: before it no leaf is written, and a step can be given up */
+  uint32_t unused;
   StepTable main;
 } StepImage;
 
@@ -85,7 +87,7 @@ static inline int64_t step_cut(const int64_t *start, uint32_t i, int64_t c, int6
 }
 
 typedef void StepFn(void *const *buf, int64_t lo, int64_t hi);
-typedef enum { STEP_DONE, STEP_CHECK_FAILED, STEP_HOST_FAILED } StepResult;
+typedef enum { STEP_DONE, STEP_CHECK_FAILED, STEP_HOST_FAILED, STEP_CANCELLED } StepResult;
 
 typedef struct StepEnv {
   const StepImage *image;
@@ -100,7 +102,9 @@ typedef struct StepEnv {
   /* Not NULL: instead of fn, for whole kernels. */
   void (*eval)(void *user, uint32_t kernel, void *const *buf);
   void *user;
-  uint32_t failed; /* out, STEP_HOST_FAILED: the site */
+  const uint32_t *stop; /* not 0 there: another thread has ended the step; NULL: none can */
+  uint32_t given_up;    /* 0. What was seen there once holds to the end, for work was left out */
+  uint32_t failed;      /* out, STEP_HOST_FAILED: the site */
 } StepEnv;
 
 /* One step. Anything but STEP_DONE: no leaf has changed. */

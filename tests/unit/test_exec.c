@@ -44,7 +44,7 @@ static void native(const Interp *it, int level, uint32_t threads, bool no_reuse)
     leaf[i] = fenced(kit.bytes[i]);
     memcpy(leaf[i], kit.data[i], kit.bytes[i]);
   }
-  st = exec_run(x, leaf, NULL, &why);
+  st = exec_run(x, leaf, NULL, NULL, &why);
   ck_assert_msg(st == ST_OK, "%.*s", (int)why.n, why.p);
   const Graph *g = kit.b.g;
   for (uint32_t i = 0; i < g->root.n; i++) {
