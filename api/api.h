@@ -86,6 +86,15 @@ void api_host_leave(uint32_t ours);
 dg_status api_new(dg_context *cx, size_t n, void **out);
 const char *api_z(Arena *a, Str s); /* NUL-terminated copy */
 
+/* A struct of the host's, whose first member is its size, over the defaults in `to`: an older, smaller one is
+ * completed by them, of a newer one the rest must be 0. */
+dg_status api_sized(dg_context *cx, const char *name, void *to, size_t own, const void *from);
+dg_status api_size(dg_context *cx, const char *name, uint32_t size); /* has somebody set it? */
+/* api_sized without words: false where the struct cannot be taken. */
+bool api_take(void *to, size_t own, const void *from);
+/* The other way: what fits into the host's, with its size kept; the rest of a larger one is 0. */
+void api_fill(void *to, size_t size, const void *from, size_t own);
+
 /* Of the model, not of its training: what an optimizer keeps for a parameter is left out. */
 static inline bool leaf_of_model(const Leaf *l) {
   return l->kind == LEAF_PARAM || (l->kind == LEAF_STATE && l->of.i == UINT32_MAX);

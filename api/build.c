@@ -285,6 +285,7 @@ static dg_status build(BuildCall *c, Arena *a) {
 static dg_status build_in(void *arg) {
   BuildCall *c = arg;
   if (!c->p->sound) return api_fail(c->p->cx, ST_REJECTED, "the program has errors: see its diagnostics");
+  api_polls(c->p->cx);
   api_stack(&c->p->cx->mem, API_STACK_COMPILE);
   ArenaScope scope;
   dg_status st = build(c, arena_open(&scope, &c->p->cx->mem));
@@ -294,12 +295,14 @@ static dg_status build_in(void *arg) {
 
 dg_status dg_build(dg_program *p, const dg_build_options *options, dg_built *out) {
   if (!p) return DG_USAGE;
-  if (!out || out->size != sizeof *out)
-    return api_fail(p->cx, ST_USAGE, "dg_build: a dg_built is needed, with its size set");
-  const dg_build_options none = {.size = sizeof none, .level = -1};
-  if (!options) options = &none;
-  if (options->size != sizeof none)
-    return api_fail(p->cx, ST_USAGE, "dg_build_options: size is not this library's");
-  BuildCall c = {p, options, out};
-  return api_guard(p->cx, build_in, &c);
+  if (!out) return api_fail(p->cx, ST_USAGE, "dg_build: a dg_built is needed");
+  dg_build_options own = {.size = sizeof own, .level = -1};
+  dg_status st = options ? api_sized(p->cx, "dg_build_options", &own, sizeof own, options) : DG_OK;
+  if (st == DG_OK) st = api_size(p->cx, "dg_built", out->size);
+  if (st != DG_OK) return st;
+  dg_built made = {.size = sizeof made};
+  BuildCall c = {p, &own, &made};
+  st = api_guard(p->cx, build_in, &c);
+  if (st == DG_OK) api_fill(out, out->size, &made, sizeof made);
+  return st;
 }

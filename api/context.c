@@ -119,6 +119,43 @@ dg_status api_new(dg_context *cx, size_t n, void **out) {
   return st;
 }
 
+enum { STRUCT_MOST = 4096 }; /* no struct of any version is larger: a size that nobody has set */
+
+static bool size_set(size_t size) { return size >= sizeof(uint32_t) && size <= STRUCT_MOST; }
+
+dg_status api_size(dg_context *cx, const char *name, uint32_t size) {
+  return size_set(size)
+             ? DG_OK
+             : api_fail(cx, ST_USAGE, "%s: its size is %u: set it to sizeof(%s)", name, size, name);
+}
+
+bool api_take(void *to, size_t own, const void *from) {
+  uint32_t size, now = (uint32_t)own;
+  memcpy(&size, from, sizeof size);
+  if (!size_set(size)) return false;
+  for (size_t i = own; i < size; i++)
+    if (((const char *)from)[i]) return false;
+  memcpy(to, from, size < own ? size : own);
+  memcpy(to, &now, sizeof now);
+  return true;
+}
+
+dg_status api_sized(dg_context *cx, const char *name, void *to, size_t own, const void *from) {
+  uint32_t size;
+  memcpy(&size, from, sizeof size);
+  dg_status st = api_size(cx, name, size);
+  if (st != DG_OK || api_take(to, own, from)) return st;
+  return api_fail(cx, ST_USAGE, "%s has %u bytes, and what this library does not know is not 0", name, size);
+}
+
+void api_fill(void *to, size_t size, const void *from, size_t own) {
+  if (!size_set(size)) return;
+  memset(to, 0, size);
+  memcpy(to, from, size < own ? size : own);
+  uint32_t kept = (uint32_t)size;
+  memcpy(to, &kept, sizeof kept);
+}
+
 const char *api_z(Arena *a, Str s) { return str_copy(a, s).p; }
 
 typedef struct ContextCall {

@@ -147,18 +147,17 @@ dg_status dg_emit(dg_program *p, const char *stage, const dg_emit_options *optio
   if (!p) return DG_USAGE;
   if (!stage || !text || !length)
     return api_fail(p->cx, ST_USAGE, "dg_emit: a stage and places for text and length are needed");
-  dg_emit_options none = {.size = sizeof none, .level = -1};
-  if (!options) options = &none;
-  if (options->size != sizeof none)
-    return api_fail(p->cx, ST_USAGE, "dg_emit_options: size is not this library's");
+  dg_emit_options own = {.size = sizeof own, .level = -1};
+  dg_status st = options ? api_sized(p->cx, "dg_emit_options", &own, sizeof own, options) : DG_OK;
+  if (st != DG_OK) return st;
   bool known = false;
   for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) known |= !strcmp(stages[i], stage);
   if (!known)
     return api_fail(p->cx, ST_USAGE,
                     "no stage '%.30s': tokens ast graph facts grad step opt kernels plan llvm asm obj",
                     stage);
-  EmitCall c = {.p = p, .stage = str_z(stage), .o = options};
-  dg_status st = api_guard(p->cx, emit_in, &c);
+  EmitCall c = {.p = p, .stage = str_z(stage), .o = &own};
+  st = api_guard(p->cx, emit_in, &c);
   if (st != DG_OK) return st;
   *text = c.out.p, *length = c.length;
   return DG_OK;

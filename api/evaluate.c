@@ -171,6 +171,7 @@ static void evaluated_add(dg_session *s, const Evaluation *e) {
   const Program *p = &s->prog;
   Arena *a = &s->evaluated.arena;
   dg_evaluated v = {
+      .size = sizeof v,
       .set = kind[e->kind],
       .dataset = e->dataset < 0 ? "" : names_str(p->names, p->dataset.at[e->dataset].name).p,
       .step = e->one_of_many && e->train >= 0 ? names_str(p->names, p->train.at[e->train].name).p : "",

@@ -29,7 +29,8 @@ static dg_status facts_in(void *arg) {
   if (st != DG_OK && !(v = latest(s, e))) return st;
   const CodeFacts *f = &v->runner->code->facts;
   int64_t held = v->runner->exec ? (int64_t)exec_facts(v->runner->exec)->arena_bytes : 0;
-  *c->out = (dg_facts){.arena_bytes = held,
+  *c->out = (dg_facts){.size = sizeof *c->out,
+                       .arena_bytes = held,
                        .kernels = f->kernels,
                        .flops = f->flops,
                        .compile_ms = f->compile_ms,
@@ -44,7 +45,11 @@ static dg_status facts_in(void *arg) {
 dg_status dg_session_facts(dg_session *s, const char *entry, dg_facts *out) {
   if (!s) return DG_USAGE;
   if (!out) return api_fail(s->cx, ST_USAGE, "dg_session_facts: a place for the facts is needed");
-  *out = (dg_facts){.isa = ""};
-  FactsCall c = {s, entry, out};
-  return session_guard(s, facts_in, &c);
+  dg_status st = api_size(s->cx, "dg_facts", out->size);
+  if (st != DG_OK) return st;
+  dg_facts own = {.size = sizeof own, .isa = ""};
+  FactsCall c = {s, entry, &own};
+  st = session_guard(s, facts_in, &c);
+  api_fill(out, out->size, &own, sizeof own);
+  return st;
 }

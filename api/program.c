@@ -213,7 +213,8 @@ static dg_place place_of(const dg_program *p, Span s) {
 static dg_diagnostic view_of(dg_program *p, const Diag *g) {
   Arena *a = &p->arena;
   const DiagInfo *info = &diag_info[g->kind];
-  dg_diagnostic v = {.code = api_z(a, str_fmt(a, "DG%04d", info->code)),
+  dg_diagnostic v = {.size = sizeof v,
+                     .code = api_z(a, str_fmt(a, "DG%04d", info->code)),
                      .group = diag_groups[info->group].name};
   Severity sev = diag_severity(&p->diags, g);
   v.severity = sev == SEV_ERROR ? DG_SEV_ERROR : sev == SEV_WARNING ? DG_SEV_WARNING : DG_SEV_NOTE;

@@ -1,13 +1,14 @@
 /* Progress of dg_train as one line of text. */
 #include "runtime/host/progress.h"
 
-#include "dg/dg.h"
+#include "api/api.h"
 
 #include <math.h>
 #include <stdio.h>
 
-int dg_facts_line(const dg_facts *f, char *text, size_t capacity) {
-  if (!f || !text || !capacity) return 0;
+int dg_facts_line(const dg_facts *given, char *text, size_t capacity) {
+  dg_facts own = {.isa = ""}, *f = &own;
+  if (!given || !text || !capacity || !api_take(&own, sizeof own, given)) return 0;
   if (f->kernels)
     snprintf(text, capacity, "a step: %s of memory, %s in %lld kernels; compiled in %s for %s, %d thread%s",
              human_bytes((double)f->arena_bytes).z, human_flops(f->flops).z, (long long)f->kernels,
@@ -18,9 +19,11 @@ int dg_facts_line(const dg_facts *f, char *text, size_t capacity) {
   return 1;
 }
 
-int dg_progress_line(const dg_progress *g, int width, char *text, size_t capacity) {
-  if (!g || !text || !capacity) return 0;
+int dg_progress_line(const dg_progress *given, int width, char *text, size_t capacity) {
+  dg_progress own = {.step = "", .instead = ""}, *g = &own;
+  if (!given || !text || !capacity) return 0;
   text[0] = 0;
+  if (!api_take(&own, sizeof own, given)) return 0;
   ProgressText line;
   switch (g->at) {
   case DG_AT_STEP: {

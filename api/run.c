@@ -166,7 +166,14 @@ dg_status dg_write(dg_session *s, const char *path, const dg_array *a) {
   }
   LeafId id;
   if (!program_find_leaf(&s->prog, str_z(path), &id)) return DG_INTERNAL;
-  memcpy(t->data, a->data, s->leaf_bytes[id.i]);
+  Strides strides;
+  dg_status st;
+  if (session_strides(s, path, a, dtype_bytes(t->dtype), &strides, &st))
+    strides_pack(t->data, a->data, &strides, dtype_bytes(t->dtype));
+  else if (st == DG_OK)
+    memcpy(t->data, a->data, s->leaf_bytes[id.i]);
+  else
+    return st;
   fp_flush(t->dtype, t->data, t->count);
   session_finite_begin(s, id.i);
   return DG_OK;

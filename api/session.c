@@ -48,8 +48,11 @@ static bool call_host(void *user, const Tensor *in, uint32_t nin, Tensor *out) {
   return failed == 0;
 }
 
-void dg_session_options_init(dg_session_options *o) {
-  if (o) *o = (dg_session_options){.size = sizeof *o, .level = -1, .check_finite = 1};
+static const dg_session_options session_defaults = {
+    .size = sizeof(dg_session_options), .level = -1, .check_finite = 1};
+
+void dg_session_options_init(dg_session_options *o, size_t size) {
+  if (o) api_fill(o, size, &session_defaults, sizeof session_defaults);
 }
 
 static int core_count(void) {
@@ -249,12 +252,12 @@ dg_status dg_session_new(dg_program *p, const dg_session_options *options, dg_se
   if (!out) return api_fail(p->cx, ST_USAGE, "dg_session_new: a place for the session is needed");
   if (!p->sound) return api_fail(p->cx, ST_REJECTED, "the program has errors: see its diagnostics");
   if (p->imported) return api_fail(p->cx, ST_REJECTED, "a recorded model is diagnosed, not run");
-  if (options && options->size != sizeof *options)
-    return api_fail(p->cx, ST_USAGE,
-                    "dg_session_options: size is not this library's; call dg_session_options_init");
+  dg_session_options own = session_defaults;
+  dg_status st = options ? api_sized(p->cx, "dg_session_options", &own, sizeof own, options) : DG_OK;
+  if (st != DG_OK) return st;
   void *made;
   pthread_mutex_lock(&p->lock); /* a session may be made in each thread */
-  dg_status st = api_new(p->cx, sizeof(dg_session), &made);
+  st = api_new(p->cx, sizeof(dg_session), &made);
   pthread_mutex_unlock(&p->lock);
   if (st != DG_OK) return st;
   dg_session *s = made;
@@ -270,10 +273,7 @@ dg_status dg_session_new(dg_program *p, const dg_session_options *options, dg_se
   arena_init(&s->predicted, &s->cx->mem);
   arena_init(&s->opening, &s->cx->mem);
   arena_init(&s->evaluated.arena, &s->cx->mem);
-  if (options)
-    s->opt = *options;
-  else
-    dg_session_options_init(&s->opt);
+  s->opt = own;
   NewCall call = {p, s};
   st = api_guard(s->cx, new_in, &call);
   if (st == DG_OK)
@@ -331,6 +331,36 @@ static bool find_input(const Program *p, const char *name, LeafId *out) {
   return program_find_leaf(p, str_z(name), out) && program_leaf_at(p, *out)->kind == LEAF_INPUT;
 }
 
+bool session_strides(dg_session *s, const char *name, const dg_array *a, size_t bytes, Strides *out,
+                     dg_status *st) {
+  bool any = false;
+  *st = DG_OK;
+  *out = (Strides){.rank = a->rank};
+  for (int k = 0; k < MAX_RANK; k++) any |= a->stride[k] != 0;
+  for (size_t k = 0; k < sizeof a->reserved / sizeof *a->reserved; k++)
+    if (a->reserved[k]) *st = api_fail(s->cx, ST_USAGE, "'%.60s': 'reserved' of the array is not 0", name);
+  for (int k = 0; k < a->rank; k++) out->ext[k] = a->extent[k], out->stride[k] = a->stride[k];
+  if (*st == DG_OK && any && !strides_fit(out, bytes))
+    *st = api_fail(s->cx, ST_USAGE, "'%.60s': the strides of the array lead out of memory", name);
+  return *st == DG_OK && any && !strides_dense(out);
+}
+
+typedef struct BindCall {
+  dg_session *s;
+  Bound *own;
+  size_t bytes;
+} BindCall;
+
+static dg_status dense_in(void *arg) {
+  BindCall *c = arg;
+  Bound *own = c->own;
+  if (c->bytes > own->dense_room) {
+    own->dense = arena_alloc(&c->s->arena, c->bytes, 64);
+    own->dense_room = c->bytes;
+  }
+  return DG_OK;
+}
+
 dg_status dg_bind(dg_session *s, const char *input, const dg_array *a) {
   if (!s) return DG_USAGE;
   dg_context *cx = s->cx;
@@ -366,9 +396,19 @@ dg_status dg_bind(dg_session *s, const char *input, const dg_array *a) {
   }
   if (!bytes_fit(s, &t)) return too_large(s, l);
   Bound *own = &s->own[id.i];
+  Bound now = {.has = true, .copy = own->copy, .room = own->room};
+  dg_status st;
+  if (session_strides(s, input, a, dtype_bytes(dt), &now.strides, &st)) {
+    BindCall c = {s, own, t.count * dtype_bytes(dt)}; /* size-ok: bytes_fit has looked */
+    now.host = a->data;
+    st = session_guard(s, dense_in, &c);
+    t.data = own->dense;
+  }
+  if (st != DG_OK) return st;
+  now.dense = own->dense, now.dense_room = own->dense_room, now.t = t;
   s->shapes += !s->bound[id.i].has || !session_same_shape(&s->bound[id.i].t, &t);
-  s->bound[id.i] = *own = (Bound){.has = true, .t = t, .copy = own->copy, .room = own->room};
-  s->leaf[id.i] = a->data;
+  s->bound[id.i] = *own = now;
+  s->leaf[id.i] = t.data;
   return DG_OK;
 }
 
@@ -413,9 +453,19 @@ static void clean_inputs(dg_session *s, const Code *code) {
   }
 }
 
+/* What was bound with strides, for one run. */
+static void gather_inputs(dg_session *s, const Code *code) {
+  for (uint32_t i = 0; i < s->prog.leaf.n; i++) {
+    const Bound *b = &s->own[i];
+    if (b->host && !s->bound[i].fed && code->reads[i])
+      strides_pack(b->dense, b->host, &b->strides, dtype_bytes(b->t.dtype));
+  }
+}
+
 dg_status session_run(dg_session *s, const Entry *e, Variant **ran) {
   Variant *v;
   dg_status ok = session_variant(s, e, &v);
+  if (ok == DG_OK) gather_inputs(s, v->runner->code);
   if (ok == DG_OK) ok = session_values_fit(s, v);
   if (ok != DG_OK) return ok;
   set_counters(s, e);

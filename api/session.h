@@ -3,6 +3,7 @@
 #define DG_API_SESSION_H
 
 #include "api/runner.h"
+#include "runtime/core/strides.h"
 #include "runtime/host/data.h"
 
 enum { SESSION_VARIANTS = 16 }; /* compiled variants alive at once; the least recently used one goes */
@@ -23,6 +24,10 @@ typedef struct Bound { /* an input as the host or the data set bound it */
   Tensor t;            /* data is the host's */
   void *copy;          /* flushed, of a buffer that holds subnormals */
   size_t room;         /* bytes of it */
+  const void *host;    /* with strides: t.data is gathered from here for each run; else NULL */
+  void *dense;         /* the memory for that */
+  size_t dense_room;
+  Strides strides;
 } Bound;
 
 typedef struct Look { /* by train step: when its parameters and states were looked at */
@@ -135,6 +140,9 @@ DataRange program_range(const Program *p, const DimBinding *bind, uint32_t nbind
 void session_one_nan(const Tensor *t);
 /* Is axis 0 of the input the batch, so that a file holds rows of it? */
 bool session_has_rows(dg_session *s, LeafId input);
+/* The strides of an array that has some; false: it is dense, or cannot be (then *st, and the reason). */
+bool session_strides(dg_session *s, const char *name, const dg_array *a, size_t bytes, Strides *out,
+                     dg_status *st);
 dg_array session_array(const Tensor *t); /* the public form; data stays where it is */
 DataType session_data_type(DType t);     /* the name readers and checkpoints have for it */
 double session_scalar(const Tensor *t);  /* first element as a double */

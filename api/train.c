@@ -16,8 +16,10 @@ bool entry_reads(const Entry *e, LeafId leaf) {
   return false;
 }
 
-void dg_train_options_init(dg_train_options *o) {
-  if (o) *o = (dg_train_options){.size = sizeof *o};
+static const dg_train_options train_defaults = {.size = sizeof(dg_train_options)};
+
+void dg_train_options_init(dg_train_options *o, size_t size) {
+  if (o) api_fill(o, size, &train_defaults, sizeof train_defaults);
 }
 
 /* Saving takes at most this share of the time, and in long epochs a file is at most so old. */
@@ -135,6 +137,7 @@ static dg_status tell_values(Loop *l, dg_moment at, bool with_test) {
 
 static void tell_start(Loop *l) {
   const Program *p = &l->s->prog;
+  l->g.size = sizeof l->g;
   l->g.epochs = l->plan.epochs, l->g.lanes = (int)l->plan.lanes, l->g.instead = l->plan.instead;
   l->g.saved_epoch = -1;
   for (uint32_t i = 0; i < l->plan.lanes; i++) {
@@ -261,20 +264,15 @@ static dg_status train_in(void *arg) {
 
 static dg_status with_options(dg_session *s, const dg_train_options *options, int *stopped, ApiFn *fn) {
   if (!s) return DG_USAGE;
-  dg_train_options o;
-  dg_train_options_init(&o);
-  if (options) {
-    if (options->size != sizeof o)
-      return api_fail(s->cx, ST_USAGE,
-                      "dg_train_options: size is not this library's; call dg_train_options_init");
-    o = *options;
-  }
+  dg_train_options o = train_defaults;
+  dg_status st = options ? api_sized(s->cx, "dg_train_options", &o, sizeof o, options) : DG_OK;
+  if (st != DG_OK) return st;
   if (o.epochs < 0 || o.batch < 0 || o.steps < 0)
     return api_fail(s->cx, ST_USAGE, "dg_train: %s is below 0",
                     o.epochs < 0  ? "epochs"
                     : o.batch < 0 ? "batch"
                                   : "steps");
-  dg_status st = session_not_training(s);
+  st = session_not_training(s);
   if (st == DG_OK) st = session_alive(s);
   if (st != DG_OK) return st;
   if (stopped) *stopped = 0;

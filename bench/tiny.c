@@ -40,10 +40,11 @@ static int through_api(const char *isa) {
     label[i] = i % 2;
   }
   dg_session_options o;
-  dg_session_options_init(&o);
+  dg_session_options_init(&o, sizeof o);
   o.threads = 1;
   o.isa = isa;
-  dg_array p = {DG_F32, 2, {ROWS, 2}, point}, l = {DG_I32, 1, {ROWS}, label};
+  dg_array p = {.dtype = DG_F32, .rank = 2, .extent = {ROWS, 2}, .data = point},
+           l = {.dtype = DG_I32, .rank = 1, .extent = {ROWS}, .data = label};
   if (dg_check_source(cx, "tiny.dg", text, strlen(text), &program) != DG_OK ||
       dg_session_new(program, &o, &s) != DG_OK || dg_bind(s, "point", &p) != DG_OK ||
       dg_bind(s, "label", &l) != DG_OK)

@@ -46,7 +46,7 @@ static dg_status load(dg_context *cx, const Options *o, dg_session *s, bool trai
 dg_status session_fits(dg_context *cx, const Options *o, dg_program *p) {
   dg_session *s;
   dg_session_options so;
-  dg_session_options_init(&so);
+  dg_session_options_init(&so, sizeof so);
   so.interpret = 1;
   if (!given(o, OPT_LOAD) && !given(o, OPT_RESUME)) return DG_OK;
   dg_status st = say(cx, dg_session_new(p, &so, &s));
@@ -57,7 +57,7 @@ dg_status session_fits(dg_context *cx, const Options *o, dg_program *p) {
 
 dg_status session_open(dg_context *cx, const Options *o, dg_program *p, bool training, dg_session **out) {
   dg_session_options so;
-  dg_session_options_init(&so);
+  dg_session_options_init(&so, sizeof so);
   int64_t threads = 0, seed = 0, level = -1;
   if (!option_number(o, OPT_THREADS, 1, 256, &threads) || !option_number(o, OPT_SEED, 0, INT32_MAX, &seed) ||
       !option_number(o, OPT_LEVEL, 0, 3, &level))

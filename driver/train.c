@@ -110,7 +110,7 @@ static void print_report(const char *text, int64_t total, int columns) {
 }
 
 static void summary(dg_program *p, dg_session *s, const char *step, int columns) {
-  dg_facts f;
+  dg_facts f = {.size = sizeof f};
   char line[256];
   if (dg_session_facts(s, step, &f) != DG_OK) return;
   print_report(dg_report(p), f.parameters, columns);
@@ -164,7 +164,7 @@ int command_train(dg_context *cx, const Options *o) {
   dg_program *p;
   dg_session *s = NULL;
   dg_train_options to;
-  dg_train_options_init(&to);
+  dg_train_options_init(&to, sizeof to);
   if (!option_number(o, OPT_EPOCHS, 1, INT64_MAX, &to.epochs) ||
       !option_number(o, OPT_BATCH, 1, INT64_MAX, &to.batch) ||
       !option_number(o, OPT_STEPS, 1, INT64_MAX, &to.steps))

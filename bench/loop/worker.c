@@ -103,11 +103,12 @@ static int by_dgc(const char *file, const Start *s) {
   dg_program *p = NULL;
   dg_session *session = NULL;
   dg_session_options o;
-  dg_session_options_init(&o);
+  dg_session_options_init(&o, sizeof o);
   o.threads = 1;
   Start own = *s;
-  dg_array m = {DG_F64, 1, {BODIES}, own.mass}, q = {DG_F64, 2, {BODIES, 3}, own.place},
-           v = {DG_F64, 2, {BODIES, 3}, own.speed};
+  dg_array m = {.dtype = DG_F64, .rank = 1, .extent = {BODIES}, .data = own.mass},
+           q = {.dtype = DG_F64, .rank = 2, .extent = {BODIES, 3}, .data = own.place},
+           v = {.dtype = DG_F64, .rank = 2, .extent = {BODIES, 3}, .data = own.speed};
   if (!cx || dg_check_file(cx, file, &p) != DG_OK) return failed("check", cx);
   if (dg_session_new(p, &o, &session) != DG_OK || dg_bind(session, "mass", &m) != DG_OK ||
       dg_write(session, "place", &q) != DG_OK || dg_write(session, "speed", &v) != DG_OK ||

@@ -60,7 +60,8 @@ int main(void) {
   if (failed(cx, "check", checked)) goto out;
   if (failed(cx, "session", dg_session_new(program, NULL, &session))) goto out;
 
-  dg_array ax = {DG_F32, 2, {ROWS, 1}, x}, ay = {DG_F32, 2, {ROWS, 1}, y};
+  dg_array ax = {.dtype = DG_F32, .rank = 2, .extent = {ROWS, 1}, .data = x},
+           ay = {.dtype = DG_F32, .rank = 2, .extent = {ROWS, 1}, .data = y};
   if (failed(cx, "bind", dg_bind(session, "x", &ax)) || failed(cx, "bind", dg_bind(session, "y", &ay)))
     goto out;
   double first = 0, loss = 0;
@@ -72,7 +73,7 @@ int main(void) {
   printf("loss %.4f -> %.6f\n", first, loss);
 
   float at[2] = {0, 2};
-  dg_array aat = {DG_F32, 2, {2, 1}, at}, line;
+  dg_array aat = {.dtype = DG_F32, .rank = 2, .extent = {2, 1}, .data = at}, line;
   if (failed(cx, "bind", dg_bind(session, "x", &aat)) || failed(cx, "predict", dg_predict(session)) ||
       failed(cx, "read", dg_read(session, "line", &line)))
     goto out;

@@ -18,9 +18,17 @@
  * dg_arrays that you pass are copied; only what dg_array.data points to stays yours and in use: it must live
  * until the next dg_bind of that name or dg_session_free.
  *
- * Arrays are dense and row-major, outermost extent first, of rank 0 (a scalar) to 8, each extent at least 1.
- * f32 and f64 are IEEE; i32, i64 signed; bool is an int32_t of 0 or 1. Subnormal numbers count as zero. data
- * lies at a multiple of the element's size, as malloc and C arrays give it.
+ * Arrays have rank 0 (a scalar) to 8, the outermost extent first, each extent at least 1. Without strides
+ * they are dense and row-major. Those that you pass may have strides, of either sign, and 0 for one value
+ * along an axis beside others that are not 0; what is bound so is gathered anew for each run, which takes the
+ * time of a copy. Those that you get are dense. f32 and f64 are IEEE; i32, i64 signed; bool is an int32_t of
+ * 0 or 1. Subnormal numbers count as zero. data lies at a multiple of the element's size, as malloc and C
+ * arrays give it.
+ *
+ * Structs with a size. Set it to sizeof the struct, as the _init functions do: a host that was built with
+ * another version of this header has another size. What is missing in a smaller struct is as by default; a
+ * larger one is taken when the rest is 0. What the library fills in has a size, too: do not read behind it.
+ * docs/abi.md is the policy.
  *
  * Errors. Every call that can fail returns a dg_status; dg_error gives one line about the last failure of
  * that context. A NULL handle is DG_USAGE, without text. After DG_INTERNAL or DG_NO_MEMORY the object the
@@ -115,8 +123,10 @@ typedef enum { DG_F32, DG_F64, DG_I32, DG_I64, DG_BOOL } dg_dtype;
 typedef struct dg_array {
   dg_dtype dtype;
   int rank;
-  int64_t extent[8]; /* numbers of elements, [0] outermost */
-  void *data;
+  int64_t extent[8];   /* numbers of elements, [0] outermost */
+  void *data;          /* element [0][0]... */
+  int64_t stride[8];   /* elements from one index to the next; all 0: dense, row-major */
+  int64_t reserved[4]; /* 0 */
 } dg_array;
 /* A host function for `extern fn NAME`: reads in[0..n-1], the arguments in order, fills out->data, whose type
  * and shape are set, and returns 0 for success. It must be pure: the same inputs give the same output. Its
@@ -144,6 +154,7 @@ typedef struct dg_place {
   uint32_t byte, end_byte;
 } dg_place;
 typedef struct dg_diagnostic {
+  uint32_t size;     /* sizeof(dg_diagnostic), as the library has it */
   const char *code;  /* "DG0304" */
   const char *group; /* name of its -W flag: "unowned"; "" for errors */
   dg_severity severity;
@@ -225,8 +236,8 @@ typedef struct dg_session_options {
   int check_finite; /* 1: a step whose loss, or what it assigns, becomes NaN or infinite fails with
                        DG_NON_FINITE; parameters and states of a large model are looked at every few steps */
 } dg_session_options;
-/* Fills in the defaults. */
-DG_API void dg_session_options_init(dg_session_options *o);
+/* Fills in the defaults. size: sizeof *o. */
+DG_API void dg_session_options_init(dg_session_options *o, size_t size);
 
 /* options may be NULL. Dim symbols not bound by dg_define are bound by the buffers given to dg_bind. */
 DG_API DG_MUST_USE dg_status dg_session_new(dg_program *p, const dg_session_options *options,
@@ -279,6 +290,7 @@ typedef enum {
   DG_AT_PART /* training ends inside an epoch: the values so far */
 } dg_moment;
 typedef struct dg_progress {
+  uint32_t size; /* sizeof(dg_progress), as the library has it */
   dg_moment at;
   const char *step;    /* name of the train step */
   int lanes;           /* sets of batches that are read side by side: 1 but where steps have different data */
@@ -312,7 +324,7 @@ typedef struct dg_train_options {
   dg_progress_fn *progress;
   void *user;
 } dg_train_options;
-DG_API void dg_train_options_init(dg_train_options *o);
+DG_API void dg_train_options_init(dg_train_options *o, size_t size);
 /* Inputs without data are read as bound; those with data are yours again when it returns.
  * DG_OK also when the callback stopped it: *stopped says so (may be NULL). */
 DG_API DG_MUST_USE dg_status dg_train(dg_session *s, const dg_train_options *options, int *stopped);
@@ -331,6 +343,7 @@ DG_API DG_MUST_USE dg_status dg_evaluate_set(dg_session *s, const char *set, int
 DG_API DG_MUST_USE dg_status dg_predict_set(dg_session *s, const char *set);
 /* What the last of these two calls read and found, one a set; valid until the next such call. */
 typedef struct dg_evaluated {
+  uint32_t size;       /* sizeof(dg_evaluated), as the library has it */
   const char *set;     /* "train", "test", or "": a dataset by its name */
   const char *dataset; /* of the program; "" where files came from elsewhere */
   const char *step;    /* whose set it is, where steps have different data; else "" */
@@ -345,6 +358,7 @@ DG_API const dg_evaluated *dg_evaluated_at(const dg_session *s, int i); /* NULL 
 
 /* Facts about a compiled entry, compiled now if it has not been: for summaries. */
 typedef struct dg_facts {
+  uint32_t size;       /* sizeof(dg_facts): set it before the call */
   int64_t parameters;  /* trainable numbers */
   int64_t arena_bytes; /* of the entry's values, and scratch for each thread */
   int64_t kernels;

@@ -64,7 +64,7 @@ int main(int argc, char **argv) {
   }
   must(dg_check_file(cx, argv[1], &p), "check");
   dg_session_options o;
-  dg_session_options_init(&o);
+  dg_session_options_init(&o, sizeof o);
   o.isa = argv[2];
   o.seed = (uint32_t)strtoul(argv[3], NULL, 10);
   o.threads = 2;

@@ -9,7 +9,7 @@ int main(int argc, char **argv) {
   dg_session *s = NULL;
   dg_status st = argc < 3 || !cx ? DG_USAGE : dg_check_file(cx, argv[1], &p);
   dg_session_options o;
-  dg_session_options_init(&o);
+  dg_session_options_init(&o, sizeof o);
   o.interpret = !*dg_llvm_version();
   if (st == DG_OK) st = dg_session_new(p, &o, &s);
   if (st == DG_OK) st = dg_load(s, argv[2], DG_LOAD_TRAINED);

@@ -17,8 +17,8 @@ static int at_end(void *user, const dg_progress *g) {
 }
 int main(void) {
   dg_train_options o;
-  dg_array a = {DG_F32, 2, {3, 4}, 0};
-  dg_train_options_init(&o);
+  dg_array a = {DG_F32, 2, {3, 4}, 0, {0}, {0}};
+  dg_train_options_init(&o, sizeof o);
   o.progress = at_end;
   return o.size == sizeof o && a.extent[1] == 4 ? 0 : 1;
 }

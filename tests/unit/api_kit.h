@@ -38,7 +38,7 @@ static inline dg_program *program(dg_context *cx, const char *text) {
 /* By the interpreter when there is no native code. */
 static inline dg_session *session(dg_context *cx, dg_program *p, int interpret, int threads) {
   dg_session_options o;
-  dg_session_options_init(&o);
+  dg_session_options_init(&o, sizeof o);
   o.interpret = interpret || !native(), o.threads = threads;
   dg_session *s;
   ok(dg_session_new(p, &o, &s));
@@ -88,7 +88,8 @@ enum { LINE_ROWS = 8 };
 static inline void bind_line(dg_context *cx, dg_session *s, int64_t rows) {
   static float x[64], y[64]; /* kept: a session reads them at each step */
   for (int i = 0; i < 64; i++) x[i] = (float)i / 8, y[i] = 2 * x[i] + 1;
-  dg_array ax = {DG_F32, 2, {rows, 1}, x}, ay = {DG_F32, 2, {rows, 1}, y};
+  dg_array ax = {.dtype = DG_F32, .rank = 2, .extent = {rows, 1}, .data = x},
+           ay = {.dtype = DG_F32, .rank = 2, .extent = {rows, 1}, .data = y};
   ok(dg_bind(s, "x", &ax));
   ok(dg_bind(s, "y", &ay));
 }

@@ -21,8 +21,8 @@ START_TEST(no_context) {
   dg_context_free(NULL);
   dg_program_free(NULL);
   dg_session_free(NULL);
-  dg_session_options_init(NULL);
-  dg_train_options_init(NULL);
+  dg_session_options_init(NULL, 0);
+  dg_train_options_init(NULL, 0);
 }
 END_TEST
 
@@ -162,7 +162,7 @@ START_TEST(emits_in_any_locale) {
         ck_assert_msg(strcmp(kept[i], out) == 0, "--emit=%s is another", stages[i]);
     }
     dg_session *s = session(cx, p, 0, 1);
-    dg_array x = {DG_F32, 1, {4}, (float[]){-1.5f, 0.25f, 1, 2}}, now;
+    dg_array x = {.dtype = DG_F32, .rank = 1, .extent = {4}, .data = (float[]){-1.5f, 0.25f, 1, 2}}, now;
     ok(dg_bind(s, "x", &x));
     ok(dg_step(s, "fit"));
     ok(dg_read(s, "w", &now));
@@ -187,13 +187,13 @@ START_TEST(sessions) {
   ck_assert_int_eq(dg_session_new(NULL, NULL, &s), DG_USAGE);
   ck_assert_ptr_null(s);
   fails(DG_USAGE, "place", dg_session_new(p, NULL, NULL));
-  dg_session_options_init(&o);
-  o.size--;
+  dg_session_options_init(&o, sizeof o);
+  o.size = 3;
   fails(DG_USAGE, "size", dg_session_new(p, &o, &s));
-  dg_session_options_init(&o);
+  dg_session_options_init(&o, sizeof o);
   o.level = 4;
   fails(DG_USAGE, "level", dg_session_new(p, &o, &s));
-  dg_session_options_init(&o);
+  dg_session_options_init(&o, sizeof o);
   o.threads = 1000000;
   fails(DG_USAGE, "threads", dg_session_new(p, &o, &s));
   ck_assert_int_eq(dg_step(NULL, "fit"), DG_USAGE);
@@ -212,28 +212,28 @@ START_TEST(sessions) {
   fails(DG_USAGE, "nothing", dg_step(s, "nothing"));
   fails(DG_USAGE, "train step", dg_step(s, "predict"));
   fails(DG_USAGE, "train step", dg_step(s, NULL));
-  a = (dg_array){DG_F32, 2, {8, 1}, data};
+  a = (dg_array){.dtype = DG_F32, .rank = 2, .extent = {8, 1}, .data = data};
   fails(DG_USAGE, "z", dg_bind(s, "z", &a));
   fails(DG_USAGE, "no input 'w'", dg_bind(s, "w", &a));
   fails(DG_USAGE, "array", dg_bind(s, "x", NULL));
   a.data = NULL;
   fails(DG_USAGE, "data", dg_bind(s, "x", &a));
-  a = (dg_array){DG_F64, 2, {8, 1}, data};
+  a = (dg_array){.dtype = DG_F64, .rank = 2, .extent = {8, 1}, .data = data};
   fails(DG_REJECTED, "f32", dg_bind(s, "x", &a));
   a.dtype = (dg_dtype)99;
   fails(DG_REJECTED, "f32", dg_bind(s, "x", &a));
-  a = (dg_array){DG_F32, 1, {8}, data};
+  a = (dg_array){.dtype = DG_F32, .rank = 1, .extent = {8}, .data = data};
   fails(DG_REJECTED, "axes", dg_bind(s, "x", &a));
-  a = (dg_array){DG_F32, 2, {8, 2}, data};
+  a = (dg_array){.dtype = DG_F32, .rank = 2, .extent = {8, 2}, .data = data};
   fails(DG_REJECTED, "axis 1", dg_bind(s, "x", &a));
-  a = (dg_array){DG_F32, 2, {0, 1}, data};
+  a = (dg_array){.dtype = DG_F32, .rank = 2, .extent = {0, 1}, .data = data};
   fails(DG_REJECTED, "empty", dg_bind(s, "x", &a));
-  a = (dg_array){DG_F32, 2, {-1, 1}, data};
+  a = (dg_array){.dtype = DG_F32, .rank = 2, .extent = {-1, 1}, .data = data};
   fails(DG_REJECTED, "empty", dg_bind(s, "x", &a));
-  a = (dg_array){DG_F32, 2, {INT64_MAX, 1}, data};
+  a = (dg_array){.dtype = DG_F32, .rank = 2, .extent = {INT64_MAX, 1}, .data = data};
   fails(DG_LIMIT, "tensor_bytes", dg_bind(s, "x", &a));
   bind_line(cx, s, LINE_ROWS);
-  a = (dg_array){DG_F32, 2, {5, 1}, data};
+  a = (dg_array){.dtype = DG_F32, .rank = 2, .extent = {5, 1}, .data = data};
   ok(dg_bind(s, "y", &a));
   fails(DG_REJECTED, "'y'", dg_step(s, "fit")); /* N is 8 and 5 */
   fails(DG_USAGE, "mse", dg_value(s, "mse", &v));
@@ -252,11 +252,11 @@ START_TEST(sessions) {
   ok(dg_read(s, "w", &a));
   ok(dg_read(s, "fit.m.w", &a));
   fails(DG_USAGE, "'x'", dg_write(s, "x", &a));
-  a = (dg_array){DG_F32, 2, {1, 2}, data};
+  a = (dg_array){.dtype = DG_F32, .rank = 2, .extent = {1, 2}, .data = data};
   fails(DG_REJECTED, "is f32[1, 1], the array f32[1, 2]", dg_write(s, "w", &a));
-  a = (dg_array){DG_I32, 2, {1, 1}, data};
+  a = (dg_array){.dtype = DG_I32, .rank = 2, .extent = {1, 1}, .data = data};
   fails(DG_REJECTED, "the array i32[1, 1]", dg_write(s, "w", &a));
-  a = (dg_array){DG_F32, 2, {1, 1}, data};
+  a = (dg_array){.dtype = DG_F32, .rank = 2, .extent = {1, 1}, .data = data};
   data[0] = 42;
   ok(dg_write(s, "w", &a));
   ok(dg_read(s, "w", &a));
@@ -272,10 +272,10 @@ START_TEST(sessions) {
   fails(DG_USAGE, "data set", dg_predict_set(s, "other"));
   dg_train_options t = {.size = 1};
   fails(DG_USAGE, "size", dg_train(s, &t, NULL));
-  dg_train_options_init(&t);
+  dg_train_options_init(&t, sizeof t);
   t.step = "nothing";
   fails(DG_USAGE, "nothing", dg_train(s, &t, NULL));
-  dg_facts f;
+  dg_facts f = {.size = sizeof f};
   fails(DG_USAGE, "place", dg_session_facts(s, "fit", NULL));
   fails(DG_USAGE, "nothing", dg_session_facts(s, "nothing", &f));
   ok(dg_session_facts(s, NULL, &f));
@@ -307,7 +307,7 @@ START_TEST(no_subnormal_enters) {
     dg_session *s = session(cx, p, interpret, 1);
     float x[40], keep[40];
     for (int i = 0; i < 40; i++) keep[i] = x[i] = i % 2 ? 1e-40f : -1e-41f;
-    dg_array a = {DG_F32, 1, {40}, x};
+    dg_array a = {.dtype = DG_F32, .rank = 1, .extent = {40}, .data = x};
     ok(dg_bind(s, "x", &a));
     ok(dg_write(s, "w", &a));
     for (int load = 0; load < 2; load++) {
@@ -485,7 +485,7 @@ START_TEST(dims_that_leave_nothing) {
   p = program(cx, text);
   dg_session *s = session(cx, p, 1, 1);
   for (int64_t n = 1; n <= 4; n++) {
-    dg_array x = {DG_F32, 2, {n, 1}, rows};
+    dg_array x = {.dtype = DG_F32, .rank = 2, .extent = {n, 1}, .data = rows};
     ok(dg_bind(s, "x", &x));
     if (n < 3)
       fails(DG_REJECTED, n == 1 ? "t.dg:3:14: the dim 'N - 2' is -1" : "t.dg:3:14: the dim 'N - 2' is 0",
@@ -547,7 +547,7 @@ static bool run_short_of_memory(uint64_t at, int interpret) {
   dg_program *p = program(cx, line_text);
   cx->mem.fail_at = cx->mem.calls + at;
   dg_session_options o;
-  dg_session_options_init(&o);
+  dg_session_options_init(&o, sizeof o);
   o.interpret = interpret, o.threads = 2;
   dg_session *s;
   dg_status st = dg_session_new(p, &o, &s);
@@ -604,7 +604,8 @@ static void *train_alone(void *out) {
   dg_program *p = NULL;
   dg_session *s = NULL;
   float x[4] = {0, 1, 2, 3}, y[4] = {1, 3, 5, 7};
-  dg_array ax = {DG_F32, 2, {4, 1}, x}, ay = {DG_F32, 2, {4, 1}, y};
+  dg_array ax = {.dtype = DG_F32, .rank = 2, .extent = {4, 1}, .data = x},
+           ay = {.dtype = DG_F32, .rank = 2, .extent = {4, 1}, .data = y};
   bool good = dg_check_source(cx, "t.dg", line_text, strlen(line_text), &p) == DG_OK &&
               dg_session_new(p, NULL, &s) == DG_OK && dg_bind(s, "x", &ax) == DG_OK &&
               dg_bind(s, "y", &ay) == DG_OK;

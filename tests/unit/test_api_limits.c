@@ -124,7 +124,7 @@ START_TEST(limit_of_bound_tensors) {
     ok(dg_limit(cx, "tensor_bytes", limit));
     dg_program *p = program(cx, "param w: f32[M] = 0\noutput y = w\n");
     dg_session_options o;
-    dg_session_options_init(&o);
+    dg_session_options_init(&o, sizeof o);
     o.interpret = 1;
     dg_session *s;
     if (limit < 400)
@@ -147,7 +147,7 @@ START_TEST(limit_of_arena) {
     dg_session *s = session(cx, p, 0, 1);
     bind_line(cx, s, LINE_ROWS);
     if (turn >= 0) ok(dg_limit(cx, "arena_bytes", bytes - 1 + turn));
-    dg_facts f;
+    dg_facts f = {.size = sizeof f};
     if (turn == 0) {
       fails(DG_LIMIT, "arena_bytes", dg_step(s, "fit"));
       ok(dg_limit(cx, "arena_bytes", bytes)); /* and the session goes on */

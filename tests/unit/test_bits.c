@@ -24,7 +24,10 @@ static void bind_any(dg_context *cx, const dg_program *p, dg_session *s, int64_t
   for (int i = 0; i < dg_name_count(p, DG_INPUT); i++) {
     const char *name = dg_name_at(p, DG_INPUT, i);
     bool label = !strcmp(name, "label"), image = !strcmp(name, "image"), y = !strcmp(name, "y");
-    dg_array a = {label ? DG_I32 : DG_F32, label || y ? 1 : 2, {rows, image ? 784 : 3}, memory};
+    dg_array a = {.dtype = label ? DG_I32 : DG_F32,
+                  .rank = label || y ? 1 : 2,
+                  .extent = {rows, image ? 784 : 3},
+                  .data = memory};
     if (!image && strstr(dg_name_at(p, DG_LOSS, 0), "ce")) a.extent[1] = 2;
     int64_t n = rows * (a.rank == 2 ? a.extent[1] : 1);
     ck_assert((size_t)n * 4 <= capacity);
@@ -56,7 +59,7 @@ static void same_everywhere(const Case *c) {
   for (int turn = 0; turn < 4; turn++) {
     char what[64];
     dg_session_options o;
-    dg_session_options_init(&o);
+    dg_session_options_init(&o, sizeof o);
     o.level = turn, o.isa = isa_name(), o.threads = threads[(turn + (isa_level() == CPU_AVX512)) % 4];
     snprintf(what, sizeof what, "level %d, %s, %d threads", o.level, o.isa, o.threads);
     dg_session *s;

@@ -115,7 +115,7 @@ START_TEST(compile_ends) { /* kernels of layers of different widths: none is ano
   dg_program *p = program(cx, sb_str(&b).p);
   dg_session *s = session(cx, p, 0, 1);
   static float x[8 * 33];
-  ok(dg_bind(s, "x", &(dg_array){DG_F32, 2, {8, 33}, x}));
+  ok(dg_bind(s, "x", &(dg_array){.dtype = DG_F32, .rank = 2, .extent = {8, 33}, .data = x}));
   RunOf r = {s, "fit"};
   if (native()) {
     static const double after[] = {2, 60, 400}; /* lowering, LLVM, LLVM */
@@ -140,7 +140,7 @@ static Long prepare(const char *text, int interpret, int threads) {
   dg_context *cx = context();
   Long l = {.cx = cx, .p = program(cx, text)};
   l.s = session(cx, l.p, interpret, threads);
-  dg_facts f;
+  dg_facts f = {.size = sizeof f};
   ok(dg_session_facts(l.s, "fit", &f)); /* compiled */
   return l;
 }
@@ -196,7 +196,7 @@ START_TEST(one_kernel_ends) { /* a product of half a second */
     dg_context *cx = context();
     Long l = {.cx = cx, .p = program(cx, "param w: f32[3072, 3072] = 0.001\nloss l = mean(w @ w)\n")};
     l.s = session(cx, l.p, 0, threads);
-    dg_facts f;
+    dg_facts f = {.size = sizeof f};
     ok(dg_session_facts(l.s, "eval", &f));
     soon(cancelled_after(cx, 20, evaluate_it, &(RunOf){l.s, NULL}));
     drop(&l);
@@ -285,7 +285,7 @@ START_TEST(training_keeps_what_was_trained) {
                               "train fit { minimize l; update w using sgd(lr = 0.1); epochs = 10 }\n");
   dg_session *s = session(cx, p, 1, 1);
   dg_train_options o;
-  dg_train_options_init(&o);
+  dg_train_options_init(&o, sizeof o);
   o.save = in("w.safetensors").p, o.progress = ask_in_progress, o.user = cx;
   ck_assert_int_eq(dg_train(s, &o, NULL), DG_CANCELLED);
   ck_assert_str_eq(dg_error(cx), "cancelled");

@@ -129,7 +129,7 @@ START_TEST(evaluation_has_its_own_noise) {
   dg_session *s = session(cx, p, 1, 1);
   float zero[1] = {0};
   double seen[8], again;
-  ok(dg_bind(s, "x", &(dg_array){DG_F32, 1, {1}, zero}));
+  ok(dg_bind(s, "x", &(dg_array){.dtype = DG_F32, .rank = 1, .extent = {1}, .data = zero}));
   for (int i = 0; i < 8; i += 2) { /* whatever step evaluation counts as */
     ok(dg_evaluate(s));
     ok(dg_value(s, "l", &seen[i]));

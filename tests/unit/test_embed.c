@@ -24,8 +24,10 @@ static dg_session *classes(dg_context *cx, dg_program **p, Classes *c, int inter
   *c = (Classes){.x = {1, 2, 3, 4}, .level = {0, 0.5f, 1, 1}, .label = {0, 1, 2, 0}, .keep = {1, 0, 1, 1}};
   *p = program(cx, class_text);
   dg_session *s = session(cx, *p, interpret, 1);
-  dg_array x = {DG_F32, 2, {4, 2}, c->x}, label = {DG_I32, 1, {4}, c->label};
-  dg_array keep = {DG_BOOL, 1, {4}, c->keep}, level = {DG_F32, 1, {4}, c->level};
+  dg_array x = {.dtype = DG_F32, .rank = 2, .extent = {4, 2}, .data = c->x},
+           label = {.dtype = DG_I32, .rank = 1, .extent = {4}, .data = c->label};
+  dg_array keep = {.dtype = DG_BOOL, .rank = 1, .extent = {4}, .data = c->keep},
+           level = {.dtype = DG_F32, .rank = 1, .extent = {4}, .data = c->level};
   ok(dg_bind(s, "x", &x));
   ok(dg_bind(s, "label", &label));
   ok(dg_bind(s, "keep", &keep));
@@ -76,21 +78,21 @@ START_TEST(arrays) {
   dg_program *p;
   Classes c;
   dg_session *s = classes(cx, &p, &c, 1);
-  dg_array a = {DG_F32, 2, {4, 2}, (char *)c.x + 1};
+  dg_array a = {.dtype = DG_F32, .rank = 2, .extent = {4, 2}, .data = (char *)c.x + 1};
   fails(DG_USAGE, "multiple of 4 bytes", dg_bind(s, "x", &a));
-  a = (dg_array){DG_F64, 2, {4, 2}, c.x};
+  a = (dg_array){.dtype = DG_F64, .rank = 2, .extent = {4, 2}, .data = c.x};
   fails(DG_REJECTED, "input 'x' is f32, the array f64", dg_bind(s, "x", &a));
   a.rank = 1000000;
   fails(DG_REJECTED, "", dg_bind(s, "x", &a));
-  a = (dg_array){DG_F32, 2, {3, 2}, c.x};
+  a = (dg_array){.dtype = DG_F32, .rank = 2, .extent = {3, 2}, .data = c.x};
   fails(DG_REJECTED, "'w' is f32[2, 3], the array f32[3, 2]", dg_write(s, "w", &a));
-  a = (dg_array){(dg_dtype)-3, -1, {3, 2}, c.x};
+  a = (dg_array){.dtype = (dg_dtype)-3, .rank = -1, .extent = {3, 2}, .data = c.x};
   fails(DG_REJECTED, "no dg_dtype", dg_write(s, "w", &a));
-  a = (dg_array){DG_F32, INT32_MAX, {3, 2}, c.x};
+  a = (dg_array){.dtype = DG_F32, .rank = INT32_MAX, .extent = {3, 2}, .data = c.x};
   fails(DG_REJECTED, "'w' is", dg_write(s, "w", &a));
   dg_session_options o;
   dg_session *none;
-  dg_session_options_init(&o);
+  dg_session_options_init(&o, sizeof o);
   o.threads = -1;
   fails(DG_USAGE, "threads", dg_session_new(p, &o, &none));
   ck_assert_ptr_null(none);
@@ -168,7 +170,7 @@ static void calls_from_within_by(int interpret) {
   dg_program *p = program(cx, twice_text);
   dg_session *s = session(cx, p, interpret, 1);
   float x[4] = {1, 2, 3, 4};
-  dg_array ax = {DG_F32, 1, {4}, x};
+  dg_array ax = {.dtype = DG_F32, .rank = 1, .extent = {4}, .data = x};
   ok(dg_bind(s, "x", &ax));
   k.s = s;
   ok(dg_step(s, "fit"));
@@ -176,7 +178,7 @@ static void calls_from_within_by(int interpret) {
   ck_assert_int_eq(k.refused, 3);
   k.s = NULL, t.s = s;
   dg_train_options o;
-  dg_train_options_init(&o);
+  dg_train_options_init(&o, sizeof o);
   o.progress = look, o.user = &t;
   ok(dg_train(s, &o, NULL));
   ck_assert_int_eq(t.calls, 3);
@@ -214,9 +216,9 @@ static void floating_point_modes_by(int interpret) {
     dg_program *p = NULL;
     dg_session *s = NULL;
     float x[4] = {1, 2, 3, 4};
-    dg_array ax = {DG_F32, 1, {4}, x}, a;
+    dg_array ax = {.dtype = DG_F32, .rank = 1, .extent = {4}, .data = x}, a;
     dg_session_options o;
-    dg_session_options_init(&o);
+    dg_session_options_init(&o, sizeof o);
     o.threads = 2, o.interpret = interpret || !native();
     if (st == DG_OK) st = dg_check_source(cx, "t.dg", twice_text, strlen(twice_text), &p);
     if (st == DG_OK) st = dg_session_new(p, &o, &s);
@@ -277,8 +279,8 @@ START_TEST(own_buffers_come_back) {
   double v;
   dg_array a;
   dg_train_options o;
-  dg_facts f;
-  dg_train_options_init(&o);
+  dg_facts f = {.size = sizeof f};
+  dg_train_options_init(&o, sizeof o);
   ok(dg_data(s, "train", "x", "examples/seed/x.npy", NULL));
   ok(dg_data(s, "train", "y", "examples/seed/y.npy", NULL));
   fails(DG_USAGE, "the set 'test' has no data", dg_evaluate_set(s, "test", 0));
@@ -349,7 +351,7 @@ START_TEST(own_files_are_kept) {
   ok(dg_data(s, "train", "x", "rows.csv", NULL));
   static const char *const own[] = {"m.dg", "./part.dg", "rows.csv", "soft", "hard"};
   dg_train_options o;
-  dg_train_options_init(&o);
+  dg_train_options_init(&o, sizeof o);
   for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
     fails(DG_USAGE, "is not overwritten", dg_save(s, own[i]));
     o.save = own[i];

@@ -69,7 +69,7 @@ static void trained(dg_session *s) {
   dg_train_options o;
   dg_array a;
   double l;
-  dg_train_options_init(&o);
+  dg_train_options_init(&o, sizeof o);
   ok(dg_train(s, &o, NULL));
   ok(dg_evaluate_set(s, NULL, 2));
   ok(dg_value(s, "l", &l));
@@ -90,7 +90,7 @@ START_TEST(whole_inputs) {
     dg_session *s = session(cx, p, 0, 1);
     ok(dg_data(s, "train", "x", put("x.csv", "1\n1\n1\n1\n"), NULL));
     if (bound)
-      ok(dg_bind(s, "c", &(dg_array){DG_F32, 1, {2}, c}));
+      ok(dg_bind(s, "c", &(dg_array){.dtype = DG_F32, .rank = 1, .extent = {2}, .data = c}));
     else
       ok(dg_data(s, "train", "c", put("c.csv", "1\n3\n"), NULL));
     trained(s);

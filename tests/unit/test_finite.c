@@ -34,11 +34,11 @@ static const char grows[] =
 static dg_session *bound(dg_context *cx, dg_program *p, int interpret, int check) {
   static float x[4] = {0.6f, 0.8f, 0.1f, -0.4f};
   dg_session_options o;
-  dg_session_options_init(&o);
+  dg_session_options_init(&o, sizeof o);
   o.interpret = interpret || !native(), o.threads = 1, o.check_finite = check;
   dg_session *s;
   ok(dg_session_new(p, &o, &s));
-  ok(dg_bind(s, "x", &(dg_array){DG_F32, 2, {2, 2}, x}));
+  ok(dg_bind(s, "x", &(dg_array){.dtype = DG_F32, .rank = 2, .extent = {2, 2}, .data = x}));
   return s;
 }
 
@@ -73,10 +73,10 @@ START_TEST(what_the_host_writes_is_its_own) {
   dg_program *p = program(cx, grows);
   dg_session *s = bound(cx, p, 0, 1);
   float inf = INFINITY;
-  ok(dg_write(s, "big", &(dg_array){DG_F32, 0, {0}, &inf}));
+  ok(dg_write(s, "big", &(dg_array){.dtype = DG_F32, .rank = 0, .extent = {0}, .data = &inf}));
   ok(dg_step(s, "fit"));
   inf = 1e38f;
-  ok(dg_write(s, "big", &(dg_array){DG_F32, 0, {0}, &inf}));
+  ok(dg_write(s, "big", &(dg_array){.dtype = DG_F32, .rank = 0, .extent = {0}, .data = &inf}));
   fails(DG_NON_FINITE, "step 2 of 'fit'", dg_step(s, "fit"));
   dg_session_free(s);
   dg_program_free(p);
@@ -105,7 +105,7 @@ START_TEST(large_states_are_looked_at_now_and_then) {
   /* but at the end of a training each is */
   s = bound(cx, p, 0, 1);
   dg_train_options t;
-  dg_train_options_init(&t);
+  dg_train_options_init(&t, sizeof t);
   t.steps = 13;
   fails(DG_NON_FINITE, "to 13 of 'fit': the state 'big'", dg_train(s, &t, NULL));
   dg_session_free(s);

@@ -18,7 +18,7 @@ END_TEST
 
 static dg_status session_on(dg_program *p, const char *isa, int interpret) {
   dg_session_options o;
-  dg_session_options_init(&o);
+  dg_session_options_init(&o, sizeof o);
   o.isa = isa, o.interpret = interpret, o.threads = 1;
   dg_session *s;
   dg_status st = dg_session_new(p, &o, &s);
@@ -55,12 +55,12 @@ START_TEST(lesser_cpu) {
   dg_context *cx = context();
   dg_program *p = program(cx, line_text);
   float x[2] = {1, 2}, y[2] = {1, 3};
-  dg_facts f;
+  dg_facts f = {.size = sizeof f};
   cx->cpu = CPU_AVX2;
   if (native() && cpu_level(CPU_ASK) >= CPU_AVX2) {
     dg_session *s = session(cx, p, 0, 1);
-    ok(dg_bind(s, "x", &(dg_array){DG_F32, 2, {2, 1}, x}));
-    ok(dg_bind(s, "y", &(dg_array){DG_F32, 2, {2, 1}, y}));
+    ok(dg_bind(s, "x", &(dg_array){.dtype = DG_F32, .rank = 2, .extent = {2, 1}, .data = x}));
+    ok(dg_bind(s, "y", &(dg_array){.dtype = DG_F32, .rank = 2, .extent = {2, 1}, .data = y}));
     ok(dg_step(s, dg_name_at(p, DG_STEP, 0)));
     ok(dg_session_facts(s, dg_name_at(p, DG_STEP, 0), &f));
     ck_assert_str_eq(f.isa, "avx2");

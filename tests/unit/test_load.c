@@ -20,10 +20,10 @@ static Made make(uint32_t seed) {
   dg_context *cx = context();
   Made m = {.cx = cx, .p = program(cx, model)};
   dg_session_options o;
-  dg_session_options_init(&o);
+  dg_session_options_init(&o, sizeof o);
   o.interpret = 1, o.seed = seed;
   ok(dg_session_new(m.p, &o, &m.s));
-  ok(dg_bind(m.s, "x", &(dg_array){DG_F32, 1, {4}, x}));
+  ok(dg_bind(m.s, "x", &(dg_array){.dtype = DG_F32, .rank = 1, .extent = {4}, .data = x}));
   return m;
 }
 

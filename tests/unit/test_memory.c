@@ -29,7 +29,7 @@ static int look(void *user, const dg_progress *g) {
 
 static void one_round(dg_context *cx, Again *a, int64_t epochs) {
   dg_train_options t;
-  dg_train_options_init(&t);
+  dg_train_options_init(&t, sizeof t);
   t.epochs = epochs, t.progress = look, t.user = a;
   ok(dg_train_prepare(a->s, &t));
   ok(dg_train(a->s, &t, NULL));
@@ -109,7 +109,7 @@ START_TEST(shapes_come_and_go) {
   size_t held = 0;
   for (int turn = 0; turn < 6; turn++) {
     for (int64_t n = 1; n <= 40; n++) { /* more than are kept */
-      ok(dg_bind(s, "x", &(dg_array){DG_F32, 1, {n}, x}));
+      ok(dg_bind(s, "x", &(dg_array){.dtype = DG_F32, .rank = 1, .extent = {n}, .data = x}));
       ok(dg_predict(s));
     }
     if (turn == 1) held = cx->mem.used;
@@ -197,8 +197,8 @@ START_TEST(limit_of_scratch) {
     dg_context *cx = context();
     dg_program *p = program(cx, text);
     dg_session *s = session(cx, p, 0, turn == 0 ? 1 : 3);
-    ok(dg_bind(s, "x", &(dg_array){DG_F32, 2, {64, 300}, x}));
-    dg_facts f;
+    ok(dg_bind(s, "x", &(dg_array){.dtype = DG_F32, .rank = 2, .extent = {64, 300}, .data = x}));
+    dg_facts f = {.size = sizeof f};
     if (turn == 2) {
       ok(dg_limit(cx, "arena_bytes", bytes[1] - 1));
       fails(DG_LIMIT, "arena_bytes", dg_session_facts(s, "predict", &f));

@@ -51,8 +51,8 @@ static dg_status train_as(dg_context *cx, const char *file, int interpret) {
   dg_session *s = NULL;
   dg_session_options o;
   dg_train_options t;
-  dg_session_options_init(&o);
-  dg_train_options_init(&t);
+  dg_session_options_init(&o, sizeof o);
+  dg_train_options_init(&t, sizeof t);
   o.interpret = interpret, o.threads = 2;
   t.epochs = 1, t.save = saved;
   double loss;

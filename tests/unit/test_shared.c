@@ -38,8 +38,9 @@ typedef struct Work {
 } Work;
 
 static dg_status train(Work *w, dg_session *s) {
-  dg_status st = dg_bind(s, "x", &(dg_array){DG_F32, 2, {w->n, 6}, rows});
-  if (st == DG_OK) st = dg_bind(s, "y", &(dg_array){DG_I32, 1, {w->n}, labels});
+  dg_status st = dg_bind(s, "x", &(dg_array){.dtype = DG_F32, .rank = 2, .extent = {w->n, 6}, .data = rows});
+  if (st == DG_OK)
+    st = dg_bind(s, "y", &(dg_array){.dtype = DG_I32, .rank = 1, .extent = {w->n}, .data = labels});
   for (int i = 0; st == DG_OK && i < STEPS; i++) st = dg_step(s, "fit");
   if (st == DG_OK) st = dg_predict(s);
   dg_array a;
@@ -53,7 +54,7 @@ static dg_status train(Work *w, dg_session *s) {
 static void *work(void *arg) {
   Work *w = arg;
   dg_session_options o;
-  dg_session_options_init(&o);
+  dg_session_options_init(&o, sizeof o);
   o.threads = 1, o.interpret = w->interpret, o.seed = w->seed;
   dg_session *s;
   w->st = dg_session_new(w->p, &o, &s);
@@ -136,8 +137,8 @@ START_TEST(failures_stay_apart) {
   Work w = {.p = p, .n = ROWS};
   ok(train(&w, b));
   cx->mem.fail_at = cx->mem.calls + 1;
-  ok(dg_bind(a, "x", &(dg_array){DG_F32, 2, {ROWS, 6}, rows}));
-  ok(dg_bind(a, "y", &(dg_array){DG_I32, 1, {ROWS}, labels}));
+  ok(dg_bind(a, "x", &(dg_array){.dtype = DG_F32, .rank = 2, .extent = {ROWS, 6}, .data = rows}));
+  ok(dg_bind(a, "y", &(dg_array){.dtype = DG_I32, .rank = 1, .extent = {ROWS}, .data = labels}));
   ck_assert_int_eq(dg_step(a, "fit"), DG_NO_MEMORY);
   cx->mem.fail_at = 0;
   ok(dg_step(b, "fit"));
@@ -158,15 +159,15 @@ START_TEST(shapes_are_followed) {
   Work w = {.p = p, .n = ROWS};
   ok(train(&w, s));
   uint64_t shapes = s->shapes;
-  ok(dg_bind(s, "x", &(dg_array){DG_F32, 2, {ROWS, 6}, rows}));
+  ok(dg_bind(s, "x", &(dg_array){.dtype = DG_F32, .rank = 2, .extent = {ROWS, 6}, .data = rows}));
   ck_assert_uint_eq(s->shapes, shapes);
-  ok(dg_bind(s, "x", &(dg_array){DG_F32, 2, {ROWS / 2, 6}, rows}));
+  ok(dg_bind(s, "x", &(dg_array){.dtype = DG_F32, .rank = 2, .extent = {ROWS / 2, 6}, .data = rows}));
   ck_assert_int_eq(dg_step(s, "fit"), DG_REJECTED); /* y still has ROWS */
-  ok(dg_bind(s, "y", &(dg_array){DG_I32, 1, {ROWS / 2}, labels}));
+  ok(dg_bind(s, "y", &(dg_array){.dtype = DG_I32, .rank = 1, .extent = {ROWS / 2}, .data = labels}));
   ok(dg_step(s, "fit"));
-  ok(dg_bind(s, "x", &(dg_array){DG_F32, 2, {ROWS, 6}, rows}));
+  ok(dg_bind(s, "x", &(dg_array){.dtype = DG_F32, .rank = 2, .extent = {ROWS, 6}, .data = rows}));
   ck_assert_int_eq(dg_step(s, "fit"), DG_REJECTED);
-  ok(dg_bind(s, "y", &(dg_array){DG_I32, 1, {ROWS}, labels}));
+  ok(dg_bind(s, "y", &(dg_array){.dtype = DG_I32, .rank = 1, .extent = {ROWS}, .data = labels}));
   ok(dg_step(s, "fit"));
   dg_session_free(s);
   dg_program_free(p);

@@ -112,7 +112,7 @@ static void check_rule(int k) {
   for (int t = 1; t <= STEPS; t++) {
     double g[N];
     for (int i = 0; i < N; i++) g[i] = sin(1.7 * t + i) * pow(10, (t * 5 + i) % 5 - 3);
-    dg_array x = {DG_F64, 1, {N}, g};
+    dg_array x = {.dtype = DG_F64, .rank = 1, .extent = {N}, .data = g};
     ok(dg_bind(s, "q", &x));
     ok(dg_step(s, "fit"));
     ok(dg_read(s, "w", &x));
@@ -142,7 +142,7 @@ START_TEST(numbers_of_the_text) {
                   "train fit { minimize l; update w using to(third(1.0 * step)); update b using to(third(1.0 "
                   "* step)) }\n");
   dg_session *s = session(cx, p, 0, 1);
-  dg_array x = {DG_F64, 1, {3}, (double[]){1, 2, 3}};
+  dg_array x = {.dtype = DG_F64, .rank = 1, .extent = {3}, .data = (double[]){1, 2, 3}};
   ok(dg_bind(s, "q", &x));
   ok(dg_step(s, "fit"));
   ok(dg_read(s, "w", &x));
@@ -194,7 +194,7 @@ static void check_slope(int k) {
   dg_context *cx = context();
   dg_program *p = program(cx, text);
   dg_session_options o;
-  dg_session_options_init(&o);
+  dg_session_options_init(&o, sizeof o);
   o.interpret = !native(), o.threads = 1, o.check_finite = 0; /* the slope of a root at 0 is infinite */
   dg_session *s;
   ok(dg_session_new(p, &o, &s));

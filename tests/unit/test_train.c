@@ -35,7 +35,7 @@ static dg_program *from_file(dg_context *cx, const char *path) {
 
 static dg_status train(dg_session *s, int64_t epochs, int64_t steps, const char *save) {
   dg_train_options t;
-  dg_train_options_init(&t);
+  dg_train_options_init(&t, sizeof t);
   t.epochs = epochs, t.steps = steps, t.save = save;
   return dg_train(s, &t, NULL);
 }
@@ -48,7 +48,7 @@ static void resumes(int64_t steps) {
   ok(train(whole, 3, 0, scratch("a.safetensors")));
   ok(train(first, 3, steps, scratch("b.safetensors")));
   dg_session_options o;
-  dg_session_options_init(&o);
+  dg_session_options_init(&o, sizeof o);
   o.interpret = 1, o.seed = 99; /* the checkpoint's seed counts */
   ok(dg_session_new(p, &o, &second));
   ok(dg_load(second, scratch("b.safetensors"), 0));
@@ -132,11 +132,11 @@ START_TEST(non_finite) {
     dg_context *cx = context();
     dg_program *p = program(cx, blow_up);
     dg_session_options o;
-    dg_session_options_init(&o);
+    dg_session_options_init(&o, sizeof o);
     o.interpret = interpret || !native();
     dg_session *s;
     float x[2] = {1, 2};
-    dg_array a = {DG_F32, 1, {2}, x};
+    dg_array a = {.dtype = DG_F32, .rank = 1, .extent = {2}, .data = x};
     ok(dg_session_new(p, &o, &s));
     ok(dg_bind(s, "x", &a));
     fails(DG_NON_FINITE, "'l' is infinite", dg_step(s, "fit"));
@@ -180,7 +180,7 @@ START_TEST(host_functions) {
     ok(dg_register(cx, "never", twice, &fail)); /* no program needs it */
     dg_session *s = session(cx, p, interpret, 1), *untouched = session(cx, p, 1, 1);
     float x[3] = {1, 2, 3};
-    dg_array a = {DG_F32, 1, {3}, x};
+    dg_array a = {.dtype = DG_F32, .rank = 1, .extent = {3}, .data = x};
     ok(dg_bind(missing, "x", &a));
     ok(dg_bind(s, "x", &a));
     fails(DG_REJECTED, "twice", dg_step(missing, "fit"));
@@ -229,7 +229,7 @@ START_TEST(host_functions_in_loops) {
   ok(dg_register(cx, "twice", counted, &calls));
   dg_session *native_one = session(cx, p, 0, 2), *interpreted = session(cx, p, 1, 1);
   float x[4] = {1, 2, 3, 4};
-  dg_array a = {DG_F32, 1, {4}, x};
+  dg_array a = {.dtype = DG_F32, .rank = 1, .extent = {4}, .data = x};
   ok(dg_bind(native_one, "x", &a));
   ok(dg_bind(interpreted, "x", &a));
   for (int step = 0; step < 3; step++) {
@@ -262,7 +262,7 @@ START_TEST(many_sizes) {
   for (int i = 0; i < 40; i++) x[i] = (float)i;
   for (int turn = 0; turn < 44; turn++) {
     int64_t n = turn < 22 ? turn + 1 : 44 - turn; /* above 16: variants go and come again */
-    dg_array a = {DG_F32, 1, {n}, x}, y;
+    dg_array a = {.dtype = DG_F32, .rank = 1, .extent = {n}, .data = x}, y;
     ok(dg_bind(s, "x", &a));
     ok(dg_predict(s));
     ok(dg_read(s, "y", &y));
@@ -314,7 +314,7 @@ START_TEST(
   float x[40] = {0};
   for (int64_t n = 2; n <= SESSION_VARIANTS + 1; n++)
     for (int64_t k = n; k >= 1; k -= n - 1) { /* n, then 1 */
-      ok(dg_bind(s, "x", &(dg_array){DG_F32, 1, {k}, x}));
+      ok(dg_bind(s, "x", &(dg_array){.dtype = DG_F32, .rank = 1, .extent = {k}, .data = x}));
       ok(dg_predict(s));
     }
   ck_assert(compiled_for(s, 1) && !compiled_for(s, 2));
@@ -370,7 +370,7 @@ static dg_status run(const char *text, const dg_train_options *with, Log *log, f
   dg_program *p = program(cx, text);
   dg_session *s = session(cx, p, 1, 1);
   dg_train_options t;
-  dg_train_options_init(&t);
+  dg_train_options_init(&t, sizeof t);
   if (with) t = *with;
   *log = (Log){.stop_after = with && with->user ? *(int64_t *)with->user : 0};
   t.progress = note, t.user = log;
@@ -424,7 +424,7 @@ START_TEST(settings) {
   ck_assert(n == 2);
   /* every third round, and the settings of the call */
   dg_train_options t;
-  dg_train_options_init(&t);
+  dg_train_options_init(&t, sizeof t);
   t.epochs = 2, t.batch = 2;
   ck_assert_int_eq(run(COUNTS("  batch = 5; epochs = 3; every = 3\n"), &t, &l, &n, &sum, why, sizeof why),
                    DG_OK);
@@ -437,7 +437,7 @@ START_TEST(settings) {
   ck_assert_double_eq(l.test_metric, 4.5); /* the short last batch counts by its rows */
   /* the callback stops it */
   int64_t two = 2;
-  dg_train_options_init(&t);
+  dg_train_options_init(&t, sizeof t);
   t.epochs = 100, t.user = &two;
   ck_assert_int_eq(run(COUNTS("  batch = 5\n"), &t, &l, &n, &sum, why, sizeof why), DG_OK);
   ck_assert(n == 2 && l.steps == 2);
@@ -480,7 +480,7 @@ START_TEST(metrics_observe) {
   snprintf(without, sizeof without, text, "metric q = mean(z)\n");
   snprintf(with, sizeof with, text, "metric q = mean(z)\nmetric r = mean(bn(2 * x) @ w)\n");
   float x[8] = {1, 2, 3, 4, 5, 6, 7, 9};
-  dg_array a = {DG_F32, 2, {4, 2}, x};
+  dg_array a = {.dtype = DG_F32, .rank = 2, .extent = {4, 2}, .data = x};
   dg_context *cx = context();
   dg_program *p = program(cx, with), *q = program(cx, without);
   dg_session *s = session(cx, p, 0, 1), *t = session(cx, q, 1, 1);

@@ -94,11 +94,11 @@ START_TEST(one_nan_for_the_host) {
     ok(dg_register(cx, "look", host_looks, &seen));
     dg_program *p = program(cx, text);
     dg_session_options o;
-    dg_session_options_init(&o);
+    dg_session_options_init(&o, sizeof o);
     o.interpret = interpret, o.check_finite = 0, o.threads = 1;
     dg_session *s;
     ok(dg_session_new(p, &o, &s));
-    ok(dg_bind(s, "x", &(dg_array){DG_F32, 1, {2}, x}));
+    ok(dg_bind(s, "x", &(dg_array){.dtype = DG_F32, .rank = 1, .extent = {2}, .data = x}));
     ok(dg_predict(s));
     ck_assert_uint_eq(seen, 0x7fc00000u);
     dg_session_free(s);

@@ -40,7 +40,8 @@ static inline void values_bind(dg_context *cx, dg_session *s, const char *name, 
   double v[VALUES_MOST];
   int n = values_read(text, v);
   for (int i = 0; i < n; i++) values_put(t, (size_t)i, v[i], memory);
-  dg_array a = {t, columns ? 2 : 1, {columns ? n / columns : n, columns}, memory};
+  dg_array a = {
+      .dtype = t, .rank = columns ? 2 : 1, .extent = {columns ? n / columns : n, columns}, .data = memory};
   ok(dg_bind(s, name, &a));
 }
 
@@ -96,7 +97,7 @@ static inline void gives_by(const Given *g, int interpret) {
   dg_context *cx = context();
   dg_program *p = program(cx, g->text);
   dg_session_options o;
-  dg_session_options_init(&o);
+  dg_session_options_init(&o, sizeof o);
   o.interpret = interpret, o.threads = 1, o.check_finite = 0;
   dg_session *s;
   ok(dg_session_new(p, &o, &s));

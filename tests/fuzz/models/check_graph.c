@@ -68,7 +68,11 @@ static bool plan_one(const Case *c, Loaded *l, Arena *a, const Graph *r, const I
   if (plan_eval(plan, &m, a) != ST_OK) return finding(f, "plan", "%s: does not run", entry);
   for (uint32_t i = 0; i < r->root.n; i++) {
     const Tensor *want = &it->value[r->root.at[i].node.i];
-    dg_array x = {(dg_dtype)want->dtype, 1, {(int64_t)want->count}, want->data}, y = x;
+    dg_array x = {.dtype = (dg_dtype)want->dtype,
+                  .rank = 1,
+                  .extent = {(int64_t)want->count},
+                  .data = want->data},
+             y = x;
     y.data = plan_address(plan, &m, plan->root.at[i].buffer);
     if (!same_bits(&x, &y))
       return finding(f, "plan",

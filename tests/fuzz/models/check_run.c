@@ -42,7 +42,7 @@ void host_close(Host *h) {
 
 dg_session *host_session(const Case *c, const Host *h, const Config *k, Finding *f) {
   dg_session_options o;
-  dg_session_options_init(&o);
+  dg_session_options_init(&o, sizeof o);
   o.seed = (uint32_t)c->data, o.interpret = k->interpret, o.threads = k->threads, o.level = k->level,
   o.isa = k->isa, o.check_finite = 0;
   dg_session *s;
@@ -61,7 +61,8 @@ bool host_same(const Host *h, dg_session *a, dg_session *b, dg_kind kind, const 
   for (int i = 0; i < dg_name_count(h->p, kind); i++) {
     const char *name = dg_name_at(h->p, kind, i);
     double v, w;
-    dg_array x = {DG_F64, 0, {0}, &v}, y = {DG_F64, 0, {0}, &w};
+    dg_array x = {.dtype = DG_F64, .rank = 0, .extent = {0}, .data = &v},
+             y = {.dtype = DG_F64, .rank = 0, .extent = {0}, .data = &w};
     if (kind == DG_LOSS || kind == DG_METRIC) {
       if (dg_value(a, name, &v) != DG_OK || dg_value(b, name, &w) != DG_OK) continue; /* not of this entry */
     } else if (dg_read(a, name, &x) != DG_OK || dg_read(b, name, &y) != DG_OK)
@@ -107,7 +108,7 @@ static bool put_kind(const Host *h, dg_session *s, Trace *t, dg_kind kind, const
   for (int i = 0; i < dg_name_count(h->p, kind); i++) {
     const char *name = dg_name_at(h->p, kind, i);
     double v;
-    dg_array x = {DG_F64, 0, {0}, &v};
+    dg_array x = {.dtype = DG_F64, .rank = 0, .extent = {0}, .data = &v};
     if (kind == DG_LOSS || kind == DG_METRIC) {
       if (dg_value(s, name, &v) != DG_OK) continue; /* not of this entry */
     } else if (dg_read(s, name, &x) != DG_OK)

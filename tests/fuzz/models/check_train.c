@@ -131,7 +131,7 @@ static bool put_all(const Case *c, const Loaded *l, const Folder *t, const char 
 
 static bool trains(const Host *h, dg_session *s, int64_t steps, Finding *f) {
   dg_train_options o;
-  dg_train_options_init(&o);
+  dg_train_options_init(&o, sizeof o);
   o.steps = steps;
   if (dg_train(s, &o, NULL) == DG_OK) return true;
   return finding(f, "train", "%s", dg_error(h->cx));

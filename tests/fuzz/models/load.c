@@ -149,7 +149,7 @@ int host_mix(void *user, const dg_array *in, int n, dg_array *out) {
 }
 
 static dg_array as_array(const Tensor *t) {
-  dg_array a = {t->dtype == DT_F64 ? DG_F64 : DG_F32, t->rank, {0}, t->data};
+  dg_array a = {.dtype = t->dtype == DT_F64 ? DG_F64 : DG_F32, .rank = t->rank, .data = t->data};
   for (int i = 0; i < t->rank; i++) a.extent[i] = t->ext[i];
   return a;
 }
