@@ -140,11 +140,94 @@ static void only_frozen(Elab *x, const AstPathVec *paths, uint32_t i, const uint
     if (taken[k] && x->p->leaf.at[k].kind == LEAF_PARAM) diag_subject(g, sym_str(x, x->p->leaf.at[k].path));
 }
 
+/* One path of one update list, and what is known of the list. */
+typedef struct Taking {
+  Elab *x;
+  Step *st;
+  uint32_t group, path;
+  const AstStmt *t;
+  uint8_t *taken;
+  uint32_t *except; /* by leaf: the excepting path, from 1 */
+  Diag *said;       /* one message for all that this path takes a second time */
+  uint32_t said_of;
+} Taking;
+
+static void take_frozen(const Taking *w, const Leaf *f) {
+  Diag *g = TELL(w->x, frozen_listed, w->t->update.paths.at[w->path].at, sym_str(w->x, f->path));
+  diag_label(g, f->at, "declared frozen here");
+  diag_help(g, "leave it out of the list, or declare it without 'frozen'");
+  edit_out(g, &w->t->update.paths, w->path);
+  diag_subject(g, sym_str(w->x, f->path));
+}
+
+/* `before` in this step's list has taken it. */
+static void take_twice(Taking *w, uint32_t k, const Owned *before) {
+  Elab *x = w->x;
+  const AstPath *p = &w->t->update.paths.at[w->path];
+  const Leaf *f = &x->p->leaf.at[k];
+  bool same = before->group == w->group; /* two paths of one list may overlap; its own name twice is a slip */
+  if (w->st->left_in || (same && (before->wildcard || w->taken[k] != 2))) return;
+  if (w->said && w->said_of == before->item.lo) {
+    if (w->said->subject.n == 1) diag_note(w->said, (Span){0}, "and so are others that both paths take");
+    diag_subject(w->said, sym_str(x, f->path));
+    return;
+  }
+  Diag *g = w->said = TELL(x, listed_twice, p->at, sym_str(x, f->path), sym_str(x, w->st->ts.name));
+  w->said_of = before->item.lo;
+  diag_label(g, before->item, "first here");
+  diag_subject(g, sym_str(x, f->path));
+  if (same) {
+    diag_help(g, "list it once");
+    edit_out(g, &w->t->update.paths, w->path);
+    return;
+  }
+  bool mine = !has_star(p); /* the narrower of the two leaves the wider one's list */
+  Str out = narrow(x, p, before->item, f);
+  if (str_eq(path_text(x, p), span_text(x, before->item))) {
+    diag_help(g, "list it in one of them");
+    return;
+  }
+  diag_help(g, "take it out of one group with 'except " STRF "'", STRA(out));
+  bool theirs = !mine && str_eq(out, span_text(x, before->item));
+  if (mine || theirs) edit_except(x, g, mine ? w->st->update.at[before->group].stmt : w->t, out);
+}
+
+/* True: the path names something here that can be listed, or a message says why not. */
+static bool take(Taking *w, uint32_t k) {
+  Elab *x = w->x;
+  const Leaf *f = &x->p->leaf.at[k];
+  Span at = w->t->update.paths.at[w->path].at;
+  if (f->kind != LEAF_PARAM) {
+    if (w->taken[k] == 2) TELL(x, not_param, at, sym_str(x, f->path), kind_text(f->kind));
+    return w->taken[k] == 2;
+  }
+  uint32_t before;
+  if (f->frozen) {
+    if (w->taken[k] == 2) take_frozen(w, f);
+  } else if (w->except[k]) {
+    LeftOut l = {{k}, w->t->update.except.at[w->except[k] - 1].at, w->t->update.except.n == 1, w->group};
+    VEC_PUSH(x->p->arena, &w->st->ts.left_out, l);
+  } else if (map_get(&w->st->owner, k, &before)) {
+    take_twice(w, k, &w->st->ts.owned.at[before]);
+  } else {
+    map_put(&w->st->owner, k, w->st->ts.owned.n);
+    VEC_PUSH(x->p->arena, &w->st->ts.owned,
+             (Owned){.param = {k},
+                     .item = at,
+                     .wildcard = w->taken[k] != 2,
+                     .group = w->group,
+                     .grad = NO_NODE,
+                     .update = NO_NODE});
+  }
+  return true;
+}
+
 void own_group(Elab *x, Step *st, uint32_t group) {
   const AstStmt *t = st->update.at[group].stmt;
   uint32_t n = x->p->leaf.n;
-  uint8_t *taken = ARENA_ARRAY(x->a, uint8_t, n + 1);
-  uint32_t *except = ARENA_ARRAY(x->a, uint32_t, n + 1); /* the excepting path, from 1 */
+  Taking w = {.x = x, .st = st, .group = group, .t = t};
+  uint8_t *taken = w.taken = ARENA_ARRAY(x->a, uint8_t, n + 1);
+  w.except = ARENA_ARRAY(x->a, uint32_t, n + 1);
   bool exact;
   LeafRange within = {0, n};
   for (uint32_t i = 0; i < t->update.except.n && !x->stopped; i++) {
@@ -152,7 +235,7 @@ void own_group(Elab *x, Step *st, uint32_t group) {
     if (!path_leaves(x, st->scope, &t->update.except.at[i], &exact, taken, &within))
       unknown_path(x, st->scope, &t->update.except.at[i]), st->left_in = true;
     for (uint32_t k = within.first; k < within.end; k++)
-      if (taken[k]) except[k] = i + 1;
+      if (taken[k]) w.except[k] = i + 1;
   }
   for (uint32_t i = 0; i < t->update.paths.n && !x->stopped; i++) {
     const AstPath *p = &t->update.paths.at[i];
@@ -162,73 +245,10 @@ void own_group(Elab *x, Step *st, uint32_t group) {
       continue;
     }
     bool any = false;
-    Diag *said = NULL; /* one message for all that this path takes a second time */
-    uint32_t said_of = 0;
+    w.path = i, w.said = NULL;
     only_frozen(x, &t->update.paths, i, taken, within);
-    for (uint32_t k = within.first; k < within.end; k++) {
-      const Leaf *f = &x->p->leaf.at[k];
-      if (!taken[k]) continue;
-      if (f->kind != LEAF_PARAM) {
-        if (taken[k] == 2) TELL(x, not_param, p->at, sym_str(x, f->path), kind_text(f->kind)), any = true;
-        continue;
-      }
-      any = true;
-      if (f->frozen) {
-        if (taken[k] == 2) {
-          Diag *g = TELL(x, frozen_listed, p->at, sym_str(x, f->path));
-          diag_label(g, f->at, "declared frozen here");
-          diag_help(g, "leave it out of the list, or declare it without 'frozen'");
-          edit_out(g, &t->update.paths, i);
-          diag_subject(g, sym_str(x, f->path));
-        }
-        continue;
-      }
-      if (except[k]) {
-        LeftOut l = {{k}, t->update.except.at[except[k] - 1].at, t->update.except.n == 1, group};
-        VEC_PUSH(x->p->arena, &st->ts.left_out, l);
-        continue;
-      }
-      uint32_t before;
-      bool twice = map_get(&st->owner, k, &before);
-      if (twice) {
-        const Owned *w = &st->ts.owned.at[before];
-        bool same = w->group == group; /* two paths of one list may overlap; its own name twice is a slip */
-        if (st->left_in || (same && (w->wildcard || taken[k] != 2))) continue;
-        if (said && said_of == w->item.lo) {
-          if (said->subject.n == 1) diag_note(said, (Span){0}, "and so are others that both paths take");
-          diag_subject(said, sym_str(x, f->path));
-          continue;
-        }
-        Diag *g = TELL(x, listed_twice, p->at, sym_str(x, f->path), sym_str(x, st->ts.name));
-        diag_label(g, w->item, "first here");
-        diag_subject(g, sym_str(x, f->path));
-        said = g;
-        said_of = w->item.lo;
-        if (same) {
-          diag_help(g, "list it once");
-          edit_out(g, &t->update.paths, i);
-        } else {
-          bool mine = !has_star(p); /* the narrower of the two leaves the wider one's list */
-          Str out = narrow(x, p, w->item, f);
-          if (str_eq(path_text(x, p), span_text(x, w->item))) {
-            diag_help(g, "list it in one of them");
-            continue;
-          }
-          diag_help(g, "take it out of one group with 'except " STRF "'", STRA(out));
-          bool theirs = !mine && str_eq(out, span_text(x, w->item));
-          if (mine || theirs) edit_except(x, g, mine ? st->update.at[w->group].stmt : t, out);
-        }
-      }
-      if (!twice) map_put(&st->owner, k, st->ts.owned.n);
-      if (!twice)
-        VEC_PUSH(x->p->arena, &st->ts.owned,
-                 (Owned){.param = {k},
-                         .item = p->at,
-                         .wildcard = taken[k] != 2,
-                         .group = group,
-                         .grad = NO_NODE,
-                         .update = NO_NODE});
-    }
+    for (uint32_t k = within.first; k < within.end; k++)
+      if (taken[k]) any |= take(&w, k);
     if (!any && holds_states(x, taken))
       TELL(x, not_param, p->at, path_text(x, p), "a name for states only");
     else if (!any)

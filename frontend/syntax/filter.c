@@ -135,6 +135,59 @@ void filter_too_deep(Filter *f, uint32_t i) {
   f->stopped = true;
 }
 
+/* What the line end before token i means: a token, or -1 for nothing. */
+static int line_end(Filter *f, uint32_t i, Span *at) {
+  int kind = kind_at(f, i);
+  if (kind == TOK_RBRACE) {
+    if (filter_bracket(f) != NONE || !needs_more(f->last, f->last_wild)) return -1;
+    filter_drop_statement(f); /* the mistake is on the line before */
+    return hand_over_end(f, at);
+  }
+  if (filter_in_round(f)) {
+    if (!filter_statement_word(f, i)) return -1;
+    filter_never_closed(f, filter_bracket(f), span_at(f, i), "this begins a statement");
+    f->muted = true;
+    filter_drop_statement(f);
+    return hand_over_end(f, at);
+  }
+  if (filter_in_choice(f)) {
+    if (!filter_line_ends(f, i) || f->last == TOK_LCHOICE || kind == TOK_END || f->broken_at == i) return -1;
+    f->broken_at = i;
+    f->last = TOK_BREAK; /* not at i: the line end itself cannot stand here */
+    f->last_token = i;
+    f->last_bad = false;
+    at->file = f->r->file, at->lo = at->hi = f->last_at.hi;
+    return TOK_BREAK;
+  }
+  if (f->mark || !filter_line_ends(f, i)) return -1;
+  if (!f->muted && filter_insert_brace(f, at)) return TOK_LBRACE;
+  filter_drop_statement(f);
+  return hand_over_end(f, at);
+}
+
+/* Token i is the end of the file: the statement ends, then what is open, one at a time. */
+static int file_end(Filter *f, uint32_t i, Span *at) {
+  if (!f->start) {
+    if (filter_bracket(f) != NONE) {
+      filter_never_closed(f, filter_bracket(f), (Span){0}, "");
+      f->muted = true;
+    }
+    filter_drop_statement(f);
+    return hand_over_end(f, at);
+  }
+  if (top(f)) filter_blocks_left_open(f), f->swallowed = true;
+  while (f->open.n) {
+    OpenKind k = top(f)->kind;
+    filter_pop(f);
+    if (k != OPEN_BODY) continue;
+    f->last = TOK_RBRACE;
+    f->start = false;
+    *at = span_at(f, i);
+    return TOK_RBRACE;
+  }
+  return hand_over(f, i, TOK_END, at);
+}
+
 int filter_next(Filter *f, Span *at) {
   f->muted = false;
   if (f->stopped) return stop(f, at);
@@ -150,59 +203,11 @@ int filter_next(Filter *f, Span *at) {
     const Token *t = raw(f, i);
     int kind = t->kind;
 
-    if (t->newline && !f->start && kind == TOK_RBRACE && filter_bracket(f) == NONE &&
-        needs_more(f->last, f->last_wild)) {
-      filter_drop_statement(f); /* the mistake is on the line before */
-      return hand_over_end(f, at);
+    if (t->newline && !f->start) {
+      int ends = line_end(f, i, at);
+      if (ends >= 0) return ends;
     }
-    if (t->newline && !f->start && kind != TOK_RBRACE) {
-      if (filter_in_round(f)) {
-        if (filter_statement_word(f, i)) {
-          filter_never_closed(f, filter_bracket(f), span_at(f, i), "this begins a statement");
-          f->muted = true;
-          filter_drop_statement(f);
-          return hand_over_end(f, at);
-        }
-      } else if (filter_in_choice(f)) {
-        if (filter_line_ends(f, i) && f->last != TOK_LCHOICE && kind != TOK_END && f->broken_at != i) {
-          f->broken_at = i;
-          f->last = TOK_BREAK; /* not at i: the line end itself cannot stand here */
-          f->last_token = i;
-          f->last_bad = false;
-          at->file = f->r->file, at->lo = at->hi = f->last_at.hi;
-          return TOK_BREAK;
-        }
-      } else if (!f->mark && filter_line_ends(f, i)) {
-        if (!f->muted && filter_insert_brace(f, at)) return TOK_LBRACE;
-        filter_drop_statement(f);
-        return hand_over_end(f, at);
-      }
-    }
-
-    if (kind == TOK_END) {
-      if (!f->start) {
-        if (filter_bracket(f) != NONE) {
-          filter_never_closed(f, filter_bracket(f), (Span){0}, "");
-          f->muted = true;
-        }
-        filter_drop_statement(f);
-        return hand_over_end(f, at);
-      }
-      if (top(f)) filter_blocks_left_open(f), f->swallowed = true;
-      while (f->open.n) {
-        OpenKind k = top(f)->kind;
-        filter_pop(f);
-        if (k == OPEN_BODY) {
-          f->last = TOK_RBRACE;
-          f->start = false;
-          *at = span_at(f, i);
-          if (f->open.n == 0 || top(f)->kind == OPEN_BODY) return TOK_RBRACE;
-          return TOK_RBRACE;
-        }
-      }
-      return hand_over(f, i, TOK_END, at);
-    }
-
+    if (kind == TOK_END) return file_end(f, i, at);
     f->next++;
     if (f->start && kind != TOK_EOS && kind != TOK_RBRACE) {
       f->first = i;

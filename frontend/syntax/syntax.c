@@ -232,6 +232,60 @@ static void statement_rule(const Report *r) {
 
 static bool comparison(int k) { return k >= TOK_EQ && k <= TOK_GE; }
 
+/* What was found, in words. */
+static Str found_text(const Filter *f, int got) {
+  const Reader *rd = f->r;
+  if (got == TOK_EOS) return STR("end of line");
+  if (got == TOK_END) return STR("end of file");
+  if (got == TOK_BREAK) return raw_kind(f, f->last_token) == TOK_EOS ? STR("';'") : STR("end of line");
+  Str t = token_text(rd, f->last_token);
+  return t.n > 60 ? str_fmt(rd->arena, "%s", token_name(got)) : str_fmt(rd->arena, "'" STRF "'", STRA(t));
+}
+
+/* A bracket left open shows only where the next line makes no sense inside it. */
+static bool left_open(Report *r, bool end) {
+  Filter *f = r->f;
+  const Reader *rd = f->r;
+  const int got = r->got, follows = raw_kind(f, f->last_token + 1);
+  if (r->bracket == UINT32_MAX || raw_kind(f, r->bracket) == TOK_LBRACE || !r->operator_ || end ||
+      !rd->tokens.at[f->last_token].newline ||
+      (got != TOK_FN && got != TOK_IF && got != TOK_FOR &&
+       (got != TOK_NAME || (follows != TOK_SET && follows != TOK_ASSIGN))))
+    return false;
+  if (reader_may_report(f->r)) {
+    Str open = token_text(rd, r->bracket);
+    Diag *g = diag_never_closed(
+        rd->diags, reader_span(rd, rd->tokens.at[r->bracket].lo, rd->tokens.at[r->bracket].hi), open);
+    diag_label(g, r->at, "this begins a statement");
+  }
+  filter_take_back(f);
+  return true;
+}
+
+/* What is wrong within an expression, after all that has a name of its own. */
+static void in_expression(Report *r, bool reserved) {
+  const bool *expected = r->expected;
+  Filter *f = r->f;
+  Diags *d = f->r->diags;
+  const int got = r->got;
+  if (r->operator_ && (begins_operand(got) || reserved) && !expected[TOK_LBRACE] && !expected[TOK_LCHOICE]) {
+    if (r->bracket == UINT32_MAX)
+      with_hint(r, diag_missing_end(d, r->at, r->text));
+    else if (expected[TOK_COMMA])
+      with_hint(r, diag_missing_comma(d, r->at, r->text));
+    else
+      generic(r);
+  } else if (r->bracket != UINT32_MAX && expected[TOK_COMMA] && !r->operator_ &&
+             (got == TOK_NAME || got == TOK_HOLE)) {
+    diag_missing_comma(d, r->at, r->text);
+  } else if (got == TOK_COMMA && r->operator_ && r->bracket == UINT32_MAX) {
+    Diag *g = diag_bare_tuple(d, r->at);
+    if (raw_kind(f, f->first) == TOK_MINIMIZE) diag_help(g, "a step has one loss: minimize the sum");
+  } else {
+    generic(r);
+  }
+}
+
 void syntax_report(Filter *f, const bool *expected) {
   if (f->muted || f->last_bad || f->deep || f->stopped) return;
   const int got = f->last;
@@ -250,34 +304,11 @@ void syntax_report(Filter *f, const bool *expected) {
   const Reader *rd = f->r;
   Diags *d = rd->diags;
   bool end = got == TOK_EOS || got == TOK_END;
-  if (end)
-    r->text = got == TOK_EOS ? STR("end of line") : STR("end of file");
-  else if (got == TOK_BREAK)
-    r->text = raw_kind(f, f->last_token) == TOK_EOS ? STR("';'") : STR("end of line");
-  else {
-    Str t = token_text(rd, f->last_token);
-    r->text =
-        t.n > 60 ? str_fmt(rd->arena, "%s", token_name(got)) : str_fmt(rd->arena, "'" STRF "'", STRA(t));
-  }
+  r->text = found_text(f, got);
   const bool reserved = word_reserved(got) || (got >= TOK_INPUT && got <= TOK_DATASET);
   const int before = f->last_token > 0 ? raw_kind(f, end ? f->last_token : f->last_token - 1) : TOK_END;
 
-  /* A bracket left open shows only where the next line makes no sense inside it. */
-  const int follows = raw_kind(f, f->last_token + 1);
-  if (r->bracket != UINT32_MAX && raw_kind(f, r->bracket) != TOK_LBRACE && r->operator_ && !end &&
-      rd->tokens.at[f->last_token].newline &&
-      (got == TOK_FN || got == TOK_IF || got == TOK_FOR ||
-       (got == TOK_NAME && (follows == TOK_SET || follows == TOK_ASSIGN)))) {
-    if (reader_may_report(f->r)) {
-      Str open = token_text(rd, r->bracket);
-      Diag *g = diag_never_closed(
-          d, reader_span(rd, rd->tokens.at[r->bracket].lo, rd->tokens.at[r->bracket].hi), open);
-      diag_label(g, r->at, "this begins a statement");
-    }
-    filter_take_back(f);
-    return;
-  }
-  if (!reader_may_report(f->r)) return;
+  if (left_open(r, end) || !reader_may_report(f->r)) return;
 
   if (got == TOK_QUOTE && expected[TOK_STRING]) {
     diag_single_quotes(d, r->at);
@@ -323,21 +354,7 @@ void syntax_report(Filter *f, const bool *expected) {
     diag_missing_brace(d, r->at, head_word(f));
   } else if (expected[TOK_LBRACE] && expected[TOK_SET] && !r->operator_ && end) {
     diag_missing_body(d, r->at);
-  } else if (r->operator_ && (begins_operand(got) || reserved) && !expected[TOK_LBRACE] &&
-             !expected[TOK_LCHOICE]) {
-    if (r->bracket == UINT32_MAX)
-      with_hint(r, diag_missing_end(d, r->at, r->text));
-    else if (expected[TOK_COMMA])
-      with_hint(r, diag_missing_comma(d, r->at, r->text));
-    else
-      generic(r);
-  } else if (r->bracket != UINT32_MAX && expected[TOK_COMMA] && !r->operator_ &&
-             (got == TOK_NAME || got == TOK_HOLE)) {
-    diag_missing_comma(d, r->at, r->text);
-  } else if (got == TOK_COMMA && r->operator_ && r->bracket == UINT32_MAX) {
-    Diag *g = diag_bare_tuple(d, r->at);
-    if (raw_kind(f, f->first) == TOK_MINIMIZE) diag_help(g, "a step has one loss: minimize the sum");
   } else {
-    generic(r);
+    in_expression(r, reserved);
   }
 }

@@ -141,7 +141,7 @@ static void cast_block(const ScalarIns *n, View a, View r, int m) {
 #undef EACH
 }
 
-/* One instruction over m elements. F, N, V, W: as in scalar_ops.def. */
+/* One instruction over m elements. F, N, V, W: as in scalar_ops.def. length-ok: one case an instruction */
 static void ins_block(const ScalarIns *n, View a, View b, View c, View r, int m) {
   DType t = (DType)n->type;
 #define EACH(to, expr)                                                                                       \

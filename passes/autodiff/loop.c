@@ -255,6 +255,27 @@ static void arg(Args *x, NodeId in, NodeId inside) {
 
 static NodeId or_zero(Builder *b, NodeId x, Type t) { return node_ok(x) ? x : build_const(b, t, 0); }
 
+/* The live nodes of joint that are not mapped yet. begins: sums that start here, with what is first added. */
+static void copy_reverse(const LoopPlan *p, Copy *c, Builder *b, const bool *begins) {
+  const Graph *j = p->joint;
+  for (uint32_t i = p->primal; i < j->node.n; i++) /* loops within go on with it */
+    for (uint32_t k = 0; p->live[i] && k < j->node.at[i].nin; k++) {
+      NodeId in = graph_in(j, (NodeId){i})[k];
+      if (begins[in.i] && (k || j->node.at[i].op != OP_ADD) && !node_ok(c->map[in.i]))
+        c->map[in.i] = build_const(b, graph_node(j, in)->type, 0);
+    }
+  for (uint32_t i = 0; i < j->node.n; i++) {
+    if (!p->live[i] || node_ok(c->map[i]) || begins[i]) continue;
+    NodeId sum = j->node.at[i].op == OP_ADD ? graph_in(j, (NodeId){i})[0] : NO_NODE;
+    if (node_ok(sum) && begins[sum.i] && !node_ok(c->map[sum.i])) {
+      c->map[i] = c->map[graph_in(j, (NodeId){i})[1].i];
+      continue;
+    }
+    NodeId n = copy_node(c, (NodeId){i}), of = j->node.at[i].primal;
+    if (node_ok(of) && of.i < p->primal) c->to->node.at[n.i].primal = p->where[of.i];
+  }
+}
+
 void sweep_loop(Sweep *s, NodeId loop, const NodeId *cotangent) {
   uint32_t at;
   if (!map_get(&s->level->planned, loop.i, &at)) return; /* nothing in it is differentiated */
@@ -300,22 +321,7 @@ void sweep_loop(Sweep *s, NodeId loop, const NodeId *cotangent) {
   bool *begins = ARENA_ARRAY(a, bool, j->node.n);
   for (uint32_t k = inv; k < l.nparam; k++)
     if (plain[k]) begins[p->start[k].i] = true;
-  for (uint32_t i = p->primal; i < j->node.n; i++) /* loops within go on with it */
-    for (uint32_t k = 0; p->live[i] && k < j->node.at[i].nin; k++) {
-      NodeId in = graph_in(j, (NodeId){i})[k];
-      if (begins[in.i] && (k || j->node.at[i].op != OP_ADD) && !node_ok(c.map[in.i]))
-        c.map[in.i] = build_const(&b, graph_node(j, in)->type, 0);
-    }
-  for (uint32_t i = 0; i < j->node.n; i++) {
-    if (!p->live[i] || node_ok(c.map[i]) || begins[i]) continue;
-    NodeId sum = j->node.at[i].op == OP_ADD ? graph_in(j, (NodeId){i})[0] : NO_NODE;
-    if (node_ok(sum) && begins[sum.i] && !node_ok(c.map[sum.i])) {
-      c.map[i] = c.map[graph_in(j, (NodeId){i})[1].i];
-      continue;
-    }
-    NodeId n = copy_node(&c, (NodeId){i}), of = j->node.at[i].primal;
-    if (node_ok(of) && of.i < p->primal) g->node.at[n.i].primal = p->where[of.i];
-  }
+  copy_reverse(p, &c, &b, begins);
   NodeId *out = ARENA_ARRAY(a, NodeId, carry + l.nparam + 1);
   uint32_t n = 0;
   for (uint32_t k = 0; k < l.nparam; k++) { /* carries, invariants; then per-step inputs */

@@ -219,91 +219,106 @@ static bool would_move(const Say *s, const View *v) {
   return moves;
 }
 
-static void say_dead(const Say *s) {
+/* What stands at the end of each message about a dead parameter. */
+static void dead_notes(const Say *s, const View *v, Diag *g) {
+  say_others(s, g);
+  say_note_unlisted(s, g);
+  if (v) say_drift(s, v, g);
+  say_assigned(s, g);
+}
+
+static void dead_unused(const Say *s, const View *v, Span at) {
+  Diagnose *x = s->x;
+  bool one = s->who.n == 1, starts = x->starts[s->first->param.i].i != UINT32_MAX;
+  const char *it = one ? "it" : "them";
+  Str list = str_copy(x->arena, unused_text(s)); /* ends in a NUL */
+  Diag *g = diag_unused(x->d, at, say_who(s), one ? "is" : "are", it, list.p);
+  uint32_t none;
+  if (!starts)
+    diag_help(g, "use %s or remove %s", it, it);
+  else
+    diag_help(g, "use %s, or declare %s 'frozen': a value to start from", it, it);
+  if (starts && unlisted(s, &none) == s->who.n) (void)edit_frozen(x, g, &s->who);
+  dead_notes(s, v, g);
+}
+
+static void dead_unreachable(const Say *s, const View *v, Span at) {
   Diagnose *x = s->x;
   const Finding *f = s->first;
   bool one = s->who.n == 1;
-  const View *v = x->view.n ? &x->view.at[f->view] : NULL;
-  Span at = say_place(x->p, leaf_of(s, 0));
-  Str who = say_who(s);
-  const char *it = one ? "it" : "them", *gets = one ? "gets" : "get";
-  if (f->head == HEAD_UNUSED || !v) {
-    Str list = str_copy(x->arena, unused_text(s)); /* ends in a NUL */
-    Diag *g = diag_unused(x->d, at, who, one ? "is" : "are", it, list.p);
+  const char *it = one ? "it" : "them";
+  Diag *g = diag_unreachable(x->d, at, say_who(s), one ? "gets" : "get", say_loss(s, v), say_unlisted(s));
+  Str sinks = flow_sinks_text(x, flow_sinks(x, f->param));
+  diag_under(g, STRF, STRA(sinks));
+  flow_sinks_label(x, flow_sinks(x, f->param), g);
+  if (v->step)
+    diag_label(g, v->step->minimize_at, "what step '" STRF "' minimizes does not read %s",
+               STRA(names_str(x->p->names, v->step->name)), it);
+  Str loss = flow_sinks_loss(x, flow_sinks(x, f->param));
+  if (label_other_step(s, v, g))
+    diag_help(g, "list %s in that step, or let this loss use %s", it, it);
+  else if (judges_other_step(s, v))
+    diag_help(g, "let this loss use %s, or declare %s 'frozen'", it, it);
+  else if (loss.n && v->step && str_eq(loss, names_str(x->p->names, v->step->loss_name)))
+    diag_help(g, "only eval reads %s: where 'training' is true, the loss is made without %s", it, it);
+  else if (loss.n && v->step)
+    diag_help(g, "update %s in a step that minimizes '" STRF "', or let this loss use %s", it, STRA(loss),
+              it);
+  else {
     uint32_t none;
-    if (x->starts[f->param.i].i == UINT32_MAX)
-      diag_help(g, "use %s or remove %s", it, it);
-    else
-      diag_help(g, "use %s, or declare %s 'frozen': a value to start from", it, it);
-    if (x->starts[f->param.i].i != UINT32_MAX && unlisted(s, &none) == s->who.n)
-      (void)edit_frozen(x, g, &s->who);
-    say_others(s, g);
-    say_note_unlisted(s, g);
-    if (v) say_drift(s, v, g);
-    say_assigned(s, g);
-    return;
+    diag_help(g, "let the loss use what is made of %s, or declare %s 'frozen'", it, it);
+    if (x->p->train.n && unlisted(s, &none) == s->who.n) (void)edit_frozen(x, g, &s->who);
   }
-  if (f->head == HEAD_UNREACHABLE) {
-    Diag *g = diag_unreachable(x->d, at, who, gets, say_loss(s, v), say_unlisted(s));
-    Str sinks = flow_sinks_text(x, flow_sinks(x, f->param));
-    diag_under(g, STRF, STRA(sinks));
-    flow_sinks_label(x, flow_sinks(x, f->param), g);
-    if (v->step)
-      diag_label(g, v->step->minimize_at, "what step '" STRF "' minimizes does not read %s",
-                 STRA(names_str(x->p->names, v->step->name)), one ? "it" : "them");
-    Str loss = flow_sinks_loss(x, flow_sinks(x, f->param));
-    if (label_other_step(s, v, g))
-      diag_help(g, "list %s in that step, or let this loss use %s", it, it);
-    else if (judges_other_step(s, v))
-      diag_help(g, "let this loss use %s, or declare %s 'frozen'", it, it);
-    else if (loss.n && v->step && str_eq(loss, names_str(x->p->names, v->step->loss_name)))
-      diag_help(g, "only eval reads %s: where 'training' is true, the loss is made without %s", it, it);
-    else if (loss.n && v->step)
-      diag_help(g, "update %s in a step that minimizes '" STRF "', or let this loss use %s", it, STRA(loss),
-                it);
-    else {
-      uint32_t none;
-      diag_help(g, "let the loss use what is made of %s, or declare %s 'frozen'", it, it);
-      if (x->p->train.n && unlisted(s, &none) == s->who.n) (void)edit_frozen(x, g, &s->who);
-    }
-    say_others(s, g);
-    say_note_unlisted(s, g);
-    say_drift(s, v, g);
-    say_assigned(s, g);
-    return;
-  }
-  Diag *g = diag_cut(x->d, at, who, gets, say_loss(s, v), say_unlisted(s));
-  if (f->head == HEAD_SHAPE) {
-    uint32_t sinks = flow_sinks(x, f->param);
-    diag_under(g, "the value goes nowhere: only a shape is used");
-    for (uint8_t i = 0; flow_shape_place(x, sinks, i).file; i++)
-      diag_label(g, flow_shape_place(x, sinks, i), "only the shape is asked for here");
-    diag_help(g, "use the value as well, or remove %s", it);
-    say_others(s, g);
-    say_note_unlisted(s, g);
-    say_drift(s, v, g);
-    say_assigned(s, g);
-    return;
-  }
-  Str path = flow_path_text(x, v, f->param);
+  dead_notes(s, v, g);
+}
+
+static void dead_cut(const Say *s, const View *v, Diag *g) {
+  Diagnose *x = s->x;
+  const char *it = s->who.n == 1 ? "it" : "them";
+  uint32_t none;
+  Str path = flow_path_text(x, v, s->first->param);
   diag_under(g, STRF, STRA(path));
   say_cuts(s, v, g);
-  uint32_t none;
   if (label_other_step(s, v, g)) {
-    diag_help(g, "list %s in the step whose loss has a path from %s", one ? "it" : "them",
-              one ? "it" : "them");
+    diag_help(g, "list %s in the step whose loss has a path from %s", it, it);
   } else if (x->p->train.n && unlisted(s, &none) == s->who.n && edit_frozen(x, g, &s->who)) {
-    diag_help(g, "declare %s 'frozen', or mend the cut and list %s in a step", one ? "it" : "them",
-              one ? "it" : "them");
+    diag_help(g, "declare %s 'frozen', or mend the cut and list %s in a step", it, it);
   } else {
-    Edge cut = cut_of_path(v, f->param);
+    Edge cut = cut_of_path(v, s->first->param);
     bool more = say_next_cuts(s, v, g, cut);
     help_cut(s, v, g, cut, !more && one_cut(s, v) && !unlisted(s, &none) && would_move(s, v));
   }
-  say_others(s, g);
-  say_note_unlisted(s, g);
-  say_drift(s, v, g);
-  say_assigned(s, g);
+  dead_notes(s, v, g);
+}
+
+static void dead_but_shape(const Say *s, const View *v, Diag *g) {
+  Diagnose *x = s->x;
+  uint32_t sinks = flow_sinks(x, s->first->param);
+  diag_under(g, "the value goes nowhere: only a shape is used");
+  for (uint8_t i = 0; flow_shape_place(x, sinks, i).file; i++)
+    diag_label(g, flow_shape_place(x, sinks, i), "only the shape is asked for here");
+  diag_help(g, "use the value as well, or remove %s", s->who.n == 1 ? "it" : "them");
+  dead_notes(s, v, g);
+}
+
+static void say_dead(const Say *s) {
+  Diagnose *x = s->x;
+  const Finding *f = s->first;
+  const View *v = x->view.n ? &x->view.at[f->view] : NULL;
+  Span at = say_place(x->p, leaf_of(s, 0));
+  if (f->head == HEAD_UNUSED || !v) {
+    dead_unused(s, v, at);
+    return;
+  }
+  if (f->head == HEAD_UNREACHABLE) {
+    dead_unreachable(s, v, at);
+    return;
+  }
+  Diag *g = diag_cut(x->d, at, say_who(s), s->who.n == 1 ? "gets" : "get", say_loss(s, v), say_unlisted(s));
+  if (f->head == HEAD_SHAPE)
+    dead_but_shape(s, v, g);
+  else
+    dead_cut(s, v, g);
 }
 
 static void say_owned_twice(const Say *s) {

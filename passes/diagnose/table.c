@@ -111,75 +111,73 @@ static Str reason(Diagnose *x, const Finding *f) {
 
 enum { COLUMNS = 7 };
 
-void diagnose_table(const Program *p, const DimBinding *bind, size_t nbind, Sb *b) {
-  Diags silent = {0};
-  Diagnose x = {.arena = p->arena, .p = p, .d = &silent};
-  if (!diagnose_run(&x)) return;
-  uint32_t *row = ARENA_ARRAY(p->arena, uint32_t, x.found.n + 1), rows = 0; /* first finding of each */
-  for (uint32_t i = 0; i < x.found.n; i++)
-    if (!i || !leaf_eq(x.found.at[i].param, x.found.at[i - 1].param)) row[rows++] = i;
-  row[rows] = x.found.n;
-  VEC(LeafId) state = {0};
-  for (uint32_t i = 0; i < p->leaf.n; i++)
-    if (state_unassigned(&x, (LeafId){i})) VEC_PUSH(p->arena, &state, (LeafId){i});
-  uint32_t params = rows;
-  rows += state.n;
-  Str *cell = arena_array(p->arena, (size_t)rows + 1, sizeof(Str[COLUMNS]), _Alignof(Str));
-  static const char *const title[COLUMNS] = {"parameter", "shape", "count", "verdict",
-                                             "proof",     "steps", "reason"};
-  for (int k = 0; k < COLUMNS; k++) cell[k] = str_z(title[k]);
-  for (uint32_t i = 0; i < rows; i++) {
-    Finding at_rest = {.head = HEAD_SILENT};
-    if (i >= params) at_rest.param = state.at[i - params];
-    const Finding *f = i < params ? &x.found.at[row[i]] : &at_rest;
-    const Leaf *leaf = program_leaf_at(p, f->param);
-    Str *c = &cell[(i + 1) * COLUMNS];
-    c[0] = names_str(p->names, leaf->path);
-    Sb t;
-    sb_init(&t, p->arena);
-    type_print(p->dims, &leaf->type, &t);
-    c[1] = sb_str(&t);
-    sb_init(&t, p->arena);
-    Type ty = leaf->type;
-    for (uint8_t k = 0; k < ty.rank; k++) ty.dim[k] = dim_bind(p->dims, ty.dim[k], bind, nbind);
-    dim_print(p->dims, type_count(p->dims, &ty), &t);
-    c[2] = sb_str(&t);
-    sb_init(&t, p->arena);
-    if (i >= params) sb_fmt(&t, "never assigned");
-    for (uint32_t k = i < params ? row[i] : 0; i < params && k < row[i + 1]; k++) {
-      Headline h = x.found.at[k].head;
-      const char *word = h == HEAD_SILENT ? (leaf->frozen ? "frozen" : "assigned") : head_word(h);
-      if (h == HEAD_DRIFTS && x.view.at[x.found.at[k].view].param[f->param.i].rule != RULE_DRIFTS)
-        word = rule_word(RULE_BLIND);
-      sb_fmt(&t, "%s%s", k > row[i] ? ", " : "", word);
-    }
-    c[3] = sb_str(&t);
-    c[4] = i < params ? proof(&x, f) : STR("structural");
-    sb_init(&t, p->arena);
-    for (uint32_t k = 0; k < x.view.n; k++) {
-      const View *v = &x.view.at[k];
-      const Verdict *verdict = &v->param[f->param.i];
-      Str name = v->step ? names_str(p->names, v->step->name) : v->loss;
-      sb_fmt(&t, "%s" STRF ": %s", k ? "; " : "", STRA(name),
-             verdict->late ? "open, late" : flow_word(verdict->flow));
-      if (!v->step) continue;
-      if (verdict->rule == RULE_NONE) {
-        sb_fmt(&t, ", %s", rule_word(verdict->rule));
-        continue;
-      }
-      Str opt = names_str(p->names, v->step->group.at[verdict->group].optimizer);
-      sb_fmt(&t, ", %s by " STRF, rule_word(verdict->rule), STRA(opt));
-    }
-    c[5] = sb_str(&t);
-    c[6] = reason(&x, f);
+/* What a row is about: a parameter with its findings, or a state that nothing assigns. */
+typedef struct Row {
+  const Finding *first;
+  uint32_t n; /* 0: a state */
+} Row;
+
+static Str verdicts(const Diagnose *x, const Row *r, const Leaf *leaf) {
+  Sb t;
+  sb_init(&t, x->arena);
+  if (!r->n) sb_fmt(&t, "never assigned");
+  for (uint32_t k = 0; k < r->n; k++) {
+    const Finding *f = &r->first[k];
+    const char *word = f->head == HEAD_SILENT ? (leaf->frozen ? "frozen" : "assigned") : head_word(f->head);
+    if (f->head == HEAD_DRIFTS && x->view.at[f->view].param[f->param.i].rule != RULE_DRIFTS)
+      word = rule_word(RULE_BLIND);
+    sb_fmt(&t, "%s%s", k ? ", " : "", word);
   }
+  return sb_str(&t);
+}
+
+static Str steps(const Diagnose *x, LeafId leaf) {
+  Sb t;
+  sb_init(&t, x->arena);
+  for (uint32_t k = 0; k < x->view.n; k++) {
+    const View *v = &x->view.at[k];
+    const Verdict *verdict = &v->param[leaf.i];
+    Str name = v->step ? names_str(x->p->names, v->step->name) : v->loss;
+    sb_fmt(&t, "%s" STRF ": %s", k ? "; " : "", STRA(name),
+           verdict->late ? "open, late" : flow_word(verdict->flow));
+    if (!v->step) continue;
+    if (verdict->rule == RULE_NONE) {
+      sb_fmt(&t, ", %s", rule_word(verdict->rule));
+      continue;
+    }
+    Str opt = names_str(x->p->names, v->step->group.at[verdict->group].optimizer);
+    sb_fmt(&t, ", %s by " STRF, rule_word(verdict->rule), STRA(opt));
+  }
+  return sb_str(&t);
+}
+
+static void fill_row(Diagnose *x, const Row *r, const DimBinding *bind, size_t nbind, Str *c) {
+  const Program *p = x->p;
+  const Leaf *leaf = program_leaf_at(p, r->first->param);
+  Sb t;
+  c[0] = names_str(p->names, leaf->path);
+  sb_init(&t, p->arena);
+  type_print(p->dims, &leaf->type, &t);
+  c[1] = sb_str(&t);
+  sb_init(&t, p->arena);
+  Type ty = leaf->type;
+  for (uint8_t k = 0; k < ty.rank; k++) ty.dim[k] = dim_bind(p->dims, ty.dim[k], bind, nbind);
+  dim_print(p->dims, type_count(p->dims, &ty), &t);
+  c[2] = sb_str(&t);
+  c[3] = verdicts(x, r, leaf);
+  c[4] = r->n ? proof(x, r->first) : STR("structural");
+  c[5] = steps(x, r->first->param);
+  c[6] = reason(x, r->first);
+}
+
+static void print_cells(Arena *a, const Str *cell, uint32_t rows, Sb *b) {
   size_t width[COLUMNS] = {0};
-  for (uint32_t i = 0; i <= rows; i++)
+  for (uint32_t i = 0; i < rows; i++)
     for (int k = 0; k < COLUMNS; k++)
       if (cell[i * COLUMNS + k].n > width[k]) width[k] = cell[i * COLUMNS + k].n;
-  for (uint32_t i = 0; i <= rows; i++) {
+  for (uint32_t i = 0; i < rows; i++) {
     Sb line;
-    sb_init(&line, p->arena);
+    sb_init(&line, a);
     for (int k = 0; k < COLUMNS; k++) {
       Str c = cell[i * COLUMNS + k];
       size_t gap = width[k] - c.n;
@@ -195,4 +193,28 @@ void diagnose_table(const Program *p, const DimBinding *bind, size_t nbind, Sb *
     sb_add(b, s);
     sb_char(b, '\n');
   }
+}
+
+void diagnose_table(const Program *p, const DimBinding *bind, size_t nbind, Sb *b) {
+  static const char *const title[COLUMNS] = {"parameter", "shape", "count", "verdict",
+                                             "proof",     "steps", "reason"};
+  Diags silent = {0};
+  Diagnose x = {.arena = p->arena, .p = p, .d = &silent};
+  if (!diagnose_run(&x)) return;
+  VEC(Row) row = {0};
+  for (uint32_t i = 0; i < x.found.n; i++) {
+    if (!i || !leaf_eq(x.found.at[i].param, x.found.at[i - 1].param))
+      VEC_PUSH(p->arena, &row, (Row){.first = &x.found.at[i]});
+    row.at[row.n - 1].n++;
+  }
+  for (uint32_t i = 0; i < p->leaf.n; i++) {
+    if (!state_unassigned(&x, (LeafId){i})) continue;
+    Finding *at_rest = ARENA_NEW(p->arena, Finding);
+    *at_rest = (Finding){.param = {i}, .head = HEAD_SILENT};
+    VEC_PUSH(p->arena, &row, (Row){.first = at_rest});
+  }
+  Str *cell = arena_array(p->arena, (size_t)row.n + 1, sizeof(Str[COLUMNS]), _Alignof(Str));
+  for (int k = 0; k < COLUMNS; k++) cell[k] = str_z(title[k]);
+  for (uint32_t i = 0; i < row.n; i++) fill_row(&x, &row.at[i], bind, nbind, &cell[(i + 1) * COLUMNS]);
+  print_cells(p->arena, cell, row.n + 1, b);
 }
