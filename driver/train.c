@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t
@@ -56,6 +57,13 @@ static int columns_out(void) {
              : 139;
 }
 
+/* What the whole process held at most. */
+static void say_memory(void) {
+  struct rusage u;
+  if (getrusage(RUSAGE_SELF, &u) == 0 && u.ru_maxrss > 0)
+    printf("; at most %.1f MB of memory", (double)u.ru_maxrss * 1024 / 1e6);
+}
+
 /* On a terminal the bar of an epoch is drawn over, until the epoch's line takes its place. */
 static int show(void *user, const dg_progress *g) {
   Show *w = user;
@@ -74,6 +82,7 @@ static int show(void *user, const dg_progress *g) {
     if (g->at == DG_AT_END && *w->pending) puts(w->pending);
     if (dg_progress_line(g, columns_out(), line, sizeof line)) {
       fputs(line, stdout);
+      if (g->at == DG_AT_END) say_memory();
       if (!w->drawn) fputc('\n', stdout);
     }
     fflush(stdout);

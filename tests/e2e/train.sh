@@ -18,6 +18,7 @@ for f in a-host-function-mended b-update-list-mended c-stop-gradient-mended; do
   gives "$f" 0 "$DGC" train "$seed/$f.dg" $data -o "$f.safetensors" --interpret
   awk -v a="$(first out)" -v b="$(last out)" 'BEGIN { exit !(b + 0 < a / 2) }' || awk -v a="$(first err)" -v b="$(last err)" 'BEGIN { exit !(b + 0 < a / 2) }'
   result $? "$f: the loss falls to a half"
+  says " MB of memory"
   [ -s "$f.safetensors" ]
   result $? "$f: weights are saved"
 done
