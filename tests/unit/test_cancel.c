@@ -172,10 +172,11 @@ static const char chain[] = /* products of a hundred milliseconds and more, upda
     "let a = w @ v\nlet b = tanh(a @ v)\nlet c = tanh(b @ v)\nlet d = tanh(c @ v)\n"
     "loss l = mean((d @ d)^2)\n"
     "train fit { minimize l; update w, v using adam(lr = 0.01); n := n + 1 }\n";
-static const char loop[] = /* a loop of as many steps as it takes */
-    "param w: f32 = 1\nstate n: f32 = 0\n"
-    "let r = scan (r = 0.5) for i in 0:100000000 { next r = 0.5 * (r + stop_gradient(w) / r) }\n"
-    "loss l = (w + r)^2\ntrain fit { minimize l; update w using sgd(); n := n + 1 }\n";
+static const char loop[] = /* a loop of as many steps as it takes, each of some launches */
+    "param w: f32 = 1\nstate n: f32 = 0\nparam m: f32[96, 96] ~ normal(0, 0.1)\n"
+    "let r = scan (r: f32[96, 96] = 1) for i in 0:10000000 {\n"
+    "  next r = tanh(stop_gradient(m) @ r) + stop_gradient(w)\n}\n"
+    "loss l = (w + mean(r))^2\ntrain fit { minimize l; update w using sgd(); n := n + 1 }\n";
 
 START_TEST(step_ends) {
   static const double after[] = {5, 150, 400};
