@@ -21,6 +21,20 @@ KINDS = {
     "tensorflow": ("tf", "with_tf", "Tf"),
 }
 
+# What holds the libraries inside the frameworks down to an instruction set, as 1024^3 shows: each stays below the peak of AVX2.
+# XLA's YNNPACK knows no limit (150 GFLOP/s of 131), so it is left out.
+HELD = {
+    "avx2": {"ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2",
+             "DNNL_MAX_CPU_ISA": "AVX2", "XLA_FLAGS": "--xla_cpu_max_isa=AVX2 --xla_cpu_experimental_ynn_fusion_type="},
+}
+
+
+def environment(isa):
+    held = dict(HELD.get(isa, {}))
+    if "XLA_FLAGS" in held:
+        held["XLA_FLAGS"] = (os.environ.get("XLA_FLAGS", "") + " " + held["XLA_FLAGS"]).strip()
+    return {**os.environ, **held}
+
 
 def worker(kind, model, threads, library, isa):
     if threads == 1:  # jax knows no other way; the same for all
@@ -58,7 +72,8 @@ class Peer:
             self.why = f"not installed (no {KINDS[kind][0]}/py below {opt['peers']})"
             return
         c = [python, os.path.abspath(__file__), "--worker", kind, model, str(threads), opt["library"], opt.get("isa", "")]
-        self.process = subprocess.Popen(c, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1)
+        self.process = subprocess.Popen(c, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1,
+                                        env=environment(opt.get("isa")))
         said = self.process.stdout.readline().split(maxsplit=4)
         if not said or said[0] != "+":
             self.process.stdin.close()
