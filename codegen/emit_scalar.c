@@ -34,25 +34,26 @@ static Val power_of_two(Emit *e, DType t, Val n) {
   return LLVMBuildBitCast(e->b, LLVMBuildShl(e->b, wide, number(e, DT_I64, 52), ""), e->vec[t], "");
 }
 
-/* Without scalef: three exact factors reach from the greatest number below the least. */
+/* a * 2^b, without scalef: three factors of one direction reach from the greatest number below the least, so
+ * what leaves the range early would leave it later. b is cut to where it makes no difference, also from a NaN
+ * to a number, since a conversion out of range is no value. Infinite b and NaN are what scalef says. */
 static Val ldexp_by_factors(Emit *e, DType t, Val a, Val b) {
-  int lo = t == DT_F32 ? -126 : -1022, hi = t == DT_F32 ? 127 : 1023;
-  Val f = emit_call1(e, "llvm.floor", b), v = a;
-  Val n = emit_intrinsic(e, "llvm.fptosi.sat", (LLVMTypeRef[]){e->vi32, e->vec[t]}, 2, &f, 1);
-  n = emit_call2(e, "llvm.smin", emit_call2(e, "llvm.smax", n, number(e, DT_I32, 3 * lo)),
-                 number(e, DT_I32, 3 * hi));
-  for (int i = 0; i < 3; i++) {
-    Val step = emit_call2(e, "llvm.smin", emit_call2(e, "llvm.smax", n, number(e, DT_I32, lo)),
-                          number(e, DT_I32, hi));
-    v = LLVMBuildFMul(e->b, v, power_of_two(e, t, step), "");
-    n = LLVMBuildSub(e->b, n, step, "");
-  }
-  Val inf = number(e, t, (double)INFINITY), zero = number(e, t, 0), none = is_nan(e, a);
-  Val up = choose(e, none, inf, LLVMBuildFMul(e->b, a, inf, "")),
-      down = choose(e, none, zero, LLVMBuildFMul(e->b, a, zero, ""));
-  v = choose(e, LLVMBuildFCmp(e->b, LLVMRealOEQ, b, inf, ""), up, v);
-  v = choose(e, LLVMBuildFCmp(e->b, LLVMRealOEQ, b, number(e, t, -(double)INFINITY), ""), down, v);
-  return choose(e, is_nan(e, b), b, v);
+  double most = t == DT_F32 ? 2 * 127 : 2 * 1023;
+  Val least = number(e, t, -most), greatest = number(e, t, most), zero = number(e, t, 0);
+  Val n = emit_call1(e, "llvm.floor", b);
+  n = choose(e, LLVMBuildFCmp(e->b, LLVMRealOGT, n, least, ""), n, least);
+  n = choose(e, LLVMBuildFCmp(e->b, LLVMRealOLT, n, greatest, ""), n, greatest);
+  /* a quarter and a bit, twice, and the rest: all of n's sign, and within the exponents of normal numbers */
+  Val part = emit_call1(e, "llvm.roundeven", LLVMBuildFMul(e->b, n, number(e, t, 0.26), ""));
+  Val rest = LLVMBuildFSub(e->b, LLVMBuildFSub(e->b, n, part, ""), part, "");
+  Val p = power_of_two(e, t, LLVMBuildFPToSI(e->b, part, e->vi32, "")),
+      q = power_of_two(e, t, LLVMBuildFPToSI(e->b, rest, e->vi32, ""));
+  Val v = LLVMBuildFMul(e->b, LLVMBuildFMul(e->b, LLVMBuildFMul(e->b, a, p, ""), p, ""), q, "");
+  Val end = choose(e, LLVMBuildFCmp(e->b, LLVMRealOLT, b, zero, ""), zero, b); /* 0, inf or NaN */
+  end = choose(e, is_nan(e, a), end, LLVMBuildFMul(e->b, a, end, ""));
+  Val finite =
+      LLVMBuildFCmp(e->b, LLVMRealOLT, emit_call1(e, "llvm.fabs", b), number(e, t, (double)INFINITY), "");
+  return choose(e, finite, v, end);
 }
 
 static Val ldexp_(Emit *e, DType t, Val a, Val b) {

@@ -6,6 +6,7 @@
 #include "isa_kit.h"
 #include "kernel_random.h"
 
+#include <math.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #if defined __SANITIZE_ADDRESS__
@@ -121,6 +122,16 @@ static CodegenStats check_shared(const Case *c, uint32_t n, int level, int share
 }
 static void check_set(const Case *c, uint32_t n, int level) { check_shared(c, n, level, 0); }
 
+static Kernel *read_kernel(const char *t) {
+  Kernel *k;
+  Sb why;
+  sb_init(&why, &arena);
+  ck_assert_msg(kernel_parse(&arena, str_z(t), &k, &why), "%s", text(&why));
+  ck_assert_msg(kernel_verify(k, &why), "%s", text(&why));
+  ck_assert_msg(kernel_independent(k, &why), "%s", text(&why));
+  return k;
+}
+
 /* ---- random programs and kernels ---- */
 
 static Kernel *program_kernel(Rng *g, bool wide) { /* one map over a random program */
@@ -235,17 +246,56 @@ START_TEST(library_functions) {
 }
 END_TEST
 
-/* ---- kernels as lowering writes them ---- */
-
-static Kernel *read_kernel(const char *t) {
-  Kernel *k;
-  Sb why;
-  sb_init(&why, &arena);
-  ck_assert_msg(kernel_parse(&arena, str_z(t), &k, &why), "%s", text(&why));
-  ck_assert_msg(kernel_verify(k, &why), "%s", text(&why));
-  ck_assert_msg(kernel_independent(k, &why), "%s", text(&why));
-  return k;
+/* ldexp over all pairs of places where its course changes: the ends of the exponents, twice the ends,
+ * fractions, infinities and NaN. */
+START_TEST(powers_of_two) {
+  begin();
+  Case c[2];
+  Rng g = {5};
+  for (int t = DT_F32; t <= DT_F64; t++) {
+    double top = t == DT_F32 ? 127 : 1023,
+           one[] = {0, 1, 1.5, 1.9999999, INFINITY, (double)NAN, -1, -1.25, -INFINITY, -0.0};
+    double end[] = {0,         0.5,         1,       2,       3,           top - 2,     top - 1,
+                    top - 0.5, top,         top + 1, top + 2, 2 * top - 3, 2 * top - 2, 2 * top - 1,
+                    2 * top,   2 * top + 1, 3 * top, 1e30,    INFINITY,    (double)NAN};
+    enum {
+      ONES = sizeof one / sizeof *one,
+      ENDS = sizeof end / sizeof *end,
+      B = 2 * ENDS,
+      A = ONES * 5,
+      N = A * B
+    };
+    _Static_assert(N % 16 == 0, "whole vectors");
+    const char *name = t == DT_F32 ? "f32" : "f64";
+    Str text =
+        str_fmt(&arena,
+                "kernel powers\n  in X: %s[%d]\n  in Y: %s[%d]\n  out Z: %s[%d]\n  tile z: %s[1x16]\n  par "
+                "i0 < %d {\n"
+                "    z = map {x0:%s, x1:%s | %%0 = ldexp x0 x1; ret %%0} 1x16 X[16*i0+c], 1x16 Y[16*i0+c]\n"
+                "    store Z[16*i0+c] = z\n  }\n",
+                name, N, name, N, name, N, name, N / 16, name, name);
+    c[t - DT_F32] = prepare(read_kernel(text.p), &g, false);
+    Case *q = &c[t - DT_F32];
+    for (int i = 0; i < N; i++) {
+      static const double binade[] = {0, 1, -1, 0.5, -0.5};
+      double x = ldexp(one[i / B % ONES], (int)(binade[i / B / ONES] * (top - 1))),
+             y = end[i % B / 2] * (i % 2 ? -1 : 1);
+      if (t == DT_F32)
+        ((float *)q->in[0])[i] = (float)x, ((float *)q->in[1])[i] = (float)y;
+      else
+        ((double *)q->in[0])[i] = x, ((double *)q->in[1])[i] = y;
+    }
+    fp_flush((DType)t, q->in[0], N);
+    for (int i = 0; i < 2; i++) memcpy(q->want[i], q->in[i], bytes_of(&q->k->buffer[i]));
+    uint32_t env = fp_enter();
+    kernel_eval(q->k, q->want, 0, N / 16, &arena);
+    fp_leave(env);
+  }
+  check_set(c, 2, levels[_i]);
 }
+END_TEST
+
+/* ---- kernels as lowering writes them ---- */
 
 #define MAX_SSA "{x0:f32, x1:f32 | %0 = max x0 x1; ret %0}"
 #define ADD_SSA "{x0:f32, x1:f32 | %0 = add x0 x1; ret %0}"
@@ -543,6 +593,25 @@ START_TEST(long_updates_are_loops) {
 }
 END_TEST
 
+/* Powers of two stay in vectors, also without scalef: a conversion that saturates goes element by element. */
+START_TEST(powers_stay_in_vectors) {
+  begin();
+  CodegenOptions o;
+  Sb out, why;
+  sb_init(&out, &arena), sb_init(&why, &arena);
+  CodegenTarget target;
+  ck_assert_int_eq(codegen_target(&arena, &(TargetRequest){"avx2", CPU_ASK, .print = true}, &target, &why),
+                   ST_OK);
+  codegen_options_init(&o, &target);
+  const Kernel *k = read_kernel(
+      "kernel powers\n  in X: f32[16]\n  in Y: f32[16]\n  out Z: f32[16]\n  tile z: f32[1x16]\n"
+      "  par i0 < 1 {\n    z = map {x0:f32, x1:f32 | %0 = ldexp x0 x1; ret %0} 1x16 X[c], 1x16 Y[c]\n"
+      "    store Z[c] = z\n  }\n");
+  ck_assert_int_eq(codegen_print(&arena, &(KernelSet){&k, 1}, &o, PRINT_ASSEMBLY, "k", &out, &why), ST_OK);
+  ck_assert(strstr(text(&out), "cvttss2si") == NULL);
+}
+END_TEST
+
 START_TEST(failures_come_back) {
   begin();
   CodegenTarget t;
@@ -669,7 +738,8 @@ END_TEST
 #define SANITIZED
 #endif
 ISA_MAIN(UNIT("compiler", equal_kernels_are_one_function, products_do_not_spill, updates_do_not_spill,
-              long_updates_are_loops, failures_come_back, fatal_errors_come_back, memory_limits SANITIZED),
+              powers_stay_in_vectors, long_updates_are_loops, failures_come_back, fatal_errors_come_back,
+              memory_limits SANITIZED),
          UNIT_TURNS("kernels", SETTINGS, written_kernels, extents_are_arguments),
-         UNIT_TURNS("main", MAIN_SETTINGS, transposes, library_functions),
+         UNIT_TURNS("main", MAIN_SETTINGS, transposes, library_functions, powers_of_two),
          UNIT_TURNS("random", SETTINGS, random_programs, random_kernels, random_tile_functions))
