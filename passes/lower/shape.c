@@ -165,11 +165,13 @@ static void block_terms(const Product *p, const Shape *s, Blocks *b) {
     b->panels = at_least(at_most(panels / 4, o->cache_l2 / 4 / bytes(p, r * nr)), 1);
 }
 
-/* Panels of one vector of 16, packed once, are so narrow that a block of terms stays in the first-level
- * cache. */
-static bool is_narrow(const Product *p, const Shape *s, const Blocks *b) {
+/* Panels of one vector of 16 are so narrow that a block of terms stays in the first-level cache: worth it
+ * where a panel is packed once, for all blocks of rows or for the only one. all: there is one block of rows.
+ */
+static bool is_narrow(const Product *p, const Shape *s, const Blocks *b, bool all) {
   const LowerOptions *o = &p->lo->opt;
-  return b->pack_lanes && s->nv == 1 && !o->block_terms && p->order.chunks == 1 && p->rank <= 5 &&
+  bool once = b->pack_lanes || (b->in_passing && all && p->ext[s->row] >= 64);
+  return once && s->nv == 1 && !o->block_terms && p->order.chunks == 1 && p->rank <= 5 &&
          bytes(p, p->k * 16) > o->cache_l1 / 2;
 }
 
@@ -206,8 +208,9 @@ Blocks product_blocks(const Product *p, const Shape *s) {
   b.in_passing = b.pack && !scattered(p, s) && o->block_pack != BLOCK_PACK_BEFORE &&
                  ((all ? r : most) <= 512 || o->block_pack == BLOCK_PACK_ALWAYS);
   int64_t sums = o->cache_l2 / 2;
-  if (is_narrow(p, s, &b)) {
+  if (is_narrow(p, s, &b, all)) {
     int64_t few = block_narrow(p, s, &b);
+    if (b.in_passing) return b;
     if (!o->block_rows) most = few;
     sums = o->cache_l2 / 16;
     all = r <= most + most / 4;

@@ -209,33 +209,52 @@ static void run_native(const Plan *p, const PlanMemory *m, const char *isa) {
 }
 #endif
 
+static void check_form(const Interp *it, const LowerOptions *o) {
+  ArenaMark mark = arena_mark(&kit.arena);
+  Plan *p = kit_lower(&kit, o);
+  PlanMemory m = memory_of(p);
+  char how[120];
+  snprintf(how, sizeof how, "vectors %d, blocks of %lld terms, %lld rows, pack %u", o->vector_bytes,
+           (long long)o->block_terms, (long long)o->block_rows, o->block_pack);
+  ck_assert_int_eq(plan_eval(p, &m, &kit.arena), ST_OK);
+  kit_compare(&kit, p, &m, it, how);
+#if DG_CODEGEN
+  m = memory_of(p);
+  Sb why;
+  CodegenTarget t;
+  sb_init(&why, &kit.arena);
+  const char *isa = o->vector_bytes == 64 ? "avx512" : "avx2";
+  if (codegen_target(&kit.arena, &(TargetRequest){.isa = isa}, &t, &why) == ST_OK) {
+    run_native(p, &m, isa);
+    kit_compare(&kit, p, &m, it, how);
+  }
+#endif
+  arena_rewind(&kit.arena, mark);
+}
+
 static void check_blocked(void) {
   Interp it = kit_interpret(&kit);
-  for (int wide = 0; wide < 2; wide++)
-    for (int form = 0; form < 2; form++) {
-      LowerOptions o = blocked(wide ? 64 : 32);
-      ArenaMark mark = arena_mark(&kit.arena);
-      Plan *p = kit_lower(&kit, &o);
-      PlanMemory m = memory_of(p);
-      char how[120];
-      snprintf(how, sizeof how, "vectors %d, blocks of %lld terms, %lld rows, pack %u", o.vector_bytes,
-               (long long)o.block_terms, (long long)o.block_rows, o.block_pack);
-      ck_assert_int_eq(plan_eval(p, &m, &kit.arena), ST_OK);
-      kit_compare(&kit, p, &m, &it, how);
-#if DG_CODEGEN
-      m = memory_of(p);
-      Sb why;
-      CodegenTarget t;
-      sb_init(&why, &kit.arena);
-      const char *isa = wide ? "avx512" : "avx2";
-      if (codegen_target(&kit.arena, &(TargetRequest){.isa = isa}, &t, &why) == ST_OK) {
-        run_native(p, &m, isa);
-        kit_compare(&kit, p, &m, &it, how);
-      }
-#endif
-      arena_rewind(&kit.arena, mark);
-    }
+  for (int form = 0; form < 4; form++) {
+    LowerOptions o = blocked(form < 2 ? 32 : 64);
+    check_form(&it, &o);
+  }
 }
+
+/* Panels of one vector of 16, packed in passing or before, whose blocks of terms stay in the first-level
+ * cache. */
+START_TEST(narrow_panels) {
+  for (int i = 0; i < 4; i++) {
+    kit_begin(&kit, (uint64_t)i);
+    kit_root(&kit, kit_product(&kit, DT_F32, i % 2 ? 130 : 70, i % 2 ? 49 : 64, 65, false, false, 0));
+    Interp it = kit_interpret(&kit);
+    LowerOptions o;
+    lower_options_init(&o, 32);
+    o.cache_l1 = 1 << 10;
+    o.block_pack = i < 2 ? BLOCK_PACK_ALWAYS : BLOCK_PACK_ONCE;
+    check_form(&it, &o);
+  }
+}
+END_TEST
 
 /* Transposes, batch axes (also of one operand only), tails, an epilogue that also overwrites what it reads.
  */
@@ -297,4 +316,4 @@ START_TEST(blocked_pieces) {
 END_TEST
 
 UNIT_MAIN(UNIT("forms", products, epilogues, long_products, pieces_are_units, packed_once, update_in_lanes),
-          UNIT("blocks", blocked_products, shared_right, blocked_pieces))
+          UNIT("blocks", narrow_panels, blocked_products, shared_right, blocked_pieces))
