@@ -360,14 +360,13 @@ Value call_value(Elab *x, Value callee, ArgVec *args, Span at) {
   case VAL_LEAF:
   case VAL_FILE:
   case VAL_DATASET:
+  case VAL_DTYPE:
   case VAL_KIND_COUNT: break;
   }
   return wrong_kind(x, at, callee, "a function");
 }
 
-static Value cast(Elab *x, const AstExpr *e, ArgVec *args) {
-  DType to;
-  if (!dtype_of_word(x, e->call.callee->dtype, e->call.callee->at, &to)) return val_poison();
+static Value cast(Elab *x, const AstExpr *e, ArgVec *args, DType to) {
   if (args->n != 1 || args->at[0].name.i) {
     complain(x, e->at, str_z(dtype_name(to)), STR("a conversion takes one value"));
     return val_poison();
@@ -429,8 +428,6 @@ static bool callable(Value v) {
 
 Value eval_call(Elab *x, Scope *s, const AstExpr *e) {
   ArgVec args = {0};
-  if (e->call.callee->kind == EXPR_DTYPE)
-    return eval_args(x, s, &e->call.args, &args) ? cast(x, e, &args) : val_poison();
   bool making = x->frame->making;
   x->frame->making = false; /* `let y = M(2)(x)` names no instance */
   Value callee = eval(x, s, e->call.callee);
@@ -439,6 +436,7 @@ Value eval_call(Elab *x, Scope *s, const AstExpr *e) {
     return eval_checkpoint(x, s, e, callee.builtin);
   bool good = eval_args(x, s, &e->call.args, &args);
   if (!val_ok(callee)) return callee;
+  if (callee.kind == VAL_DTYPE) return good ? cast(x, e, &args, callee.dtype) : val_poison();
   if (!callable(callee)) {
     Diag *g = TELL(x, wrong_kind, e->call.callee->at, val_text(x, callee), "a function");
     if (val_tensor(callee) || val_number(callee)) diag_help(g, "a product is written a * b");

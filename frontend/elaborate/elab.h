@@ -39,6 +39,7 @@ typedef enum {
   VAL_OPTIMIZER, /* unit */
   VAL_FILE,      /* file: an import */
   VAL_DATASET,   /* name */
+  VAL_DTYPE,     /* dtype */
   VAL_KIND_COUNT
 } ValueKind;
 
@@ -88,6 +89,7 @@ struct Value {
     UnitRef unit;
     SrcFile *file;
     Sym name;
+    DType dtype;
   };
 };
 

@@ -138,6 +138,11 @@ static Value of_type(Elab *x, Scope *callee, const AstType *t, AstIdent name, bo
   Type want;
   if (t->kind == ATYPE_INT && x->probe->one) return val_int(x->probe->one);
   if (t->kind == ATYPE_INT) return val_dim(x, extent(x, name.name));
+  if (t->kind == ATYPE_NAME && type_is_static(x, callee, t) &&
+      str_eq(sym_str(x, t->name.name), STR("dtype"))) {
+    x->probe->varies = true;
+    return (Value){.kind = VAL_DTYPE, .dtype = x->probe->dtype};
+  }
   if (t->kind == ATYPE_TUPLE) {
     Value *at = ARENA_ARRAY(x->a, Value, t->items.n + 1);
     bool known = true;

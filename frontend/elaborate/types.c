@@ -56,15 +56,31 @@ bool dim_of(Elab *x, Scope *s, const AstExpr *e, DimId *out) {
   return val_ok(v) && val_static_dim(x, v, e->at, "a dim", out);
 }
 
-static bool dtype_variable(Elab *x, Scope *s, Sym name, DType *out) {
+static bool dtype_variable(Scope *s, Sym name, DType *out) {
   for (; s; s = s->outer)
     for (uint32_t i = 0; i < s->dtype.n; i++)
       if (sym_eq(s->dtype.at[i].name, name)) {
         *out = s->dtype.at[i].dtype;
         return true;
       }
-  (void)x;
   return false;
+}
+
+/* A name of a dtype: of a signature's variable, or of what is known when compiling: a parameter, a const. */
+static bool dtype_named(Elab *x, Scope *s, Sym name, DType *out) {
+  Scope *in;
+  if (dtype_variable(s, name, out)) return true;
+  Binding *b = scope_find(x, s, name, &in);
+  bool known = b && (!b->decl || b->decl->kind == STMT_CONST || b->decl->kind == STMT_LET);
+  Value v = known ? binding_value(x, in, b) : val_poison();
+  if (v.kind == VAL_DTYPE) *out = v.dtype;
+  return v.kind == VAL_DTYPE;
+}
+
+/* `dtype` where a type stands: the kind of a parameter that is one. */
+static bool is_dtype_kind(const Elab *x, const AstType *t) {
+  return t->kind == ATYPE_NAME && !t->has_dims && !ast_ident_written(t->qualifier) &&
+         str_eq(sym_str(x, t->name.name), STR("dtype"));
 }
 
 static Scope *rest_scope(Scope *s) {
@@ -76,7 +92,7 @@ static Scope *rest_scope(Scope *s) {
 bool type_of(Elab *x, Scope *s, const AstType *t, Type *out) {
   DType d;
   if (t->kind == ATYPE_ERROR) return false;
-  if (t->kind == ATYPE_NAME && !t->qualifier.at.file && dtype_variable(x, s, t->name.name, &d))
+  if (t->kind == ATYPE_NAME && !t->qualifier.at.file && dtype_named(x, s, t->name.name, &d))
     ;
   else if (t->kind == ATYPE_DTYPE) {
     if (!dtype_of_word(x, t->dtype, t->at, &d)) return false;
@@ -144,7 +160,8 @@ static bool is_module_type(Elab *x, Scope *s, const AstType *t, UnitRef *out) {
 
 bool type_is_static(Elab *x, Scope *s, const AstType *t) {
   UnitRef m;
-  return t->kind == ATYPE_INT || t->kind == ATYPE_FN || t->kind == ATYPE_LIST || is_module_type(x, s, t, &m);
+  return t->kind == ATYPE_INT || t->kind == ATYPE_FN || t->kind == ATYPE_LIST || is_dtype_kind(x, t) ||
+         is_module_type(x, s, t, &m);
 }
 
 static void learn_rest(Scope *s, const Type *got, uint32_t n) {
@@ -166,7 +183,7 @@ void unify_learn(Elab *x, Scope *s, const AstType *t, Value v) {
   UnitRef m;
   DType d;
   if (t->kind == ATYPE_NAME && !(v.kind == VAL_TENSOR && v.weak) && !is_module_type(x, s, t, &m) &&
-      upper(sym_str(x, t->name.name)) && !dtype_variable(x, s, t->name.name, &d)) {
+      upper(sym_str(x, t->name.name)) && !dtype_named(x, s, t->name.name, &d)) {
     __typeof__(*s->dtype.at) fresh = {t->name.name, (DType)got.dtype};
     VEC_PUSH(x->a, &s->dtype, fresh);
   }
@@ -191,12 +208,21 @@ static Value mismatch(Elab *x, Span at, const char *what, Type got, Type want, S
   return val_poison();
 }
 
+/* A type as written, but that the dtype stands in the place of its name. */
+static Str declared_text(Elab *x, Scope *s, const AstType *t) {
+  Str text = span_text(x, t->at), name = sym_str(x, t->name.name);
+  DType d;
+  if (t->kind != ATYPE_NAME || upper(name) || !dtype_named(x, s, t->name.name, &d) || text.n < name.n)
+    return text;
+  return str_fmt(x->a, "%s" STRF, dtype_name(d), STRA(((Str){text.p + name.n, text.n - name.n})));
+}
+
 /* Shapes that differ because a symbol was bound by another argument: name the symbol. */
 static Value check_tensor(Elab *x, Scope *s, const AstType *t, Value v, Span at, const char *what) {
   Type want;
   bool number = val_number(v) || v.kind == VAL_BOOL;
   DType d;
-  bool variable = t->kind == ATYPE_NAME && !dtype_variable(x, s, t->name.name, &d);
+  bool variable = t->kind == ATYPE_NAME && !dtype_named(x, s, t->name.name, &d);
   if (number) {
     if (!t->has_dims || variable) { /* scalars stay exact until they meet a tensor */
       if (v.kind == VAL_BOOL && t->kind == ATYPE_DTYPE && t->dtype != DTYPE_WORD_BOOL)
@@ -228,7 +254,7 @@ static Value check_tensor(Elab *x, Scope *s, const AstType *t, Value v, Span at,
     for (uint32_t i = 0; i < t->dims.n; i++)
       t->dims.at[i]->kind == EXPR_REST ? (rest = true) : (fixed++, false);
     if (got.rank < fixed || (!rest && got.rank != fixed)) {
-      Diag *g = TELL(x, declared_type, at, what, type_text(x, got), span_text(x, t->at));
+      Diag *g = TELL(x, declared_type, at, what, type_text(x, got), declared_text(x, s, t));
       diag_label(g, t->at, "declared here");
       return val_poison();
     }
@@ -287,7 +313,11 @@ Value unify_check(Elab *x, Scope *s, const AstType *t, Value v, Span at, const c
       if (v.kind == VAL_INSTANCE && v.inst->module.stmt == m.stmt) return v;
       return wrong_kind(x, at, v, "an instance of the module declared here");
     }
-    if (ast_ident_written(t->qualifier) || !upper(sym_str(x, t->name.name)))
+    if (v.kind == VAL_DTYPE && is_dtype_kind(x, t)) return v;
+    DType d;
+    bool named = !ast_ident_written(t->qualifier) && dtype_named(x, s, t->name.name, &d);
+    if (!named && is_dtype_kind(x, t)) return wrong_kind(x, at, v, "a dtype, such as f64");
+    if (!named && (ast_ident_written(t->qualifier) || !upper(sym_str(x, t->name.name))))
       return unknown_name(x, s, t->name.name, t->name.at);
     return check_tensor(x, s, t, v, at, what);
   case ATYPE_DTYPE: return check_tensor(x, s, t, v, at, what);
@@ -326,7 +356,8 @@ static void expr_symbols(Elab *x, const AstExpr *e, const Map *consts) {
 static void symbols_in(Elab *x, const AstStmtVec *stmts, const Map *consts) {
   for (uint32_t i = 0; i < stmts->n; i++) {
     const AstStmt *t = stmts->at[i];
-    if (t->kind >= STMT_LET && t->kind <= STMT_METRIC && t->bind.type && (t->bind.type->kind == ATYPE_DTYPE))
+    if (t->kind >= STMT_LET && t->kind <= STMT_METRIC && t->bind.type &&
+        (t->bind.type->kind == ATYPE_DTYPE || t->bind.type->kind == ATYPE_NAME))
       for (uint32_t k = 0; k < t->bind.type->dims.n; k++) expr_symbols(x, t->bind.type->dims.at[k], consts);
     if (t->kind == STMT_IF) {
       symbols_in(x, &t->choice.then->stmts, consts);

@@ -82,6 +82,7 @@ Str val_text(Elab *x, Value v) {
     return str_fmt(x->a, "the optimizer '" STRF "'", STRA(sym_str(x, v.unit.stmt->unit.name.name)));
   case VAL_FILE: return STR("an imported file");
   case VAL_DATASET: return STR("a data set");
+  case VAL_DTYPE: return str_fmt(x->a, "the dtype %s", dtype_name(v.dtype));
   case VAL_KIND_COUNT: break;
   }
   return STR("a comparison of dims that are bound later");
@@ -290,6 +291,7 @@ NodeId val_to_node(Elab *x, Value v, Span at, int dtype) {
   case VAL_OPTIMIZER:
   case VAL_FILE:
   case VAL_DATASET:
+  case VAL_DTYPE:
   case VAL_KIND_COUNT: break;
   }
   wrong_kind(x, at, v, "a tensor or a number");

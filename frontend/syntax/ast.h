@@ -113,7 +113,7 @@ typedef enum {
   EXPR_NAME,          /* x                        name */
   EXPR_HOLE,          /* _                        inferred dim, new axis */
   EXPR_REST,          /* ..                       only as a dim of a type or an index item */
-  EXPR_DTYPE,         /* f32                      dtype; only as callee of a call: f32(e) is a cast */
+  EXPR_DTYPE,         /* f32                      dtype; called it is a cast: f32(e) */
   EXPR_UNARY,         /* -x  not x                unary */
   EXPR_BINARY,        /* a + b                    binary */
   EXPR_TRANSPOSE,     /* x'                       transpose */

@@ -375,8 +375,7 @@ primary
   | FALSE                            { $$ = build_bare(f, EXPR_BOOL, @$); }
   | NAME                             { $$ = build_bare(f, EXPR_NAME, @$); $$->name = $1; }
   | HOLE                             { $$ = build_bare(f, EXPR_HOLE, @$); }
-  | DTYPE LPAR args RPAR             { AstExpr *d = build_bare(f, EXPR_DTYPE, @1); d->dtype = $1;
-                                       $$ = build_call(f, @$, d, $3, span_join(@2, @4)); }
+  | DTYPE                            { $$ = build_bare(f, EXPR_DTYPE, @$); $$->dtype = $1; }
   | LPAR expr RPAR                   { $$ = $2; $$->parens = true; $$->at = @$; }
   | LPAR exprs RPAR                  { $$ = build_items(f, EXPR_TUPLE, @$, $2); }
   | LPAR exprs COMMA RPAR            { $$ = build_items(f, EXPR_TUPLE, @$, $2); }
