@@ -1,7 +1,7 @@
 /* Text of every stage, for people and golden tests. Each stage is computed afresh from the program. */
 #include "api/api.h"
 #include "api/exec.h"
-#include "frontend/syntax/parse.h"
+#include "frontend/frontend.h"
 #include "passes/pass.h"
 
 typedef struct EmitCall {
@@ -60,6 +60,46 @@ static dg_status time_rest(EmitCall *c, const Graph *g, TimeLog *times, double b
   return DG_OK;
 }
 
+static void place(const Sources *s, Span at, Sb *b) {
+  LineCol l = sources_at(s, at.file, at.lo);
+  sb_fmt(b, STRF ":%u:%u", STRA(s->file.at[at.file].name), l.line, l.col);
+}
+
+/* A line for each name of the user's files: its place, it, where it was declared, what it is. The program is
+ * elaborated once more, for this alone; what has errors has an index of what was understood. */
+static dg_status emit_index(EmitCall *c) {
+  dg_program *p = c->p;
+  dg_context *cx = p->cx;
+  Arena *a = &p->arena;
+  Sources sources;
+  Program prog;
+  Diags diags;
+  AstFile *ast;
+  NameUses uses = {0};
+  api_stack(&cx->mem, API_STACK_CHECK);
+  ElabOptions opt = {.folder = p->folder, .uses = &uses};
+  sources_init(&sources, a);
+  diags_init(&diags, a, &sources, &cx->limits);
+  program_init(&prog, a, &p->names, &sources, &cx->limits);
+  for (uint32_t i = 0; i < cx->define.n; i++)
+    VEC_PUSH(a, &opt.define, (ElabDefine){cx->define.at[i].name, cx->define.at[i].value});
+  const Source *f = &p->sources.file.at[1];
+  bool sound = frontend_program(sources_add(&sources, f->name, f->text, false), &opt, &diags, &prog, &ast);
+  (void)sound; /* its messages have been given */
+  for (uint32_t i = 0; i < uses.all.n; i++) {
+    const NameUse *u = &uses.all.at[i];
+    place(&sources, u->at, &c->out);
+    sb_fmt(&c->out, " " STRF " ",
+           STRA(((Str){sources.file.at[u->at.file].text.p + u->at.lo, u->at.hi - u->at.lo})));
+    if (u->declared.file)
+      place(&sources, u->declared, &c->out);
+    else
+      sb_add(&c->out, STR("-"));
+    sb_fmt(&c->out, " " STRF "\n", STRA(u->what));
+  }
+  return DG_OK;
+}
+
 static dg_status emit_stage(EmitCall *c) {
   dg_program *p = c->p;
   dg_context *cx = p->cx;
@@ -76,6 +116,7 @@ static dg_status emit_stage(EmitCall *c) {
     ast_print(p->ast, &p->names, false, &c->out);
     return DG_OK;
   }
+  if (str_eq(c->stage, STR("index"))) return emit_index(c);
   if (!p->sound) return api_fail(cx, ST_REJECTED, "the program has errors");
   const Entry *e = c->o->entry ? program_entry(p, str_z(c->o->entry)) : default_entry(p);
   if (!e) return api_fail(cx, ST_USAGE, "no entry point '%.60s'", c->o->entry ? c->o->entry : "predict");
@@ -142,8 +183,8 @@ static dg_status emit_in(void *arg) {
 
 dg_status dg_emit(dg_program *p, const char *stage, const dg_emit_options *options, const char **text,
                   size_t *length) {
-  static const char *const stages[] = {"tokens", "ast",     "fmt",  "graph", "facts", "grad", "step",
-                                       "opt",    "kernels", "plan", "llvm",  "asm",   "obj",  "log"};
+  static const char *const stages[] = {"tokens", "ast",     "fmt",  "index", "graph", "facts", "grad", "step",
+                                       "opt",    "kernels", "plan", "llvm",  "asm",   "obj",   "log"};
   if (!p) return DG_USAGE;
   if (!stage || !text || !length)
     return api_fail(p->cx, ST_USAGE, "dg_emit: a stage and places for text and length are needed");
@@ -154,7 +195,7 @@ dg_status dg_emit(dg_program *p, const char *stage, const dg_emit_options *optio
   for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) known |= !strcmp(stages[i], stage);
   if (!known)
     return api_fail(p->cx, ST_USAGE,
-                    "no stage '%.30s': tokens ast graph facts grad step opt kernels plan llvm asm obj",
+                    "no stage '%.30s': tokens ast index graph facts grad step opt kernels plan llvm asm obj",
                     stage);
   EmitCall c = {.p = p, .stage = str_z(stage), .o = &own};
   st = api_guard(p->cx, emit_in, &c);

@@ -4,6 +4,7 @@
 #ifndef DG_FRONTEND_FRONTEND_H
 #define DG_FRONTEND_FRONTEND_H
 
+#include "base/hash.h"
 #include "frontend/syntax/parse.h"
 #include "ir/graph/program.h"
 
@@ -11,8 +12,19 @@ typedef struct ElabDefine { /* -D name=value: a const of the main file, or a dim
   Str name, value;
 } ElabDefine;
 
+/* Where a name stands, and where what it stands for was declared: for editors. */
+typedef struct NameUse {
+  Span at, declared; /* declared.file 0: built in */
+  Str what;          /* its value where it was first met: "f32[N, 3]", "the function 'f'" */
+} NameUse;
+typedef struct NameUses {
+  VEC(NameUse) all; /* once the program is elaborated: by place */
+  Map seen;
+} NameUses;
+
 typedef struct ElabOptions {
-  Str folder; /* of the main file: imports are looked up beneath it */
+  NameUses *uses; /* out, of the files that are not the library's; NULL: nobody asks */
+  Str folder;     /* of the main file: imports are looked up beneath it */
   VEC(ElabDefine) define;
   VEC(DimBinding) bound; /* out: dim symbols bound by a define */
 } ElabOptions;

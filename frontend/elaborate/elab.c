@@ -245,7 +245,9 @@ bool frontend_program(uint32_t file, ElabOptions *o, Diags *d, Program *p, AstFi
   uint64_t text = 0;
   for (uint32_t i = 0; i < p->sources->file.n; i++) text += p->sources->file.at[i].text.n;
   x->room = x->a->mem->used + (size_t)p->limits->expansion_bytes + 64 * text; /* size-ok: texts are bounded */
+  if (o->uses) map_init(&o->uses->seen, x->a);
   elaborate_rescued(x, o, file, *ast, parsed);
+  uses_finish(x);
   Sb why;
   sb_init(&why, x->a);
   size_t broken = program_dims_broken(p, o->bound.at, o->bound.n, &why);

@@ -317,6 +317,10 @@ Value name_value(Elab *x, Scope *s, Sym name, Span at);
 Value value_named(Elab *x, Scope *s, AstIdent name, Value v, bool given);
 void value_goes(Elab *x, AstIdent name, Value v, LocalKind kind); /* remembers where a value went */
 
+/* ---- uses.c: which name stands for what, for editors ---- */
+void use_seen(Elab *x, Span at, Span declared, Value v);
+void uses_finish(Elab *x);
+
 /* ---- binding.c ---- */
 void scope_force(Elab *x, Scope *s, bool leaves_only);
 Value binding_value(Elab *x, Scope *s, Binding *b);

@@ -58,8 +58,10 @@ static Value eval_field(Elab *x, Scope *s, const AstExpr *e) {
     Binding *b = scope_find_here(x, base.file->scope, e->field.field.name);
     if (b && b->decl &&
         (b->decl->kind == STMT_CONST || b->decl->kind == STMT_FN || b->decl->kind == STMT_EXTERN ||
-         b->decl->kind == STMT_MODULE || b->decl->kind == STMT_OPTIMIZER))
-      return binding_value(x, base.file->scope, b);
+         b->decl->kind == STMT_MODULE || b->decl->kind == STMT_OPTIMIZER)) {
+      Value v = binding_value(x, base.file->scope, b);
+      return use_seen(x, e->field.field.at, b->at, v), v;
+    }
     Str word = sym_str(x, e->field.field.name);
     if (base.file->ast->errors || name_muted(x, base.file->scope, e->field.field.name)) return val_poison();
     Diag *g = TELL(x, no_member, e->field.field.at,

@@ -76,7 +76,7 @@ Value instance_member(Elab *x, Value base, AstIdent field) {
   Binding *b = scope_find_here(x, s, field.name);
   if (b && b->decl) {
     Value v = binding_value(x, s, b);
-    if (public_value(v)) return v;
+    if (public_value(v)) return use_seen(x, field.at, b->at, v), v;
     diag_help(TELL(x, no_member, field.at, val_text(x, base), sym_str(x, field.name)),
               "its parameters, states, instances and functions can be seen; other names are private");
     return val_poison();

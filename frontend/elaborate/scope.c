@@ -235,7 +235,10 @@ Value name_value(Elab *x, Scope *s, Sym name, Span at) {
     return val_poison();
   if (!b) {
     const Builtin *bi = builtin_find(sym_str(x, name));
-    if (bi) return (Value){.kind = VAL_BUILTIN, .builtin = bi};
+    if (bi) {
+      Value v = {.kind = VAL_BUILTIN, .builtin = bi};
+      return use_seen(x, at, (Span){0}, v), v;
+    }
     Str t = sym_str(x, name);
     if (str_eq(t, STR("pi"))) return val_real(3.14159265358979323846);
     if (str_eq(t, STR("inf"))) return val_real(__builtin_inf());
@@ -244,5 +247,7 @@ Value name_value(Elab *x, Scope *s, Sym name, Span at) {
     if (str_eq(t, STR("training"))) return val_bool(x->frame->training);
     return unknown_name(x, s, name, at);
   }
-  return binding_value(x, in, b);
+  Value v = binding_value(x, in, b);
+  use_seen(x, at, b->at, v);
+  return v;
 }

@@ -195,8 +195,9 @@ typedef struct dg_emit_options {
   int level;               /* of optimisation by LLVM, -1: default */
   const char *isa;         /* "avx512", "avx2", also where the CPU lacks it; NULL: the best it has */
 } dg_emit_options;
-/* Text of a stage: tokens ast fmt graph facts grad step opt kernels plan llvm asm; obj gives bytes; log: only
- * what print_after and time_passes ask for. Stages from opt on need values for all dims (dg_define). */
+/* Text of a stage: tokens ast fmt index graph facts grad step opt kernels plan llvm asm; obj gives bytes;
+ * log: only what print_after and time_passes ask for. Stages from opt on need values for all dims
+ * (dg_define). */
 DG_API DG_MUST_USE dg_status dg_emit(dg_program *p, const char *stage, const dg_emit_options *options,
                                      const char **text, size_t *length);
 

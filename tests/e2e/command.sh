@@ -99,7 +99,7 @@ result $? "json: one diagnostic about b, with an edit"
 gives "json of nonsense" 2 "$DGC" --diagnostics-format=xml "$bad"
 
 # stages
-for stage in tokens ast graph facts grad step opt kernels plan $stages; do
+for stage in tokens ast index graph facts grad step opt kernels plan $stages; do
   gives "--emit=$stage" 0 "$DGC" --emit="$stage" -D N=4 "$good"
   silent err
   [ -s out ]
