@@ -8,8 +8,7 @@ typedef struct FactsCall {
   dg_facts *out;
 } FactsCall;
 
-/* The variant of an entry that ran last; NULL when none is there. */
-static Variant *latest(dg_session *s, const Entry *e) {
+Variant *session_latest(dg_session *s, const Entry *e) {
   Variant *v = NULL;
   for (uint32_t i = 0; i < s->nvariant; i++)
     if (s->variant[i].entry == e && (!v || s->variant[i].used > v->used)) v = &s->variant[i];
@@ -26,7 +25,7 @@ static dg_status facts_in(void *arg) {
   if (!e) return api_fail(s->cx, ST_USAGE, "no entry point '%.60s'", c->entry ? c->entry : "");
   Variant *v;
   dg_status st = session_variant(s, e, &v);
-  if (st != DG_OK && !(v = latest(s, e))) return st;
+  if (st != DG_OK && !(v = session_latest(s, e))) return st;
   const CodeFacts *f = &v->runner->code->facts;
   int64_t held = v->runner->exec ? (int64_t)exec_facts(v->runner->exec)->arena_bytes : 0;
   *c->out = (dg_facts){.size = sizeof *c->out,

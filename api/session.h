@@ -111,6 +111,8 @@ struct dg_session {
 dg_status session_guard(dg_session *s, ApiFn *fn, void *arg);
 bool session_same_shape(const Tensor *a, const Tensor *b);
 dg_status session_alive(dg_session *s); /* DG_OK, or the reason is recorded */
+/* The variant of an entry that ran last; NULL when none is there. */
+Variant *session_latest(dg_session *s, const Entry *e);
 /* The variant of an entry for the inputs bound now, compiled when it is not there. */
 dg_status session_variant(dg_session *s, const Entry *e, Variant **out);
 /* Do the bound inputs hold values that the entry may read? */

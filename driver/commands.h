@@ -11,6 +11,8 @@ dg_status apply_settings(dg_context *cx, const Options *o);
 dg_status check_subject(dg_context *cx, const Options *o, dg_program **out);
 /* "dgc: reason" for a call that failed. */
 dg_status say(dg_context *cx, dg_status st);
+/* Verdicts that the extents of the data add; says them itself. */
+dg_status say_bound(dg_context *cx, const Options *o, dg_session *s);
 
 int command_check(dg_context *cx, const Options *o);
 int command_train(dg_context *cx, const Options *o);

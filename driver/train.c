@@ -185,6 +185,7 @@ int command_train(dg_context *cx, const Options *o) {
     Show w = {.quiet = given(o, OPT_QUIET), .terminal = isatty(STDOUT_FILENO)};
     to.step = o->last[OPT_STEP], to.save = o->last[OPT_SAVE], to.progress = show, to.user = &w;
     st = say(cx, dg_train_prepare(s, &to));
+    if (st == DG_OK) st = say_bound(cx, o, s);
     if (st == DG_OK && !w.quiet) summary(p, s, to.step, columns_out());
     fflush(stdout);
     if (st == DG_OK) st = say(cx, dg_train(s, &to, NULL));

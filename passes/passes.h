@@ -20,6 +20,8 @@ typedef struct PassOptions {
 /* Proves which parameters do not train and reports it; nothing that is executed depends on it. Dims bound by
  * `bind` allow further verdicts (rule 7 of the contract). */
 void diagnose(const Program *p, const DimBinding *bind, size_t nbind, Diags *d);
+/* What holds with these dims and is not among what is known: told with the dims it needs. */
+void diagnose_bound(const Program *p, const DimBinding *bind, size_t nbind, const Diags *known, Diags *d);
 /* `--report=table`: one line a parameter. */
 void diagnose_table(const Program *p, const DimBinding *bind, size_t nbind, Sb *b);
 

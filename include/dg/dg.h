@@ -370,6 +370,12 @@ typedef struct dg_facts {
   int threads;
 } dg_facts;
 DG_API DG_MUST_USE dg_status dg_session_facts(dg_session *s, const char *entry, dg_facts *out);
+/* What is found about the program with the extents that its inputs have now, and was not found for all
+ * extents: text as the command prints it, or one JSON object; empty: nothing. DG_REJECTED: one of them counts
+ * as an error (dg_warn "error"). `step` NULL: the first train step. The text lives as long as the session. */
+typedef enum { DG_TEXT_PLAIN, DG_TEXT_COLOR, DG_TEXT_JSON } dg_text_form;
+DG_API DG_MUST_USE dg_status dg_session_warnings(dg_session *s, const char *step, dg_text_form form,
+                                                 const char **text);
 /* The facts as one line for people; returns 0 when there is nothing to say. */
 DG_API int dg_facts_line(const dg_facts *f, char *text, size_t capacity);
 

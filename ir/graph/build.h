@@ -41,5 +41,7 @@ NodeId build_sum_to(Builder *b, NodeId x, Type to);
 void graph_copy_nodes(Builder *b, const Graph *from, const NodeId *want, uint32_t nwant, NodeId *map);
 /* A copy of g with only what its roots need, dims bound, ids compact. Roots keep their order. */
 Graph *graph_copy(Arena *a, const Graph *from, const DimBinding *bind, size_t nbind);
+/* Dims bound in place: ids stay, also of what nothing needs. */
+void graph_bind(Graph *g, const DimBinding *bind, size_t nbind);
 
 #endif

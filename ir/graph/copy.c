@@ -31,13 +31,21 @@ static LocationId copy_location(Copy *c, LocationId s) {
 }
 
 /* attributes of kind 'd' hold dims */
-static void bind_attrs(Copy *c, Op op, int64_t *attr) {
+static void bind_attrs(DimTable *dims, Op op, int64_t *attr, const DimBinding *bind, size_t nbind) {
   int i = 0;
   for (const char *p = op_info[op].attrs; *p; p++) {
     if (*p != ':') continue;
-    if (p[1] == 'd')
-      attr[i] = dim_bind(c->b->g->program->dims, (DimId){(uint32_t)attr[i]}, c->bind, c->nbind).i;
+    if (p[1] == 'd') attr[i] = dim_bind(dims, (DimId){(uint32_t)attr[i]}, bind, nbind).i;
     i++;
+  }
+}
+
+void graph_bind(Graph *g, const DimBinding *bind, size_t nbind) {
+  DimTable *dims = g->program->dims;
+  for (uint32_t i = 0; i < g->node.n; i++) {
+    Node *n = &g->node.at[i];
+    bind_attrs(dims, (Op)n->op, &g->attr.at[n->attr], bind, nbind);
+    for (uint8_t k = 0; k < n->type.rank; k++) n->type.dim[k] = dim_bind(dims, n->type.dim[k], bind, nbind);
   }
 }
 
@@ -57,7 +65,7 @@ static void copy_node(Copy *c, uint32_t id, NodeId *in) {
   NodeId primal = node_ok(c->b->primal) ? c->b->primal : n.primal;
   if (!node_ok(c->b->primal) && g != c->from && node_ok(primal)) primal = c->map[primal.i];
   if (c->nbind) {
-    bind_attrs(c, op, attr);
+    bind_attrs(g->program->dims, op, attr, c->bind, c->nbind);
     for (uint8_t i = 0; i < n.type.rank; i++)
       n.type.dim[i] = dim_bind(g->program->dims, n.type.dim[i], c->bind, c->nbind);
   }

@@ -72,9 +72,7 @@ bool diagnose_run(Diagnose *x) {
   return true;
 }
 
-void diagnose(const Program *p, const DimBinding *bind, size_t nbind, Diags *d) {
-  (void)bind; /* every verdict here holds for all extents */
-  (void)nbind;
+void diagnose_one(const Program *p, Diags *d) {
   ArenaScope scope; /* what is said lives with the diagnostics, what it was read from ends here */
   Diagnose x = {.arena = arena_open(&scope, p->arena->mem), .p = p, .d = d};
   if (diagnose_run(&x)) {

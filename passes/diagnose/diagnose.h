@@ -168,6 +168,9 @@ typedef struct Diagnose {
 
 /* diagnose.c: verdicts per loss. */
 bool diagnose_run(Diagnose *x); /* false: a limit was passed, and nothing can be said */
+void diagnose_one(const Program *p, Diags *d);
+/* bound.c: the program with dims that have values; ids stay. */
+const Program *diagnose_bound_program(const Program *p, const DimBinding *bind, size_t nbind, Arena *a);
 /* zero.c: the differentiated copies of losses with open parameters; gradients that are zero for every input.
  */
 void diagnose_gradients(Diagnose *x);

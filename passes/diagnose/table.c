@@ -151,7 +151,7 @@ static Str steps(const Diagnose *x, LeafId leaf) {
   return sb_str(&t);
 }
 
-static void fill_row(Diagnose *x, const Row *r, const DimBinding *bind, size_t nbind, Str *c) {
+static void fill_row(Diagnose *x, const Row *r, Str *c) {
   const Program *p = x->p;
   const Leaf *leaf = program_leaf_at(p, r->first->param);
   Sb t;
@@ -160,9 +160,7 @@ static void fill_row(Diagnose *x, const Row *r, const DimBinding *bind, size_t n
   type_print(p->dims, &leaf->type, &t);
   c[1] = sb_str(&t);
   sb_init(&t, p->arena);
-  Type ty = leaf->type;
-  for (uint8_t k = 0; k < ty.rank; k++) ty.dim[k] = dim_bind(p->dims, ty.dim[k], bind, nbind);
-  dim_print(p->dims, type_count(p->dims, &ty), &t);
+  dim_print(p->dims, type_count(p->dims, &leaf->type), &t);
   c[2] = sb_str(&t);
   c[3] = verdicts(x, r, leaf);
   c[4] = r->n ? proof(x, r->first) : STR("structural");
@@ -199,6 +197,7 @@ void diagnose_table(const Program *p, const DimBinding *bind, size_t nbind, Sb *
   static const char *const title[COLUMNS] = {"parameter", "shape", "count", "verdict",
                                              "proof",     "steps", "reason"};
   Diags silent = {0};
+  if (nbind) p = diagnose_bound_program(p, bind, nbind, p->arena);
   Diagnose x = {.arena = p->arena, .p = p, .d = &silent};
   if (!diagnose_run(&x)) return;
   VEC(Row) row = {0};
@@ -215,6 +214,6 @@ void diagnose_table(const Program *p, const DimBinding *bind, size_t nbind, Sb *
   }
   Str *cell = arena_array(p->arena, (size_t)row.n + 1, sizeof(Str[COLUMNS]), _Alignof(Str));
   for (int k = 0; k < COLUMNS; k++) cell[k] = str_z(title[k]);
-  for (uint32_t i = 0; i < row.n; i++) fill_row(&x, &row.at[i], bind, nbind, &cell[(i + 1) * COLUMNS]);
+  for (uint32_t i = 0; i < row.n; i++) fill_row(&x, &row.at[i], &cell[(i + 1) * COLUMNS]);
   print_cells(p->arena, cell, row.n + 1, b);
 }

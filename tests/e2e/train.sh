@@ -141,6 +141,22 @@ if [ $native = 1 ]; then
   result $? "what is decided is printed"
 fi
 gives "no size" 2 "$DGC" train loop.dg -d obs=obs.csv --memory=64MB
+# What holds for these data alone: batch statistics of one row.
+cat >one-row.dg <<'END'
+input x: f32[N, 1]
+input y: f32[N, 1]
+param w: f32[1, 1] ~ normal(0, 1)
+param b: f32[1] = 0
+let h = x @ w
+loss l = mse(h - mean(h, axis = 0, keep = true) + b, y)
+train fit { minimize l; update * using sgd(lr = 0.1); batch = 1; steps = 2 }
+END
+gives "a batch of one row" 0 "$DGC" train one-row.dg $data --interpret -q
+says "because N = 1"
+gives "a batch of one row, as an error" 1 "$DGC" train one-row.dg $data --interpret -q -Werror
+gives "a batch of two rows" 0 "$DGC" train one-row.dg $data --interpret -q --batch 2
+! grep -q warning err
+result $? "a batch of two rows: nothing to warn of"
 
 # What is not finite, and advice that fits: none on rates where no step came before.
 printf '0\n1\n2\n' >three.csv

@@ -286,6 +286,40 @@ START_TEST(sessions) {
 }
 END_TEST
 
+/* What the extents of arrays add to what was said of the program. */
+START_TEST(extents_add_warnings) {
+  static const char text[] =
+      "input x: f32[N, 4]\nparam w: f32[4, 1] ~ normal(0, 1)\nparam v: f32 = 0\nlet h = x @ w\n"
+      "loss l = mean((h - mean(h, axis = 0, keep = true))^2)\n"
+      "train fit { minimize l; update * using sgd(lr = 0.1) }\n";
+  dg_context *cx = context();
+  dg_program *p = program(cx, text);
+  dg_session_options o;
+  dg_session *s;
+  const char *said;
+  float data[12] = {0};
+  ck_assert_int_eq(dg_diagnostic_count(p), 1); /* v is unused, and told once */
+  dg_session_options_init(&o);
+  o.interpret = 1;
+  ok(dg_session_new(p, &o, &s));
+  ck_assert_int_eq(dg_session_warnings(NULL, NULL, DG_TEXT_PLAIN, &said), DG_USAGE);
+  fails(DG_USAGE, "place", dg_session_warnings(s, NULL, DG_TEXT_PLAIN, NULL));
+  fails(DG_USAGE, "nothing", dg_session_warnings(s, "nothing", DG_TEXT_PLAIN, &said));
+  fails(DG_USAGE, "'x'", dg_session_warnings(s, NULL, DG_TEXT_PLAIN, &said)); /* nothing is bound */
+  for (int64_t n = 1; n < 3; n++) {
+    ok(dg_bind(s, "x", &(dg_array){DG_F32, 2, {n, 4}, data}));
+    ok(dg_session_warnings(s, "fit", DG_TEXT_PLAIN, &said));
+    ck_assert_msg((strstr(said, "because N = 1") != NULL) == (n == 1), "%s", said);
+    ck_assert_msg(strstr(said, "'v'") == NULL, "%s", said);
+    ok(dg_session_warnings(s, NULL, DG_TEXT_JSON, &said));
+    ck_assert_msg((strstr(said, "DG0313") != NULL) == (n == 1), "%s", said);
+  }
+  dg_session_free(s);
+  dg_program_free(p);
+  dg_context_free(cx);
+}
+END_TEST
+
 static int tiny_host(void *user, const dg_array *in, int n, dg_array *out) {
   (void)user, (void)in, (void)n;
   for (int i = 0; i < 40; i++) ((float *)out->data)[i] = 1e-40f;
@@ -630,7 +664,7 @@ START_TEST(contexts_in_threads) {
 END_TEST
 
 UNIT_MAIN(UNIT("misuse", no_context, settings, programs, emits, emits_in_any_locale, sessions,
-               no_subnormal_enters, free_in_any_order),
+               extents_add_warnings, no_subnormal_enters, free_in_any_order),
           UNIT("diagnostics", edits_mend, rejected, defines, dims_that_leave_nothing),
           UNIT("memory", no_memory_while_checking, no_memory_while_running, memory_is_given_back),
           UNIT("threads", contexts_in_threads))
