@@ -39,23 +39,25 @@ enum {
   DO_MATRIX = 8, /* of every level, instruction set and some numbers of threads */
   DO_TRAIN = 16, /* data sets: training, saving, resuming */
   DO_WRONG = 32, /* the expected error and no other */
+  DO_REST = 64,  /* verdicts about steps against steps from the initial values */
 };
 
-typedef struct Finding { /* shared with the process that checks */
-  char stage[24];        /* of the check; "" when all is well */
+typedef struct Fault { /* shared with the process that checks */
+  char stage[24];      /* of the check; "" when all is well */
   char detail[400];
   double worst;   /* error of a gradient */
   int gradients;  /* compared with duals */
   int dead, zero; /* parameters that a verdict calls dead, held against the gradient; those of algebra */
-} Finding;
+  int stuck, symmetric, zeros, partial, late, idle, steps; /* verdicts held against steps, and these */
+} Fault;
 
 /* Checks c in a process of its own, at most `seconds`. False: a finding. */
-bool case_check(const Case *c, unsigned what, unsigned seconds, Finding *f);
+bool case_check(const Case *c, unsigned what, unsigned seconds, Fault *f);
 /* The same in this process: crashes are the caller's. */
-bool case_check_here(const Case *c, unsigned what, Finding *f);
+bool case_check_here(const Case *c, unsigned what, Fault *f);
 /* A smaller case with a finding at the same stage. */
-void case_reduce(Case *c, unsigned what, const Finding *f, unsigned seconds);
+void case_reduce(Case *c, unsigned what, const Fault *f, unsigned seconds);
 
-__attribute__((format(printf, 3, 4))) bool finding(Finding *f, const char *stage, const char *why, ...);
+__attribute__((format(printf, 3, 4))) bool finding(Fault *f, const char *stage, const char *why, ...);
 
 #endif

@@ -10,16 +10,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static bool checks(const Case *c, unsigned what, Arena *a, Finding *f) {
+static bool checks(const Case *c, unsigned what, Arena *a, Fault *f) {
   Loaded *l = ARENA_NEW(a, Loaded);
   if (what & DO_WRONG) return check_wrong(c, f);
   return load_case(c, c->text, a, l, f) && (!(what & DO_PLAN) || check_plans(c, l, a, f)) &&
          (!(what & DO_DUALS) || check_gradients(c, l, a, f)) &&
+         (!(what & DO_REST) || check_rest(c, l, a, f)) &&
          (!(what & (DO_NATIVE | DO_MATRIX)) || !*dg_llvm_version() || check_run(c, l, what, f)) &&
          (!(what & DO_TRAIN) || !l->p.dataset.n || check_train(c, l, f));
 }
 
-bool case_check_here(const Case *c, unsigned what, Finding *f) {
+bool case_check_here(const Case *c, unsigned what, Fault *f) {
   Mem m;
   Arena a;
   Rescue rescue;
@@ -35,8 +36,8 @@ bool case_check_here(const Case *c, unsigned what, Finding *f) {
   return good;
 }
 
-bool case_check(const Case *c, unsigned what, unsigned seconds, Finding *f) {
-  Finding *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+bool case_check(const Case *c, unsigned what, unsigned seconds, Fault *f) {
+  Fault *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   int status = 0;
   memset(f, 0, sizeof *f);
   if (shared == MAP_FAILED) return finding(f, "machine", "no memory to share");

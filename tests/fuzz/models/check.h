@@ -25,7 +25,7 @@ typedef struct Loaded {
 } Loaded;
 
 /* Reads and elaborates; false: a finding. */
-bool load_case(const Case *c, const char *text, Arena *a, Loaded *l, Finding *f);
+bool load_case(const Case *c, const char *text, Arena *a, Loaded *l, Fault *f);
 /* All dims bound. */
 Type load_type(const Loaded *l, const Type *t);
 
@@ -43,11 +43,12 @@ bool same_bits(const dg_array *a, const dg_array *b);
 size_t array_count(const dg_array *a);
 
 /* The checks; each returns false with a finding. */
-bool check_plans(const Case *c, Loaded *l, Arena *a, Finding *f);
-bool check_gradients(const Case *c, Loaded *l, Arena *a, Finding *f);
-bool check_run(const Case *c, const Loaded *l, unsigned what, Finding *f);
-bool check_train(const Case *c, const Loaded *l, Finding *f);
-bool check_wrong(const Case *c, Finding *f);
+bool check_plans(const Case *c, Loaded *l, Arena *a, Fault *f);
+bool check_gradients(const Case *c, Loaded *l, Arena *a, Fault *f);
+bool check_rest(const Case *c, Loaded *l, Arena *a, Fault *f);
+bool check_run(const Case *c, const Loaded *l, unsigned what, Fault *f);
+bool check_train(const Case *c, const Loaded *l, Fault *f);
+bool check_wrong(const Case *c, Fault *f);
 
 /* A session of the library on the case's program. */
 typedef struct Config {
@@ -61,9 +62,9 @@ typedef struct Host { /* a program and the buffers of its inputs, for any number
   const char *name[32];
   dg_array array[32];
 } Host;
-bool host_open(const Case *c, const Loaded *l, const char *path, Host *h, Finding *f);
+bool host_open(const Case *c, const Loaded *l, const char *path, Host *h, Fault *f);
 void host_close(Host *h);
-dg_session *host_session(const Case *c, const Host *h, const Config *k, Finding *f);
-bool host_same(const Host *h, dg_session *a, dg_session *b, dg_kind kind, const char *when, Finding *f);
+dg_session *host_session(const Case *c, const Host *h, const Config *k, Fault *f);
+bool host_same(const Host *h, dg_session *a, dg_session *b, dg_kind kind, const char *when, Fault *f);
 
 #endif

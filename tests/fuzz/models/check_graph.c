@@ -44,7 +44,7 @@ static void count_work(const Plan *p) {
 
 /* One entry, by one choice of options. */
 static bool plan_one(const Case *c, Loaded *l, Arena *a, const Graph *r, const Interp *it, const Tensor *leaf,
-                     unsigned bits, const char *entry, Finding *f) {
+                     unsigned bits, const char *entry, Fault *f) {
   Sb why;
   LowerOptions o;
   sb_init(&why, a);
@@ -83,7 +83,7 @@ static bool plan_one(const Case *c, Loaded *l, Arena *a, const Graph *r, const I
   return true;
 }
 
-bool check_plans(const Case *c, Loaded *l, Arena *a, Finding *f) {
+bool check_plans(const Case *c, Loaded *l, Arena *a, Fault *f) {
   const Tensor *leaf = leaves(c, l, a, false, 0);
   const HostEntry *host = host_entries(l, a);
   char name[80];
@@ -138,7 +138,7 @@ static bool has_single(const Graph *g) {
 enum { LIVE, DEAD, ZERO };
 
 /* What the diagnosis says about parameters, by leaf. */
-static uint8_t *dead_params(Loaded *l, Arena *a, Finding *f) {
+static uint8_t *dead_params(Loaded *l, Arena *a, Fault *f) {
   uint8_t *dead = ARENA_ARRAY(a, uint8_t, l->p.leaf.n);
   diagnose(&l->p, l->bind, l->nbind, &l->diags);
   for (uint32_t i = 0; i < l->diags.all.n; i++) {
@@ -170,7 +170,7 @@ static double largest(const Graph *g, const Interp *it) {
 }
 
 static bool step_gradients(const Case *c, Loaded *l, Arena *a, const Entry *e, const uint8_t *dead,
-                           Finding *f) {
+                           Fault *f) {
   Sb why;
   char name[80];
   entry_name(l, e, name, sizeof name);
@@ -220,7 +220,7 @@ static bool step_gradients(const Case *c, Loaded *l, Arena *a, const Entry *e, c
   return finding(f, "gradient", "%s: %.12g by duals, %.12g by the graph", name, dual, sum);
 }
 
-bool check_gradients(const Case *c, Loaded *l, Arena *a, Finding *f) {
+bool check_gradients(const Case *c, Loaded *l, Arena *a, Fault *f) {
   const uint8_t *dead = dead_params(l, a, f);
   Loaded *kept = ARENA_NEW(a, Loaded);
   if (!load_case(c, keeping(c, a), a, kept, f)) return false;

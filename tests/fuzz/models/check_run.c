@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-bool host_open(const Case *c, const Loaded *l, const char *path, Host *h, Finding *f) {
+bool host_open(const Case *c, const Loaded *l, const char *path, Host *h, Fault *f) {
   static dg_host_fn *const fn[2] = {host_half, host_mix};
   memset(h, 0, sizeof *h);
   h->cx = dg_context_new();
@@ -40,7 +40,7 @@ void host_close(Host *h) {
   for (int i = 0; i < h->inputs; i++) free(h->array[i].data);
 }
 
-dg_session *host_session(const Case *c, const Host *h, const Config *k, Finding *f) {
+dg_session *host_session(const Case *c, const Host *h, const Config *k, Fault *f) {
   dg_session_options o;
   dg_session_options_init(&o, sizeof o);
   o.seed = (uint32_t)c->data, o.interpret = k->interpret, o.threads = k->threads, o.level = k->level,
@@ -57,7 +57,7 @@ dg_session *host_session(const Case *c, const Host *h, const Config *k, Finding 
 }
 
 /* All names of a kind. */
-bool host_same(const Host *h, dg_session *a, dg_session *b, dg_kind kind, const char *when, Finding *f) {
+bool host_same(const Host *h, dg_session *a, dg_session *b, dg_kind kind, const char *when, Fault *f) {
   for (int i = 0; i < dg_name_count(h->p, kind); i++) {
     const char *name = dg_name_at(h->p, kind, i);
     double v, w;
@@ -104,7 +104,7 @@ static void put(Trace *t, const char *name, const char *when, const dg_array *a)
   }
 }
 
-static bool put_kind(const Host *h, dg_session *s, Trace *t, dg_kind kind, const char *when, Finding *f) {
+static bool put_kind(const Host *h, dg_session *s, Trace *t, dg_kind kind, const char *when, Fault *f) {
   for (int i = 0; i < dg_name_count(h->p, kind); i++) {
     const char *name = dg_name_at(h->p, kind, i);
     double v;
@@ -118,16 +118,16 @@ static bool put_kind(const Host *h, dg_session *s, Trace *t, dg_kind kind, const
   return true;
 }
 
-static bool kept(const Host *h, dg_session *s, Trace *t, const char *when, Finding *f) {
+static bool kept(const Host *h, dg_session *s, Trace *t, const char *when, Fault *f) {
   return put_kind(h, s, t, DG_PARAM, when, f) && put_kind(h, s, t, DG_STATE, when, f);
 }
 
-static bool runs(const Host *h, dg_status st, const char *what, Finding *f) {
+static bool runs(const Host *h, dg_status st, const char *what, Fault *f) {
   return st == DG_OK || finding(f, "run", "%s: status %d: %s", what, st, dg_error(h->cx));
 }
 
 /* Initial values, rounds of all train steps, evaluation, prediction. */
-static bool play(const Host *h, dg_session *s, Trace *t, int rounds, Finding *f) {
+static bool play(const Host *h, dg_session *s, Trace *t, int rounds, Fault *f) {
   char when[64];
   if (!kept(h, s, t, "at first", f)) return false;
   for (int round = 1; round <= rounds; round++)
@@ -144,7 +144,7 @@ static bool play(const Host *h, dg_session *s, Trace *t, int rounds, Finding *f)
 }
 
 /* A parameter that the diagnosis calls idle is what it was. */
-static bool idle_stays(const Host *h, dg_session *first, dg_session *trained, Finding *f) {
+static bool idle_stays(const Host *h, dg_session *first, dg_session *trained, Fault *f) {
   for (int i = 0; i < dg_diagnostic_count(h->p); i++) {
     const dg_diagnostic *d = dg_diagnostic_at(h->p, i);
     if (strcmp(d->code, "DG0305") != 0) continue;
@@ -159,7 +159,7 @@ static bool idle_stays(const Host *h, dg_session *first, dg_session *trained, Fi
   return true;
 }
 
-static bool trace(const Case *c, const Host *h, const Config *k, int rounds, Trace *t, Finding *f) {
+static bool trace(const Case *c, const Host *h, const Config *k, int rounds, Trace *t, Fault *f) {
   dg_session *s = host_session(c, h, k, f);
   t->to = open_memstream(&t->text, &t->n);
   bool good = s && t->to && play(h, s, t, rounds, f);
@@ -182,8 +182,7 @@ static const char *differs(const Trace *a, const Trace *b) {
   return a->marks ? a->mark[k].label : "the first value";
 }
 
-static bool against(const Case *c, const Host *h, const Trace *want, int rounds, const Config *k,
-                    Finding *f) {
+static bool against(const Case *c, const Host *h, const Trace *want, int rounds, const Config *k, Fault *f) {
   Trace got = {0};
   bool good = trace(c, h, k, rounds, &got, f);
   if (good && (want->n != got.n || memcmp(want->text, got.text, got.n) != 0))
@@ -197,7 +196,7 @@ static bool against(const Case *c, const Host *h, const Trace *want, int rounds,
   return good;
 }
 
-bool check_run(const Case *c, const Loaded *l, unsigned what, Finding *f) {
+bool check_run(const Case *c, const Loaded *l, unsigned what, Fault *f) {
   static const int threads[] = {1, 2, 3, 5, 8};
   static const char *const isa[] = {"avx2", "avx512"};
   static const Config interpreter = {1, 1, -1, NULL};

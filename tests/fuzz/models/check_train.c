@@ -10,7 +10,7 @@ typedef struct Folder {
   char path[64];
 } Folder;
 
-static bool folder_make(Folder *t, Finding *f) {
+static bool folder_make(Folder *t, Fault *f) {
   const char *top = getenv("TMPDIR");
   snprintf(t->path, sizeof t->path, "%.40s/models-XXXXXX", top && *top ? top : "/tmp");
   return mkdtemp(t->path) != NULL || finding(f, "folder", "cannot make %s", t->path);
@@ -85,7 +85,7 @@ static bool over_n(const char *text, Str name) {
   return dims && end && dims < end && dims[1] == 'N' && (dims[2] == ',' || dims[2] == ']');
 }
 
-static bool put_file(const Case *c, const Loaded *l, const Folder *t, const DataField *field, Finding *f) {
+static bool put_file(const Case *c, const Loaded *l, const Folder *t, const DataField *field, Fault *f) {
   LeafId id;
   char path[192];
   int64_t ext[MAX_RANK];
@@ -118,7 +118,7 @@ static bool put_file(const Case *c, const Loaded *l, const Folder *t, const Data
   return (to && fclose(to) == 0) || finding(f, "data", "cannot write %s", path);
 }
 
-static bool put_all(const Case *c, const Loaded *l, const Folder *t, const char *model, Finding *f) {
+static bool put_all(const Case *c, const Loaded *l, const Folder *t, const char *model, Fault *f) {
   FILE *to = fopen(model, "wb");
   if (!to || fputs(c->text, to) < 0 || fclose(to) != 0) return finding(f, "data", "cannot write %s", model);
   for (uint32_t i = 0; i < l->p.dataset.n; i++)
@@ -129,7 +129,7 @@ static bool put_all(const Case *c, const Loaded *l, const Folder *t, const char 
 
 /* ---- training ---- */
 
-static bool trains(const Host *h, dg_session *s, int64_t steps, Finding *f) {
+static bool trains(const Host *h, dg_session *s, int64_t steps, Fault *f) {
   dg_train_options o;
   dg_train_options_init(&o, sizeof o);
   o.steps = steps;
@@ -137,8 +137,8 @@ static bool trains(const Host *h, dg_session *s, int64_t steps, Finding *f) {
   return finding(f, "train", "%s", dg_error(h->cx));
 }
 
-static bool end_same(const Host *h, dg_session *a, dg_session *b, const char *what, Finding *f) {
-  Finding inner = {0};
+static bool end_same(const Host *h, dg_session *a, dg_session *b, const char *what, Fault *f) {
+  Fault inner = {0};
   bool good = host_same(h, a, b, DG_PARAM, what, &inner) && host_same(h, a, b, DG_STATE, what, &inner);
   if (good && (dg_evaluate_set(a, NULL, 0) != DG_OK || dg_evaluate_set(b, NULL, 0) != DG_OK))
     good = finding(&inner, "native", "evaluation %s: %s", what, dg_error(h->cx));
@@ -147,7 +147,7 @@ static bool end_same(const Host *h, dg_session *a, dg_session *b, const char *wh
 }
 
 static bool resumed(const Case *c, const Host *h, const Folder *t, dg_session *whole, const Config *k,
-                    Finding *f) {
+                    Fault *f) {
   char path[96];
   snprintf(path, sizeof path, "%s/half.safetensors", t->path);
   dg_session *a = host_session(c, h, k, f);
@@ -163,7 +163,7 @@ static bool resumed(const Case *c, const Host *h, const Folder *t, dg_session *w
   return good;
 }
 
-bool check_train(const Case *c, const Loaded *l, Finding *f) {
+bool check_train(const Case *c, const Loaded *l, Fault *f) {
   static const Config interpreter = {1, 1, -1, NULL};
   bool native = *dg_llvm_version() != 0;
   Config fast = {!native, 1 + (int)(c->data % 3), (int)(c->data % 4), NULL};

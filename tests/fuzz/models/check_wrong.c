@@ -10,7 +10,7 @@ static bool about_bad(const dg_program *p, const char *code) {
   return false;
 }
 
-bool check_wrong(const Case *c, Finding *f) {
+bool check_wrong(const Case *c, Fault *f) {
   dg_context *cx = dg_context_new();
   dg_program *p = NULL;
   dg_status st = dg_check_source(cx, "model.dg", c->text, strlen(c->text), &p);

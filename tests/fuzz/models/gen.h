@@ -130,6 +130,8 @@ void gen_steps(Gen *g); /* losses, metrics, outputs, train steps */
 /* The whole program of that number, with its header. */
 void gen_program(Gen *g, long turn);
 void gen_model(Gen *g, long turn, Case *c);
+/* Puts parameters that do not learn into it. */
+void gen_plant(const Gen *g, long turn, Case *c);
 /* The same with one mistake in it. */
 void gen_wrong(Gen *g, long turn, Case *c);
 

@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-bool finding(Finding *f, const char *stage, const char *why, ...) {
+bool finding(Fault *f, const char *stage, const char *why, ...) {
   va_list ap;
   if (f->stage[0]) return false; /* the first is told */
   snprintf(f->stage, sizeof f->stage, "%s", stage);
@@ -15,7 +15,7 @@ bool finding(Finding *f, const char *stage, const char *why, ...) {
   return false;
 }
 
-bool load_case(const Case *c, const char *text, Arena *a, Loaded *l, Finding *f) {
+bool load_case(const Case *c, const char *text, Arena *a, Loaded *l, Fault *f) {
   ElabOptions o = {.folder = STR("/nonexistent")};
   AstFile *ast;
   Sb why;

@@ -22,6 +22,7 @@
 
 typedef struct Campaign {
   long first, count, every, bad, gradients, dead, zero, wrong, natives, trained;
+  long stuck, symmetric, zeros, partial, late, idle, steps;
   double worst;
   bool complete, verdicts;
 } Campaign;
@@ -38,11 +39,12 @@ static unsigned work_of(const Campaign *k, long turn, const Case *c) {
   return what;
 }
 
-static void report(const Case *c, unsigned what, long turn, const Finding *f, bool wrong) {
+static void report(const Case *c, unsigned what, long turn, const Fault *f, bool wrong) {
+  const char *again = what & DO_REST ? "--verdicts 1" : "--seed";
   static Case small;
   char path[256];
   const char *folder = getenv("MODELS_OUT");
-  printf("# program %ld: %s: %s\n# again: models --seed %ld\n", turn, f->stage, f->detail, turn);
+  printf("# program %ld: %s: %s\n# again: models %s %ld\n", turn, f->stage, f->detail, again, turn);
   small = *c;
   if (strcmp(f->stage, "machine") != 0 && strcmp(f->stage, "rejected") != 0 && !getenv("MODELS_KEEP"))
     case_reduce(&small, what, f, getenv("MODELS_SECONDS") ? (unsigned)atoi(getenv("MODELS_SECONDS")) : 60);
@@ -53,12 +55,14 @@ static void report(const Case *c, unsigned what, long turn, const Finding *f, bo
 }
 
 static bool one(Campaign *k, const Case *c, unsigned what, long turn, bool wrong) {
-  Finding f;
+  Fault f;
   bool good = case_check(c, what, what & DO_MATRIX ? 240 : 120, &f);
   if (f.worst > k->worst) k->worst = f.worst;
   k->gradients += f.gradients, k->dead += f.dead, k->zero += f.zero,
       k->natives += (what & (DO_NATIVE | DO_MATRIX)) != 0;
   k->trained += (what & DO_TRAIN) != 0;
+  k->stuck += f.stuck, k->symmetric += f.symmetric, k->zeros += f.zeros, k->partial += f.partial;
+  k->late += f.late, k->idle += f.idle, k->steps += f.steps;
   if (!good) report(c, what, turn, &f, wrong);
   k->bad += !good;
   return good;
@@ -72,7 +76,8 @@ static void campaign(Campaign *k) {
       printf("# %ld programs, %ld findings\n", turn - k->first, k->bad);
     gen_model(&g, turn, &c);
     cover_text(c.text);
-    one(k, &c, k->verdicts ? DO_DUALS : work_of(k, turn, &c), turn, false);
+    if (k->verdicts && turn % 2) gen_plant(&g, turn / 2, &c);
+    one(k, &c, k->verdicts ? DO_DUALS | DO_REST : work_of(k, turn, &c), turn, false);
     if (turn % 2 || k->verdicts) continue;
     gen_wrong(&g, turn / 2, &c);
     k->wrong++;
@@ -104,7 +109,7 @@ static int print_one(const char *how, long turn) {
 
 static bool check_file(const char *path) {
   static Case c;
-  Finding f;
+  Fault f;
   FILE *in = fopen(path, "r");
   size_t n = in ? fread(c.text, 1, sizeof c.text - 1, in) : 0;
   if (!in || fclose(in) != 0 || !n || !case_read(&c)) {
@@ -155,6 +160,9 @@ int main(int argc, char **argv) {
       "%ld trained from files, %ld dead parameters held against the gradient; %ld programs with a mistake\n",
       k.count, k.gradients, k.worst, k.natives, k.trained, k.dead, k.wrong);
   printf("# %ld of the dead parameters by algebra, shape or range\n", k.zero);
+  if (k.verdicts)
+    printf("# per step: %ld zero, %ld stuck, %ld symmetric, %ld partial, %ld late, %ld idle; in %ld steps\n",
+           k.zeros, k.stuck, k.symmetric, k.partial, k.late, k.idle, k.steps);
   bool covered = k.verdicts || cover_print(cover, k.complete);
   bool good = !k.bad && covered;
   printf("%s 1 - %ld of %ld random programs\n", good ? "ok" : "not ok", k.count + k.wrong - k.bad,

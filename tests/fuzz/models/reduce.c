@@ -30,7 +30,7 @@ static bool same_mistake(const Reduce *r) {
 
 /* Does the trial fail as the case did? Then it is the case. */
 static bool holds(Reduce *r) {
-  Finding f;
+  Fault f;
   if (time(NULL) >= r->end || strcmp(r->trial->text, r->best->text) == 0 || !case_read(r->trial) ||
       !same_mistake(r))
     return false;
@@ -238,7 +238,7 @@ static bool simpler_expressions(Reduce *r) {
   return some;
 }
 
-void case_reduce(Case *c, unsigned what, const Finding *f, unsigned seconds) {
+void case_reduce(Case *c, unsigned what, const Fault *f, unsigned seconds) {
   Reduce r = {.best = c,
               .trial = malloc(sizeof *c),
               .what = what,
