@@ -312,6 +312,21 @@ const char *dg_diagnostics_json(dg_program *p) {
   return api_guard(p->cx, json_in, &c) == DG_OK ? c.text : "";
 }
 
+static dg_status sarif_in(void *arg) {
+  TextCall *c = arg;
+  Sb b;
+  sb_init(&b, &c->p->arena);
+  diag_render_sarif(&c->p->diags, STR(DG_VERSION), &b);
+  c->text = api_z(&c->p->arena, sb_str(&b));
+  return DG_OK;
+}
+
+const char *dg_diagnostics_sarif(dg_program *p) {
+  if (!p) return "";
+  TextCall c = {p, 0, ""};
+  return api_guard(p->cx, sarif_in, &c) == DG_OK ? c.text : "";
+}
+
 static dg_status report_in(void *arg) {
   TextCall *c = arg;
   Sb b;

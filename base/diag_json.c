@@ -3,7 +3,7 @@
 /* Written by hand and not by a library: the memory comes from the arena, and user text may hold bytes that
  * are no UTF-8. */
 
-static void put_string(Sb *b, Str s) {
+void diag_json_string(Sb *b, Str s) {
   sb_char(b, '"');
   for (size_t i = 0; i < s.n;) {
     uint32_t c = 0, n = str_utf8(s, i, &c);
@@ -26,7 +26,7 @@ static void put_string(Sb *b, Str s) {
 
 static void put_field(Sb *b, const char *name, Str s) {
   sb_fmt(b, "\"%s\":", name);
-  put_string(b, s);
+  diag_json_string(b, s);
 }
 
 /* null, or the place in bytes and in lines and columns, ends excluded. */
@@ -50,8 +50,7 @@ static void put_placed(Sb *b, const Sources *s, Span at, Str text, bool first) {
   sb_char(b, '}');
 }
 
-/* What the edits do, for a menu: as the message says it, or read off the first. */
-static Str fix_title(const Diags *d, const Diag *g) {
+Str diag_fix_title(const Diags *d, const Diag *g) {
   const DiagEdit *e = &g->edit.at[0];
   if (g->fix.n) return g->fix;
   if (!e->text.n) return STR("remove this");
@@ -80,12 +79,12 @@ static void put_diag(Sb *b, const Diags *d, const Diag *g) {
   for (uint32_t i = 0; i < g->edit.n; i++)
     put_placed(b, d->sources, g->edit.at[i].at, g->edit.at[i].text, i == 0);
   sb_add(b, STR("],"));
-  put_field(b, "fix", g->edit.n ? fix_title(d, g) : STR(""));
+  put_field(b, "fix", g->edit.n ? diag_fix_title(d, g) : STR(""));
   sb_fmt(b, ",\"applicability\":\"%s\"", !g->edit.n ? "" : g->apply == DIAG_MACHINE ? "machine" : "maybe");
   sb_add(b, STR(",\"subjects\":["));
   for (uint32_t i = 0; i < g->subject.n; i++) {
     if (i) sb_char(b, ',');
-    put_string(b, g->subject.at[i]);
+    diag_json_string(b, g->subject.at[i]);
   }
   sb_add(b, STR("]}"));
 }

@@ -73,8 +73,8 @@ dg_status apply_settings(dg_context *cx, const Options *o) {
   if (st == DG_OK && (given(o, OPT_LOAD) || given(o, OPT_RESUME)))
     st = say(cx, dg_will_load(cx, given(o, OPT_RESUME) ? DG_LOAD_ALL : DG_LOAD_MODEL));
   const char *format = o->last[OPT_FORMAT];
-  if (st == DG_OK && format && strcmp(format, "text") && strcmp(format, "json")) {
-    fprintf(stderr, "dgc: --diagnostics-format=%s: text or json\n", format);
+  if (st == DG_OK && format && strcmp(format, "text") && strcmp(format, "json") && strcmp(format, "sarif")) {
+    fprintf(stderr, "dgc: --diagnostics-format=%s: text, json or sarif\n", format);
     st = DG_USAGE;
   }
   return st;
@@ -99,6 +99,8 @@ dg_status check_subject(dg_context *cx, const Options *o, dg_program **out) {
   if (st == DG_REJECTED && shows_text_as_read(o) && only_meaning(*out)) return DG_OK;
   if (given(o, OPT_FORMAT) && !strcmp(o->last[OPT_FORMAT], "json")) {
     fputs(dg_diagnostics_json(*out), stderr);
+  } else if (given(o, OPT_FORMAT) && !strcmp(o->last[OPT_FORMAT], "sarif")) {
+    fputs(dg_diagnostics_sarif(*out), stderr);
   } else {
     fputs(dg_diagnostics_text(*out, o->color), stderr);
   }
@@ -131,9 +133,11 @@ int command_check(dg_context *cx, const Options *o) {
   dg_status st = check_subject(cx, o, &p);
   if (st == DG_OK) st = session_fits(cx, o, p);
   const char *report = o->last[OPT_REPORT], *stage = o->last[OPT_EMIT];
-  if (report && strcmp(report, "table")) {
-    fprintf(stderr, "dgc: --report=%s: table is the one there is\n", report);
+  if (report && strcmp(report, "table") && strcmp(report, "sarif")) {
+    fprintf(stderr, "dgc: --report=%s: table or sarif\n", report);
     st = DG_USAGE;
+  } else if (report && !strcmp(report, "sarif")) {
+    fputs(dg_diagnostics_sarif(p), stdout);
   } else if (report && st == DG_OK) {
     fputs(dg_report(p), stdout);
   }

@@ -179,6 +179,8 @@ DG_API const char *dg_explain(const char *code);
 DG_API const char *dg_diagnostics_text(dg_program *p, int color);
 /* The same as one JSON object: docs/errors/README.md lists its fields. */
 DG_API const char *dg_diagnostics_json(dg_program *p);
+/* The same as SARIF 2.1.0, for editors and code hosts. */
+DG_API const char *dg_diagnostics_sarif(dg_program *p);
 
 /* What the program declares. */
 typedef enum { DG_INPUT, DG_PARAM, DG_STATE, DG_OUTPUT, DG_LOSS, DG_METRIC, DG_STEP } dg_kind;
