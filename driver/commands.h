@@ -20,6 +20,7 @@ int command_eval(dg_context *cx, const Options *o);
 int command_predict(dg_context *cx, const Options *o);
 int command_build(dg_context *cx, const Options *o);
 int command_explain(const Options *o);
+int command_fix(dg_context *cx, const Options *o);
 int command_fmt(dg_context *cx, const Options *o);
 
 /* ---- session.c ---- */

@@ -72,6 +72,7 @@ static const struct {
   const char *title, *set;
 } part[] = {{"all commands", "*"},
             {"check", "c"},
+            {"fix", "m"},
             {"check, train, eval and predict", "ctep"},
             {"train, eval, predict and build", "tepb"},
             {"train, eval and predict", "tep"},

@@ -33,6 +33,7 @@ int main(int argc, char **argv) {
       case CMD_PREDICT: status = command_predict(cx, &o); break;
       case CMD_BUILD: status = command_build(cx, &o); break;
       case CMD_EXPLAIN: status = command_explain(&o); break;
+      case CMD_FIX: status = command_fix(cx, &o); break;
       case CMD_FMT: status = command_fmt(cx, &o); break;
       case CMD_COUNT: break;
       }

@@ -23,12 +23,13 @@ const CommandRow command_rows[CMD_COUNT] = {
     [CMD_PREDICT] = {"predict", 'p', "MODEL.dg", "outputs for given rows"},
     [CMD_BUILD] = {"build", 'b', "MODEL.dg", "an object and a header for C programs without dgc"},
     [CMD_EXPLAIN] = {"explain", 'x', "CODE", "the page of a diagnostic, e.g. DG0304"},
+    [CMD_FIX] = {"fix", 'm', "MODEL.dg", "what the edits of its diagnostics make of it"},
     [CMD_FMT] = {"fmt", 'f', "MODEL.dg", "print the file in the standard layout"},
 };
 
 static bool belongs(const OptRow *r, Command c) {
   return strchr(r->commands, command_rows[c].letter) ||
-         (strchr(r->commands, '*') && strchr("ctepb", command_rows[c].letter));
+         (strchr(r->commands, '*') && strchr("ctepbm", command_rows[c].letter));
 }
 
 typedef struct Reading {

@@ -16,6 +16,7 @@ typedef enum {
   CMD_BUILD,
   CMD_EXPLAIN,
   CMD_FMT,
+  CMD_FIX,
   CMD_COUNT
 } Command;
 typedef enum {

@@ -182,6 +182,17 @@ DG_API const char *dg_diagnostics_json(dg_program *p);
 /* The same as SARIF 2.1.0, for editors and code hosts. */
 DG_API const char *dg_diagnostics_sarif(dg_program *p);
 
+/* A file as edits of its diagnostics leave it: those that can be meant in one way only, with `maybe` also
+ * those that are one way out of several. Edits of one diagnostic stand together; where two meet, the first is
+ * made. */
+typedef struct dg_fixed {
+  const char *file, *before, *after;
+  size_t before_length, after_length;
+  int edits; /* made in it */
+  int left;  /* diagnostics of the program whose edits met others */
+} dg_fixed;
+DG_API int dg_fixed_at(dg_program *p, int maybe, int i, dg_fixed *out); /* 0: no i-th file is changed */
+
 /* What the program declares. */
 typedef enum { DG_INPUT, DG_PARAM, DG_STATE, DG_OUTPUT, DG_LOSS, DG_METRIC, DG_STEP } dg_kind;
 DG_API int dg_name_count(const dg_program *p, dg_kind kind);

@@ -161,6 +161,25 @@ gives "fmt of no file" 4 "$DGC" fmt missing.dg
 says "missing.dg"
 silent out
 
+# fix shows what the edits make of a file, and writes it
+cp "$TOP/examples/seed/b-update-list.dg" mend.dg
+gives "fix: one way out of several" 0 "$DGC" fix mend.dg
+says "see --maybe"
+gives "fix as a difference" 0 "$DGC" fix --maybe mend.dg
+grep -q '^+  update   w, b$' out && grep -q '^-  update   w$' out && grep -q '^@@ -11,7 +11,7 @@$' out
+result $? "fix: the difference"
+cmp -s "$TOP/examples/seed/b-update-list.dg" mend.dg
+result $? "fix: the file is as it was"
+gives "fix writes" 0 "$DGC" fix --maybe --write mend.dg
+gives "fix wrote" 0 "$DGC" check -Werror mend.dg
+printf 'input x f32[4]\nparam w: f32 = 1\nloss l = mean(w * x)\ntrain fit { minimize l; update w using sgd(lr = 0.1) }' >colon.dg
+gives "fix of an error" 0 "$DGC" fix -w colon.dg
+gives "fix mended the error" 0 "$DGC" check -Werror colon.dg
+gives "fix of nothing" 0 "$DGC" fix --maybe "$good"
+says "nothing to mend"
+gives "fix of no file" 4 "$DGC" fix missing.dg
+gives "--write of another command" 2 "$DGC" check --write "$good"
+
 # train, eval, predict
 gives "train" 0 "$DGC" train "$linear" --epochs 3 --save w.safetensors
 silent err

@@ -1,0 +1,132 @@
+/* fix: what edits make of a file, as a difference or written back. */
+#include "base/file.h"
+#include "driver/commands.h"
+
+#include <string.h>
+
+enum { CONTEXT = 3, FAR = 200 };
+
+typedef struct Lines {
+  const char **at; /* one more: the end */
+  int n;
+} Lines;
+
+static Lines lines_of(Arena *a, const char *text, size_t length) {
+  Lines l = {NULL, 0};
+  for (size_t i = 0; i < length; i++) l.n += text[i] == '\n' || i + 1 == length;
+  l.at = ARENA_ARRAY(a, const char *, (size_t)l.n + 1);
+  const char *p = text;
+  for (int i = 0; i <= l.n; i++) {
+    l.at[i] = p;
+    const char *end = i < l.n ? memchr(p, '\n', (size_t)(text + length - p)) : NULL;
+    p = end ? end + 1 : text + length;
+  }
+  return l;
+}
+
+static bool same_line(const Lines *a, int i, const Lines *b, int k) {
+  size_t n = (size_t)(a->at[i + 1] - a->at[i]);
+  return n == (size_t)(b->at[k + 1] - b->at[k]) && memcmp(a->at[i], b->at[k], n) == 0;
+}
+
+static void put_lines(char mark, const Lines *l, int from, int to) {
+  for (int i = from; i < to; i++) {
+    size_t n = (size_t)(l->at[i + 1] - l->at[i]);
+    bool whole = n && l->at[i][n - 1] == '\n';
+    printf("%c%.*s%s", mark, (int)n, l->at[i], whole ? "" : "\n\\ No newline at end of file\n");
+  }
+}
+
+/* The next lines that are equal again, near and in order. */
+static void meet(const Lines *a, const Lines *b, int *i, int *k) {
+  for (int sum = 1; sum < FAR; sum++)
+    for (int x = 0; x <= sum; x++) {
+      int p = *i + x, q = *k + sum - x;
+      if (p < a->n && q < b->n && same_line(a, p, b, q)) {
+        *i = p, *k = q;
+        return;
+      }
+    }
+  *i = a->n, *k = b->n;
+}
+
+typedef struct Change { /* lines from..to of the old text became lines of the new one */
+  int from, to, by, until;
+} Change;
+
+static void put_difference(Arena *arena, const dg_fixed *f) {
+  Lines a = lines_of(arena, f->before, f->before_length), b = lines_of(arena, f->after, f->after_length);
+  Change *change = ARENA_ARRAY(arena, Change, (size_t)a.n + (size_t)b.n + 1);
+  int n = 0;
+  for (int i = 0, k = 0; i < a.n || k < b.n;) {
+    if (i < a.n && k < b.n && same_line(&a, i, &b, k)) {
+      i++, k++;
+      continue;
+    }
+    Change c = {i, i, k, k};
+    meet(&a, &b, &i, &k);
+    c.to = i, c.until = k;
+    change[n++] = c;
+  }
+  printf("--- %s\n+++ %s\n", f->file, f->file);
+  for (int first = 0, last; first < n; first = last) { /* changes that share their context */
+    for (last = first + 1; last < n && change[last].from - change[last - 1].to <= 2 * CONTEXT;) last++;
+    int lead = change[first].from < CONTEXT ? change[first].from : CONTEXT,
+        tail = a.n - change[last - 1].to < CONTEXT ? a.n - change[last - 1].to : CONTEXT;
+    int from = change[first].from - lead, to = change[last - 1].to + tail, by = change[first].by - lead,
+        until = change[last - 1].until + tail;
+    printf("@@ -%d,%d +%d,%d @@\n", from + (to > from), to - from, by + (until > by), until - by);
+    for (int i = first, at = from; i < last; i++) {
+      put_lines(' ', &a, at, change[i].from);
+      put_lines('-', &a, change[i].from, change[i].to);
+      put_lines('+', &b, change[i].by, change[i].until);
+      at = change[i].to;
+      if (i + 1 == last) put_lines(' ', &a, at, to);
+    }
+  }
+}
+
+static dg_status put_back(const dg_fixed *f) {
+  FileError err;
+  Str text = {f->after, f->after_length};
+  if (file_replace((Str){f->file, strlen(f->file)}, &text, 1, &err)) return DG_OK;
+  fprintf(stderr, "dgc: %s: %s\n", f->file, err.what);
+  return (dg_status)err.status;
+}
+
+int command_fix(dg_context *cx, const Options *o) {
+  dg_program *p;
+  dg_status st = dg_check_file(cx, o->subject, &p);
+  if (!p) return (int)say(cx, st);
+  if (st == DG_IO) {
+    fputs(dg_diagnostics_text(p, o->color), stderr);
+    dg_program_free(p);
+    return (int)st;
+  }
+  Arena arena;
+  Mem mem;
+  dg_fixed f = {0};
+  int maybe = given(o, OPT_MAYBE), edits = 0, files = 0;
+  mem_init(&mem, 0);
+  arena_init(&arena, &mem);
+  st = DG_OK;
+  for (; st == DG_OK && dg_fixed_at(p, maybe, files, &f); files++) {
+    edits += f.edits;
+    if (given(o, OPT_WRITE))
+      st = put_back(&f);
+    else
+      put_difference(&arena, &f);
+  }
+  if (st == DG_OK && !files)
+    fprintf(stderr, "dgc: nothing to mend%s\n",
+            maybe ? "" : " that can be meant in one way only: see --maybe");
+  else if (st == DG_OK)
+    fprintf(stderr, "dgc: %d edit%s%s\n", edits, edits > 1 ? "s" : "",
+            given(o, OPT_WRITE) ? " written" : "; --write makes them");
+  if (st == DG_OK && f.left)
+    fprintf(stderr, "dgc: %d finding%s left for another turn: edits meet in one place\n", f.left,
+            f.left > 1 ? "s are" : " is");
+  arena_release(&arena);
+  dg_program_free(p);
+  return (int)st;
+}
