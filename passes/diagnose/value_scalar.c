@@ -11,27 +11,51 @@ static DType dtype(const ValueNode *f) { return (DType)values_type(f)->dtype; }
 
 static bool whole(double x) { return x == floor(x) && fabs(x) < 0x1p24; }
 
-/* Everything is a literal: the op's own program, floats in f64; where the program's own arithmetic is asked
- * for, in their type. */
-static bool fold(const ValueNode *f, ValueId *out) {
+/* One op on literals, in these types. */
+static double calculated(const ValueNode *f, const DType *t, DType to) {
   const Node *n = graph_node(f->g, f->n);
-  bool native = f->v->exact, counts = true;
-  DType t[3], to = native ? dtype(f) : value_dtype(dtype(f));
   ScalarValue in[3], r = {.w = 0};
-  for (uint32_t i = 0; i < n->nin; i++) {
-    if (!value_is_const(f->v, f->in[i]) || at(f, i)->undefined) return false;
-    double x = ratio_number(at(f, i)->c);
-    t[i] = native ? (DType)values_type_in(f, i)->dtype : value_dtype((DType)values_type_in(f, i)->dtype);
-    in[i] = literal_from(t[i], x);
-    counts &= whole(x);
-  }
+  for (uint32_t i = 0; i < n->nin; i++) in[i] = literal_from(t[i], ratio_number(at(f, i)->c));
   uint32_t saved = fp_enter();
   scalar_eval(op_program(&f->v->programs, (Op)n->op, t, n->nin, to), in, &r);
   fp_leave(saved);
-  double x = literal_double(to, r);
+  return literal_double(to, r);
+}
+
+/* In the program's own arithmetic: false where rounding took part in a whole number, for what is made of it
+ * could be 0 by rounding alone; tanh(13) is 1 in f32. */
+static bool fold_native(const ValueNode *f, const DType *wide, double *x) {
+  const Node *n = graph_node(f->g, f->n);
+  Op op = (Op)n->op;
+  DType t[3], to = dtype(f);
+  bool counts = true, zero = true;
+  for (uint32_t i = 0; i < n->nin; i++) {
+    double in = ratio_number(at(f, i)->c);
+    t[i] = (DType)values_type_in(f, i)->dtype;
+    if (literal_double(t[i], literal_from(t[i], in)) != in) return false; /* a sum of many, perhaps */
+    counts &= whole(in);
+    zero &= in == 0;
+  }
+  *x = calculated(f, t, to);
+  if (*x == 0 && !counts) return false;
+  if (!dtype_is_float(to) || !whole(*x)) return true;
+  bool saturates = op == OP_TANH || op == OP_ERF || op == OP_SIGMOID;
+  return !(saturates && !zero) && calculated(f, wide, value_dtype(to)) == *x;
+}
+
+/* Everything is a literal: the op's own program, floats in f64. */
+static bool fold(const ValueNode *f, ValueId *out) {
+  const Node *n = graph_node(f->g, f->n);
+  DType t[3], to = value_dtype(dtype(f));
+  for (uint32_t i = 0; i < n->nin; i++) {
+    if (!value_is_const(f->v, f->in[i]) || at(f, i)->undefined) return false;
+    t[i] = value_dtype((DType)values_type_in(f, i)->dtype);
+  }
+  double x = 0;
+  if (f->v->exact && !fold_native(f, t, &x)) return false;
+  if (!f->v->exact) x = calculated(f, t, to);
   if (to == DT_I64 && fabs(x) > 0x1p53) return false;
-  if (native && x == 0 && !counts) return false; /* of numbers that a reduction made it may be noise */
-  Op op = (Op)n->op;                             /* never 0 in the reals: a 0 is what no double holds */
+  Op op = (Op)n->op; /* never 0 in the reals: a 0 is what no double holds */
   bool lost = x == 0 && (op == OP_EXP || op == OP_SIGMOID || op == OP_SOFTPLUS || op == OP_RSQRT);
   *out = !isfinite(x) ? value_undefined(f->v, dtype(f), (Shape){0})
          : lost       ? value_unknown(f->v, dtype(f), (Shape){0})
