@@ -272,6 +272,14 @@ const char *dg_explain(const char *code) {
   char name[32];
   if (!code) return NULL;
   snprintf(name, sizeof name, "%.20s.md", code);
+  bool number = strlen(code) == 6 && (code[0] == 'd' || code[0] == 'D') && (code[1] == 'g' || code[1] == 'G');
+  if (number) name[0] = 'D', name[1] = 'G';
+  for (int i = 0; i < DIAG_COUNT && !number; i++) { /* the first that has the name, or that of its flag */
+    const DiagInfo *d = &diag_info[i];
+    if (strcmp(d->name, code) != 0 && strcmp(diag_groups[d->group].name, code) != 0) continue;
+    snprintf(name, sizeof name, "DG%04u.md", d->code);
+    break;
+  }
   const EmbeddedFile *f = embedded_find(embedded_pages, str_z(name));
   return f ? f->text.p : NULL;
 }

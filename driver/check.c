@@ -155,7 +155,7 @@ int command_check(dg_context *cx, const Options *o) {
 int command_explain(const Options *o) {
   const char *page = dg_explain(o->subject);
   if (!page) {
-    fprintf(stderr, "dgc: no diagnostic '%s'; codes look like DG0304\n", o->subject);
+    fprintf(stderr, "dgc: no diagnostic '%s'; they look like DG0304, or unowned\n", o->subject);
     return DG_USAGE;
   }
   fputs(page, stdout);

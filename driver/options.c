@@ -22,7 +22,7 @@ const CommandRow command_rows[CMD_COUNT] = {
     [CMD_EVAL] = {"eval", 'e', "MODEL.dg", "losses and metrics over a data set"},
     [CMD_PREDICT] = {"predict", 'p', "MODEL.dg", "outputs for given rows"},
     [CMD_BUILD] = {"build", 'b', "MODEL.dg", "an object and a header for C programs without dgc"},
-    [CMD_EXPLAIN] = {"explain", 'x', "CODE", "the page of a diagnostic, e.g. DG0304"},
+    [CMD_EXPLAIN] = {"explain", 'x', "CODE", "the page of a diagnostic: DG0304, or unowned"},
     [CMD_FIX] = {"fix", 'm', "MODEL.dg", "what the edits of its diagnostics make of it"},
     [CMD_FMT] = {"fmt", 'f', "MODEL.dg", "print the file in the standard layout"},
 };

@@ -29,6 +29,10 @@ gives "explain" 0 "$DGC" explain DG0304
 says "DG0304"
 silent err
 gives "--explain" 0 "$DGC" --explain DG0304
+gives "explain in small letters" 0 "$DGC" explain dg0304
+says "DG0304"
+gives "explain by the name of the flag" 0 "$DGC" explain unowned
+says "DG0304"
 gives "explain nothing" 2 "$DGC" explain DG9999
 silent out
 gives "an option of another command" 2 "$DGC" check --epochs 3 "$good"
