@@ -299,7 +299,7 @@ START_TEST(extents_add_warnings) {
   const char *said;
   float data[12] = {0};
   ck_assert_int_eq(dg_diagnostic_count(p), 1); /* v is unused, and told once */
-  dg_session_options_init(&o);
+  dg_session_options_init(&o, sizeof o);
   o.interpret = 1;
   ok(dg_session_new(p, &o, &s));
   ck_assert_int_eq(dg_session_warnings(NULL, NULL, DG_TEXT_PLAIN, &said), DG_USAGE);
@@ -307,7 +307,7 @@ START_TEST(extents_add_warnings) {
   fails(DG_USAGE, "nothing", dg_session_warnings(s, "nothing", DG_TEXT_PLAIN, &said));
   fails(DG_USAGE, "'x'", dg_session_warnings(s, NULL, DG_TEXT_PLAIN, &said)); /* nothing is bound */
   for (int64_t n = 1; n < 3; n++) {
-    ok(dg_bind(s, "x", &(dg_array){DG_F32, 2, {n, 4}, data}));
+    ok(dg_bind(s, "x", &(dg_array){.dtype = DG_F32, .rank = 2, .extent = {n, 4}, .data = data}));
     ok(dg_session_warnings(s, "fit", DG_TEXT_PLAIN, &said));
     ck_assert_msg((strstr(said, "because N = 1") != NULL) == (n == 1), "%s", said);
     ck_assert_msg(strstr(said, "'v'") == NULL, "%s", said);

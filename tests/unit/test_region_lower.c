@@ -103,5 +103,5 @@ START_TEST(small_loops_are_kernels) {
 END_TEST
 
 UNIT_MAIN(UNIT("small", small_loops_are_kernels), UNIT_TURNS("ends", 9, ends_by_itself),
-          UNIT_TURNS("written", REGION_GRAPHS, written_graphs),
-          UNIT_TURNS("random", 8, random_graphs), UNIT("shared", bodies_share_kernels))
+          UNIT_TURNS("written", REGION_GRAPHS, written_graphs), UNIT_TURNS("random", 8, random_graphs),
+          UNIT("shared", bodies_share_kernels))
