@@ -371,20 +371,6 @@ Status exec_object(Arena *a, const struct KernelSet *set, const ExecOptions *o, 
   (void)a, (void)set, (void)o, (void)face, (void)out;
   return none(why);
 }
-int64_t exec_measure(void *cx, const Graph *g) {
-  const ExecOptions *o = cx;
-  LowerOptions l;
-  ArenaScope scope;
-  Arena *a = arena_open(&scope, g->arena->mem);
-  Sb why;
-  size_t bytes = 0;
-  sb_init(&why, a);
-  lower_options_init(&l, o->isa && strcmp(o->isa, "avx2") == 0 ? 32 : 64);
-  const Plan *p = lower_graph(a, g, &l, &why);
-  if (p && !size_add(p->arena_bytes, p->scratch_bytes, &bytes)) bytes = SIZE_MAX;
-  arena_close(&scope);
-  return bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
-}
 /* Plan and kernels do not need LLVM; vectors are sized as for AVX-512. */
 Status exec_emit(Arena *a, const Graph *g, const ExecOptions *o, const char *stage, Sb *out, Sb *why) {
   LowerOptions l;
