@@ -17,7 +17,9 @@ typedef struct Run {
   bool ok;
 } Run;
 
+/* What the run before left is gone. */
 static Run *run(Str text) {
+  arena_release(&arena);
   mem_init(&mem, 0);
   arena_init(&arena, &mem);
   Run *r = ARENA_NEW(&arena, Run);
