@@ -135,7 +135,7 @@ static void fresh_graph(Unused *c) {
 }
 
 /* What is wrong with the unit under this probe; it may be that too much was to be done. */
-static void run(Unused *c, Unit u, Probe *p, Findings *out) {
+static void run(Unused *c, const Unit *u, Probe *p, Findings *out) {
   Elab *x = c->x;
   Diags *main = x->d, own;
   const Limits *limits = x->limits;
@@ -153,7 +153,7 @@ static void run(Unused *c, Unit u, Probe *p, Findings *out) {
   x->probe = p;
   x->expanded = 0;
   x->nparams = c->nparams;
-  x->entry = u.stmt->kind == STMT_OPTIMIZER ? ENTRY_TRAIN : ENTRY_EVAL;
+  x->entry = u->stmt->kind == STMT_OPTIMIZER ? ENTRY_TRAIN : ENTRY_EVAL;
   x->training = p->training;
   x->pending.n = 0;
   x->initial = (LeafId){UINT32_MAX};
@@ -161,7 +161,7 @@ static void run(Unused *c, Unit u, Probe *p, Findings *out) {
   Rescue r;
   volatile bool raised = false;
   if (RESCUE(x->a->mem, &r)) {
-    run_unit(x, u);
+    run_unit(x, *u);
     rescue_end(x->a->mem, &r);
   } else {
     raised = true;
@@ -220,13 +220,13 @@ static void try_others(Unused *c, Unit u, Probe first, Findings *found) {
   bool varies = first.varies;
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers && open_ones(found) && !c->ended; i++) {
     Probe p = {.one = numbers[i], .rank = first.rank, .dtype = first.dtype, .training = first.training};
-    run(c, u, &p, &again);
+    run(c, &u, &p, &again);
     meet(found, &again, i == 0);
   }
   for (int rank = 0; varies && rank <= RANK_LAST && open_ones(found) && !c->ended; rank++) {
     Probe p = first;
     p.rank = (uint8_t)rank;
-    run(c, u, &p, &again);
+    run(c, &u, &p, &again);
     meet(found, &again, false);
   }
   bool optimizer = u.stmt->kind == STMT_OPTIMIZER; /* a parameter is real */
@@ -234,7 +234,7 @@ static void try_others(Unused *c, Unit u, Probe first, Findings *found) {
     Probe p = first;
     p.dtype = dtypes[i];
     if (!open_ones(found) || c->ended) break;
-    run(c, u, &p, &again);
+    run(c, &u, &p, &again);
     meet(found, &again, false);
   }
 }
@@ -263,7 +263,7 @@ static void check_unit(Unused *c, Unit u) {
   for (int training = optimizer; training < 2 && !c->ended; training++) {
     Findings found = {0};
     Probe first = {.any = true, .rank = RANK_DEFAULT, .dtype = DT_F32, .training = training};
-    run(c, u, &first, &found);
+    run(c, &u, &first, &found);
     if (open_ones(&found)) try_others(c, u, first, &found);
     if (c->ended) meet(&found, &(Findings){0}, false);
     tell(c, u, &found);
