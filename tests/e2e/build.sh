@@ -220,6 +220,10 @@ diff jit.txt aot.txt >out
 result $? "less memory, the same bits"
 gives "in too little memory" 5 "$DGC" build "$TOP/examples/pendulum.dg" --memory=1000
 says "limit 'memory'"
+gives "an extent that no memory has" 5 "$DGC" build noisy.dg -D N=100000000000
+says "limit 'tensor_bytes'"
+gives "a recorded model" 1 "$DGC" build "$TOP/python/tests/torch/accumulation.dgg"
+says "not run"
 gives "above the limit" 5 "$DGC" build noisy.dg -D N=16 --limit=arena_bytes=100
 says "arena_bytes"
 finish
