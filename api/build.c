@@ -285,6 +285,7 @@ static dg_status build(BuildCall *c, Arena *a) {
 static dg_status build_in(void *arg) {
   BuildCall *c = arg;
   if (!c->p->sound) return api_fail(c->p->cx, ST_REJECTED, "the program has errors: see its diagnostics");
+  if (c->p->imported) return api_fail(c->p->cx, ST_REJECTED, "a recorded model is diagnosed, not run");
   api_polls(c->p->cx);
   api_stack(&c->p->cx->mem, API_STACK_COMPILE);
   ArenaScope scope;
