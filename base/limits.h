@@ -20,7 +20,7 @@
   X(params, 100000, "parameters")                                                                            \
   X(tensor_bytes, INT64_C(1) << 40, "bytes of one tensor")                                                   \
   X(arena_bytes, INT64_C(1) << 36, "bytes of a compiled program's memory")                                   \
-  X(memory, INT64_MAX, "bytes the memory of a step keeps to: to compute again rather than to keep")          \
+  X(memory, INT64_MAX, "bytes a step keeps to on one thread: to compute again rather than to keep")          \
   X(data_bytes, INT64_C(1) << 36, "bytes of one data file once unpacked")                                    \
   X(unpack_ratio, 100, "bytes of a .gz once unpacked for each packed one, beyond the first 64 MiB")          \
   X(line_bytes, 8 << 20, "bytes of one record of a CSV file")                                                \
