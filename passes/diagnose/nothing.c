@@ -144,8 +144,8 @@ static void note_noise(const Say *s, const View *v, Diag *g) {
   Str opt = names_str(s->x->p->names, group->optimizer);
   if (amplifies(s->x, v, s->first->param))
     diag_note(g, (Span){0},
-              "what is computed is rounding noise, and '" STRF
-              "' makes steps of full size of it: %s may drift, "
+              "what is computed can be rounding noise, and '" STRF
+              "' makes steps of full size of that: %s may drift, "
               "without effect on the loss",
               STRA(opt), it);
 }
