@@ -1,0 +1,142 @@
+"""Recording JAX: what stands in place of `grad` while it lasts, and what to do when enough was seen."""
+import contextlib
+import functools
+
+import jax
+from jax._src import core
+
+from .. import report
+from . import write
+from .recorder import Finished, Recorder, Recording, marked
+
+__all__ = ["Finished", "Session"]
+
+
+class Session:
+    """The hooks of one recording; `with Session() as s: ...`, then `s.report()`."""
+
+    def __init__(self, stop=False, keep=None, debug=False):
+        self.recorder = Recorder(stop, debug)
+        self.keep, self.text, self.why = keep, None, None
+        self.stack = contextlib.ExitStack()
+
+    def __enter__(self):
+        for name in ("grad", "value_and_grad"):
+            plain = getattr(jax, name)
+            setattr(jax, name, self._wrapped(plain, name == "value_and_grad"))
+            self.stack.callback(setattr, jax, name, plain)
+        self.stack.enter_context(core.set_current_trace(Recording(self.recorder)))
+        return self
+
+    def __exit__(self, *error):
+        self.stack.close()
+        return False
+
+    def _wrapped(self, plain, with_value):
+        @functools.wraps(plain)
+        def transform(fun, argnums=0, has_aux=False, **settings):
+            own = plain(fun, argnums, has_aux, **settings)
+
+            @functools.wraps(own)
+            def gradient(*args, **kwargs):
+                r = self.recorder
+                if r.inside or r.failed is not None or r.finished:
+                    return own(*args, **kwargs)
+                if r.stop and r.enough() and at_top():
+                    self.finish_after(args)
+                r.inside = True
+                try:
+                    seen = r.traced(fun, argnums, has_aux, args, kwargs)
+                    if seen is None:
+                        return own(*args, **kwargs)
+                    if not at_top():
+                        return self._in_a_trace(own, seen, argnums, has_aux, with_value)
+                    with core.set_current_trace(core.eval_trace):
+                        out = own(*args, **kwargs)
+                finally:
+                    r.inside = False
+                value, grads = self._parts(out, has_aux, with_value)
+                loss = r.ran(seen[0], seen[1], seen[3], ordered(grads, argnums))
+                if loss is not None and hasattr(value, "dtype"):
+                    r.known[id(value)] = (value, loss)
+                return out
+            return gradient
+        return transform
+
+    @staticmethod
+    def _parts(out, has_aux, with_value):
+        if with_value:
+            return (out[0][0] if has_aux else out[0]), out[1]
+        return None, (out[0] if has_aux else out)
+
+    def _in_a_trace(self, own, seen, argnums, has_aux, with_value):
+        """Inside a jitted step: values get names, which are nothing but names when it runs."""
+        call, leaves, tree, at = seen
+        number = self.recorder.calls.index(call)
+        full = [x for _, x in leaves]
+        for k, i in enumerate(at):
+            full[i] = marked(full[i], number, "arg", k)
+        for k, c in enumerate(call.closed.consts):
+            if isinstance(c, core.Tracer):
+                marked(c, number, "con", k)
+        args, kwargs = jax.tree_util.tree_unflatten(tree, full)
+        out = own(*args, **kwargs)
+        chosen = [k for k, c in enumerate(call.chosen) if c]
+        value, grads = self._parts(out, has_aux, with_value)
+        flat = iter(zip(chosen, ordered(grads, argnums)))
+        named = [marked(g, number, "grad", k) for k, g in flat]
+        grads = rebuilt(grads, argnums, named)
+        if not with_value:
+            return (grads, out[1]) if has_aux else grads
+        value = marked(value, number, "value", 0)
+        return ((value, out[0][1]) if has_aux else value), grads
+
+    def finish_after(self, args):
+        """Every place came round often enough; what the last step made is what this one begins with."""
+        self.finish()
+        raise Finished()
+
+    # -- the end
+
+    def finish(self):
+        """Makes the file, once."""
+        r = self.recorder
+        if self.text is not None or self.why is not None:
+            return
+        try:
+            with core.set_current_trace(core.eval_trace):
+                self.text = write.graph_text(r, f"jax {jax.__version__}")
+        except write.NotJudged as e:
+            self.why = str(e)
+        except Exception as e:   # noqa: BLE001 -- ours
+            self.why = f"the recorder gave up ({type(e).__name__}: {e})"
+            if r.debug:
+                raise
+        r.finished = True
+
+    def report(self):
+        self.finish()
+        return report.not_judged(self.why) if self.text is None else report.diagnose(self.text, self.keep)
+
+
+def at_top():
+    trace = core.trace_ctx.trace
+    return isinstance(trace, Recording) or trace is core.eval_trace
+
+
+def ordered(grads, argnums):
+    """The gradients in the order of the arguments."""
+    if not isinstance(argnums, int):
+        grads = [g for _, g in sorted(zip(argnums, grads), key=lambda x: x[0])]
+    return jax.tree_util.tree_leaves(grads)
+
+
+def rebuilt(grads, argnums, flat):
+    """The gradients with these leaves, which come in the order of the arguments."""
+    if isinstance(argnums, int):
+        return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(grads), flat)
+    flat, out = iter(flat), list(grads)
+    for k in sorted(range(len(out)), key=lambda k: argnums[k]):
+        tree = jax.tree_util.tree_structure(out[k])
+        out[k] = jax.tree_util.tree_unflatten(tree, [next(flat) for _ in range(tree.num_leaves)])
+    return tuple(out)
