@@ -1,0 +1,39 @@
+# expect: DG0303 first.b first.w
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+key = jax.random.PRNGKey(1)
+x, y = jax.random.normal(key, (16, 4)), jax.random.normal(jax.random.PRNGKey(2), (16, 1))
+
+
+def init(key, a, b):
+    return {"w": jax.random.normal(key, (a, b)) * 0.5, "b": jnp.zeros(b)}
+
+
+params = {
+    "first": init(jax.random.PRNGKey(3), 4, 8),
+    "last": init(jax.random.PRNGKey(4), 8, 1),
+}
+
+
+def layer(p, x):
+    return x @ p["w"] + p["b"]
+
+
+def clipped(h):
+    return np.clip(np.asarray(h), 0.0, 6.0)
+
+
+
+
+def loss_fn(params, x, y):
+    h = layer(params["first"], x)
+    h = jax.pure_callback(clipped, jax.ShapeDtypeStruct(h.shape, h.dtype), jax.lax.stop_gradient(h))  # here
+    return jnp.mean((layer(params["last"], h) - y) ** 2)
+
+
+for _ in range(8):
+    loss, grads = jax.value_and_grad(loss_fn)(params, x, y)
+    params = jax.tree.map(lambda p, g: p - 0.1 * g, params, grads)
+print(float(loss), [float(v.sum()) for v in jax.tree.leaves(params)])

@@ -1,0 +1,37 @@
+# expect: DG0305 first.b first.w last.b last.w
+import jax
+import jax.numpy as jnp
+
+key = jax.random.PRNGKey(1)
+x, y = jax.random.normal(key, (16, 4)), jax.random.normal(jax.random.PRNGKey(2), (16, 1))
+
+
+def init(key, a, b):
+    return {"w": jax.random.normal(key, (a, b)) * 0.5, "b": jnp.zeros(b)}
+
+
+params = {
+    "first": init(jax.random.PRNGKey(3), 4, 8),
+    "last": init(jax.random.PRNGKey(4), 8, 1),
+}
+
+
+def layer(p, x):
+    return x @ p["w"] + p["b"]
+
+RATE = 0.0
+
+
+def loss_fn(params, x, y):
+    h = jnp.tanh(layer(params["first"], x))
+    return jnp.mean((layer(params["last"], h) - y) ** 2)
+
+
+@jax.jit
+def step(params, x, y):
+    grads = jax.grad(loss_fn)(params, x, y)
+    return jax.tree.map(lambda p, g: p - RATE * g, params, grads)  # here
+
+
+for _ in range(8):
+    params = step(params, x, y)

@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""What the recorder must not do: change the run, swallow its errors, or judge what it did not see. TAP. Needs JAX.
+usage: test_jax.py DGC"""
+import os
+import sys
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+from dgc.__main__ import framework_of  # noqa: E402
+from dgc.jax import Session  # noqa: E402
+from dgc.jax.recorder import Recorder  # noqa: E402
+
+X, Y = np.linspace(-1, 1, 32, dtype="float32").reshape(8, 4), np.ones((8, 1), "float32")
+
+
+def loss(p, x):
+    return jnp.mean((jnp.tanh(x @ p["w"]) @ p["v"] + p["b"] - Y) ** 2)
+
+
+def run(recorded, jitted, steps=5):
+    """Losses and parameters of a few steps."""
+    p = {"w": jnp.asarray(X[:4]), "v": jnp.ones((4, 1)), "b": jnp.zeros(1)}
+
+    def step(p, x):
+        value, grads = jax.value_and_grad(loss)(p, x)
+        return jax.tree.map(lambda a, g: a - 0.1 * g, p, grads), value
+    losses = []
+    with recorded:
+        step = jax.jit(step) if jitted else step
+        for _ in range(steps):
+            p, value = step(p, X)
+            losses.append(float(value))
+    return losses, [np.asarray(v).tobytes() for v in jax.tree.leaves(p)]
+
+
+class Plain:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return False
+
+
+def test_a_recorded_run_has_the_same_bits():
+    for jitted in (False, True):
+        session = Session()
+        assert run(session, jitted) == run(Plain(), jitted)
+        assert session.report().status == 0, session.report().text
+
+
+def test_an_error_of_ours_is_not_judged_and_the_run_goes_on():
+    for name in ("traced", "node_of", "loss", "input"):
+        plain = getattr(Recorder, name)
+        if name == "traced":
+            Recorder.tape = None
+        setattr(Recorder, name, plain if name == "traced" else lambda *a, **k: 1 / 0)
+        try:
+            session = Session()
+            if name == "traced":
+                session.recorder.frames = None
+            got = run(session, True)
+            report = session.report()
+        finally:
+            setattr(Recorder, name, plain)
+        assert got == run(Plain(), True)
+        assert report.status == 3 and "not judged" in report.text, name
+
+
+def test_a_missed_edge_is_an_import_fault():
+    from dgc.jax import ops
+    ops.UNARY["tanh"], plain = "stop_gradient", ops.UNARY["tanh"]
+    kept, ops.Converter.op = ops.Converter.op, lambda self, name, e, ins: kept(
+        self, "stop_gradient" if name == "tanh" else name, e, ins)
+    try:
+        session = Session()
+        run(session, True)
+        report = session.report()
+    finally:
+        ops.UNARY["tanh"], ops.Converter.op = plain, kept
+    assert report.status == 3 and report.faults and not report.findings, report.text
+
+
+def test_two_steps_are_too_few():
+    session = Session()
+    run(session, True, steps=2)
+    assert session.report().status == 3
+
+
+def test_hooks_are_gone_afterwards():
+    plain = jax.grad, jax.value_and_grad, jax.core.trace_ctx.trace if hasattr(jax.core, "trace_ctx") else None
+    run(Session(), True)
+    assert plain[:2] == (jax.grad, jax.value_and_grad)
+
+
+def test_nothing_is_judged_where_no_update_was_seen():
+    session, p = Session(), {"w": jnp.asarray(X[:4]), "v": jnp.ones((4, 1)), "b": jnp.zeros(1)}
+    with session:
+        for _ in range(5):
+            jax.grad(loss)(p, X)
+    assert session.report().status == 3
+
+
+def test_the_framework_is_the_one_that_the_script_imports():
+    assert framework_of(os.path.join(HERE, "jax", "mlp.py")) == "jax"
+    assert framework_of(os.path.join(HERE, "torch", "gan.py")) == "torch"
+
+
+def main():
+    os.environ["DGC"] = os.path.abspath(sys.argv[1])
+    tests = [(n, t) for n, t in globals().items() if n.startswith("test_")]
+    failed = 0
+    print(f"1..{len(tests)}")
+    for k, (name, test) in enumerate(tests, 1):
+        try:
+            test()
+            print(f"ok {k} - {name}", flush=True)
+        except Exception:   # noqa: BLE001
+            failed += 1
+            print(f"not ok {k} - {name}\n" + "".join(f"# {line}\n" for line in traceback.format_exc().split("\n")), flush=True)
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
