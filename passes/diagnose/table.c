@@ -146,7 +146,9 @@ static Str steps(const Diagnose *x, LeafId leaf) {
       continue;
     }
     Str opt = names_str(x->p->names, v->step->group.at[verdict->group].optimizer);
-    sb_fmt(&t, ", %s by " STRF, rule_word(verdict->rule), STRA(opt));
+    bool still = verdict->flow == FLOW_ZERO || verdict->flow == FLOW_STUCK; /* the rule alone would move it */
+    sb_fmt(&t, ", %s by " STRF, still && verdict->rule == RULE_MOVES ? "updated" : rule_word(verdict->rule),
+           STRA(opt));
   }
   return sb_str(&t);
 }
