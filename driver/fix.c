@@ -94,6 +94,51 @@ static dg_status put_back(const dg_fixed *f) {
   return (dg_status)err.status;
 }
 
+typedef struct Fixing {
+  dg_program *p;
+  const Options *o;
+  int maybe, own, others; /* edits of the file named, and of files that it imports */
+} Fixing;
+
+static bool of_subject(const Options *o, const char *file) {
+  return !strcmp(file, o->subject) || file_same(str_z(file), str_z(o->subject));
+}
+
+/* The difference of all files, or the file named written back: an import may be another program's, too. */
+static dg_status make_edits(Fixing *x) {
+  Arena arena;
+  Mem mem;
+  dg_fixed f;
+  dg_status st = DG_OK;
+  mem_init(&mem, 0);
+  arena_init(&arena, &mem);
+  for (int i = 0; dg_fixed_at(x->p, x->maybe, i, &f); i++)
+    *(of_subject(x->o, f.file) ? &x->own : &x->others) += f.edits;
+  bool write = given(x->o, OPT_WRITE);
+  for (int i = 0; st == DG_OK && dg_fixed_at(x->p, x->maybe, i, &f); i++)
+    if (!write)
+      put_difference(&arena, &f);
+    else if (of_subject(x->o, f.file))
+      st = put_back(&f);
+  arena_release(&arena);
+  return st;
+}
+
+static void say_edits(const Fixing *x) {
+  bool write = given(x->o, OPT_WRITE);
+  dg_fixed f;
+  if (x->own)
+    fprintf(stderr, "dgc: %d edit%s %s '%s'%s\n", x->own, x->own > 1 ? "s" : "", write ? "written to" : "in",
+            x->o->subject,
+            write        ? ""
+            : x->own > 1 ? "; --write makes them"
+                         : "; --write makes it");
+  for (int i = 0; x->others && dg_fixed_at(x->p, x->maybe, i, &f); i++)
+    if (!of_subject(x->o, f.file))
+      fprintf(stderr, "dgc: %d edit%s in '%s', which %s\n", f.edits, f.edits > 1 ? "s lie" : " lies", f.file,
+              write ? "is left alone" : "--write leaves alone");
+}
+
 int command_fix(dg_context *cx, const Options *o) {
   dg_program *p;
   dg_status st = dg_check_file(cx, o->subject, &p);
@@ -103,30 +148,17 @@ int command_fix(dg_context *cx, const Options *o) {
     dg_program_free(p);
     return (int)st;
   }
-  Arena arena;
-  Mem mem;
-  dg_fixed f = {0};
-  int maybe = given(o, OPT_MAYBE), edits = 0, files = 0;
-  mem_init(&mem, 0);
-  arena_init(&arena, &mem);
-  st = DG_OK;
-  for (; st == DG_OK && dg_fixed_at(p, maybe, files, &f); files++) {
-    edits += f.edits;
-    if (given(o, OPT_WRITE))
-      st = put_back(&f);
-    else
-      put_difference(&arena, &f);
-  }
-  if (st == DG_OK && !files)
+  Fixing x = {.p = p, .o = o, .maybe = given(o, OPT_MAYBE)};
+  dg_fixed f;
+  st = make_edits(&x);
+  if (st == DG_OK && !x.own && !x.others)
     fprintf(stderr, "dgc: nothing to mend%s\n",
-            maybe ? "" : " that can be meant in one way only: see --maybe");
+            x.maybe ? "" : " that can be meant in one way only: see --maybe");
   else if (st == DG_OK)
-    fprintf(stderr, "dgc: %d edit%s%s\n", edits, edits > 1 ? "s" : "",
-            given(o, OPT_WRITE) ? " written" : "; --write makes them");
-  if (st == DG_OK && f.left)
+    say_edits(&x);
+  if (st == DG_OK && dg_fixed_at(p, x.maybe, 0, &f) && f.left)
     fprintf(stderr, "dgc: %d finding%s left for another turn: edits meet in one place\n", f.left,
             f.left > 1 ? "s are" : " is");
-  arena_release(&arena);
   dg_program_free(p);
   return (int)st;
 }

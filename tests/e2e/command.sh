@@ -181,6 +181,29 @@ gives "fix of an error" 0 "$DGC" fix -w colon.dg
 gives "fix mended the error" 0 "$DGC" check -Werror colon.dg
 gives "fix of nothing" 0 "$DGC" fix --maybe "$good"
 says "nothing to mend"
+cat >own.dg <<'M'
+import l = "lib.dg"
+input x: f32[4]
+param w: f32 = 1
+param b: f32 = 1
+param c: f32 = 1
+loss err = mean(l.cut(w) * x + b + c)
+train fit {
+  minimize err
+  update w, c using sgd(lr = 0.1)
+}
+M
+echo 'fn cut(v: f32) = stop_gradient(v)' >lib.dg
+cp lib.dg lib-before.dg
+gives "fix shows what it does to imports" 0 "$DGC" fix --maybe own.dg
+says "1 edit in 'own.dg'; --write makes it"
+says "1 edit lies in 'lib.dg', which --write leaves alone"
+says "+++ lib.dg"
+gives "fix writes the file named only" 0 "$DGC" fix --maybe --write ./own.dg
+says "1 edit written to './own.dg'"
+says "1 edit lies in 'lib.dg', which is left alone"
+grep -q 'update w, c, b using' own.dg && cmp -s lib.dg lib-before.dg
+result $? "fix: own.dg is mended, lib.dg is as it was"
 gives "fix of no file" 4 "$DGC" fix missing.dg
 gives "--write of another command" 2 "$DGC" check --write "$good"
 
