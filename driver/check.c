@@ -44,10 +44,10 @@ static dg_status memory(dg_context *cx, const char *text) {
   char *end;
   errno = 0;
   long long n = strtoll(text, &end, 10);
-  const char *unit = *end ? strchr(units, *end) : NULL;
+  const char *unit = *end ? strchr(units, *end == 'K' ? 'k' : *end) : NULL;
   int shift = unit ? 10 * (int)(unit - units + 1) : 0;
   if (errno || end == text || n < 1 || (*end && (!unit || end[1])) || n > (INT64_MAX >> shift)) {
-    fprintf(stderr, "dgc: --memory=%s: a size is needed, such as 500000, 64M or 2G\n", text);
+    fprintf(stderr, "dgc: --memory=%s: a size is needed, such as 500000, 40K, 64M or 2G\n", text);
     return DG_USAGE;
   }
   return say(cx, dg_limit(cx, "memory", n << shift));

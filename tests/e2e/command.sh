@@ -73,6 +73,9 @@ gives "letters together" 0 "$DGC" train "$linear" --interpret -qj2 --epochs 1
 gives "behind --" 0 "$DGC" check -- "$good"
 gives "no file of that name" 4 "$DGC" nonsense.dg
 says "error: cannot read 'nonsense.dg': no such file"
+suggests "a limit of memory without a unit that is known" "such as 500000, 40K, 64M or 2G" --memory=40X "$good"
+gives "--memory in K" 0 "$DGC" --memory=40K "$good"
+gives "--memory in k" 0 "$DGC" --memory=40k "$good"
 
 # warnings
 gives "a warning" 0 "$DGC" "$bad"
