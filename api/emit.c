@@ -108,6 +108,8 @@ static dg_status emit_stage(EmitCall *c) {
   dg_status known = names_known(c, &stop);
   if (known != DG_OK) return known;
   if (p->sources.file.n < 2) return api_fail(cx, ST_REJECTED, "the file could not be read");
+  if (p->imported && str_eq(c->stage, STR("fmt")))
+    return api_fail(cx, ST_REJECTED, "a recorded model has no text to format");
   if (p->imported && !str_eq(c->stage, STR("graph")) && !str_eq(c->stage, STR("facts")))
     return api_fail(cx, ST_REJECTED, "a recorded model has the stages graph and facts only");
   if (str_eq(c->stage, STR("tokens")) || str_eq(c->stage, STR("fmt"))) return emit_text(c);

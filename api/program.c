@@ -63,10 +63,10 @@ static void mark_loaded(const dg_context *cx, Program *p) {
 /* A recorded model of another framework: no tree, nothing to run; only the diagnosis. */
 static bool check_import(dg_program *p, uint32_t file) {
   Import made = {0};
+  p->imported = true;
   if (!import_program(file, p->folder, &p->diags, &p->prog, &made)) return false;
   diagnose(&p->prog, NULL, 0, &p->diags);
   import_judge(&made, &p->prog, &p->diags);
-  p->imported = true;
   return true;
 }
 

@@ -177,6 +177,8 @@ int command_fmt(dg_context *cx, const Options *o) {
   dg_status made = dg_emit(p, "fmt", &e, &text, &n);
   if (made == DG_OK)
     fwrite(text, 1, n, stdout);
+  else if (only_meaning(p)) /* what they say is not why */
+    (void)say(cx, made);
   else
     fputs(dg_diagnostics_text(p, o->color), stderr);
   dg_program_free(p);

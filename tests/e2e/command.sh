@@ -167,6 +167,13 @@ silent out
 gives "fmt of no file" 4 "$DGC" fmt missing.dg
 says "missing.dg"
 silent out
+recorded=$TOP/python/tests/torch/scaler.dgg
+gives "fmt of a recorded model" 1 "$DGC" fmt "$recorded"
+says "dgc: a recorded model has no text to format"
+silent out
+head -n 3 "$recorded" >cut.dgg
+gives "fmt of a recorded model that is cut off" 1 "$DGC" fmt cut.dgg
+says "dgc: a recorded model has no text to format"
 
 # fix shows what the edits make of a file, and writes it
 cp "$TOP/examples/seed/b-update-list.dg" mend.dg
