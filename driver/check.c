@@ -1,4 +1,5 @@
 /* check, explain, fmt, and what all commands share. */
+#include "base/diag.h"
 #include "driver/commands.h"
 
 #include <errno.h>
@@ -152,10 +153,33 @@ int command_check(dg_context *cx, const Options *o) {
   return (int)st;
 }
 
+/* The codes of a group, or of all that it is the umbrella of, with the titles of their pages: how many. */
+static int list_group(DiagGroup group, bool print) {
+  int n = 0;
+  for (int i = 0; i < DIAG_COUNT; i++) {
+    DiagGroup own = diag_info[i].group;
+    if (own != group && diag_groups[own].parent != group) continue;
+    char code[8];
+    snprintf(code, sizeof code, "DG%04u", diag_info[i].code);
+    const char *page = dg_explain(code);
+    n++;
+    if (print && page) printf("%.*s\n", (int)strcspn(page + 2, "\n"), page + 2); /* behind "# " */
+  }
+  return n;
+}
+
 int command_explain(const Options *o) {
+  for (int g = DGRP_none + 1; g < DGRP_COUNT; g++)
+    if (!strcmp(diag_groups[g].name, o->subject) && list_group((DiagGroup)g, false) > 1) {
+      printf("%s: %s\n\n", diag_groups[g].name, diag_groups[g].help);
+      (void)list_group((DiagGroup)g, true);
+      return DG_OK;
+    }
   const char *page = dg_explain(o->subject);
   if (!page) {
-    fprintf(stderr, "dgc: no diagnostic '%s'; they look like DG0304, or unowned\n", o->subject);
+    fprintf(stderr,
+            "dgc: no diagnostic '%s'; they look like DG0304, or unowned; groups: dgc --help=warnings\n",
+            o->subject);
     return DG_USAGE;
   }
   fputs(page, stdout);

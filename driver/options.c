@@ -22,7 +22,7 @@ const CommandRow command_rows[CMD_COUNT] = {
     [CMD_EVAL] = {"eval", 'e', "MODEL.dg", "losses and metrics over a data set"},
     [CMD_PREDICT] = {"predict", 'p', "MODEL.dg", "outputs for given rows"},
     [CMD_BUILD] = {"build", 'b', "MODEL.dg", "an object and a header for C programs without dgc"},
-    [CMD_EXPLAIN] = {"explain", 'x', "CODE", "the page of a diagnostic: DG0304, or unowned"},
+    [CMD_EXPLAIN] = {"explain", 'x', "CODE", "a diagnostic's page (DG0304), or a group's codes (hints)"},
     [CMD_FIX] = {"fix", 'm', "MODEL.dg", "what the edits of its diagnostics make of it"},
     [CMD_FMT] = {"fmt", 'f', "MODEL.dg", "print the file in the standard layout"},
 };
@@ -151,7 +151,8 @@ static bool read_word(Reading *r, const char *word) {
     Str near = near_command(o->subject);
     if (!r->command && near.n)
       return wrong(r, "no command '%s': did you mean '" STRF "'?", o->subject, STRA(near));
-    return wrong(r, "one file at a time, and '%s' is a second", word);
+    return wrong(r, "one %s at a time, and '%s' is a second", o->command == CMD_EXPLAIN ? "code" : "file",
+                 word);
   }
   o->subject = word;
   return true;
@@ -185,7 +186,7 @@ static bool consistent(Reading *r) {
     if (!belongs(&option_rows[o->given[i].key], o->command))
       return wrong(r, "--%s is no option of 'dgc %s'", option_rows[o->given[i].key].name,
                    command_rows[o->command].name);
-  if (!o->subject && o->command == CMD_EXPLAIN)
+  if ((!o->subject || !*o->subject) && o->command == CMD_EXPLAIN)
     return wrong(r, "which diagnostic? for example: dgc explain DG0304");
   if (!o->subject)
     return wrong(r, "which file? for example: dgc %s%smodel.dg",

@@ -35,6 +35,20 @@ gives "explain by the name of the flag" 0 "$DGC" explain unowned
 says "DG0304"
 gives "explain nothing" 2 "$DGC" explain DG9999
 silent out
+gives "explain an empty word" 2 "$DGC" explain ''
+says "which diagnostic?"
+silent out
+gives "explain two" 2 "$DGC" explain DG0304 DG0303
+says "one code at a time, and 'DG0303' is a second"
+gives "explain a group" 0 "$DGC" explain hints
+says "hints: likely mistakes that are not proved"
+says "DG0401: relu before"
+lines "^DG[0-9]*: " out -eq 7
+gives "explain an umbrella" 0 "$DGC" explain dead-params
+says "DG0304: a parameter that no step updates"
+says "DG0320: "
+gives "explain a group of one code" 0 "$DGC" explain style
+says "# DG0309"
 gives "an option of another command" 2 "$DGC" check --epochs 3 "$good"
 says "--epochs"
 gives "two files" 2 "$DGC" check "$good" "$bad"

@@ -94,6 +94,7 @@ START_TEST(programs) {
   ck_assert_str_eq(dg_diagnostics_text(NULL, 0), "");
   ck_assert_str_eq(dg_diagnostics_text(p, 1), "");
   ck_assert_ptr_null(dg_explain(NULL));
+  ck_assert_ptr_null(dg_explain(""));
   ck_assert_ptr_null(dg_explain("DG9999"));
   ck_assert_ptr_null(dg_explain("../../etc/passwd"));
   ck_assert_ptr_nonnull(dg_explain("DG0304"));
