@@ -124,6 +124,30 @@ static dg_status make_edits(Fixing *x) {
   return st;
 }
 
+static void say_nothing(const Fixing *x) {
+  dg_fixed f;
+  int more = 0;
+  for (int i = 0; !x->maybe && dg_fixed_at(x->p, 1, i, &f); i++) more += f.edits;
+  if (more)
+    fprintf(stderr,
+            "dgc: nothing to mend that can be meant in one way only: see --maybe, which has %d edit%s\n",
+            more, more > 1 ? "s" : "");
+  else
+    fputs("dgc: nothing to mend\n", stderr);
+}
+
+/* Findings that have no edit at all: nothing here mends them. */
+static void say_without_edit(const Fixing *x) {
+  int n = 0;
+  for (int i = 0; i < dg_diagnostic_count(x->p); i++) {
+    const dg_diagnostic *g = dg_diagnostic_at(x->p, i);
+    n += g && !g->edits;
+  }
+  if (n)
+    fprintf(stderr, "dgc: %d finding%s no edit: dgc check says what %s\n", n, n > 1 ? "s have" : " has",
+            n > 1 ? "they are" : "it is");
+}
+
 static void say_edits(const Fixing *x) {
   bool write = given(x->o, OPT_WRITE);
   dg_fixed f;
@@ -152,10 +176,10 @@ int command_fix(dg_context *cx, const Options *o) {
   dg_fixed f;
   st = make_edits(&x);
   if (st == DG_OK && !x.own && !x.others)
-    fprintf(stderr, "dgc: nothing to mend%s\n",
-            x.maybe ? "" : " that can be meant in one way only: see --maybe");
+    say_nothing(&x);
   else if (st == DG_OK)
     say_edits(&x);
+  if (st == DG_OK) say_without_edit(&x);
   if (st == DG_OK && dg_fixed_at(p, x.maybe, 0, &f) && f.left)
     fprintf(stderr, "dgc: %d finding%s left for another turn: edits meet in one place\n", f.left,
             f.left > 1 ? "s are" : " is");

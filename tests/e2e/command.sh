@@ -192,7 +192,7 @@ says "dgc: a recorded model has no text to format"
 # fix shows what the edits make of a file, and writes it
 cp "$TOP/examples/seed/b-update-list.dg" mend.dg
 gives "fix: one way out of several" 0 "$DGC" fix mend.dg
-says "see --maybe"
+says "see --maybe, which has 1 edit"
 gives "fix as a difference" 0 "$DGC" fix --maybe mend.dg
 grep -q '^+  update   w, b$' out && grep -q '^-  update   w$' out && grep -q '^@@ -11,7 +11,7 @@$' out
 result $? "fix: the difference"
@@ -205,6 +205,10 @@ gives "fix of an error" 0 "$DGC" fix -w colon.dg
 gives "fix mended the error" 0 "$DGC" check -Werror colon.dg
 gives "fix of nothing" 0 "$DGC" fix --maybe "$good"
 says "nothing to mend"
+cat >noedit.dg <<'M'
+input x: f32[4]
+loss err = mean(x + undeclared_thing)
+M
 cat >own.dg <<'M'
 import l = "lib.dg"
 input x: f32[4]
@@ -228,6 +232,10 @@ says "1 edit written to './own.dg'"
 says "1 edit lies in 'lib.dg', which is left alone"
 grep -q 'update w, c, b using' own.dg && cmp -s lib.dg lib-before.dg
 result $? "fix: own.dg is mended, lib.dg is as it was"
+gives "fix of what has no edit" 0 "$DGC" fix noedit.dg
+says "dgc: nothing to mend"
+says "1 finding has no edit"
+lacks "--maybe"
 gives "fix of no file" 4 "$DGC" fix missing.dg
 gives "--write of another command" 2 "$DGC" check --write "$good"
 
