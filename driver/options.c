@@ -119,6 +119,7 @@ static bool no_option(Reading *r, const char *word) {
 static bool read_option(Reading *r, int i, const char *text) {
   Options *o = r->o;
   if (i < OPT_COUNT) {
+    if (text && !*text) return wrong(r, "--%s needs a value: %s", long_name(i), option_rows[i].arg);
     o->given[o->ngiven++] = (Given){(OptKey)i, text};
     o->last[i] = text ? text : "";
     return true;

@@ -71,6 +71,8 @@ suggests "an option" "no option '--epoks': did you mean '--epochs'?" train "$goo
 suggests "a short option" "no option '-x'" train -x "$good"
 suggests "an option cut too short" "'--st' is short for --stop-after and --ste" --st=3 "$good"
 suggests "an option without its value" "--epochs needs a value: N" train "$good" --epochs
+suggests "an option with an empty value" "--load needs a value: FILE" check "$good" --load=
+suggests "a letter with an empty value" "--define needs a value: NAME=N" check "$good" -D ''
 suggests "a switch with a value" "--quiet takes no value" train "$good" --quiet=yes
 suggests "a group" "did you mean 'unowned'?" -Wunownd "$good"
 suggests "a limit" "did you mean 'nodes'?" --limit node=3 "$good"
