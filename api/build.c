@@ -232,6 +232,10 @@ static dg_status prefix(Build *b, const char *asked) {
     if (own.n > 3 && !memcmp(own.p + own.n - 3, ".dg", 3)) own.n -= 3;
   }
   b->name = aot_c_name(b->arena, own, &none);
+  size_t n = asked ? strlen(asked) : 0;
+  if (n && !strncmp(asked, b->name, n) && !strcmp(b->name + n, "_")) /* it was moved out of the way */
+    return api_fail(b->cx, ST_USAGE, "'%.60s' is taken, by C, C++ or the header itself: write '%.60s_'",
+                    asked, asked);
   if (asked && strcmp(asked, b->name) != 0)
     return api_fail(b->cx, ST_USAGE, "'%.60s' is no name that C takes: letters, digits and '_'", asked);
   char *upper = ARENA_ARRAY(b->arena, char, strlen(b->name) + 1);

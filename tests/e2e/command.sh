@@ -92,6 +92,8 @@ says "error: cannot read 'nonsense.dg': no such file"
 suggests "a limit of memory without a unit that is known" "such as 500000, 40K, 64M or 2G" --memory=40X "$good"
 gives "--memory in K" 0 "$DGC" --memory=40K "$good"
 gives "--memory in k" 0 "$DGC" --memory=40k "$good"
+suggests "a name that is a keyword" "'int' is taken, by C, C++ or the header itself: write 'int_'" build --name=int -D N=4 "$good"
+suggests "a name that is none" "'a-b' is no name that C takes" build --name=a-b -D N=4 "$good"
 
 # warnings
 gives "a warning" 0 "$DGC" "$bad"
