@@ -104,7 +104,7 @@ static dg_status check_in(void *arg) {
       diag_status(diag_cannot_read(&p->diags, (Span){0}, str_z(c->name), err.what + err.why), err.status);
       diags_finish(&p->diags);
       c->complete = true;
-      return api_fail(cx, err.status, "%s", err.what);
+      return first_error(p);
     }
   }
   uint32_t file = sources_add(&p->sources, str_z(c->name), text, false);

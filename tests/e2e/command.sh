@@ -94,6 +94,10 @@ gives "--memory in K" 0 "$DGC" --memory=40K "$good"
 gives "--memory in k" 0 "$DGC" --memory=40k "$good"
 suggests "a name that is a keyword" "'int' is taken, by C, C++ or the header itself: write 'int_'" build --name=int -D N=4 "$good"
 suggests "a name that is none" "'a-b' is no name that C takes" build --name=a-b -D N=4 "$good"
+gives "a file too large" 5 "$DGC" --limit source_bytes=10 "$good"
+lines "cannot read" err -eq 1
+gives "fix of a file too large" 5 "$DGC" fix --limit source_bytes=10 "$good"
+lines "cannot read" err -eq 1
 
 # warnings
 gives "a warning" 0 "$DGC" "$bad"
