@@ -18,10 +18,12 @@ ROUNDS, MOST_ROUNDS = 3, 16
 # Calls that make no value from a tensor's elements.
 _ASIDE = frozenset("""size dim numel stride is_floating_point is_complex is_contiguous data_ptr element_size nelement ndimension
 is_pinned is_shared is_inference storage_offset untyped_storage storage register_hook retain_grad register_post_accumulate_grad_hook
-zero_grad is_same_size is_set_to is_signed is_conj is_neg __len__ __repr__ __format__ __hash__ __dir__ __bool__ __deepcopy__
-__reduce_ex__ is_nonzero _is_view allclose equal get_device has_names dim_order __contains__ is_tensor is_storage manual_seed
+zero_grad is_same_size is_set_to is_signed is_conj is_neg __len__ __repr__ __format__ __hash__ __dir__ __deepcopy__
+__reduce_ex__ _is_view get_device has_names dim_order is_tensor is_storage manual_seed
 _record_function_enter_new _RecordFunction _record_function_exit share_memory_ pin_memory _set_grad_enabled is_grad_enabled
 is_autocast_enabled get_default_dtype requires_grad_ __array_priority__ _typed_storage result_type can_cast promote_types""".split())
+# What tells of a tensor, not of its elements.
+_ABOUT = (str, torch.Size, torch.dtype, torch.device, torch.layout)
 # They read the shape of a tensor only.
 _LIKE = frozenset("""empty_like zeros_like ones_like rand_like randn_like full_like randint_like new_zeros new_ones new_empty
 new_full""".split())
@@ -260,6 +262,9 @@ class Recorder(TorchFunctionMode):
             made.source = self.tape.host("numpy", nodes[:1], *self._array_type(out))
             return made
         outs = self._tensors(out, [])
+        if not outs and nodes and out is not None and not isinstance(out, _ABOUT):
+            self.tape.host(name.strip("_") or "python", nodes, "f32", ())    # a plain value: nobody can follow it
+            return None
         if not outs or any(o is t for o in outs for t in tensors) and len(outs) == 1:
             return None
         self._result(name, args, kwargs, out, outs, tensors, nodes)

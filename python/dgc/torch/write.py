@@ -1,4 +1,5 @@
 """A recording as a graph file."""
+from ..frames import Place
 from ..graph import FLOATS, Writer, number
 from . import names
 from .rules import Rule
@@ -71,12 +72,30 @@ class _File:
             node = t.binary("add", node, t.cast(other, t.type(node)[0]))
         return node, place
 
+    def read_by_python(self, o, loss, place, last):
+        """The loss, with what Python took of parameters that it does not read as a tensor. Python may have made anything of
+        it, the choice of a branch or a number in the loss: no gradient comes back, but to say that nothing reads it would
+        be untrue."""
+        t = self.tape
+        lost = {node for _, _, params in o.groups for _, _, node in params} - t.cone([loss])
+        made = t.type(loss)[0]
+        for i in range(min(lost, default=last), last):
+            if t.nodes[i].op == "host" and not t.type(i)[1]:
+                found = lost & t.cone([i])
+                if found:
+                    at = place and Place(place.file, place.line, place.col, place.end_line, place.end_col, place.caller, "python")
+                    t.place = at
+                    loss = t.binary("mul", loss, t.cast(i, made))
+                    lost -= found
+        return loss
+
     def step(self, o, name):
         t, w = self.tape, self.writer
         losses = self.losses_of(o)
         if not losses:
             raise NotJudged(f"optimizer '{name}' steps without a loss that was seen")
         loss, place = self.total(losses)
+        loss = self.read_by_python(o, loss, place, max(node for node, _ in losses))
         t.place = None
         groups, roots = [], [loss]
         for (numbers, flags, params), varying in zip(o.groups, o.varying):
@@ -104,7 +123,7 @@ class _File:
     def dead_ends(self, o, roots, losses):
         """Where parameters end up that no loss reads: the message says what is made of them."""
         needed, last = self.tape.cone(roots), max(node for node, _ in losses)
-        fed = {node for _, _, params in o.groups for _, _, node in params} - self.tape.cone([x for x, _ in losses])
+        fed = {node for _, _, params in o.groups for _, _, node in params} - self.tape.cone(roots[:1])
         read, made = set(), []
         for i in range(min(fed, default=last), last):
             ins = self.tape.nodes[i].ins
