@@ -48,7 +48,7 @@ gives "explain an umbrella" 0 "$DGC" explain dead-params
 says "DG0304: a parameter that no step updates"
 says "DG0320: "
 gives "explain a group of one code" 0 "$DGC" explain style
-says "# DG0309"
+says "DG0309"
 gives "an option of another command" 2 "$DGC" check --epochs 3 "$good"
 says "--epochs"
 gives "two files" 2 "$DGC" check "$good" "$bad"
