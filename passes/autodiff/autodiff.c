@@ -31,8 +31,8 @@ static void copy_bodies(Graph *g, Node owner, NodeId *in) {
   }
 }
 
-/* A declared rule: the dx as written, with the cotangent in the placeholder's place. Only what depends on the
- * placeholder is copied. */
+/* A declared rule: the dx as written, with the cotangent in the place of the node that stands for it. Only
+ * what depends on that node is copied. */
 static void custom(Sweep *s, Builder *b, NodeId id) {
   Graph *g = s->g;
   int64_t key = graph_attr(g, id)[0];
@@ -41,8 +41,8 @@ static void custom(Sweep *s, Builder *b, NodeId id) {
     NodeId dx = custom_input(g, id, i, true);
     if (dx.i > last) last = dx.i;
   }
-  /* what depends on the placeholder stands behind it: a rule costs its own nodes, wherever it stands */
-  if (!map_get(&s->placeholder, (uint64_t)key, &first) || first > last) first = last + 1;
+  /* what depends on that node stands behind it: a rule costs its own nodes, wherever it stands */
+  if (!map_get(&s->cotangent_of, (uint64_t)key, &first) || first > last) first = last + 1;
   uint32_t span = last + 1 - first;
   bool *live = ARENA_ARRAY(s->arena, bool, span);
   for (uint32_t i = 0; i < n; i++) {
@@ -128,10 +128,10 @@ Sweep sweep_begin(Level *v, uint32_t n) {
   s.of_result = ARENA_ARRAY(s.arena, NodeId *, n);
   s.text = ARENA_ARRAY(s.arena, const struct ScalarExpr *, VJP_TEXTS);
   for (uint32_t i = 0; i < n; i++) s.cotangent[i] = NO_NODE;
-  map_init(&s.placeholder, s.arena);
+  map_init(&s.cotangent_of, s.arena);
   for (uint32_t i = s.g->node.n; i-- > 0;)
     if (node_op(s.g, (NodeId){i}) == OP_COTANGENT)
-      map_put(&s.placeholder, (uint64_t)graph_attr(s.g, (NodeId){i})[0], i);
+      map_put(&s.cotangent_of, (uint64_t)graph_attr(s.g, (NodeId){i})[0], i);
   return s;
 }
 
@@ -368,7 +368,7 @@ const Graph *autodiff_leaves(const Graph *g, NodeId y, uint32_t nleaf, Arena *a,
 }
 
 /* After the last differentiation: stop_gradient, name and custom become their value; the declared derivatives
- * they carried, and their placeholders, are needed by nobody. */
+ * they carried, and the nodes of their cotangents, are needed by nobody. */
 Graph *pass_erase(Graph *in, PassCx *cx) {
   Arena *a = cx->arena;
   /* live, seen through the erased ops */

@@ -27,7 +27,7 @@ typedef struct Sweep {
   uint32_t n;        /* nodes when the sweep began */
   bool *wanted;      /* by node: a target is this node or lies behind it */
   NodeId *cotangent; /* by node: so far */
-  Map placeholder;   /* by the key of a declared rule: the first node that stands for its cotangent */
+  Map cotangent_of;  /* by the key of a declared rule: the first node that stands for its cotangent */
   const struct ScalarExpr **text; /* derivatives of scalar rows, read once: see Vjp */
   NodeId **of_result;             /* by LOOP or COND node: cotangents of its results; NULL: none has one */
 } Sweep;
