@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""A gradient through 10,000 steps of a simulation (leapfrog.dg; six bodies, f64, one thread): dgc, jax.lax.scan and C by hand
-in turns within one run. Median milliseconds a pass (least, greatest), and the median of the ratios to dgc within a round.
-usage: loop.py WORKER [--peers=DIR] [--rounds=N]      WORKER is build-release/bench/loop; DIR is what bench/peer/setup made"""
+"""A gradient through 10,000 steps of a simulation (leapfrog.dg; six bodies, f64, one thread).
+dgc, jax.lax.scan and C by hand take turns within one run. Printed are the median milliseconds a pass (least, greatest)
+and the median of the ratios to dgc within a round.
+usage: loop.py WORKER [--peers=DIR] [--rounds=N]
+WORKER is build-release/bench/loop; DIR is what bench/peer/setup made"""
 import os, statistics, subprocess, sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))

@@ -21,7 +21,8 @@ KINDS = {
     "tensorflow": ("tf", "with_tf", "Tf"),
 }
 
-# What holds the libraries inside the frameworks down to an instruction set, as 1024^3 shows: each stays below the peak of AVX2.
+# What holds the libraries inside the frameworks down to an instruction set. 1024^3 shows it: each stays below the peak
+# of AVX2.
 # XLA's YNNPACK knows no limit (150 GFLOP/s of 131), so it is left out.
 HELD = {
     "avx2": {"ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2",

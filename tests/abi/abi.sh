@@ -1,6 +1,6 @@
 #!/bin/sh
-# The library's face as others have compiled against it: symbols, the layout of structs, and a host whose object file was
-# made with the header of ABI 0.2, with structs of that header's size, smaller and larger ones.
+# The library's face as others have compiled against it: symbols, the layout of structs, and a host.
+# The host's object file was made with the header of ABI 0.2, with structs of that header's size, smaller and larger.
 . "$(dirname "$0")/../e2e/lib.sh"
 lib=$(dirname "$DGC")/libdgc.so
 abi=$TOP/tests/abi

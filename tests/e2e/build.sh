@@ -1,5 +1,5 @@
 #!/bin/sh
-# Objects built ahead of time: a C program linked with the object and libdgc-core.a alone trains with the bits of a session.
+# Objects built ahead of time. A C program linked with the object and libdgc-core.a alone trains with a session's bits.
 . "$(dirname "$0")/lib.sh"
 build=$(dirname "$DGC")
 jit=$build/tests/e2e/build_jit
@@ -36,7 +36,8 @@ put("bad.i32", "i", [i % 4 for i in range(16)])
 put("tiny.f32", "f", [math.sin(i * i) if i % 5 else 1e-41 for i in range(16 * 6)])
 E
 
-# host OUT PREFIX LOSSTYPE STEPCALL PREDICTCALL OUTPUTS OBJECT..: the program around an object; OBJECT instead of libdgc-core's.
+# host OUT PREFIX LOSSTYPE STEPCALL PREDICTCALL OUTPUTS OBJECT..: the program around an object.
+# OBJECT stands instead of libdgc-core's.
 host() {
   out=$1 prefix=$2 type=$3 step_call=$4 predict_call=$5 outputs=$6
   shift 6
@@ -45,7 +46,8 @@ host() {
     "$TOP/tests/e2e/build_aot.c" "$prefix.o" "$@" "$core" -o "$out"
 }
 
-# same NAME ISA PREFIX MODEL STEP STEPS LOSS LOSSTYPE "DEFINES" "STEPCALL" "PREDICTCALL" "OUTPUTS" INPUT:DTYPE:EXTENTS:FILE..
+# same NAME ISA PREFIX MODEL STEP STEPS LOSS LOSSTYPE "DEFINES" "STEPCALL" "PREDICTCALL" "OUTPUTS" INPUT..
+# INPUT is NAME:DTYPE:EXTENTS:FILE.
 same() {
   what="$1, $2" isa=$2 prefix=$3 model=$4 step=$5 steps=$6 loss=$7 type=$8 defines=$9
   shift 9

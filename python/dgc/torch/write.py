@@ -73,9 +73,9 @@ class _File:
         return node, place
 
     def read_by_python(self, o, loss, place, last):
-        """The loss, with what Python took of parameters that it does not read as a tensor. Python may have made anything of
-        it, the choice of a branch or a number in the loss: no gradient comes back, but to say that nothing reads it would
-        be untrue."""
+        """The loss, with what Python took of parameters that it does not read as a tensor. Python may have made
+        anything of it, the choice of a branch or a number in the loss. No gradient comes back, and to say that nothing
+        reads it would be untrue."""
         t = self.tape
         lost = {node for _, _, params in o.groups for _, _, node in params} - t.cone([loss])
         made = t.type(loss)[0]
