@@ -266,6 +266,8 @@ static void visit(Slabs *s, NodeId n) {
   Made m = {0};
   bool any = false;
   if (zero(s, n) || !graph_node(s->g, n)->nin) return;
+  const Value *v = value_at(&s->x->values, s->v->value[n.i]);
+  if (v->undefined || v->infinite) return; /* 0 times it is not 0 */
   switch (node_op(s->g, n)) {
   case OP_RESHAPE: reshape(s, &m, n); break;
   case OP_CONTRACT: contract(s, &m, n); break;
