@@ -33,16 +33,17 @@ static void stop(Pool *p) {
 
 enum { MAX_UNITS = 5000 };
 typedef struct Seen {
-  _Atomic uint32_t count[MAX_UNITS], by_thread[POOL_MAX_THREADS];
+  _Atomic uint32_t count[MAX_UNITS], by_thread[POOL_MAX_THREADS], empty;
 } Seen;
 
 static void mark(void *arg, uint32_t thread, int64_t lo, int64_t hi) {
   Seen *s = arg;
   for (int64_t i = lo; i < hi; i++) atomic_fetch_add(&s->count[i], 1);
   atomic_fetch_add(&s->by_thread[thread], 1);
+  atomic_fetch_add(&s->empty, lo >= hi);
 }
 
-/* Runs that did not compute each unit exactly once. */
+/* Runs that did not compute each unit exactly once, or asked for none. */
 static int wrong_runs(Pool *p, Seen *s, int64_t units, int runs) {
   int wrong = 0; /* summed up here because ck_assert makes a system call each */
   for (int again = 0; again < runs; again++) {
@@ -50,6 +51,7 @@ static int wrong_runs(Pool *p, Seen *s, int64_t units, int runs) {
     pool_run(p, mark, s, units, again % 2 ? BUSY_NS : 0);
     for (int64_t i = 0; i < MAX_UNITS; i++) wrong += s->count[i] != (i < units);
     for (uint32_t w = pool_threads(p); w < POOL_MAX_THREADS; w++) wrong += s->by_thread[w] != 0;
+    wrong += s->empty != 0 && units > 0;
   }
   return wrong;
 }
