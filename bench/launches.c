@@ -16,7 +16,7 @@ typedef struct Settings {
   int times, top;
 } Settings;
 
-typedef struct Units { /* one launch, for the pool, cut as a step cuts it (api/exec.c) */
+typedef struct Units { /* one launch, for the pool, cut as a step cuts it (runtime/core/step.c) */
   KernelFn *fn;
   KernelCut cut;
   int64_t pieces;
@@ -47,8 +47,6 @@ static void run_units(void *arg, uint32_t thread, int64_t lo, int64_t hi) {
   }
 }
 
-enum { PIECE_NS = 2000, PIECES = 64 };
-
 static void measure(Arena *a, const Plan *p, KernelFn **fn, const PlanMemory *mem, Pool *pool, int times,
                     Row *row) {
   KernelCut *cut = ARENA_ARRAY(a, KernelCut, p->kernel.n + 1);
@@ -59,9 +57,8 @@ static void measure(Arena *a, const Plan *p, KernelFn **fn, const PlanMemory *me
     for (uint32_t i = 0; i < p->launch.n; i++) {
       const PlanLaunch *q = &p->launch.at[i];
       if (q->kind != LAUNCH_KERNEL) continue;
-      int64_t pieces = k % 2 ? q->estimate_ns / PIECE_NS + 1 : 1;
       u.fn = fn[q->kernel], u.kernel = p->kernel.at[q->kernel], u.cut = cut[q->kernel];
-      u.pieces = pieces > PIECES ? PIECES : pieces;
+      u.pieces = k % 2 ? step_pieces(q->estimate_ns) : 1;
       for (uint32_t j = 0; j < q->nbind; j++) {
         uint32_t b = p->bind.at[q->bind + j];
         u.buf[j] = b == PLAN_NONE ? NULL : plan_address(p, mem, b);

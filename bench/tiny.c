@@ -95,6 +95,8 @@ static int by_launch(const char *file, const char *isa) {
   if (codegen_target(a, &(TargetRequest){.isa = isa}, &target, &why) != ST_OK) return failed("target", why.p);
   codegen_options_init(&c, &target);
   lower_options_init(&l, target.vector_bytes);
+  l.cache_l1 = target.cache_l1;
+  l.cache_l2 = target.cache_l2;
   Plan *p = lower_graph(a, b.graph, &l, &why);
   if (!p) return failed("lower", why.p);
   KernelFn **fn = ARENA_ARRAY(a, KernelFn *, p->kernel.n + 1);
@@ -107,6 +109,7 @@ static int by_launch(const char *file, const char *isa) {
   double sum = 0;
   for (uint32_t i = 0; i < p->launch.n; i++) {
     const PlanLaunch *q = &p->launch.at[i];
+    if (q->kind != LAUNCH_KERNEL) continue;
     double ns = alone(p, &mem, q, fn[q->kernel], scratch);
     Str name = p->kernel.at[q->kernel]->name;
     sum += ns;

@@ -85,11 +85,10 @@ static void call_pieces(void *arg, uint32_t thread, int64_t lo, int64_t hi) {
   for (int64_t at = lo; at < hi && !given_up(c->patient); at++) call_cuts(c, buf, at, at + 1);
 }
 
-/* Pieces are worth a fork each, and so many that threads end at about the same time; and of a kernel that may
- * be given up in its midst so many that none takes long. */
+/* Of a kernel that may be given up in its midst there are so many pieces that none takes long. */
 enum { PIECE_NS = 2000, PIECES = 64, PATIENCE_NS = 10000000 };
-static int64_t pieces_of(const StepLaunch *l) {
-  int64_t n = l->estimate_ns / PIECE_NS + 1, patient = l->estimate_ns / PATIENCE_NS;
+int64_t step_pieces(int64_t estimate_ns) {
+  int64_t n = estimate_ns / PIECE_NS + 1, patient = estimate_ns / PATIENCE_NS;
   return n <= PIECES ? n : patient > PIECES ? patient : PIECES;
 }
 
@@ -106,7 +105,7 @@ static void kernel(const Frame *f, const StepLaunch *l) {
   }
   StepFn *fn = e->fn[l->index];
   int64_t units = start[k->ncut];
-  bool alone = !e->pool || l->estimate_ns < POOL_SPLIT_NS || pieces_of(l) == 1 || units == 1;
+  bool alone = !e->pool || l->estimate_ns < POOL_SPLIT_NS || step_pieces(l->estimate_ns) == 1 || units == 1;
   bool patient = e->stop && l->estimate_ns > 2 * PATIENCE_NS && units > 1;
   if (alone && !patient) {
     fn(buf, 0, units); /* the float environment is set already */
@@ -118,7 +117,7 @@ static void kernel(const Frame *f, const StepLaunch *l) {
             .ncut = k->ncut,
             .nbuf = l->nref,
             .scratch_bytes = e->image->scratch_bytes,
-            .pieces = pieces_of(l),
+            .pieces = step_pieces(l->estimate_ns),
             .patient = patient ? e : NULL};
   if (alone) {
     call_pieces(&c, 0, 0, c.pieces);

@@ -86,6 +86,10 @@ static inline int64_t step_cut(const int64_t *start, uint32_t i, int64_t c, int6
   return start[i] + (n / pieces) * c + (n % pieces * c + shift) / pieces;
 }
 
+/* How many pieces a launch of an estimated time is cut into for a pool: each is worth a fork, and threads end
+ * at about the same time. */
+int64_t step_pieces(int64_t estimate_ns);
+
 typedef void StepFn(void *const *buf, int64_t lo, int64_t hi);
 typedef enum { STEP_DONE, STEP_CHECK_FAILED, STEP_HOST_FAILED, STEP_CANCELLED } StepResult;
 
