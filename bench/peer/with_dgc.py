@@ -8,7 +8,8 @@ F32, I32 = 0, 2
 
 
 class Array(ctypes.Structure):
-    _fields_ = [("dtype", ctypes.c_int), ("rank", ctypes.c_int), ("extent", ctypes.c_int64 * 8), ("data", ctypes.c_void_p)]
+    _fields_ = [("dtype", ctypes.c_int), ("rank", ctypes.c_int), ("extent", ctypes.c_int64 * 8), ("data", ctypes.c_void_p),
+                ("stride", ctypes.c_int64 * 8), ("reserved", ctypes.c_int64 * 4)]
 
 
 class Options(ctypes.Structure):
@@ -26,7 +27,7 @@ class Dgc:
         program, self.s = ctypes.c_void_p(), ctypes.c_void_p()
         self.ok(L.dg_check_file(self.cx, os.path.join(HERE, model + ".dg").encode(), ctypes.byref(program)))
         o = Options()
-        L.dg_session_options_init(ctypes.byref(o))
+        L.dg_session_options_init(ctypes.byref(o), ctypes.c_size_t(ctypes.sizeof(o)))
         o.threads = threads
         o.isa = isa.encode() if isa else None
         self.ok(L.dg_session_new(program, ctypes.byref(o), ctypes.byref(self.s)))
