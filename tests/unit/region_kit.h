@@ -148,9 +148,9 @@ static inline Str graph_text_of(Fix *f, const Graph *g) {
   return sb_str(&b);
 }
 
-static const char *const region_names[] = {"cond", "ends",     "cond2",  "descent", "ema",
-                                           "jvp",  "leapfrog", "meta",   "nested",  "product",
-                                           "rnn",  "second",   "shared", "third"};
+static const char *const region_names[] = {"bodies",  "cond", "ends",     "cond2",  "descent",
+                                           "ema",     "jvp",  "leapfrog", "meta",   "nested",
+                                           "product", "rnn",  "second",   "shared", "third"};
 enum { REGION_GRAPHS = sizeof region_names / sizeof *region_names };
 
 #endif

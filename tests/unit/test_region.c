@@ -84,7 +84,7 @@ START_TEST(values_are_those_of_the_unrolled_program) {
       }
       fix_end(&f);
     }
-  ck_assert_int_eq(run_of, 40);
+  ck_assert_int_eq(run_of, 45);
 }
 END_TEST
 
