@@ -81,6 +81,7 @@ END_TEST
 START_TEST(bits_of_loops) {
   same_everywhere(&(Case){.path = "examples/pendulum.dg"});
   same_everywhere(&(Case){.path = "examples/lstm.dg", .define = {{"steps", "37"}, {"width", "19"}}});
+  same_everywhere(&(Case){.path = "examples/neural-ode.dg", .define = {{"steps", "23"}}});
 }
 END_TEST
 START_TEST(bits_of_logistic) { same_everywhere(&(Case){.path = "examples/logistic.dg"}); }

@@ -551,8 +551,28 @@ START_TEST(loops_are_fitted) {
 }
 END_TEST
 
+/* A network as a velocity, through a method of fourth order: it learns the orbits. */
+START_TEST(a_velocity_is_fitted) {
+  dg_context *cx = context();
+  ok(dg_define(cx, "steps", "40"));
+  dg_program *p = from_file(cx, "examples/neural-ode.dg");
+  dg_session *s = session(cx, p, 0, 1);
+  double before, after;
+  ok(dg_evaluate(s));
+  ok(dg_value(s, "error", &before));
+  ok(train(s, 0, native() ? 0 : 20, NULL));
+  ok(dg_evaluate(s));
+  ok(dg_value(s, "error", &after));
+  ck_assert_msg(after < before * (native() ? 0.1 : 0.8), "error %g, then %g", before, after);
+  dg_session_free(s);
+  dg_program_free(p);
+  dg_context_free(cx);
+}
+END_TEST
+
 UNIT_MAIN(UNIT("checkpoints", resume_at_an_epoch, resume_within_an_epoch, saves_single_steps,
                weights_of_another_program),
           UNIT("failures", non_finite, host_functions, host_functions_in_loops),
           UNIT("variants", many_sizes, least_recently_used_goes, assignments_happen_together),
-          UNIT("settings", settings, rounds_of_steps, metrics_observe, files_fed, loops_are_fitted))
+          UNIT("settings", settings, rounds_of_steps, metrics_observe, files_fed, loops_are_fitted,
+               a_velocity_is_fitted))
