@@ -157,7 +157,7 @@ static dg_status add_entry(Build *b, ExecOptions *o, const Entry *entry, const c
   const Program *p = &b->p->prog;
   BuildNames taken = {0};
   uint32_t at = b->entry.n;
-  (void)aot_c_name(b->arena, STR("state"), &taken);
+  aot_reserve_macros(b, &taken);
   BuildEntry e = {.entry = entry, .symbol = symbol};
   dg_status st = compile(b, o, &e);
   if (st != DG_OK) return st;
@@ -179,10 +179,6 @@ static dg_status add_entry(Build *b, ExecOptions *o, const Entry *entry, const c
 static dg_status add_entries(Build *b, ExecOptions *o) {
   const Program *p = &b->p->prog;
   dg_status st = DG_OK;
-  BuildNames functions = {0};
-  (void)aot_c_name(b->arena, STR("init"), &functions);
-  (void)aot_c_name(b->arena, STR("load"), &functions);
-  (void)aot_c_name(b->arena, STR("save"), &functions);
   for (uint32_t i = 0; i < p->entry.n && st == DG_OK; i++) {
     const Entry *e = &p->entry.at[i];
     const char *symbol = NULL;
@@ -190,9 +186,9 @@ static dg_status add_entries(Build *b, ExecOptions *o) {
     case ENTRY_INIT: break;
     case ENTRY_TRAIN:
       symbol = aot_c_name(b->arena, str_fmt(b->arena, "step_" STRF, STRA(names_str(p->names, e->name))),
-                          &functions);
+                          &b->names);
       break;
-    case ENTRY_PREDICT: symbol = aot_c_name(b->arena, STR("predict"), &functions); break;
+    case ENTRY_PREDICT: symbol = "predict"; break;
     case ENTRY_AFTER:
     case ENTRY_EVAL: continue;
     }
@@ -267,6 +263,7 @@ static dg_status build(BuildCall *c, Arena *a) {
   b->isa = isa[b->level];
   if (st == DG_OK && program_dims_broken(&b->prog, p->bound.at, p->bound.n, &why) != SIZE_MAX)
     st = api_fail(b->cx, ST_REJECTED, STRF, STRA(sb_str(&why)));
+  if (st == DG_OK) aot_header_names(b);
   if (st == DG_OK) st = add_entries(b, &o);
   if (st == DG_OK) st = aot_state(b);
   if (st == DG_OK) st = aot_block(b);

@@ -7,6 +7,11 @@
 #include "runtime/core/model.h"
 #include "runtime/host/data.h"
 
+typedef struct BuildNames {
+  Map seen; /* by hash: where in `at` */
+  VEC(const char *) at;
+} BuildNames;
+
 /* A tensor of the state: a parameter or state, or a counter. */
 typedef struct BuildField {
   const char *name;      /* in C */
@@ -16,6 +21,7 @@ typedef struct BuildField {
   Tensor shape;          /* without data */
   size_t at, bytes, pad; /* pad: bytes of filling in front of it that C would not put there */
   LeafId leaf;           /* counters: .i == UINT32_MAX */
+  const char *filling;   /* its name; NULL: none */
   bool needed;           /* in a checkpoint: a parameter */
   const char *what;      /* "state ", ... */
 } BuildField;
@@ -45,6 +51,8 @@ typedef struct Build {
   const char *name, *upper; /* what all names of the header begin with */
   const char *isa;
   CpuLevel level;
+  BuildNames names; /* what stands behind the prefix */
+  const char **dim; /* macros: by what is bound, with the prefix */
   VEC(BuildField) field;
   uint32_t *field_of; /* by leaf */
   VEC(BuildEntry) entry;
@@ -58,13 +66,15 @@ typedef struct Build {
 dg_status aot_state(Build *b);
 dg_status aot_block(Build *b);
 /* A name as C has it, different from those in `taken`, which it joins. */
-typedef struct BuildNames {
-  Map seen; /* by hash: where in `at` */
-  VEC(const char *) at;
-} BuildNames;
 const char *aot_c_name(Arena *a, Str name, BuildNames *taken);
+/* Joins as it is. False: it was there. */
+bool aot_take(Arena *a, BuildNames *taken, const char *name);
 
 /* ---- build_header.c ---- */
+/* Reserves what every header has, and names the macros of dims. */
+void aot_header_names(Build *b);
+/* Macros hold for members and arguments, too. */
+void aot_reserve_macros(Build *b, BuildNames *taken);
 void aot_header(const Build *b, Sb *out);
 
 #endif

@@ -2,6 +2,40 @@
 #include "api/build.h"
 #include "base/num.h"
 
+static const struct {
+  const char *name;
+  int value;
+  const char *what;
+} status[] = {{"OK", MODEL_OK, ""},
+              {"NO_CPU", MODEL_NO_CPU, "the CPU lacks the instruction set named above"},
+              {"USAGE", MODEL_USAGE, "a state or an input is NULL"},
+              {"BAD_DATA", MODEL_BAD_DATA,
+               "an input has a value outside its range, or a file is damaged; nothing has changed"},
+              {"IO", MODEL_IO, "saving: what takes the bytes failed"},
+              {"LIMIT", MODEL_LIMIT, "a step has run as often as can be counted"},
+              {"NO_MEMORY", MODEL_NO_MEMORY, "loading: the file has many more tensors than the model"},
+              {"CHECK", MODEL_CHECK, "a check that the program makes does not hold; nothing has changed"},
+              {"MISMATCH", MODEL_MISMATCH,
+               "libdgc-core.a is of another version than the object, or a file of another model"}};
+
+void aot_header_names(Build *b) {
+  static const char *const own[] = {"init",   "load",    "save",   "predict", "state",
+                                    "tensor", "tensors", "layout", "H",       "TENSORS"};
+  Arena *a = b->arena;
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++) (void)aot_take(a, &b->names, own[i]);
+  for (size_t i = 0; i < sizeof status / sizeof *status; i++) (void)aot_take(a, &b->names, status[i].name);
+  b->dim = ARENA_ARRAY(a, const char *, b->p->bound.n);
+  for (uint32_t i = 0; i < b->p->bound.n; i++) {
+    const char *name = aot_c_name(a, names_str(b->prog.names, b->p->bound.at[i].name), &b->names);
+    b->dim[i] = str_fmt(a, "%s_%s", b->upper, name).p;
+  }
+}
+
+void aot_reserve_macros(Build *b, BuildNames *taken) {
+  (void)aot_take(b->arena, taken, str_fmt(b->arena, "%s_H", b->upper).p);
+  for (uint32_t i = 0; i < b->p->bound.n; i++) (void)aot_take(b->arena, taken, b->dim[i]);
+}
+
 static const char *c_type(DType t) {
   static const char *const name[DT_COUNT] = {[DT_F32] = "float",
                                              [DT_F64] = "double",
@@ -45,42 +79,25 @@ static void begin(const Build *b, Sb *o) {
   sb_fmt(o, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
   if (b->p->bound.n) sb_fmt(o, "/* Dims. */\n");
   for (uint32_t i = 0; i < b->p->bound.n; i++)
-    sb_fmt(o, "#define %s_" STRF " %lld\n", b->upper, STRA(names_str(b->prog.names, b->p->bound.at[i].name)),
-           (long long)b->p->bound.at[i].value);
+    sb_fmt(o, "#define %s %lld\n", b->dim[i], (long long)b->p->bound.at[i].value);
   if (b->p->bound.n) sb_char(o, '\n');
 }
 
 static void statuses(const Build *b, Sb *o) {
-  static const struct {
-    const char *name;
-    int value;
-    const char *what;
-  } row[] = {{"OK", MODEL_OK, ""},
-             {"NO_CPU", MODEL_NO_CPU, "the CPU lacks the instruction set named above"},
-             {"USAGE", MODEL_USAGE, "a state or an input is NULL"},
-             {"BAD_DATA", MODEL_BAD_DATA,
-              "an input has a value outside its range, or a file is damaged; nothing has changed"},
-             {"IO", MODEL_IO, "saving: what takes the bytes failed"},
-             {"LIMIT", MODEL_LIMIT, "a step has run as often as can be counted"},
-             {"NO_MEMORY", MODEL_NO_MEMORY, "loading: the file has many more tensors than the model"},
-             {"CHECK", MODEL_CHECK, "a check that the program makes does not hold; nothing has changed"},
-             {"MISMATCH", MODEL_MISMATCH,
-              "libdgc-core.a is of another version than the object, or a file of another model"}};
   sb_fmt(o, "/* What the functions return. */\nenum {\n");
-  for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
-    sb_fmt(o, "  %s_%s = %d,", b->upper, row[i].name, row[i].value);
-    sb_fmt(o, *row[i].what ? " /* %s */\n" : "\n", row[i].what);
+  for (size_t i = 0; i < sizeof status / sizeof *status; i++) {
+    sb_fmt(o, "  %s_%s = %d,", b->upper, status[i].name, status[i].value);
+    sb_fmt(o, *status[i].what ? " /* %s */\n" : "\n", status[i].what);
   }
   sb_fmt(o, "};\n\n");
 }
 
 static void state(const Build *b, Sb *o) {
-  uint32_t pads = 0;
   sb_fmt(o, "/* Parameters and states, what the optimizers keep, and counters; then room to work in. */\n");
   sb_fmt(o, "typedef struct %s_state {\n", b->name);
   for (uint32_t i = 0; i < b->field.n; i++) {
     const BuildField *f = &b->field.at[i];
-    if (f->pad) sb_fmt(o, "  unsigned char pad%u[%zu];\n", ++pads, f->pad);
+    if (f->pad) sb_fmt(o, "  unsigned char %s[%zu];\n", f->filling, f->pad);
     sb_fmt(o, "  %s %s", i == b->seed ? "uint32_t" : c_type(f->dtype), f->name);
     extents(o, &f->shape);
     sb_char(o, ';');

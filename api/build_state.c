@@ -25,8 +25,7 @@ static bool reserved(Str s) {
   return false;
 }
 
-/* False: it was there. */
-static bool take(Arena *a, BuildNames *taken, const char *name) {
+bool aot_take(Arena *a, BuildNames *taken, const char *name) {
   uint64_t h = hash_bytes(name, strlen(name), 0);
   uint32_t at;
   if (!taken->seen.arena) map_init(&taken->seen, a);
@@ -48,7 +47,7 @@ const char *aot_c_name(Arena *a, Str name, BuildNames *taken) {
   }
   if (reserved(sb_str(&b))) sb_char(&b, '_');
   const char *own = api_z(a, sb_str(&b));
-  for (int k = 2; !take(a, taken, own); k++) own = str_fmt(a, "%.*s_%d", (int)b.n, b.p, k).p;
+  for (int k = 2; !aot_take(a, taken, own); k++) own = str_fmt(a, "%.*s_%d", (int)b.n, b.p, k).p;
   return own;
 }
 
@@ -102,6 +101,7 @@ dg_status aot_state(Build *b) {
   size_t end = 0;
   dg_status st = DG_OK;
   b->field_of = ARENA_ARRAY(b->arena, uint32_t, p->leaf.n);
+  aot_reserve_macros(b, &taken);
   (void)aot_c_name(b->arena, STR("work"), &taken);
   for (uint32_t i = 0; i < p->leaf.n && st == DG_OK; i++) {
     const Leaf *l = &p->leaf.at[i];
@@ -126,6 +126,9 @@ dg_status aot_state(Build *b) {
     st = add_field(b, f, &end);
   }
   if (st == DG_OK) st = counters(b, &taken, &end);
+  for (uint32_t i = 0, n = 0; i < b->field.n && st == DG_OK; i++)
+    if (b->field.at[i].pad)
+      b->field.at[i].filling = aot_c_name(b->arena, str_fmt(b->arena, "pad%u", ++n), &taken);
   b->model.kept_bytes = end;
   return st;
 }

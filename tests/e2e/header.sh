@@ -1,0 +1,32 @@
+#!/bin/sh
+# Headers of built models, for programs whose names meet those of C, of C++ and of the header itself.
+. "$(dirname "$0")/lib.sh"
+
+# compiles NAME: NAME.h, alone, in every language that it promises.
+warnings="-pedantic -Wall -Wextra -Wconversion -Werror -fsyntax-only"
+compiles() {
+  what=$1
+  printf '#include "%s.h"\nint main(void) { return sizeof(%s_state) > 0 ? %s : 1; }\n' "$1" "$1" "${2:-0}" >header.c
+  cp header.c header.cc
+  for std in c99 c2x gnu17; do gives "$what as $std" 0 cc -std=$std $warnings -Wstrict-prototypes header.c; done
+  for std in c++11 c++20 gnu++17; do gives "$what as $std" 0 c++ -std=$std $warnings header.cc; done
+}
+
+# Dims that are called as the header's own macros and enumerators, and parameters called as macros and as filling.
+dims="H OK NO_CPU USAGE BAD_DATA IO LIMIT NO_MEMORY CHECK MISMATCH TENSORS N"
+{
+  for d in $dims; do echo "input in_$d: f32[$d]"; done
+  echo "param M_N: f32[70] = 1"
+  echo "param M_H: f32[1] = 1"
+  echo "param pad1: f32[1] = 1"
+  echo "param wide: f32[70] = 1"
+  printf 'loss e = sum(M_N^2) + sum(M_H^2) + sum(pad1^2) + sum(wide^2)'
+  for d in $dims; do printf ' + sum(in_%s)' "$d"; done
+  printf '\ntrain fit {\n  minimize e\n  update * using sgd(lr = 0.1)\n}\noutput y = M_N\n'
+} >dims.dg
+values=$(for d in $dims; do printf ' -D %s=3' "$d"; done)
+for as in m M; do
+  gives "dims called as what the header has, under $as" 0 "$DGC" build dims.dg $values --name=$as
+  compiles $as "M_OK + M_H_2 - 3 + M_N - 3"
+done
+finish
