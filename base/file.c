@@ -234,6 +234,34 @@ bool file_same(Str a, Str b) {
   return one.st_dev == two.st_dev && one.st_ino == two.st_ino;
 }
 
+/* Where file_replace writes: the folder, and the name in it. False: nowhere. */
+static bool target_of(Str path, char target[PATH_MAX], struct stat *folder, Str *name) {
+  FileError ignored;
+  char given[PATH_MAX];
+  struct stat st;
+  if (!name_z(given, path, "write", &ignored)) return false;
+  memcpy(target, given, path.n + 1);
+  if (lstat(given, &st) == 0 && S_ISLNK(st.st_mode) && !realpath(given, target)) return false;
+  char *slash = strrchr(target, '/');
+  *name = str_z(slash ? slash + 1 : target);
+  if (!slash) return stat(".", folder) == 0;
+  char first = slash[1];
+  slash[1] = 0; /* "/" stays */
+  bool is = stat(target, folder) == 0;
+  slash[1] = first;
+  return is;
+}
+
+bool file_one_target(Str a, Str b) {
+  char one[PATH_MAX], two[PATH_MAX];
+  struct stat folder[2];
+  Str name[2];
+  if (str_eq(a, b) || file_same(a, b)) return true;
+  return target_of(a, one, &folder[0], &name[0]) && target_of(b, two, &folder[1], &name[1]) &&
+         folder[0].st_dev == folder[1].st_dev && folder[0].st_ino == folder[1].st_ino &&
+         str_eq(name[0], name[1]);
+}
+
 bool folder_usable(Str path, FileError *err) {
   char z[PATH_MAX];
   struct stat st;

@@ -34,6 +34,8 @@ MUST_USE bool file_replace(Str path, const Str *parts, size_t nparts, FileError 
 MUST_USE bool file_may_replace(Str path, FileError *err);
 /* Are these two names of one file that exists (links count)? */
 bool file_same(Str a, Str b);
+/* Would file_replace write both to one file, there or not? */
+bool file_one_target(Str a, Str b);
 /* Is there a folder that can be looked into? */
 MUST_USE bool folder_usable(Str path, FileError *err);
 /* Removes temporaries of file_replace for this path whose writer is no longer running; returns how many. */

@@ -33,7 +33,7 @@ static void print_from(const dg_program *p, int from) {
 
 static dg_status write_both(Options *o, const dg_built *b, double began) {
   Str object = place(o, OPT_SAVE, b->name, ".o"), header = place(o, OPT_HEADER, b->name, ".h");
-  if (str_eq(object, header)) {
+  if (file_one_target(object, header)) {
     fprintf(stderr, "dgc: object and header cannot be one file: '%s'\n", object.p);
     return DG_USAGE;
   }

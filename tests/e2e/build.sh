@@ -211,7 +211,16 @@ gives "a wrong name" 2 "$DGC" build noisy.dg -D N=16 --name=9lives
 says "9lives"
 gives "over the text" 2 "$DGC" build noisy.dg -D N=16 -o noisy.dg
 says "not overwritten"
-gives "one file for both" 2 "$DGC" build noisy.dg -D N=16 -o one --header one
+ln -s "$HERE" loop
+: >there.o
+ln there.o linked.h
+ln -s there.o link.h
+for both in "one one" "one ./one" "$HERE/one loop/one" "loop/../$(basename "$HERE")/one one" "there.o link.h" "there.o linked.h"; do
+  gives "one file for both: $both" 2 "$DGC" build noisy.dg -D N=16 -o ${both% *} --header ${both#* }
+  says "cannot be one file"
+  [ ! -e one ] && [ ! -s there.o ]
+  result $? "nothing is written"
+done
 gives "a folder that is not there" 4 "$DGC" build noisy.dg -D N=16 -o nowhere/noisy.o
 gives "in less memory" 0 "$DGC" build "$TOP/examples/pendulum.dg" --memory=33000 --isa=avx2 --name=pendulum
 gives "a program in less memory" 0 host less pendulum double "step_fit(s, &loss, NULL)" "predict(s, out[0])" '{"angle", 8000},'
