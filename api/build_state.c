@@ -9,19 +9,22 @@
 
 /* ---- names ---- */
 
+/* The keywords of C23 and C++20, then what the header uses and what compilers define besides. */
 static bool reserved(Str s) {
-  static const char *const words[] = {
-      "alignas",   "alignof",  "and",      "asm",      "auto",     "bool",    "break",     "case",
-      "catch",     "char",     "class",    "const",    "continue", "default", "delete",    "do",
-      "double",    "else",     "enum",     "explicit", "export",   "extern",  "false",     "float",
-      "for",       "friend",   "goto",     "if",       "inline",   "int",     "long",      "mutable",
-      "namespace", "new",      "not",      "operator", "or",       "private", "protected", "public",
-      "register",  "restrict", "return",   "short",    "signed",   "sizeof",  "state",     "static",
-      "struct",    "switch",   "template", "this",     "throw",    "true",    "try",       "typedef",
-      "typename",  "union",    "unsigned", "using",    "virtual",  "void",    "volatile",  "while",
-      "xor",       "linux",    "unix",     "errno",    "NULL",     "int32_t", "int64_t",   "size_t"};
-  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-    if (str_eq(s, str_z(words[i]))) return true;
+  static const char words[] =
+      " "
+      "alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t "
+      "char8_t class co_await co_return co_yield compl concept const const_cast consteval constexpr "
+      "constinit continue decltype default delete do double dynamic_cast else enum explicit export extern "
+      "false float for friend goto if inline int long mutable namespace new noexcept not not_eq nullptr "
+      "operator or or_eq private protected public register reinterpret_cast requires restrict return "
+      "short signed sizeof static static_assert static_cast struct switch template this thread_local "
+      "throw true try typedef typeid typename typeof typeof_unqual union unsigned using virtual void "
+      "volatile wchar_t while xor xor_eq "
+      "NULL errno i386 int32_t int64_t linux offsetof size_t state uint32_t unix ";
+  const char *end = words + sizeof words, *p = words;
+  while ((p = memmem(p + 1, (size_t)(end - p) - 1, s.p, s.n)))
+    if (p[-1] == ' ' && p[s.n] == ' ') return true;
   return false;
 }
 

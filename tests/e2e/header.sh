@@ -29,4 +29,30 @@ for as in m M; do
   gives "dims called as what the header has, under $as" 0 "$DGC" build dims.dg $values --name=$as
   compiles $as "M_OK + M_H_2 - 3 + M_N - 3"
 done
+
+# Keywords of C23 and C++20, but for those of the language itself, and what else a header may not say: as parameters and
+# as inputs.
+words="alignas alignof and_eq asm auto bitand bitor break case catch char char16_t char32_t char8_t class co_await
+co_return co_yield compl concept const_cast consteval constexpr constinit continue decltype default delete
+do double dynamic_cast enum explicit export float friend goto inline long mutable namespace new noexcept
+not_eq nullptr operator or_eq private protected public register reinterpret_cast restrict short signed
+sizeof static static_assert static_cast struct switch template this thread_local throw try typedef typeid
+typename typeof typeof_unqual union unsigned virtual void volatile wchar_t xor xor_eq NULL errno i386
+int32_t int64_t linux offsetof size_t state uint32_t unix"
+{
+  for w in $words; do echo "param $w: f32[1] = 1"; done
+  printf 'loss e = 0.0'
+  for w in $words; do printf ' + sum(%s)' "$w"; done
+  printf '\ntrain fit {\n  minimize e\n  update * using sgd(lr = 0.1)\n}\n'
+} >params.dg
+{
+  for w in $words; do echo "input $w: f32[1]"; done
+  printf 'param p: f32[1] = 1\nloss e = sum(p)'
+  for w in $words; do printf ' + sum(%s)' "$w"; done
+  printf '\ntrain fit {\n  minimize e\n  update * using sgd(lr = 0.1)\n}\n'
+} >inputs.dg
+for as in params inputs; do
+  gives "words of C and C++ as $as" 0 "$DGC" build $as.dg
+  compiles $as
+done
 finish
