@@ -116,11 +116,10 @@ static dg_status memory_fits(Build *b, uint64_t bytes, int64_t memory) {
                     "the program needs %llu bytes of memory, above the limit 'arena_bytes' of %lld",
                     (unsigned long long)bytes, (long long)most);
   if (memory && bytes > (uint64_t)memory)
-    return api_fail(
-        b->cx, ST_LIMIT,
-        "a step needs %llu bytes of memory, above the limit 'memory' of %lld, with all computed again "
-        "that loops can",
-        (unsigned long long)bytes, (long long)memory);
+    return api_fail(b->cx, ST_LIMIT,
+                    "a step needs %llu bytes of memory, above the limit 'memory' of %lld, also where all is "
+                    "computed again that loops can",
+                    (unsigned long long)bytes, (long long)memory);
   return DG_OK;
 }
 

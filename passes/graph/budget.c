@@ -1,6 +1,7 @@
-/* Which loops keep what they computed for their way back, and which compute it again: as little again as
- * brings the memory of a step into the budget. Loops with the largest stacks first; of each the cheapest way
- * that fits, else the one that takes least. Memory is measured, by lowering what would be run. */
+/* Which loops keep what they computed for their way back, and which compute it again, so that the memory of
+ * a step comes into the budget. Loops with the largest stacks first, a few one by one: of each the cheapest
+ * way that fits, else the one that takes least. Where that is not enough all others together, then as few
+ * of them as do. Memory is measured, by lowering what would be run. */
 #include "passes/graph/budget.h"
 
 #include "base/size.h"
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 
 typedef struct Candidate {
-  uint32_t nth; /* of all loops */
   NodeId loop;
   int64_t trip, carried, kept; /* bytes a step: of what is carried; of stacks that only the way back reads */
   int64_t again;
@@ -29,7 +29,7 @@ static int64_t bytes_of(const Graph *g, NodeId n) {
 static int larger_first(const void *a, const void *b) {
   const Candidate *x = a, *y = b;
   double p = (double)x->kept * (double)x->trip, q = (double)y->kept * (double)y->trip;
-  return p > q ? -1 : p < q ? 1 : x->nth < y->nth ? -1 : x->nth > y->nth;
+  return p > q ? -1 : p < q ? 1 : x->loop.i < y->loop.i ? -1 : x->loop.i > y->loop.i;
 }
 
 static Candidates candidates(const Graph *g, Arena *a) {
@@ -45,11 +45,10 @@ static Candidates candidates(const Graph *g, Arena *a) {
       read[by.i][result] = true;
     }
   }
-  uint32_t nth = 0;
   for (uint32_t i = 0; i < g->node.n; i++) {
     if (g->node.at[i].op != OP_LOOP) continue;
     LoopInfo l = graph_loop(g, (NodeId){i});
-    Candidate c = {.nth = nth++, .loop = {i}};
+    Candidate c = {.loop = {i}};
     if (!read[i] || l.again || !dim_is_const(g->program->dims, l.trip, &c.trip) || c.trip < 2) continue;
     for (uint32_t k = 0; k < l.carry; k++) c.carried += bytes_of(g, (NodeId){l.first + k});
     for (uint32_t k = 0; k < l.nresult; k++)
@@ -61,15 +60,12 @@ static Candidates candidates(const Graph *g, Arena *a) {
 }
 
 static Graph *marked(const Graph *g, const Candidates *all, Arena *a) {
+  int64_t *again = ARENA_ARRAY(a, int64_t, g->node.n + 1);
+  for (uint32_t k = 0; k < all->n; k++) again[all->at[k].loop.i] = all->at[k].again;
   Copy c = copy_begin(g, a, false);
-  uint32_t nth = 0;
   for (uint32_t i = 0; i < g->node.n; i++) {
     NodeId n = copy_node(&c, (NodeId){i});
-    if (g->node.at[i].op != OP_LOOP) continue;
-    for (uint32_t k = 0; k < all->n; k++)
-      if (all->at[k].nth == nth && all->at[k].again)
-        c.to->attr.at[graph_node(c.to, n)->attr + 5] = all->at[k].again;
-    nth++;
+    if (again[i]) c.to->attr.at[graph_node(c.to, n)->attr + 5] = again[i];
   }
   return copy_end(&c);
 }
@@ -103,22 +99,74 @@ static void say(const Graph *g, const Candidates *all, int64_t kept, int64_t now
   }
 }
 
-Graph *budget_marked(Graph *g, PassCx *cx, BudgetFinish *finish) {
-  enum { TRIED = 8 };
-  const PassOptions *o = cx->options;
-  Candidates all = candidates(g, cx->arena);
-  int64_t kept = measured(g, &all, cx, finish), now = kept;
-  for (uint32_t i = 0; i < all.n && i < TRIED && now > o->memory; i++) {
-    Candidate *c = &all.at[i];
+/* What budget_marked decides with. */
+typedef struct Budget {
+  const Graph *g;
+  PassCx *cx;
+  BudgetFinish *finish;
+  Candidates all;
+  int64_t now; /* bytes, as marked */
+} Budget;
+
+static int64_t measured_so(const Budget *b) { return measured(b->g, &b->all, b->cx, b->finish); }
+
+/* The first `most` loops, one by one. */
+static void try_each(Budget *b, uint32_t most) {
+  int64_t memory = b->cx->options->memory;
+  for (uint32_t i = 0; i < b->all.n && i < most && b->now > memory; i++) {
+    Candidate *c = &b->all.at[i];
     int64_t way[2] = {1, segment_of(c)}, best = 0;
-    for (int w = 0; w < 2 && now > o->memory; w++) {
+    for (int w = 0; w < 2 && b->now > memory; w++) {
       if (!way[w]) continue;
       c->again = way[w];
-      int64_t bytes = measured(g, &all, cx, finish);
-      if (bytes < now) now = bytes, best = way[w];
+      int64_t bytes = measured_so(b);
+      if (bytes < b->now) b->now = bytes, best = way[w];
     }
     c->again = best;
   }
-  say(g, &all, kept, now, o);
-  return marked(g, &all, cx->arena);
+}
+
+/* The first n loops of `rest` are computed again, a step at a time or in segments; the others are kept. */
+static void mark_rest(Budget *b, const uint32_t *rest, uint32_t n, uint32_t nrest, bool segments) {
+  for (uint32_t i = 0; i < nrest; i++) {
+    Candidate *c = &b->all.at[rest[i]];
+    int64_t k = segments ? segment_of(c) : 0;
+    c->again = i >= n ? 0 : k ? k : 1;
+  }
+}
+
+/* All that are kept yet at once: one by one each takes a lowering, and one alone may bring nothing. Of those
+ * as few as do. Without success all stay marked, unless they take more than before. */
+static void try_rest(Budget *b) {
+  int64_t memory = b->cx->options->memory;
+  uint32_t nrest = 0, best = 0, *rest = ARENA_ARRAY(b->cx->arena, uint32_t, b->all.n + 1);
+  for (uint32_t i = 0; i < b->all.n; i++)
+    if (!b->all.at[i].again) rest[nrest++] = i;
+  bool how = false;
+  for (int segments = 0; segments < 2 && nrest && b->now > memory; segments++) {
+    mark_rest(b, rest, nrest, nrest, segments);
+    int64_t bytes = measured_so(b);
+    if (bytes < b->now) b->now = bytes, best = nrest, how = segments;
+  }
+  uint32_t few = 0; /* that were too few */
+  while (b->now <= memory && few + 1 < best) {
+    uint32_t n = few + (best - few) / 2;
+    mark_rest(b, rest, n, nrest, how);
+    int64_t bytes = measured_so(b);
+    if (bytes <= memory)
+      b->now = bytes, best = n;
+    else
+      few = n;
+  }
+  mark_rest(b, rest, best, nrest, how);
+}
+
+Graph *budget_marked(Graph *g, PassCx *cx, BudgetFinish *finish) {
+  enum { ONE_BY_ONE = 8 };
+  Budget b = {g, cx, finish, candidates(g, cx->arena), 0};
+  int64_t kept = b.now = measured_so(&b);
+  try_each(&b, ONE_BY_ONE);
+  if (b.now > cx->options->memory) try_rest(&b);
+  say(g, &b.all, kept, b.now, cx->options);
+  return marked(g, &b.all, cx->arena);
 }

@@ -133,9 +133,20 @@ for t in 1 2 3 997 100000; do
     same "$t steps in $m bytes" again.safetensors kept.safetensors
   done
 done
+# More loops than are decided on one by one: the others are tried, too, before a budget is refused.
+awk 'BEGIN {
+  print "param w: f32[64] = 0.5\nlet h0 = w * 1"
+  for (i = 1; i <= 24; i++)
+    printf "let h%d = scan (z = h%d) for i in 0:256 { next z = tanh(z * w) + 0.1 }\n", i, i - 1
+  print "loss l = mean(h24^2)\ntrain fit { minimize l; update w using sgd(lr = 0.1); steps = 2 }" }' >many.dg
+gives "24 loops kept" 0 "$DGC" train many.dg -o kept.safetensors -q
+for m in 2800K 1500K 600K; do
+  gives "24 loops in $m" 0 "$DGC" train many.dg -o again.safetensors -q --memory=$m
+  same "24 loops in $m" again.safetensors kept.safetensors
+done
 if [ $native = 1 ]; then
   gives "a budget that cannot be held" 5 "$DGC" train loop.dg -d obs=obs.csv --memory=1k
-  says "above the limit 'memory' of 1024"
+  says "above the limit 'memory' of 1024, also where all is computed again that loops can"
   gives "what is decided" 0 "$DGC" check loop.dg -D T=100000 --emit=plan --memory=4100k
   grep -q 'memory of a step: .* asked for' out && grep -q 'loop.dg:3:12: 100000 steps, .*: computed again' out
   result $? "what is decided is printed"
