@@ -77,13 +77,6 @@ static int64_t segment_of(const Candidate *c) {
   return k<2 ? 2 : k>(double)(c->trip / 2) ? c->trip / 2 : (int64_t)k;
 }
 
-static int64_t measured(const Graph *g, const Candidates *all, PassCx *cx, BudgetFinish *finish) {
-  static const PassOptions none = {0};
-  PassCx quiet = {.arena = cx->arena, .program = cx->program, .options = &none};
-  const PassOptions *o = cx->options;
-  return o->measure(o->measure_cx, finish(marked(g, all, cx->arena), &quiet));
-}
-
 static void say(const Graph *g, const Candidates *all, int64_t kept, int64_t now, const PassOptions *o) {
   if (!o->policy) return;
   sb_fmt(o->policy, "memory of a step: %lld bytes with all kept, %lld as below, %lld asked for\n",
@@ -108,7 +101,17 @@ typedef struct Budget {
   int64_t now; /* bytes, as marked */
 } Budget;
 
-static int64_t measured_so(const Budget *b) { return measured(b->g, &b->all, b->cx, b->finish); }
+/* Bytes as marked now. Of the trial only they are kept. */
+static int64_t measured(const Budget *b) {
+  static const PassOptions none = {0};
+  const PassOptions *o = b->cx->options;
+  ArenaScope scope;
+  Arena *a = arena_open(&scope, b->cx->arena->mem);
+  PassCx quiet = {.arena = a, .program = b->cx->program, .options = &none};
+  int64_t bytes = o->measure(o->measure_cx, b->finish(marked(b->g, &b->all, a), &quiet));
+  arena_close(&scope);
+  return bytes;
+}
 
 /* The first `most` loops, one by one. */
 static void try_each(Budget *b, uint32_t most) {
@@ -119,7 +122,7 @@ static void try_each(Budget *b, uint32_t most) {
     for (int w = 0; w < 2 && b->now > memory; w++) {
       if (!way[w]) continue;
       c->again = way[w];
-      int64_t bytes = measured_so(b);
+      int64_t bytes = measured(b);
       if (bytes < b->now) b->now = bytes, best = way[w];
     }
     c->again = best;
@@ -145,14 +148,14 @@ static void try_rest(Budget *b) {
   bool how = false;
   for (int segments = 0; segments < 2 && nrest && b->now > memory; segments++) {
     mark_rest(b, rest, nrest, nrest, segments);
-    int64_t bytes = measured_so(b);
+    int64_t bytes = measured(b);
     if (bytes < b->now) b->now = bytes, best = nrest, how = segments;
   }
   uint32_t few = 0; /* that were too few */
   while (b->now <= memory && few + 1 < best) {
     uint32_t n = few + (best - few) / 2;
     mark_rest(b, rest, n, nrest, how);
-    int64_t bytes = measured_so(b);
+    int64_t bytes = measured(b);
     if (bytes <= memory)
       b->now = bytes, best = n;
     else
@@ -164,7 +167,7 @@ static void try_rest(Budget *b) {
 Graph *budget_marked(Graph *g, PassCx *cx, BudgetFinish *finish) {
   enum { ONE_BY_ONE = 8 };
   Budget b = {g, cx, finish, candidates(g, cx->arena), 0};
-  int64_t kept = b.now = measured_so(&b);
+  int64_t kept = b.now = measured(&b);
   try_each(&b, ONE_BY_ONE);
   if (b.now > cx->options->memory) try_rest(&b);
   say(g, &b.all, kept, b.now, cx->options);

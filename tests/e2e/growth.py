@@ -74,7 +74,13 @@ def paths(n):
             f"train t {{ minimize l; update m {SGD}")
 
 
-# name, generator, its smaller size, stages beside `check`
+def scans(n):
+    """Loops one behind the other, each of which keeps what the way back reads."""
+    body = "".join(f"let h{i} = scan (z = h{i - 1}) for i in 0:256 {{ next z = tanh(z * w) + 0.1 }}\n" for i in range(1, n + 1))
+    return f"param w: f32[64] = 0.5\nlet h0 = w * 1\n{body}loss l = mean(h{n}^2)\ntrain t {{ minimize l; update w {SGD}"
+
+
+# name, generator, its smaller size, stages beside `check` (and options)
 CASES = [
     ("deep chains", chain, 3000, ["opt", "plan"]),
     ("loops", loop, 4000, ["opt", "plan"]),
@@ -84,11 +90,13 @@ CASES = [
     ("train steps", steps, 300, ["opt"]),
     ("straight-through calls", straight_through, 1500, ["opt", "plan"]),
     ("long path names", paths, 400, ["plan"]),
+    ("loops under a budget", scans, 100, ["plan --memory=1K"]),
 ]
 # name, program, stage, seconds, megabytes. The bounds of time are far above what it takes, for a busy machine.
 BOUNDS = [
     ("100,000 nodes are checked", loop(25000), None, 2, 150),
     ("100,000 nodes are lowered", loop(16700), "plan", 6, 700),
+    ("a budget tries 400 loops", scans(400), "plan --memory=1K", 6, 250),
 ]
 # Code: what kernels have in common is compiled once.
 CODE_BOUNDS = [("64 layers of 64 widths are compiled", widths(64), "obj", 4, 400)]
@@ -125,7 +133,7 @@ def limits():
 
 def once(dgc, path, stage):
     env = {k: v for k, v in os.environ.items() if k != "MALLOC_PERTURB_"}  # which touches what is never used
-    args = [dgc, "check", path] + (["--emit=" + stage] if stage else [])
+    args = [dgc, "check", path] + (("--emit=" + stage).split() if stage else [])
     p = subprocess.Popen(args, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=limits)
     err = p.stderr.read().decode("utf-8", "backslashreplace")
     _, status, usage = os.wait4(p.pid, 0)
