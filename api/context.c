@@ -5,9 +5,10 @@
 #include <stdio.h>
 #include <xmmintrin.h>
 
-dg_context *dg_context_new(void) {
+static dg_context *context_new(HostDoor door) {
   Mem boot;
   mem_init(&boot, 0);
+  boot.door = door;
   dg_context *cx = mem_try(&boot, sizeof *cx);
   if (!cx) return NULL;
   cx->mem = boot;
@@ -18,6 +19,17 @@ dg_context *dg_context_new(void) {
   cx->mem.limit = (size_t)cx->limits.compiler_bytes;
   cx->stop = &cx->cancelled;
   return cx;
+}
+
+dg_context *dg_context_new(void) { return context_new((HostDoor){0}); }
+
+dg_status dg_context_new_with(const dg_callbacks *callbacks, dg_context **out) {
+  dg_callbacks c = {0};
+  if (!out) return DG_USAGE;
+  *out = NULL;
+  if (!callbacks || !api_take(&c, sizeof c, callbacks) || !c.allocate != !c.release) return DG_USAGE;
+  *out = context_new((HostDoor){c.allocate, c.release, c.open, c.user});
+  return *out ? DG_OK : DG_NO_MEMORY;
 }
 
 void context_drop(dg_context *cx) {
@@ -254,7 +266,8 @@ dg_status dg_data_root(dg_context *cx, const char *folder) {
   if (!cx) return DG_USAGE;
   if (!folder || !*folder) return api_fail(cx, ST_USAGE, "dg_data_root: a folder is needed");
   FileError err;
-  if (!folder_usable(str_z(folder), &err)) return api_fail(cx, err.status, "data root: %s", err.what);
+  if (!cx->mem.door.open && !folder_usable(str_z(folder), &err))
+    return api_fail(cx, err.status, "data root: %s", err.what);
   ContextCall s = {.cx = cx, .name = folder};
   return api_guard(cx, root_in, &s);
 }

@@ -59,11 +59,12 @@ static const char *kind_refused(mode_t mode) {
 
 /* Opens a regular file of at most max_bytes; -1 is reported. O_NONBLOCK: a FIFO without writer must not hang
  * us. */
-static int open_regular(Str path, int64_t max_bytes, size_t *size, FileError *err) {
+static int open_regular(const HostDoor *door, Str path, int64_t max_bytes, size_t *size, FileError *err) {
   char z[PATH_MAX], why[120];
   struct stat st;
   if (!name_z(z, path, "read", err)) return -1;
-  int fd = open(z, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  int fd = door->open ? door->open(door->user, z) : open(z, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (door->open && fd < 0) errno = -fd;
   if (fd < 0) return fail_errno(err, "read", path), -1;
   bool ok = fstat(fd, &st) == 0;
   if (!ok) {
@@ -83,9 +84,9 @@ static int open_regular(Str path, int64_t max_bytes, size_t *size, FileError *er
   return fd;
 }
 
-bool file_open(Str path, int64_t max_bytes, FileIn *f, FileError *err) {
+bool file_open(const Mem *m, Str path, int64_t max_bytes, FileIn *f, FileError *err) {
   *f = (FileIn){.path = path, .fd = -1};
-  f->fd = open_regular(path, max_bytes, &f->size, err);
+  f->fd = open_regular(mem_door(m), path, max_bytes, &f->size, err);
   return f->fd >= 0;
 }
 
@@ -141,7 +142,7 @@ static char *text_room(Arena *a, size_t n, int fd) {
 
 bool file_read(Arena *a, Str path, int64_t max_bytes, Str *out, FileError *err) {
   FileIn f;
-  if (!file_open(path, max_bytes, &f, err)) return false;
+  if (!file_open(a->mem, path, max_bytes, &f, err)) return false;
   size_t room = f.size + 1; /* open_regular keeps size below SIZE_MAX */
   char *p = text_room(a, room, f.fd);
   *out = (Str){p, f.size};
@@ -355,27 +356,44 @@ static bool has_parent_step(Str rel) {
   return false;
 }
 
+/* A name in a program that means nothing breaks a rule; that a file cannot be read is another matter. */
+static bool unreadable(FileError *err, Str rel) {
+  (void)fail_errno(err, "read", rel);
+  if (err->missing) err->status = ST_REJECTED;
+  return false;
+}
+
+/* Is there such a file? It does not lead out of the root. */
+static bool lies_beneath(const char *root_z, Str root, const char *z, Str rel, FileError *err) {
+  char real_root[PATH_MAX], real[PATH_MAX];
+  if (!realpath(root_z, real_root)) return fail_errno(err, "use", root);
+  if (!realpath(z, real)) return unreadable(err, rel);
+  Str in = str_z(real), under = str_z(real_root);
+  if (str_eq(in, under)) return fail(err, ST_IO, "use", rel, "it is a folder, not a file");
+  bool beneath = str_starts(in, under) && (under.n == 1 || in.p[under.n] == '/');
+  return beneath || fail(err, ST_REJECTED, "use", rel, "a symbolic link leads out of its folder");
+}
+
+static bool host_has(const HostDoor *door, const char *z, Str rel, FileError *err) {
+  int fd = door->open(door->user, z);
+  if (fd >= 0) return close(fd), true;
+  errno = -fd;
+  return unreadable(err, rel);
+}
+
 bool path_beneath(Arena *a, Str root, Str rel, Str *out, FileError *err) {
-  char z[PATH_MAX], real_root[PATH_MAX], real[PATH_MAX];
+  char root_z[PATH_MAX], z[PATH_MAX];
+  const HostDoor *door = mem_door(a->mem);
   if (rel.n && rel.p[0] == '/') return fail(err, ST_REJECTED, "use", rel, "a path in a program is relative");
   if (has_parent_step(rel)) return fail(err, ST_REJECTED, "use", rel, "'..' is not allowed in a path");
   if (!name_z(z, rel, "use", err)) {
     err->status = ST_REJECTED;
     return false;
   }
-  if (!name_z(z, root, "use", err)) return false;
-  if (!realpath(z, real_root)) return fail_errno(err, "use", root);
-  Str joined = str_eq(root, STR(".")) ? str_copy(a, rel) : str_fmt(a, "%s/%.*s", z, (int)rel.n, rel.p);
+  if (!name_z(root_z, root, "use", err)) return false;
+  Str joined = str_eq(root, STR(".")) ? str_copy(a, rel) : str_fmt(a, "%s/%.*s", root_z, (int)rel.n, rel.p);
   if (!name_z(z, joined, "use", err)) return false;
-  if (!realpath(z, real)) {
-    fail_errno(err, "read", rel);
-    if (errno == ENOENT || errno == ENOTDIR) err->status = ST_REJECTED;
-    return false;
-  }
-  Str in = str_z(real), under = str_z(real_root);
-  if (str_eq(in, under)) return fail(err, ST_IO, "use", rel, "it is a folder, not a file");
-  bool beneath = str_starts(in, under) && (under.n == 1 || in.p[under.n] == '/');
-  if (!beneath) return fail(err, ST_REJECTED, "use", rel, "a symbolic link leads out of its folder");
+  if (!(door->open ? host_has(door, z, rel, err) : lies_beneath(root_z, root, z, rel, err))) return false;
   *out = joined;
   return true;
 }

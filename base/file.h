@@ -18,8 +18,8 @@ typedef struct FileIn {
   size_t size; /* when it was opened */
   size_t at;   /* bytes read */
 } FileIn;
-/* Refuses directories, devices, FIFOs and files above max_bytes. */
-MUST_USE bool file_open(Str path, int64_t max_bytes, FileIn *f, FileError *err);
+/* By the host's door where it has one. Refuses directories, devices, FIFOs and files above max_bytes. */
+MUST_USE bool file_open(const Mem *m, Str path, int64_t max_bytes, FileIn *f, FileError *err);
 /* The next n bytes; at most size - at. Fewer, because the file was cut short meanwhile, are an error. */
 MUST_USE bool file_take(FileIn *f, char *to, size_t n, FileError *err);
 /* Is the file as long as it was? Asked when all of it has been taken. */
@@ -42,7 +42,9 @@ MUST_USE bool folder_usable(Str path, FileError *err);
 uint32_t file_sweep(Str path);
 
 /* Resolves a path written in a .dg file: relative, no "..", no symlink leaving the root, beneath `root`. The
- * result is root/rel, NUL-terminated. ST_REJECTED: a rule is broken, or there is no file. */
+ * result is root/rel, NUL-terminated. ST_REJECTED: a rule is broken, or there is no file. Where the host
+ * opens files, what a name means is its business: the rules on names hold, links and folders are not looked
+ * at. */
 MUST_USE bool path_beneath(Arena *a, Str root, Str rel, Str *out, FileError *err);
 Str path_folder(Str path); /* "a/b.dg" -> "a"; "b.dg" -> "." */
 

@@ -22,6 +22,17 @@ void mem_init(Mem *m, size_t limit) { *m = (Mem){.limit = limit}; }
 void mem_init_within(Mem *m, Mem *whole) { *m = (Mem){.whole = whole->whole ? whole->whole : whole}; }
 
 static Mem *counted(Mem *m) { return m->whole ? m->whole : m; }
+const HostDoor *mem_door(const Mem *m) { return m->whole ? &m->whole->door : &m->door; }
+
+void mem_init_beside(Mem *m, const Mem *other) {
+  *m = (Mem){.limit = other->limit, .door = *mem_door(other)};
+}
+
+static char *room(const HostDoor *door, size_t n) {
+  if (!door->allocate) return calloc(1, n);
+  char *p = door->allocate(door->user, n);
+  return p ? memset(p, 0, n) : NULL;
+}
 static size_t used_now(const Mem *m) { return __atomic_load_n(&m->used, __ATOMIC_RELAXED); }
 static bool above(const Mem *m, size_t n) {
   size_t used = used_now(m);
@@ -36,9 +47,8 @@ void *mem_try(Mem *m, size_t n) {
   if (above(w, n)) return NULL;
   whole = n + ALIGN;
   /* calloc and not aligned_alloc: the system's pages are zero already, and large blocks stay untouched until
-   * used. calloc aligns to 16, so 16 to 64 bytes lie before the block; its last 8 hold calloc's own pointer.
-   */
-  char *raw = calloc(1, whole);
+   * used. It aligns to 16, so 16 to 64 bytes lie before the block; the last 8 hold the pointer it gave. */
+  char *raw = room(&w->door, whole);
   if (!raw) return NULL;
   char *p = raw + (ALIGN - (uintptr_t)raw % ALIGN);
   memcpy(p - sizeof raw, &raw, sizeof raw);
@@ -67,7 +77,11 @@ void mem_free(Mem *m, void *p, size_t n) {
   void *raw = NULL;
   memcpy(&raw, (char *)p - sizeof raw, sizeof raw);
   __atomic_sub_fetch(&counted(m)->used, n, __ATOMIC_RELAXED);
-  free(raw);
+  const HostDoor *door = mem_door(m);
+  if (door->release)
+    door->release(door->user, raw, n + ALIGN);
+  else
+    free(raw);
 }
 
 void rescue_begin(Mem *m, Rescue *r) {

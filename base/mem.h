@@ -28,11 +28,20 @@ struct Rescue {
   char what[192]; /* one line, NUL-terminated */
 };
 
+/* What a host gives in place of the system's; a member that is NULL stands for the system's own. */
+typedef struct HostDoor {
+  void *(*allocate)(void *user, size_t bytes); /* aligned to 16, whatever in it; NULL: there is none left */
+  void (*release)(void *user, void *p, size_t bytes);
+  int (*open)(void *user, const char *path); /* a descriptor to read from; -errno: the reason why not */
+  void *user;
+} HostDoor;
+
 typedef struct Mem Mem;
 struct Mem {
   Mem *whole;               /* whose bytes these are counted among; NULL: its own */
   size_t used, peak, limit; /* bytes; limit 0 means none */
   uint64_t calls, fail_at;  /* the fail_at-th call fails (1-based); 0 means none */
+  HostDoor door;
   Rescue *rescue;
   MemScope *scope;
   const uint32_t *stop; /* not 0 there: another thread has ended the call, which allocating finds; or NULL */
@@ -42,6 +51,9 @@ void mem_init(Mem *m, size_t limit);
 /* Counts and limits are those of `whole`, which stays where it is; what raises is its own. So two threads may
  * use two Mems of one whole. */
 void mem_init_within(Mem *m, Mem *whole);
+/* A Mem that counts by itself, with the limit and the door of another. */
+void mem_init_beside(Mem *m, const Mem *other);
+const HostDoor *mem_door(const Mem *m);
 /* Returns 64-byte aligned zeroed memory, or NULL. n must be above 0. */
 void *mem_try(Mem *m, size_t n) MUST_USE;
 /* Like mem_try but raises instead of returning NULL: ST_LIMIT when m->limit refused, else ST_NO_MEMORY. */

@@ -108,7 +108,7 @@ static Jobs split(Arena *a, const KernelShare *p, const Tiles *t, const CodegenO
     j->tile = tile[k] = ARENA_ARRAY(a, uint32_t, j->ntile);
     j->tiles = t, j->options = o, j->stop = a->mem->stop;
     j->n = j->ntile = 0;
-    mem_init(&j->mem, a->mem->limit);
+    mem_init_beside(&j->mem, a->mem);
   }
   for (uint32_t i = 0; i < all; i++) {
     ModuleJob *j = &jobs.at[to[i]];

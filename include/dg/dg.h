@@ -93,6 +93,24 @@ DG_API const char *dg_llvm_version(void); /* "19.1.7", or "" when built without 
 /* ---- context: settings for what is checked in it ---- */
 
 DG_API dg_context *dg_context_new(void); /* NULL: no memory */
+/* How a context reaches outside, in place of the system's own ways. A NULL member leaves the system's. The
+ * functions are called within calls about the context, its programs and their sessions, also from threads of
+ * the library's, several at once. They must not call the library. */
+typedef struct dg_callbacks {
+  uint32_t size; /* sizeof(dg_callbacks) */
+  void *user;    /* given to each */
+  /* Memory: all that the library holds itself. LLVM, and the libraries that unpack files and read JSON, keep
+   * to malloc. At least `bytes`, aligned to 16; NULL: none, and the call returns DG_NO_MEMORY. release is
+   * given the same number. Both, or neither. */
+  void *(*allocate)(void *user, size_t bytes);
+  void (*release)(void *user, void *p, size_t bytes);
+  /* Files that are read: programs, what they import, data, parameters. A descriptor of a regular file, at its
+   * beginning, which the library closes; or -errno. Names are as given, or those in programs behind their
+   * folder or a data root; that these lie beneath it, links included, is for this function to see. What is
+   * written goes to the system's files. */
+  int (*open)(void *user, const char *path);
+} dg_callbacks;
+DG_API DG_MUST_USE dg_status dg_context_new_with(const dg_callbacks *callbacks, dg_context **out);
 DG_API void dg_context_free(dg_context *cx);
 /* One line about the last call that failed, "" when none has; successful calls leave it. Valid until the next
  * failing call. */

@@ -36,7 +36,7 @@ bool stream_open(DataStream *s) {
   FileError fe;
   bool named = str_ends(s->name, STR(".gz"));
   s->bytes = STR("");
-  if (!file_open(s->name, s->limit->data_bytes, &s->file, &fe)) return fail_file(s, &fe);
+  if (!file_open(s->scratch->mem, s->name, s->limit->data_bytes, &s->file, &fe)) return fail_file(s, &fe);
   if (!look(s, MAGIC)) return false;
   s->packed = str_starts(s->bytes, STR("\x1f\x8b"));
   if (named && !s->packed)

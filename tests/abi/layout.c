@@ -94,6 +94,11 @@ int main(void) {
   M(dg_built, header_bytes);
   M(dg_built, state_bytes);
   M(dg_built, kernels);
+  M(dg_callbacks, size);
+  M(dg_callbacks, user);
+  M(dg_callbacks, allocate);
+  M(dg_callbacks, release);
+  M(dg_callbacks, open);
   M(dg_session_options, size);
   M(dg_session_options, threads);
   M(dg_session_options, seed);
