@@ -1,10 +1,10 @@
 /* Checkpoints of a built model: safetensors in memory to its state and back. Nothing is written to the state
  * before all of the file has been looked at. */
 #include "runtime/core/checked.h"
+#include "runtime/core/checkpoint_meta.h"
 #include "runtime/core/clean.h"
 #include "runtime/core/model.h"
 #include "runtime/core/safetensors_parser.h"
-#include "runtime/core/sum.h"
 
 #include <stdlib.h> /* qsort, bsearch */
 #include <string.h>
@@ -47,23 +47,6 @@ uint64_t model_file_bytes(uint32_t ntensor) {
 
 /* ---- loading ---- */
 
-static const SafeText *meta_of(const SafeFile *f, const char *key) {
-  for (size_t i = 0; i < f->metas; i++)
-    if (safe_text_eq(f->meta[i].key, (SafeText){key, strlen(key)})) return &f->meta[i].value;
-  return NULL;
-}
-
-/* A file of dgc holds a checksum over all of it. */
-static bool whole(const SafeFile *f, const char *file, size_t bytes) {
-  const SafeText *sum = meta_of(f, "dgc.sum");
-  if (!sum) return true;
-  if (sum->n != SUM_DIGITS || sum->p < file || sum->p > file + bytes - SUM_DIGITS) return false;
-  uint64_t want = sum_without(file, bytes, (size_t)(sum->p - file));
-  for (int i = 0; i < SUM_DIGITS; i++)
-    if (sum->p[i] != "0123456789abcdef"[want >> (60 - 4 * i) & 15]) return false;
-  return true;
-}
-
 /* Finite, and bools 0 or 1. */
 static bool values_good(const SafeTensor *t, const unsigned char *p) {
   uint64_t n = (t->hi - t->lo) / safe_dtype_bytes(t->dtype);
@@ -105,7 +88,7 @@ static int32_t fits(const Model *m, const SafeFile *f) {
   return MODEL_OK;
 }
 
-static void take(const Model *m, const SafeFile *f, char *state) {
+static void take(const Model *m, const SafeFile *f, const CkMeta *meta, char *state) {
   for (uint32_t i = 0; i < m->ntensor; i++) {
     const ModelTensor *want = tensors(m) + i;
     const SafeTensor *has = find(f, name_of(m, want));
@@ -121,10 +104,7 @@ static void take(const Model *m, const SafeFile *f, char *state) {
     if (has->dtype == SAFE_F32) clean32(to, bytes / 4);
     if (has->dtype == SAFE_F64) clean64(to, bytes / 8);
   }
-  const SafeText *seed = meta_of(f, "dgc.seed");
-  uint32_t n = 0;
-  for (size_t i = 0; seed && i < seed->n; i++) n = n * 10 + (uint32_t)(seed->p[i] - '0');
-  if (seed) memcpy(state + m->seed, &n, sizeof n); /* size-ok: within the state */
+  if (meta->ours) memcpy(state + m->seed, &meta->seed, sizeof meta->seed); /* size-ok: within the state */
 }
 
 int32_t dgc_model_load(const Model *m, void *state, const void *file, size_t bytes) {
@@ -133,12 +113,14 @@ int32_t dgc_model_load(const Model *m, void *state, const void *file, size_t byt
   Room room = room_of(m, state);
   SafeFile f;
   SafeError err;
+  CkMeta meta;
+  CkMetaFault fault;
   SafeResult r = safe_parse(file, bytes, (SafeMemory){get, &room}, &f, &err);
   int32_t st = r == SAFE_NO_MEMORY ? MODEL_NO_MEMORY : MODEL_BAD_DATA;
-  if (r == SAFE_OK && whole(&f, file, bytes)) {
+  if (r == SAFE_OK && ck_meta_read(&f, file, bytes, &meta, &fault) == CK_META_OK) {
     if (f.tensors) qsort(f.tensor, f.tensors, sizeof *f.tensor, safe_by_name);
     st = fits(m, &f);
-    if (st == MODEL_OK) take(m, &f, state);
+    if (st == MODEL_OK) take(m, &f, &meta, state);
   }
   return st;
 }

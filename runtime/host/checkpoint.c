@@ -2,16 +2,11 @@
 
 #include "base/size.h"
 #include "runtime/core/safetensors.h"
-#include "runtime/core/sum.h"
 #include "runtime/host/finite.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#define KEY_FORMAT "dgc.format"
-#define KEY_SUM "dgc.sum"
-#define FORMAT "1"
 
 static SafeText safe_text(Str s) { return (SafeText){s.p, s.n}; }
 static Str text_str(SafeText t) { return (Str){t.p, t.n}; }
@@ -48,24 +43,7 @@ static Str file_bytes(Arena *a, const CkTensor *t, size_t n, size_t bytes) {
   return (Str){p, n};
 }
 
-/* The header with the checksum's digits 0; *digits is where they stand. */
-static bool header(Arena *a, const SafeTensor *t, size_t n, const CkMeta *m, Sb *b, char **digits) {
-  SafeMeta meta[] = {
-      {{KEY_FORMAT, strlen(KEY_FORMAT)}, {FORMAT, 1}},
-      {{KEY_SUM, strlen(KEY_SUM)}, {"0000000000000000", SUM_DIGITS}},
-      {{"dgc.program", 11}, safe_text(str_fmt(a, "%016" PRIx64, m->program))},
-      {{"dgc.step", 8}, safe_text(str_fmt(a, "%" PRId64, m->step))},
-      {{"dgc.epoch", 9}, safe_text(str_fmt(a, "%" PRId64, m->epoch))},
-      {{"dgc.seed", 8}, safe_text(str_fmt(a, "%" PRIu32, m->seed))},
-  };
-  sb_init(b, a);
-  if (!safe_write_header(t, n, meta, sizeof meta / sizeof meta[0], (SafeSink){sb_put, b})) return false;
-  static const char before[] = "\"" KEY_SUM "\":\"";
-  char *at = memmem(b->p, b->n, before, sizeof before - 1); /* metadata comes first, so this is it */
-  if (!at) BUG(a->mem, "no checksum in the header just written");
-  *digits = at + sizeof before - 1;
-  return true;
-}
+static void sum_put(void *sum, const char *p, size_t n) { sum_add(sum, p, n); }
 
 bool checkpoint_save(Arena *scratch, Str path, const CkTensor *t, size_t n, const CkMeta *meta,
                      bool allow_non_finite, HostError *err) {
@@ -86,16 +64,17 @@ bool checkpoint_save(Arena *scratch, Str path, const CkTensor *t, size_t n, cons
   }
   if (!safe_layout(s, n))
     return host_fail(err, ST_USAGE, "%s: two tensors have the same name, or sizes overflow", file.z);
-  Sb b;
-  char *digits;
+  Sb header;
+  Sum sum;
+  CkMetaText text;
   size_t parts_n;
-  if (!header(scratch, s, n, meta, &b, &digits) || !size_add(n, 1, &parts_n))
+  sum_init(&sum);
+  sb_init(&header, scratch);
+  ck_meta_write(meta, 0, &text);
+  if (!safe_write_header(s, n, text.row, CK_META_ROWS, (SafeSink){sum_put, &sum}) ||
+      !size_add(n, 1, &parts_n))
     return host_fail(err, ST_LIMIT, "%s: header above %u bytes", file.z, SAFE_MAX_HEADER);
   Str *part = ARENA_ARRAY(scratch, Str, parts_n);
-  Sum sum;
-  sum_init(&sum);
-  part[0] = sb_str(&b);
-  sum_add(&sum, part[0].p, part[0].n);
   for (size_t i = 0; i < n; i++) {
     const CkTensor *c = &t[s[i].tag];
     size_t count;
@@ -103,9 +82,10 @@ bool checkpoint_save(Arena *scratch, Str path, const CkTensor *t, size_t n, cons
     part[i + 1] = file_bytes(scratch, c, count, (size_t)(s[i].hi - s[i].lo));
     sum_add(&sum, part[i + 1].p, part[i + 1].n);
   }
-  char hex[SUM_DIGITS + 1];
-  snprintf(hex, sizeof hex, "%016" PRIx64, sum_value(&sum));
-  memcpy(digits, hex, SUM_DIGITS);
+  ck_meta_write(meta, sum_value(&sum), &text);
+  if (!safe_write_header(s, n, text.row, CK_META_ROWS, (SafeSink){sb_put, &header}))
+    BUG(scratch->mem, "a header that fitted before");
+  part[0] = sb_str(&header);
   FileError fe;
   (void)file_sweep(path);
   return file_replace(path, part, parts_n, &fe) || host_fail_file(err, &fe, "data_bytes");
@@ -113,43 +93,19 @@ bool checkpoint_save(Arena *scratch, Str path, const CkTensor *t, size_t n, cons
 
 /* ---- loading ---- */
 
-static const SafeText *meta_of(const SafeFile *f, const char *key) {
-  for (size_t i = 0; i < f->metas; i++)
-    if (safe_text_eq(f->meta[i].key, (SafeText){key, strlen(key)})) return &f->meta[i].value;
-  return NULL;
-}
-
-/* Digits only, as written: lower-case hex or decimal with an optional minus. */
-static bool number(const SafeFile *f, const char *key, int base, uint64_t *out) {
-  const SafeText *t = meta_of(f, key);
-  if (!t || t->n == 0 || t->n > 20) return false;
-  char z[21], again[24];
-  memcpy(z, t->p, t->n);
-  z[t->n] = 0;
-  *out = base == 16 ? strtoull(z, NULL, 16) : (uint64_t)strtoll(z, NULL, 10);
-  snprintf(again, sizeof again, base == 16 ? "%016" PRIx64 : "%" PRId64, *out);
-  return strcmp(z, again) == 0;
-}
-
 static bool check_meta(Str bytes, const SafeFile *f, HostShown file, CkMeta *out, HostError *err) {
-  const SafeText *format = meta_of(f, KEY_FORMAT), *sum = meta_of(f, KEY_SUM);
-  *out = (CkMeta){0};
-  if (!format && !sum) return true; /* somebody else's file */
-  if (!format || !sum || sum->n != SUM_DIGITS || sum->p < bytes.p || sum->p > bytes.p + bytes.n - SUM_DIGITS)
+  CkMetaFault fault;
+  switch (ck_meta_read(f, bytes.p, bytes.n, out, &fault)) {
+  case CK_META_OK: return true;
+  case CK_META_INCOMPLETE:
     return host_fail(err, ST_BAD_DATA, "%s: damaged: its metadata is not complete", file.z);
-  uint64_t found, want = sum_without(bytes.p, bytes.n, (size_t)(sum->p - bytes.p)), step, epoch, seed;
-  if (!number(f, KEY_SUM, 16, &found) || found != want)
+  case CK_META_SUM:
     return host_fail(err, ST_BAD_DATA, "%s: damaged: checksum %016" PRIx64 " expected, found '%s'", file.z,
-                     want, host_show(text_str(*sum)).z);
-  if (!safe_text_eq(*format, (SafeText){FORMAT, 1}))
-    return host_fail(err, ST_BAD_DATA,
-                     "%s: checkpoint format " FORMAT " expected, found '%s': written by a newer dgc?", file.z,
-                     host_show(text_str(*format)).z);
-  if (!number(f, "dgc.program", 16, &out->program) || !number(f, "dgc.step", 10, &step) ||
-      !number(f, "dgc.epoch", 10, &epoch) || !number(f, "dgc.seed", 10, &seed) || seed > UINT32_MAX)
-    return host_fail(err, ST_BAD_DATA, "%s: damaged: its metadata is not complete", file.z);
-  out->step = (int64_t)step, out->epoch = (int64_t)epoch, out->seed = (uint32_t)seed, out->ours = true;
-  return true;
+                     fault.sum, host_show(text_str(fault.found)).z);
+  case CK_META_FORMAT: break;
+  }
+  return host_fail(err, ST_BAD_DATA, "%s: checkpoint format 1 expected, found '%s': written by a newer dgc?",
+                   file.z, host_show(text_str(fault.found)).z);
 }
 
 /* `f32[784, 256]` */

@@ -5,6 +5,7 @@
 #ifndef DG_RUNTIME_HOST_CHECKPOINT_H
 #define DG_RUNTIME_HOST_CHECKPOINT_H
 
+#include "runtime/core/checkpoint_meta.h"
 #include "runtime/host/data.h"
 
 typedef struct CkTensor {
@@ -14,13 +15,6 @@ typedef struct CkTensor {
   int64_t dim[DATA_MAX_RANK];
   void *data; /* as in compiled programs: a bool is a 32-bit word (a byte in the file) */
 } CkTensor;
-
-typedef struct CkMeta {
-  uint64_t program;    /* hash of the program that was trained */
-  int64_t step, epoch; /* done */
-  uint32_t seed;
-  bool ours; /* load: has our metadata and a right checksum; else the fields above are 0 */
-} CkMeta;
 
 /* Removes temporaries left by killed processes, then saves. ST_NON_FINITE: a tensor holds NaN or an infinity
  * and they are not allowed; a good checkpoint is not replaced by a broken one. */

@@ -260,6 +260,73 @@ START_TEST(foreign) {
 }
 END_TEST
 
+/* Writes a file of no tensors with one row of its metadata changed, or left out, and a right checksum. */
+static void put_meta(const char *row, const char *value) {
+  CkMetaText text;
+  SafeMeta own[CK_META_ROWS];
+  Sb b;
+  uint64_t sum = 0;
+  for (int turn = 0; turn < 2; turn++) {
+    size_t n = 0;
+    ck_meta_write(&meta, sum, &text);
+    for (int i = 0; i < CK_META_ROWS; i++) {
+      own[n] = text.row[i];
+      if (!str_eq((Str){own[n].key.p, own[n].key.n}, str_z(row)))
+        n++;
+      else if (value)
+        own[n++].value = (SafeText){value, strlen(value)};
+    }
+    sb_init(&b, &arena);
+    ck_assert(safe_write_header(NULL, 0, own, n, (SafeSink){append, &b}));
+    Sum s;
+    sum_init(&s);
+    sum_add(&s, b.p, b.n);
+    sum = sum_value(&s);
+  }
+  put("x", sb_str(&b));
+}
+
+/* Numbers of our metadata are as they were written, and all are there; the checksum alone does not make a
+ * file good. */
+START_TEST(metadata) {
+  static const struct {
+    const char *row, *value;
+    bool good;
+  } cases[] = {{"dgc.seed", "4294967295", true},
+               {"dgc.seed", "0", true},
+               {"dgc.seed", "4294967296", false},
+               {"dgc.seed", "-1", false},
+               {"dgc.seed", "+1", false},
+               {"dgc.seed", "01", false},
+               {"dgc.seed", "1x", false},
+               {"dgc.seed", "", false},
+               {"dgc.seed", NULL, false},
+               {"dgc.step", "9223372036854775807", true},
+               {"dgc.step", "9223372036854775808", false},
+               {"dgc.step", "99999999999999999999", false},
+               {"dgc.step", "-1", false},
+               {"dgc.epoch", "1 ", false},
+               {"dgc.program", "0123456789ABCDEF", false},
+               {"dgc.program", "0", false},
+               {"dgc.format", "2", false},
+               {"dgc.format", NULL, false},
+               {"dgc.sum", NULL, false}};
+  begin();
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    CkMeta m;
+    put_meta(cases[i].row, cases[i].value);
+    bool ok = checkpoint_load(&arena, in("x"), NULL, 0, strict, &m, &err);
+    ck_assert_msg(ok == cases[i].good && (ok ? m.ours : err.status == ST_BAD_DATA), "%s '%s': %s",
+                  cases[i].row, cases[i].value, ok ? "taken" : err.what);
+  }
+  put_meta("dgc.format", "2");
+  CkMeta m;
+  ck_assert(!checkpoint_load(&arena, in("x"), NULL, 0, strict, &m, &err));
+  ck_assert_ptr_nonnull(strstr(err.what, "format 1 expected, found '2'"));
+  end();
+}
+END_TEST
+
 /* The limit on bytes at -1, 0, +1. */
 START_TEST(limit) {
   begin();
@@ -444,5 +511,5 @@ START_TEST(refused_tensors) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("checkpoint", round_trip, flipped_bits, truncated, mismatch, non_finite, foreign, limit,
-               disk_errors, stale_temporaries, killed_while_saving, out_of_memory, refused_tensors))
+UNIT_MAIN(UNIT("checkpoint", round_trip, flipped_bits, truncated, mismatch, non_finite, foreign, metadata,
+               limit, disk_errors, stale_temporaries, killed_while_saving, out_of_memory, refused_tensors))
