@@ -58,7 +58,7 @@ typedef struct Build {
   VEC(BuildEntry) entry;
   VEC(const Kernel *) kernel;
   Model model;                   /* its head */
-  uint32_t epoch, seed, counter; /* fields; counter: of the first train step */
+  uint32_t epoch, seed, counter; /* fields; counter: of the first train step. Behind epoch: batch */
   Sb block;                      /* the model with all its tables */
 } Build;
 

@@ -105,9 +105,10 @@ static void state(const Build *b, Sb *o) {
       sb_fmt(o, " /* %s" STRF " */\n", f->what, STRA(f->path));
     else
       sb_fmt(o, " /* %s */\n",
-             i == b->epoch  ? "epochs done: yours to count, where the program reads `epoch`"
-             : i == b->seed ? "of initial values and noise"
-                            : "steps done");
+             i == b->epoch       ? "epochs done: yours to count, where the program reads `epoch`"
+             : i == b->epoch + 1 ? "batches of the next one done: yours to count, for `dgc train --resume`"
+             : i == b->seed      ? "of initial values and noise"
+                                 : "steps done");
   }
   sb_fmt(o, "  unsigned char work[%llu]; /* memory of a step: contents do not matter between calls */\n",
          (unsigned long long)(b->model.state_bytes - b->model.work));

@@ -3,6 +3,7 @@
 #include "api/session.h"
 #include "base/hash.h"
 #include "base/size.h"
+#include "runtime/host/checkpoint.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -93,6 +94,8 @@ static dg_status counters(Build *b, BuildNames *taken, size_t *end) {
   b->epoch = b->field.n;
   if (st == DG_OK)
     st = add_field(b, counter(aot_c_name(b->arena, STR("epoch"), taken), "dg.epoch", DT_I32), end);
+  if (st == DG_OK)
+    st = add_field(b, counter(aot_c_name(b->arena, STR("batch"), taken), "dg.batch", DT_I64), end);
   b->seed = b->field.n;
   if (st == DG_OK) st = add_field(b, counter(aot_c_name(b->arena, STR("seed"), taken), "", DT_I32), end);
   return st;
@@ -236,9 +239,10 @@ static SafeDtype safe_type(DType t) {
   return to[t];
 }
 
-/* By name in checkpoints. */
+/* By name in checkpoints, in the order in which a session has them. */
 static void put_tensors(Build *b) {
   ModelTensor *t = ARENA_ARRAY(b->arena, ModelTensor, b->field.n);
+  CkTensor *same = ARENA_ARRAY(b->arena, CkTensor, b->field.n);
   uint32_t n = 0;
   for (uint32_t i = 0; i < b->field.n; i++) {
     const BuildField *f = &b->field.at[i];
@@ -249,9 +253,15 @@ static void put_tensors(Build *b) {
                          .dtype = safe_type(f->dtype),
                          .rank = f->shape.rank,
                          .needed = f->needed};
-    for (int k = 0; k < f->shape.rank; k++) t[n].dim[k] = (uint64_t)f->shape.ext[k];
+    same[n] =
+        (CkTensor){.name = f->tensor, .type = session_data_type(f->dtype), .rank = (uint32_t)f->shape.rank};
+    for (int k = 0; k < f->shape.rank; k++) {
+      t[n].dim[k] = (uint64_t)f->shape.ext[k];
+      same[n].dim[k] = f->shape.ext[k];
+    }
     n++;
   }
+  b->model.program = checkpoint_program(same, n);
   b->model.tensor = put(b, t, n * sizeof *t, 8); /* size-ok: as allocated */
   b->model.ntensor = n;
 }

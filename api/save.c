@@ -1,7 +1,6 @@
 /* Sessions to safetensors and back: parameters, states, and the counters that make a resumed run go on bit
  * for bit. */
 #include "api/session.h"
-#include "base/hash.h"
 #include "ir/scalar/scalar.h"
 #include "runtime/host/checkpoint.h"
 
@@ -47,18 +46,6 @@ static CkVec tensors(dg_session *s, bool model) {
   return v;
 }
 
-/* Names, types and shapes of all parameters and states: what a checkpoint must agree with. */
-static uint64_t program_hash(const CkVec *v) {
-  uint64_t h = 0;
-  for (uint32_t i = 0; i < v->n; i++) {
-    const CkTensor *t = &v->at[i];
-    h = hash_bytes(t->name.p, t->name.n, h);
-    h = hash_bytes(&t->type, sizeof t->type, h);
-    h = hash_bytes(t->dim, sizeof t->dim[0] * t->rank, h); /* size-ok: the rank is at most 8 */
-  }
-  return h;
-}
-
 dg_status session_may_save(dg_session *s, const char *path) {
   const Sources *src = &s->p->sources;
   for (uint32_t i = 1; i < src->file.n; i++)
@@ -81,7 +68,7 @@ dg_status session_may_save(dg_session *s, const char *path) {
 dg_status session_save(dg_session *s, const char *path) {
   ArenaMark mark = arena_mark(&s->arena);
   CkVec v = tensors(s, false);
-  CkMeta meta = {.program = program_hash(&v), .epoch = s->epoch, .seed = s->opt.seed};
+  CkMeta meta = {.program = checkpoint_program(v.at, v.n), .epoch = s->epoch, .seed = s->opt.seed};
   for (uint32_t i = 0; i < s->prog.train.n; i++) meta.step += s->counter[i];
   HostError err;
   bool ok = checkpoint_save(&s->arena, str_z(path), v.at, v.n, &meta, false, &err);

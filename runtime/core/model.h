@@ -8,7 +8,7 @@
 #include "runtime/core/safetensors.h"
 #include "runtime/core/step.h"
 
-enum { MODEL_VERSION = 1 }; /* of these tables and of StepImage; an object of another one is refused */
+enum { MODEL_VERSION = 2 }; /* of these tables and of StepImage; an object of another one is refused */
 enum {
   MODEL_OK = 0,
   MODEL_NO_CPU = 1,   /* the CPU lacks the instructions the object was built for */
@@ -67,6 +67,7 @@ typedef struct Model {
   uint64_t work, work_bytes;             /* room within the state, of any alignment */
   uint64_t arena_bytes, scratch_bytes;   /* the most that an entry takes */
   uint64_t seed, epoch;                  /* offsets in the state: uint32_t, int32_t (epochs done) */
+  uint64_t program;                      /* CkMeta.program */
   uint32_t tensor, ntensor;              /* offset of the tensors */
   uint32_t entry, nentry, nleaf, unused; /* offset of the entries; most leaves that one has */
 } Model;

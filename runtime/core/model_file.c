@@ -147,11 +147,48 @@ static void bools(Out *o, const int32_t *p, uint64_t n) { /* a byte each in the 
   }
 }
 
+/* How far it was trained, as the counters in the state say. */
+static CkMeta meta_of(const Model *m, const char *state) {
+  const ModelEntry *entry =
+      (const ModelEntry *)(const void *)((const char *)m + m->entry); /* size-ok: in it */
+  CkMeta meta = {.program = m->program};
+  int32_t n;
+  memcpy(&meta.seed, state + m->seed, sizeof meta.seed);
+  memcpy(&n, state + m->epoch, sizeof n);
+  meta.epoch = n;
+  for (uint32_t i = 0; i < m->nentry; i++) {
+    if (entry[i].kind != MODEL_ENTRY_TRAIN) continue;
+    memcpy(&n, state + entry[i].counter, sizeof n);
+    meta.step += n;
+  }
+  return meta;
+}
+
+/* False: a header that is too large; nothing was put. */
+static bool write_file(const Model *m, const char *state, const SafeTensor *t, uint64_t sum, Out *o) {
+  const CkMeta meta = meta_of(m, state);
+  CkMetaText text;
+  ck_meta_write(&meta, sum, &text);
+  if (!safe_write_header(t, m->ntensor, text.row, CK_META_ROWS, (SafeSink){piece, o})) return false;
+  for (uint32_t i = 0; i < m->ntensor; i++) {
+    const char *from = state + tensors(m)[t[i].tag].at; /* size-ok: within the state */
+    if (t[i].dtype == SAFE_BOOL)
+      bools(o, (const int32_t *)(const void *)from, t[i].hi - t[i].lo);
+    else
+      piece(o, from, t[i].hi - t[i].lo);
+  }
+  return true;
+}
+
+static int put_sum(void *sum, const void *p, size_t n) {
+  sum_add(sum, p, n);
+  return 0;
+}
+
 int32_t dgc_model_save(const Model *m, void *state, ModelPut *put, void *user) {
   if (m->version != MODEL_VERSION) return MODEL_MISMATCH;
   if (!state || !put) return MODEL_USAGE;
   Room room = room_of(m, state);
-  Out o = {put, user, false};
   uint64_t bytes;
   SafeTensor *t = NULL;
   if (checked_mul(m->ntensor, sizeof *t, &bytes)) t = get(&room, bytes);
@@ -162,13 +199,10 @@ int32_t dgc_model_save(const Model *m, void *state, ModelPut *put, void *user) {
         (SafeTensor){.name = name_of(m, from), .dtype = (SafeDtype)from->dtype, .rank = from->rank, .tag = i};
     memcpy(t[i].dim, from->dim, sizeof from->dim);
   }
-  bool ok = safe_layout(t, m->ntensor) && safe_write_header(t, m->ntensor, NULL, 0, (SafeSink){piece, &o});
-  for (uint32_t i = 0; ok && i < m->ntensor; i++) {
-    const char *from = (const char *)state + tensors(m)[t[i].tag].at; /* size-ok: within the state */
-    if (t[i].dtype == SAFE_BOOL)
-      bools(&o, (const int32_t *)(const void *)from, t[i].hi - t[i].lo);
-    else
-      piece(&o, from, t[i].hi - t[i].lo);
-  }
+  Sum sum;
+  sum_init(&sum);
+  Out o = {put, user, false};
+  bool ok = safe_layout(t, m->ntensor) && write_file(m, state, t, 0, &(Out){put_sum, &sum, false}) &&
+            write_file(m, state, t, sum_value(&sum), &o);
   return !ok ? MODEL_LIMIT : o.failed ? MODEL_IO : MODEL_OK;
 }

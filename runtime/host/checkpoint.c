@@ -1,5 +1,6 @@
 #include "runtime/host/checkpoint.h"
 
+#include "base/hash.h"
 #include "base/size.h"
 #include "runtime/core/safetensors.h"
 #include "runtime/host/finite.h"
@@ -44,6 +45,16 @@ static Str file_bytes(Arena *a, const CkTensor *t, size_t n, size_t bytes) {
 }
 
 static void sum_put(void *sum, const char *p, size_t n) { sum_add(sum, p, n); }
+
+uint64_t checkpoint_program(const CkTensor *t, size_t n) {
+  uint64_t h = 0;
+  for (size_t i = 0; i < n; i++) {
+    h = hash_bytes(t[i].name.p, t[i].name.n, h);
+    h = hash_bytes(&t[i].type, sizeof t[i].type, h);
+    h = hash_bytes(t[i].dim, sizeof t[i].dim[0] * t[i].rank, h); /* size-ok: the rank is at most 8 */
+  }
+  return h;
+}
 
 bool checkpoint_save(Arena *scratch, Str path, const CkTensor *t, size_t n, const CkMeta *meta,
                      bool allow_non_finite, HostError *err) {

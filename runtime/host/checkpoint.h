@@ -16,6 +16,9 @@ typedef struct CkTensor {
   void *data; /* as in compiled programs: a bool is a 32-bit word (a byte in the file) */
 } CkTensor;
 
+/* Names, types and shapes: CkMeta.program. */
+uint64_t checkpoint_program(const CkTensor *t, size_t n);
+
 /* Removes temporaries left by killed processes, then saves. ST_NON_FINITE: a tensor holds NaN or an infinity
  * and they are not allowed; a good checkpoint is not replaced by a broken one. */
 MUST_USE bool checkpoint_save(Arena *scratch, Str path, const CkTensor *t, size_t n, const CkMeta *meta,

@@ -129,11 +129,16 @@ done
 noisy="noisy.dg $isa 7 fit"
 inputs="x:f32:16,6:noise.f32 class:i32:16:class.i32"
 gives "a session, 4 steps and saved" 0 env SAVE=four.safetensors "$jit" $noisy 4 ce N=16 $inputs
-"$jit" $noisy 9 ce N=16 $inputs | grep -v loss | sort >jit.txt
+env SAVE=want.safetensors "$jit" $noisy 9 ce N=16 $inputs | grep -v loss | sort >jit.txt
 gives "a program goes on from there" 0 env LOAD=four.safetensors SAVE=nine.safetensors ./noisy 0 5 noise.f32 class.i32
 grep -v loss out | sort >aot.txt
 diff jit.txt aot.txt >out
 result $? "4 steps of a session and 5 of a program are 9 of a session"
+cmp want.safetensors nine.safetensors >out 2>&1
+result $? "the program saves the bytes that a session saves: counters, seed, checksum"
+env RESUME=nine.safetensors "$jit" noisy.dg $isa 0 fit 3 ce N=16 $inputs | grep -v loss | sort >resumed.txt
+"$jit" $noisy 12 ce N=16 $inputs | grep -v loss | sort | diff - resumed.txt >out
+result $? "a session resumes it under another seed: 3 steps more are 12 of a session"
 gives "a session reads what the program saved" 0 env LOAD=nine.safetensors "$jit" $noisy 0 ce N=16 $inputs
 grep "output\|fc1\|norm" out | sort >read.txt
 grep "output\|fc1\|norm" jit.txt | grep -v fit | sort >want.txt

@@ -1,6 +1,6 @@
 /* What a session does with a model, as hashes of bits: tests/e2e/build.sh compares it with an object built
  * ahead of time. usage: build_jit MODEL.dg ISA SEED STEP STEPS LOSS NAME=VALUE.. INPUT:DTYPE:E,E..:FILE..
- * LOAD and SAVE in the environment name checkpoints. */
+ * LOAD, RESUME and SAVE in the environment name checkpoints. */
 #include <dg/dg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +72,7 @@ int main(int argc, char **argv) {
   for (int i = 7; i < argc; i++)
     if (argv[i]) bind(s, argv[i]);
   if (getenv("LOAD")) must(dg_load(s, getenv("LOAD"), DG_LOAD_MODEL), "load");
+  if (getenv("RESUME")) must(dg_load(s, getenv("RESUME"), DG_LOAD_ALL), "resume");
   for (int i = 0; i < atoi(argv[5]); i++) {
     double loss;
     must(dg_step(s, argv[4]), "step");
