@@ -14,7 +14,9 @@ static const struct {
               {"IO", MODEL_IO, "saving: what takes the bytes failed"},
               {"LIMIT", MODEL_LIMIT, "a step has run as often as can be counted"},
               {"NO_MEMORY", MODEL_NO_MEMORY, "loading: the file has many more tensors than the model"},
-              {"CHECK", MODEL_CHECK, "a check that the program makes does not hold; nothing has changed"},
+              {"CHECK", MODEL_CHECK,
+               "a check that the program makes does not hold; nothing has changed, but for the step of an "
+               "`after` block that makes it, which is done"},
               {"MISMATCH", MODEL_MISMATCH,
                "libdgc-core.a is of another version than the object, or a file of another model"}};
 

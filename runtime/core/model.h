@@ -17,8 +17,9 @@ enum {
   MODEL_IO = 4,       /* saving: `put` failed */
   MODEL_LIMIT = 5,    /* a step was run INT32_MAX times */
   MODEL_NO_MEMORY = 6, /* a file has many more tensors than the model */
-  MODEL_CHECK = 8,     /* a check of the program does not hold; nothing has changed */
-  MODEL_MISMATCH = 9,  /* object and library are of different versions, or a file is of another model */
+  MODEL_CHECK = 8, /* a check of the program does not hold: the entry that makes it has changed nothing, but
+                      what runs before it is done: the step of an AFTER, the zeros of an INIT */
+  MODEL_MISMATCH = 9, /* object and library are of different versions, or a file is of another model */
 };
 
 typedef enum { MODEL_F32, MODEL_F64, MODEL_I32, MODEL_I64 } ModelType; /* bool is an i32 of 0 or 1 */
