@@ -77,7 +77,7 @@ typedef struct ObjectFunction {
   uint32_t entry, nargs; /* RUN: of the model in the block; pointers behind the state */
 } ObjectFunction;
 typedef struct ObjectFace {
-  Str block; /* at 64 bytes */
+  Str block; /* at a multiple of STEP_ALIGN */
   const ObjectFunction *function;
   uint32_t n;
 } ObjectFace;

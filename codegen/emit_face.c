@@ -3,6 +3,7 @@
  * behind them. */
 #include "codegen/emit.h"
 #include "codegen/module.h"
+#include "runtime/core/step.h"
 
 static void attribute(Emit *e, Val fn, const char *key, const char *value) {
   LLVMAttributeRef a =
@@ -88,8 +89,8 @@ void emit_face(Emit *e, const ModuleJob *j) {
                                      [OBJECT_LOAD] = "dgc_model_load",
                                      [OBJECT_SAVE] = "dgc_model_save"};
   const ObjectFace *f = j->face;
-  Face c = {.block =
-                constant(e, "model", LLVMConstStringInContext2(e->context, f->block.p, f->block.n, 1), 64),
+  Face c = {.block = constant(e, "model", LLVMConstStringInContext2(e->context, f->block.p, f->block.n, 1),
+                              STEP_ALIGN),
             .kernels = kernel_table(e, j)};
   c.to_type[OBJECT_RUN] =
       LLVMFunctionType(e->i32, (LLVMTypeRef[]){e->ptr, e->ptr, e->i32, e->ptr, e->ptr}, 5, 0);

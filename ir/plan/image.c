@@ -3,6 +3,10 @@
 #include "base/size.h"
 #include "ir/plan/plan.h"
 
+_Static_assert((int)KERNEL_BUFFERS <= (int)STEP_BUFFERS, "the walker has room for the buffers of a kernel");
+_Static_assert(sizeof((Extern){0}).in / sizeof(Type) < STEP_BUFFERS,
+               "and of a host function with its result");
+
 typedef struct Piece { /* constant data of one buffer */
   const void *data;
   size_t bytes, at;
@@ -181,7 +185,6 @@ static StepImage layout(const Making *m, Layout *l, StepTable main) {
   const Plan *p = m->main;
   StepImage o = {.arena_bytes = p->arena_bytes,
                  .scratch_bytes = m->scratch_bytes,
-                 .nkernel = m->kernel.n,
                  .nroot = m->root.n,
                  .nleaf = m->leaf.n,
                  .commit = p->commit,

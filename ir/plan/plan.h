@@ -11,7 +11,7 @@
 #include "runtime/core/step.h"
 
 #define PLAN_NONE UINT32_MAX
-enum { PLAN_ALIGN = 64 };
+enum { PLAN_ALIGN = STEP_ALIGN };
 
 typedef enum {
   PLACE_LEAF,  /* the memory bound to a leaf */

@@ -8,7 +8,7 @@
 #include "runtime/core/safetensors.h"
 #include "runtime/core/step.h"
 
-enum { MODEL_VERSION = 2 }; /* of these tables and of StepImage; an object of another one is refused */
+enum { MODEL_VERSION = 3 }; /* of these tables and of StepImage; an object of another one is refused */
 enum {
   MODEL_OK = 0,
   MODEL_NO_CPU = 1,   /* the CPU lacks the instructions the object was built for */

@@ -61,6 +61,8 @@ static bool given_up(StepEnv *e) {
   return true;
 }
 
+_Static_assert(STEP_BUFFERS <= 64, "Call.own has a bit for each");
+
 static void call_cuts(const Call *c, void **buf, int64_t lo, int64_t hi) {
   for (uint32_t i = 0; i < c->ncut; i++) {
     int64_t from = step_cut(c->start, i, lo, c->pieces), to = step_cut(c->start, i, hi, c->pieces);

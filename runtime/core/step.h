@@ -64,10 +64,9 @@ typedef struct StepImage {
   uint64_t arena_bytes, scratch_bytes; /* scratch: for each thread */
   uint64_t data;                       /* constant data, at a multiple of STEP_ALIGN */
   uint32_t launch, ref, body, arg, kernel, cut, root, leaf;
-  uint32_t nkernel, nroot, nleaf;
+  uint32_t nroot, nleaf;
   uint32_t commit;  /* launches of `main` from here on assign leaves and do nothing else */
   uint32_t settled; /* at most commit: before it no leaf is written, and a step can be given up */
-  uint32_t unused;
   StepTable main;
 } StepImage;
 
