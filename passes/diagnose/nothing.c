@@ -177,25 +177,55 @@ static bool among(const Say *s, LeafId leaf) {
   return false;
 }
 
-/* What starts as 0 and keeps the others at rest, if it is not one of them; what else ends their gradient. */
-static bool say_rest(const Say *s, const View *v, Diag *g) {
+/* What keeps parameters at rest. */
+typedef struct Rest {
+  bool off;      /* a choice that stays on its side */
+  LeafIds start; /* what starts as 0 */
+} Rest;
+
+/* What starts as 0 has a label, if it is not one of them; what else ends their gradient has one, too. */
+static Rest say_rest(const Say *s, const View *v, Diag *g) {
   const Diagnose *x = s->x;
   uint32_t all = 0;
-  bool off = false; /* a choice that stays on its side is a reason */
+  Rest r = {0};
   for (uint32_t i = 0; i < s->who.n; i++) all = sets_union(&s->x->sets, all, v->param[s->who.at[i].i].cause);
   Set set = x->sets.set.at[all];
   for (uint8_t i = 0; i < set.n; i++) {
     const Cause *c = &x->cause.at[set.at[i]];
     if (c->kind != CAUSE_INITIAL && node_ok(c->at)) {
       label_cause(s, v, g, c);
-      off |= c->kind == CAUSE_CHOICE;
-    } else if (c->kind == CAUSE_INITIAL && !among(s, c->leaf)) {
+      r.off |= c->kind == CAUSE_CHOICE;
+    } else if (c->kind == CAUSE_INITIAL) {
+      VEC_PUSH(x->arena, &r.start, c->leaf);
       const Leaf *leaf = program_leaf_at(x->p, c->leaf);
-      if (leaf->at.file && !x->p->sources->file.at[leaf->at.file].library)
+      if (!among(s, c->leaf) && leaf->at.file && !x->p->sources->file.at[leaf->at.file].library)
         diag_label(g, leaf->at, "this starts as 0 and stays so");
     }
   }
-  return off;
+  return r;
+}
+
+/* Only what starts as 0 is named: the others have their values already. What `after` assigns loses what it
+ * started with, and has a label of its own. */
+static void help_rest(const Say *s, Diag *g, const Rest *r) {
+  const Diagnose *x = s->x;
+  Sb b;
+  sb_init(&b, x->arena);
+  if (r->off) {
+    diag_help(g, "let the units start where something passes: with a larger bias, or random values");
+    return;
+  }
+  for (uint32_t i = 0; i < r->start.n; i++) {
+    Str path = names_str(x->p->names, program_leaf_at(x->p, r->start.at[i])->path);
+    if (x->assigned[r->start.at[i].i].any) return;
+    sb_fmt(&b, "%s'" STRF "'", i == 0 ? "" : i + 1 == r->start.n ? " or " : ", ", STRA(path));
+  }
+  Str names = sb_str(&b);
+  if (!r->start.n)
+    diag_help(g, "let them start with other values: random ones");
+  else
+    diag_help(g, "let " STRF " start with values that differ from 0%s", STRA(names),
+              r->start.n > 1 ? ": random ones; one of them can be enough" : "");
 }
 
 static void note_outside(const Say *s, Diag *g) {
@@ -211,12 +241,8 @@ void say_stuck(const Say *s) {
       diag_stuck(x->d, say_place(x->p, program_leaf_at(x->p, s->who.at[0])), say_who(s), one ? "is" : "are");
   Str path = flow_path_text(x, v, s->first->param);
   diag_under(g, STRF, STRA(path));
-  if (say_rest(s, v, g))
-    diag_help(g, "let the units start where something passes: with a larger bias, or random values");
-  else
-    diag_help(g, one ? "give what it is multiplied with, or it, initial values that differ from 0"
-                     : "give one of them initial values that differ from 0: random ones, for it is enough "
-                       "that one moves");
+  Rest rest = say_rest(s, v, g);
+  help_rest(s, g, &rest);
   say_others(s, g);
   note_outside(s, g);
   if (!keep)
