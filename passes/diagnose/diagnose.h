@@ -43,7 +43,7 @@ typedef struct Verdict {
   uint32_t equal;              /* SYMMETRIC: along these axes, from the last */
   const struct SlabAxis *part; /* OPEN: elements that get no gradient, along part_axis; or NULL */
   uint32_t part_axis;
-  bool keeps;     /* STUCK: it keeps its initial value */
+  bool decays;    /* STUCK: not shown that the rule gives it back when its gradient is 0 */
   bool late;      /* OPEN: zero at the first step, and not for ever */
   bool by_range;  /* ZERO: rests on what inputs are declared to lie in */
   NodeId why;     /* IDLE, DRIFTS: the literal that did it, or NO_NODE */
@@ -74,7 +74,6 @@ typedef struct Cause {
 /* A gradient as long as initial values keep what they keep. */
 typedef struct AtRest {
   bool asked, zero;
-  bool constant;  /* the parameter never leaves its initial value */
   uint32_t cause; /* zero: in Diagnose.sets */
   bool late;      /* zero under the initial values as they are before the first step */
   uint32_t equal; /* else: axes along which parameter and gradient are equal, from the last */

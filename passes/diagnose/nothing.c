@@ -235,8 +235,8 @@ static void note_outside(const Say *s, Diag *g) {
 void say_stuck(const Say *s) {
   Diagnose *x = s->x;
   const View *v = &x->view.at[s->first->view];
-  bool one = s->who.n == 1, keep = true;
-  for (uint32_t i = 0; i < s->who.n; i++) keep &= v->param[s->who.at[i].i].keeps;
+  bool one = s->who.n == 1, decays = false;
+  for (uint32_t i = 0; i < s->who.n; i++) decays |= v->param[s->who.at[i].i].decays;
   Diag *g =
       diag_stuck(x->d, say_place(x->p, program_leaf_at(x->p, s->who.at[0])), say_who(s), one ? "is" : "are");
   Str path = flow_path_text(x, v, s->first->param);
@@ -245,7 +245,7 @@ void say_stuck(const Say *s) {
   help_rest(s, g, &rest);
   say_others(s, g);
   note_outside(s, g);
-  if (!keep)
+  if (decays)
     diag_note(g, (Span){0}, "the optimizer may change %s all the same, without a gradient",
               one ? "it" : "some of them");
   say_assigned(s, g);

@@ -30,8 +30,8 @@ bool rule_no_gradient(const Rules *r, const RuleGraph *at, NodeId grad) {
   const NodeId *in = graph_in(at->g, grad);
   if (!at->view || r->any_gradient) return false;
   if (!node_eq(in[0], at->view->step->loss) || node_op(at->g, in[1]) != OP_LEAF) return false;
-  return at->view->param[graph_attr(at->g, in[1])[0]].flow <
-         FLOW_ZERO; /* a zero of algebra is computed as noise */
+  Flow flow = at->view->param[graph_attr(at->g, in[1])[0]].flow;
+  return flow < FLOW_ZERO /* a zero of algebra is computed as noise */ || (r->at_rest && flow == FLOW_STUCK);
 }
 
 /* ---- values that are no numbers at some step */
@@ -307,6 +307,25 @@ static void judge_always(Rules *r, RuleGraph *at) {
   at->needed = needed;
 }
 
+/* Do rules give back what is stuck? Its gradient is 0 in the program's own arithmetic. */
+static void judge_stuck(Rules *r, RuleGraph *at) {
+  const TrainStep *step = at->view->step;
+  bool any = false;
+  for (uint32_t i = 0; i < step->owned.n; i++)
+    any |= at->view->param[step->owned.at[i].param.i].flow == FLOW_STUCK;
+  if (!any) return;
+  RuleTrial t;
+  r->at_rest = true;
+  rule_trial(&t, r, at, r->fact);
+  for (uint32_t i = 0; i < step->owned.n; i++) {
+    LeafId p = step->owned.at[i].param;
+    Verdict *v = &at->view->param[p.i];
+    v->decays = v->flow == FLOW_STUCK && node_ok(at->assign[p.i]) && !rule_is_same(r, at, p);
+  }
+  rule_trial_end(&t);
+  r->at_rest = false;
+}
+
 void diagnose_rules(Diagnose *x) {
   const Program *p = x->p;
   if (!x->fact) return;
@@ -331,6 +350,7 @@ void diagnose_rules(Diagnose *x) {
     if (!r.at.at[e].view) continue;
     rule_assumptions(&r, &r.at.at[e]);
     judge_always(&r, &r.at.at[e]);
+    judge_stuck(&r, &r.at.at[e]);
   }
   arena_close(&scope);
 }

@@ -23,6 +23,7 @@ typedef struct Rules {
   Values *values;       /* in which it is looked at */
   ValueId *leaf;        /* by LeafId: under the facts */
   bool any_gradient;    /* gradients are unknown, also where the loss has none */
+  bool at_rest;         /* gradients of what is stuck are 0 */
 } Rules;
 
 /* rule.c */

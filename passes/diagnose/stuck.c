@@ -95,7 +95,6 @@ static void ask(Diagnose *x, uint32_t view) {
     if (r->zero) {
       if (!why) why = zero_reasons(x, view, v->grad, of);
       r->cause = why[g.i].set;
-      r->constant = fact[i].level == FACT_CONST;
     } else if (units) {
       r->equal = equal_axes(x, i, &fact[i], of[g.i]);
     }
@@ -144,7 +143,6 @@ void diagnose_stuck(Diagnose *x) {
       if (r->zero) {
         p->flow = FLOW_STUCK;
         p->cause = r->cause;
-        p->keeps = r->constant;
         continue;
       }
       p->equal =

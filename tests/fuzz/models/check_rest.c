@@ -151,7 +151,7 @@ static bool step_holds(Run *r, const View *v, const Entry *e, bool *on) {
     for (size_t k = 0; old[i] && k < r->leaf[i].count; k++) {
       if (verdict->rule == RULE_IDLE && fabs(now[k] - old[i][k]) > 1e-9 * most)
         return wrong(r, i, "idle", now[k] - old[i][k]);
-      if (verdict->flow == FLOW_STUCK && verdict->keeps && now[k] != first[k])
+      if (verdict->flow == FLOW_STUCK && !verdict->decays && now[k] != first[k])
         return wrong(r, i, "at rest", now[k] - first[k]);
     }
   }
