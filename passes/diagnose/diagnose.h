@@ -44,7 +44,7 @@ typedef struct Verdict {
   const struct SlabAxis *part; /* OPEN: elements that get no gradient, along part_axis; or NULL */
   uint32_t part_axis;
   bool decays;    /* STUCK: not shown that the rule gives it back when its gradient is 0 */
-  bool late;      /* OPEN: zero at the first step, and not for ever */
+  bool late;      /* OPEN: zero at the first step, in real arithmetic; later ones are not shown */
   bool by_range;  /* ZERO: rests on what inputs are declared to lie in */
   NodeId why;     /* IDLE, DRIFTS: the literal that did it, or NO_NODE */
   uint32_t group; /* rule not NONE: index into the step's groups */
@@ -75,7 +75,7 @@ typedef struct Cause {
 typedef struct AtRest {
   bool asked, zero;
   uint32_t cause; /* zero: in Diagnose.sets */
-  bool late;      /* zero under the initial values as they are before the first step */
+  bool late;      /* under the initial values as they are before the first step */
   uint32_t equal; /* else: axes along which parameter and gradient are equal, from the last */
 } AtRest;
 

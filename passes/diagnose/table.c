@@ -139,7 +139,7 @@ static Str steps(const Diagnose *x, LeafId leaf) {
     const Verdict *verdict = &v->param[leaf.i];
     Str name = v->step ? names_str(x->p->names, v->step->name) : v->loss;
     sb_fmt(&t, "%s" STRF ": %s", k ? "; " : "", STRA(name),
-           verdict->late ? "open, late" : flow_word(verdict->flow));
+           verdict->late ? "open, zero at first" : flow_word(verdict->flow));
     if (!v->step) continue;
     if (verdict->rule == RULE_NONE) {
       sb_fmt(&t, ", %s", rule_word(verdict->rule));
