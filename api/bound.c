@@ -9,16 +9,23 @@ typedef struct BoundCall {
   bool errors;
 } BoundCall;
 
-static dg_status warnings_in(void *arg) {
-  BoundCall *c = arg;
+/* The step with the extents that its inputs have now. */
+static dg_status bound_step(const BoundCall *c, Variant **v) {
   dg_session *s = c->s;
   const Entry *e = c->step           ? program_entry(s->p, str_z(c->step))
                    : s->prog.train.n ? &s->prog.entry.at[s->prog.train.at[0].entry]
                                      : NULL;
   if (!e) return api_fail(s->cx, ST_USAGE, "no entry point '%.60s'", c->step ? c->step : "");
+  dg_status st = session_variant(s, e, v);
+  return st != DG_OK && (*v = session_latest(s, e)) ? DG_OK : st;
+}
+
+static dg_status warnings_in(void *arg) {
+  BoundCall *c = arg;
+  dg_session *s = c->s;
   Variant *v;
-  dg_status st = session_variant(s, e, &v);
-  if (st != DG_OK && !(v = session_latest(s, e))) return st;
+  dg_status st = bound_step(c, &v);
+  if (st != DG_OK) return st;
   Program own = s->prog; /* what is made for it lives in the session */
   own.arena = &s->arena;
   Diags d;
@@ -47,4 +54,29 @@ dg_status dg_session_warnings(dg_session *s, const char *step, dg_text_form form
   *text = c.text;
   if (c.errors) return api_fail(s->cx, ST_REJECTED, "a warning that is an error holds with these extents");
   return DG_OK;
+}
+
+static dg_status report_in(void *arg) {
+  BoundCall *c = arg;
+  dg_session *s = c->s;
+  Variant *v;
+  dg_status st = bound_step(c, &v);
+  if (st != DG_OK) return st;
+  Program own = s->prog;
+  Sb b;
+  own.arena = &s->arena;
+  sb_init(&b, &s->arena);
+  diagnose_table(&own, v->bind, v->nbind, &b);
+  c->text = api_z(&s->arena, sb_str(&b));
+  return DG_OK;
+}
+
+dg_status dg_session_report(dg_session *s, const char *step, const char **text) {
+  if (!s) return DG_USAGE;
+  if (!text) return api_fail(s->cx, ST_USAGE, "dg_session_report: a place for the text is needed");
+  *text = "";
+  BoundCall c = {.s = s, .step = step, .text = ""};
+  dg_status st = session_guard(s, report_in, &c);
+  if (st == DG_OK) *text = c.text;
+  return st;
 }

@@ -118,11 +118,12 @@ static void print_report(const char *text, int64_t total, int columns) {
   if (rows > 2) printf("%-*s%*lld  numbers to train\n", end - 20, "total", 20, (long long)total);
 }
 
-static void summary(dg_program *p, dg_session *s, const char *step, int columns) {
+static void summary(dg_session *s, const char *step, int columns) {
   dg_facts f = {.size = sizeof f};
   char line[256];
-  if (dg_session_facts(s, step, &f) != DG_OK) return;
-  print_report(dg_report(p), f.parameters, columns);
+  const char *table;
+  if (dg_session_facts(s, step, &f) != DG_OK || dg_session_report(s, step, &table) != DG_OK) return;
+  print_report(table, f.parameters, columns);
   if (!dg_facts_line(&f, line, sizeof line)) return;
   char *half = (int)strlen(line) > columns ? strstr(line, "; ") : NULL;
   if (half) *half = 0, half += 2;
@@ -186,7 +187,7 @@ int command_train(dg_context *cx, const Options *o) {
     to.step = o->last[OPT_STEP], to.save = o->last[OPT_SAVE], to.progress = show, to.user = &w;
     st = say(cx, dg_train_prepare(s, &to));
     if (st == DG_OK) st = say_bound(cx, o, s);
-    if (st == DG_OK && !w.quiet) summary(p, s, to.step, columns_out());
+    if (st == DG_OK && !w.quiet) summary(s, to.step, columns_out());
     fflush(stdout);
     if (st == DG_OK) st = say(cx, dg_train(s, &to, NULL));
     if (w.drawn) fputc('\n', stdout);

@@ -408,6 +408,8 @@ DG_API DG_MUST_USE dg_status dg_session_facts(dg_session *s, const char *entry, 
 typedef enum { DG_TEXT_PLAIN, DG_TEXT_COLOR, DG_TEXT_JSON } dg_text_form;
 DG_API DG_MUST_USE dg_status dg_session_warnings(dg_session *s, const char *step, dg_text_form form,
                                                  const char **text);
+/* dg_report with the extents that the inputs of the step have now. The text lives as long as the session. */
+DG_API DG_MUST_USE dg_status dg_session_report(dg_session *s, const char *step, const char **text);
 /* The facts as one line for people; returns 0 when there is nothing to say. */
 DG_API int dg_facts_line(const dg_facts *f, char *text, size_t capacity);
 

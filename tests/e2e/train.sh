@@ -164,9 +164,12 @@ train fit { minimize l; update * using sgd(lr = 0.1); batch = 1; steps = 2 }
 END
 gives "a batch of one row" 0 "$DGC" train one-row.dg $data --interpret -q
 says "because N = 1"
+gives "a table of a batch of one row" 0 "$DGC" train one-row.dg $data --interpret
+grep -q '^w  .* zero ' out
+result $? "a table of a batch of one row: as the warning says"
 gives "a batch of one row, as an error" 1 "$DGC" train one-row.dg $data --interpret -q -Werror
-gives "a batch of two rows" 0 "$DGC" train one-row.dg $data --interpret -q --batch 2
-! grep -q warning err
+gives "a batch of two rows" 0 "$DGC" train one-row.dg $data --interpret --batch 2
+! grep -q warning err && grep -q '^w  .* open ' out
 result $? "a batch of two rows: nothing to warn of"
 
 # What is not finite, and advice that fits: none on rates where no step came before.

@@ -306,6 +306,9 @@ START_TEST(extents_add_warnings) {
   ck_assert_int_eq(dg_session_warnings(NULL, NULL, DG_TEXT_PLAIN, &said), DG_USAGE);
   fails(DG_USAGE, "place", dg_session_warnings(s, NULL, DG_TEXT_PLAIN, NULL));
   fails(DG_USAGE, "nothing", dg_session_warnings(s, "nothing", DG_TEXT_PLAIN, &said));
+  ck_assert_int_eq(dg_session_report(NULL, NULL, &said), DG_USAGE);
+  fails(DG_USAGE, "place", dg_session_report(s, NULL, NULL));
+  fails(DG_USAGE, "nothing", dg_session_report(s, "nothing", &said));
   fails(DG_USAGE, "'x'", dg_session_warnings(s, NULL, DG_TEXT_PLAIN, &said)); /* nothing is bound */
   for (int64_t n = 1; n < 3; n++) {
     ok(dg_bind(s, "x", &(dg_array){.dtype = DG_F32, .rank = 2, .extent = {n, 4}, .data = data}));
@@ -314,6 +317,8 @@ START_TEST(extents_add_warnings) {
     ck_assert_msg(strstr(said, "'v'") == NULL, "%s", said);
     ok(dg_session_warnings(s, NULL, DG_TEXT_JSON, &said));
     ck_assert_msg((strstr(said, "DG0313") != NULL) == (n == 1), "%s", said);
+    ok(dg_session_report(s, NULL, &said));
+    ck_assert_msg((strstr(said, "zero     ") != NULL) == (n == 1), "%s", said);
   }
   dg_session_free(s);
   dg_program_free(p);
