@@ -32,10 +32,12 @@ bool one_cut(const Say *s, const View *v); /* all of it is one place in the text
 /* `edit`: mending this one cut is enough. */
 void help_cut(const Say *s, const View *v, Diag *g, Edge e, bool edit);
 /* nothing.c */
-void say_partial(const Say *s);   /* some elements get no gradient */
+void say_partial(const Say *s); /* some elements get no gradient */
+void say_zero(const Say *s);    /* a gradient that is zero for every input */
+void say_cause(const Say *s, const View *v, Diag *g, const Cause *c); /* a label */
+/* rest.c */
 void say_stuck(const Say *s);     /* zero at the initial values, for ever */
 void say_symmetric(const Say *s); /* units that are equal for ever */
-void say_zero(const Say *s);      /* a gradient that is zero for every input */
 /* idle.c */
 void say_rule(const Say *s);        /* idle, moves without gradient */
 void say_overwritten(const Say *s); /* learned, and assigned by `after` */
