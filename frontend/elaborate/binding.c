@@ -1,16 +1,7 @@
 /* Bindings on demand. Declarations of file and module level are order-free: evaluated when first asked for,
- * once per entry point if they hold nodes, with the chain of declarations under way kept for the message
+ * once per entry point or once for all, with the chain of declarations under way kept for the message
  * about a cycle. */
 #include "frontend/elaborate/elab.h"
-
-static bool holds_always(Value v) {
-  if (v.kind == VAL_LIST || v.kind == VAL_TUPLE) {
-    for (uint32_t i = 0; i < v.list.n; i++)
-      if (!holds_always(v.list.at[i])) return false;
-    return v.list.n > 0;
-  }
-  return v.kind == VAL_INSTANCE || v.kind == VAL_LEAF;
-}
 
 static Str chain_text(Elab *x, const Binding *from) {
   Sb b;
@@ -158,12 +149,24 @@ static void let_words(Elab *x, const AstStmt *t, uint32_t leaves, Value v) {
   }
 }
 
+/* Whether the next entry point finds the same. Not so a let: it may hold nodes, and what is a bare leaf here
+ * can be a dropout of it in training. A leaf is one for all entries; declare_leaf looks whether it is the
+ * same. */
+static bool holds_always(const Binding *b) {
+  AstStmtKind kind = b->decl->kind;
+  if (kind == STMT_LET || kind == STMT_OUTPUT || kind == STMT_LOSS || kind == STMT_METRIC) return false;
+  return !b->varies || !val_ok(b->value);
+}
+
 static Value evaluate(Elab *x, Scope *s, Binding *b) {
   if (x->chain.n && x->entry == ENTRY_EVAL && b->decl) {
     Binding *user = x->chain.at[x->chain.n - 1];
     if (!user->needs.n || user->needs.at[user->needs.n - 1] != b) VEC_PUSH(x->a, &user->needs, b);
   }
-  if (b->epoch == EPOCH_ALWAYS || b->epoch == x->epoch) return b->value;
+  if (b->epoch == EPOCH_ALWAYS || b->epoch == x->epoch) {
+    x->varies = x->varies || b->varies;
+    return b->value;
+  }
   const AstStmt *t = b->decl;
   bool tuple = t->kind == STMT_LET && t->bind.names.n > 1;
   if (x->stopped) return val_poison();
@@ -190,22 +193,20 @@ static Value evaluate(Elab *x, Scope *s, Binding *b) {
   f.path = make_path(x, s, b->name);
   f.key = hash_bytes(f.path.p, f.path.n, x->entry_key);
   uint32_t leaves = x->leaf.n;
-  bool first = b->epoch == EPOCH_NONE;
+  bool first = b->epoch == EPOCH_NONE, varies = x->varies;
+  x->varies = false;
   Value v = evaluate_decl(x, s, b);
+  b->varies = x->varies;
+  x->varies = varies || b->varies;
   if (first && t->kind == STMT_LET) let_words(x, t, leaves, v);
   frame_pop(x);
   x->chain.n--;
   b->busy = false;
   if (!tuple) {
-    /* `if training { w } else { s }` is another alias in another entry */
-    bool chosen =
-        t->kind == STMT_LET && v.kind == VAL_LEAF && t->bind.value && t->bind.value->kind == EXPR_IF;
     if (t->kind == STMT_LET) v = value_named(x, s, t->bind.names.at[b->part], v, false);
-    if (b->epoch != EPOCH_ALWAYS)
-      b->epoch = t->kind == STMT_LET && (!holds_always(v) || chosen) ? x->epoch
-                 : t->kind >= STMT_OUTPUT && t->kind <= STMT_METRIC  ? x->epoch
-                                                                     : EPOCH_ALWAYS;
-    return b->value = v;
+    b->value = v;
+    if (b->epoch != EPOCH_ALWAYS) b->epoch = holds_always(b) ? EPOCH_ALWAYS : x->epoch;
+    return v;
   }
   if (val_ok(v) && (v.kind != VAL_TUPLE && v.kind != VAL_LIST))
     v = wrong_kind(x, t->bind.value->at, v, "a tuple");
@@ -219,6 +220,7 @@ static Value evaluate(Elab *x, Scope *s, Binding *b) {
     if (!o || o->decl != t) continue;
     o->value = value_named(x, s, t->bind.names.at[k], val_ok(v) ? v.list.at[k] : v, false);
     o->epoch = x->epoch;
+    o->varies = b->varies;
   }
   return b->value;
 }

@@ -100,10 +100,25 @@ static void input_range(Elab *x, Scope *s, const AstStmt *t, Leaf *leaf) {
   if (good) leaf->range = r;
 }
 
+/* One leaf serves all entries, so what it is cannot depend on which one asks. */
+static Value same_leaf(Elab *x, Scope *s, const AstStmt *t, LeafId id) {
+  const Leaf *leaf = program_leaf_at(x->p, id);
+  Leaf now = *leaf;
+  if (!type_of(x, s, t->bind.type, &now.type)) return val_poison();
+  if (t->kind == STMT_INPUT) input_range(x, s, t, &now);
+  const Range *r = &now.range, *was = &leaf->range;
+  if (type_eq(&now.type, &leaf->type) && r->lo == was->lo && r->hi == was->hi && r->closed == was->closed)
+    return val_leaf(id);
+  TELL(x, declaration, t->bind.names.at[0].at,
+       str_fmt(x->a, "the declaration of '" STRF "' depends on 'training', and it is the same outside of it",
+               STRA(sym_str(x, leaf->path))));
+  return val_poison();
+}
+
 Value declare_leaf(Elab *x, Scope *s, const AstStmt *t) {
   LeafKind kind = t->kind == STMT_PARAM ? LEAF_PARAM : t->kind == STMT_STATE ? LEAF_STATE : LEAF_INPUT;
   LeafId id;
-  if (leaf_find(x, x->frame->path, &id)) return val_leaf(id);
+  if (leaf_find(x, x->frame->path, &id)) return same_leaf(x, s, t, id);
   const char *word = ast_stmt_word(t->kind);
   AstIdent name = t->bind.names.at[0];
   if (s->kind == SCOPE_FILE && s->file != x->main) {

@@ -1,7 +1,7 @@
 /* The elaborator, inside. An abstract interpreter over the tree: a value is static (numbers, texts, lists,
  * functions, modules, instances) or a node of the graph under construction. File and module level
- * declarations are bindings that are evaluated when first asked for; what holds nodes is evaluated once per
- * entry point (`epoch`), instances and leaves once.
+ * declarations are bindings that are evaluated when first asked for: a `let`, and what depends on `training`,
+ * once per entry point (`epoch`), what else there is once. Instances and leaves are made once.
  *
  * Errors: VAL_POISON and NO_NODE are reported already and spread in silence. */
 #ifndef DG_FRONTEND_ELAB_H
@@ -119,6 +119,7 @@ struct Binding {
   Value value;
   uint32_t epoch; /* of `value`; EPOCH_ALWAYS: holds for every entry */
   bool busy, is_var, is_symbol;
+  bool varies;          /* evaluating it asked for `training` */
   VEC(Binding *) needs; /* the declarations it asked for when it was evaluated */
   uint32_t seen;        /* binding_prepare's mark */
 };
@@ -245,6 +246,7 @@ struct Elab {
   bool nameless;       /* a declaration without its name was reported: any unknown name may be that one */
   Segment *segment;    /* the innermost checkpoint whose argument is being evaluated; NULL: none */
   struct Probe *probe; /* what nobody calls is being checked (unused.c); NULL: no */
+  bool varies;         /* Binding's, of the one being evaluated, so far */
   bool stopped;        /* a limit was passed: everything is poison from here */
 };
 

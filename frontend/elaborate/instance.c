@@ -2,6 +2,61 @@
  * path. */
 #include "frontend/elaborate/elab.h"
 
+/* An instance is the same in training and outside: its parameters are. */
+static Value instance_varies(Elab *x, Span at) {
+  diag_help(TELL(x, declaration, at, STR("which instance is made here, and of what, depends on 'training'")),
+            "make each in a 'let' of its own, and choose between their names");
+  return val_poison();
+}
+
+enum { NESTED = 64 };
+
+static bool same_value(Value a, Value b, uint32_t depth) {
+  if (a.kind != b.kind) return false;
+  switch (a.kind) {
+  case VAL_LIST:
+  case VAL_TUPLE:
+    if (a.list.n != b.list.n || depth > NESTED) return false;
+    for (uint32_t i = 0; i < a.list.n; i++)
+      if (!same_value(a.list.at[i], b.list.at[i], depth + 1)) return false;
+    return true;
+  case VAL_INT: return a.i == b.i;
+  case VAL_DIM: return a.dim.i == b.dim.i;
+  case VAL_REAL: return memcmp(&a.real, &b.real, sizeof a.real) == 0;
+  case VAL_BOOL: return a.boolean == b.boolean;
+  case VAL_STRING: return str_eq(a.str, b.str);
+  case VAL_LEAF: return leaf_eq(a.leaf, b.leaf);
+  case VAL_INSTANCE: return a.inst == b.inst;
+  case VAL_FN: return a.fn->fn == b.fn->fn;
+  case VAL_BUILTIN: return a.builtin == b.builtin;
+  case VAL_MODULE:
+  case VAL_OPTIMIZER: return a.unit.stmt == b.unit.stmt;
+  case VAL_FILE: return a.file == b.file;
+  case VAL_DATASET: return sym_eq(a.name, b.name);
+  case VAL_DTYPE: return a.dtype == b.dtype;
+  case VAL_POISON:
+  case VAL_TREE:
+  case VAL_TENSOR:
+  case VAL_KIND_COUNT: break;
+  }
+  return false;
+}
+
+/* Whether this call would make what `made` is. */
+static bool makes_again(Elab *x, const Instance *made, UnitRef m, ArgVec *args, Span at) {
+  if (made->module.stmt != m.stmt) return false;
+  Scope *s = scope_new(x, SCOPE_MODULE, m.scope);
+  uint32_t n = m.stmt->unit.params.n;
+  if (n && !bind_params(x, s, &m.stmt->unit.params, 0, args, at, sym_str(x, m.stmt->unit.name.name)))
+    return true; /* reported */
+  for (uint32_t k = 0; k < n; k++) {
+    Sym name = m.stmt->unit.params.at[k].name.name;
+    const Binding *now = scope_find_here(x, s, name), *then = scope_find_here(x, made->scope, name);
+    if (now && then && !same_value(now->value, then->value, 0)) return false;
+  }
+  return true;
+}
+
 Value make_instance(Elab *x, UnitRef m, ArgVec *args, Span at) {
   Str name = sym_str(x, m.stmt->unit.name.name);
   if (!x->frame->making) {
@@ -12,6 +67,7 @@ Value make_instance(Elab *x, UnitRef m, ArgVec *args, Span at) {
   uint32_t known;
   if (map_get(&x->instance_by_path, path.i, &known)) {
     Instance *made = x->instance.at[known];
+    if (x->training && !made->broken && !makes_again(x, made, m, args, at)) return instance_varies(x, at);
     return made->broken ? val_poison() : (Value){.kind = VAL_INSTANCE, .inst = made};
   }
   /* binding_value resets `outer`, so the chain of makers is followed through `saved` */
@@ -43,6 +99,8 @@ Value make_instance(Elab *x, UnitRef m, ArgVec *args, Span at) {
       tensors = tensors || i->scope->binding.at[k]->value.kind == VAL_TENSOR;
     if (tensors) {
       TELL(x, not_static, at, "what a module is made of", STR("a tensor"));
+    } else if (x->training && !x->probe) { /* outside of it there is none */
+      v = instance_varies(x, at);
     } else {
       uint32_t errors = x->d->errors;
       map_put(&x->instance_by_path, path.i, x->instance.n);

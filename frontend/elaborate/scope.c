@@ -103,6 +103,18 @@ static void declare(Elab *x, Scope *s, AstIdent name, const AstStmt *t, uint32_t
 
 static AstIdent import_name(const AstStmt *t) { return t->import.name; }
 
+/* Whether the test of a static if among declarations is true. These are the same for all entries. */
+static bool declares_if(Elab *x, Scope *s, const AstExpr *test, bool *yes) {
+  bool varies = x->varies;
+  x->varies = false;
+  bool good = val_static_bool(x, eval(x, s, test), test->at, "the test of an 'if'", yes);
+  if (good && x->varies)
+    diag_help(TELL(x, declaration, test->at, STR("what is declared here depends on 'training'")),
+              "choose between values: let t = if training { a } else { b }");
+  x->varies = varies;
+  return good;
+}
+
 /* First everything but static ifs; then the ifs in order, whose tests may ask for what is declared by then.
  */
 void scope_declare(Elab *x, Scope *s, const AstStmtVec *stmts) {
@@ -169,7 +181,7 @@ void scope_declare(Elab *x, Scope *s, const AstStmtVec *stmts) {
       not_built(x, t->word,
                 module ? "'for' among a module's declarations" : "'for' among a file's declarations");
     else if (t->kind == STMT_IF) {
-      if (!val_static_bool(x, eval(x, s, t->choice.test), t->choice.test->at, "the test of an 'if'", &yes)) {
+      if (!declares_if(x, s, t->choice.test, &yes)) {
         mute_block(x, s, t->choice.then);
         mute_block(x, s, t->choice.otherwise);
         probe_declares(x, s, t->choice.then);
@@ -244,7 +256,10 @@ Value name_value(Elab *x, Scope *s, Sym name, Span at) {
     if (str_eq(t, STR("inf"))) return val_real(__builtin_inf());
     if (str_eq(t, STR("nan"))) return val_real(__builtin_nan(""));
     if (str_eq(t, STR("training")) && x->probe) x->probe->asked = true;
-    if (str_eq(t, STR("training"))) return val_bool(x->frame->training);
+    if (str_eq(t, STR("training"))) {
+      x->varies = true;
+      return val_bool(x->frame->training);
+    }
     return unknown_name(x, s, name, at);
   }
   Value v = binding_value(x, in, b);

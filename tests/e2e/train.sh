@@ -92,6 +92,27 @@ same "computed again and kept" again.safetensors kept.safetensors
 gives "computed again, interpreted" 0 "$DGC" train again.dg $data -o again.safetensors -q --interpret
 same "computed again, interpreted" again.safetensors kept.safetensors
 
+# Dropout of a bare leaf acts in training, and there alone: l says how many of 64 stay, for each of the two.
+cat >drop.dg <<'END'
+import nn
+frozen param one: f32[64] = 1
+param w: f32 = 1
+let drop = nn.Dropout(0.5)
+let layer = drop(one)
+let direct = dropout(one, 0.5)
+loss l = w * (sum(layer) + 100 * sum(direct)) / 2
+train fit { minimize l; update w using sgd(lr = 1); steps = 1 }
+END
+gives "dropout of a leaf" 0 "$DGC" train drop.dg -o drop.safetensors --interpret
+kept=$(grep -o ' l [0-9.]*' out err | head -n 1 | sed 's/.* //')
+awk -v l="$kept" 'BEGIN { a = l % 100; b = int(l / 100); exit !(a == int(a) && a > 18 && a < 46 && a != 32 && b > 18 && b < 46 && b != 32) }'
+result $? "dropout of a leaf: about half of each stays ($kept)"
+gives "dropout of a leaf, evaluated" 0 "$DGC" eval drop.dg --load drop.safetensors --interpret
+grep -o 'l [-0-9.e+]*' out | awk -v l="$kept" '{ found = 1; want = (1 - l) * 3232; bad = ($2 / want - 1)^2 > 1e-8 } END { exit !found || bad }'
+result $? "dropout of a leaf: all stay in evaluation, and the gradient was that of the mask"
+gives "dropout of a leaf, natively" 0 "$DGC" train drop.dg -o again.safetensors -q
+same "dropout of a leaf, natively" again.safetensors drop.safetensors
+
 # Noise in a loop: the same numbers at any number of threads, and interpreted.
 cat >noisy.dg <<'END'
 input obs: f32[T]
