@@ -203,9 +203,10 @@ static Value evaluate(Elab *x, Scope *s, Binding *b) {
   x->chain.n--;
   b->busy = false;
   if (!tuple) {
+    if (b->epoch == EPOCH_ALWAYS) return b->value; /* a circle, reported within */
     if (t->kind == STMT_LET) v = value_named(x, s, t->bind.names.at[b->part], v, false);
     b->value = v;
-    if (b->epoch != EPOCH_ALWAYS) b->epoch = holds_always(b) ? EPOCH_ALWAYS : x->epoch;
+    b->epoch = holds_always(b) ? EPOCH_ALWAYS : x->epoch;
     return v;
   }
   if (val_ok(v) && (v.kind != VAL_TUPLE && v.kind != VAL_LIST))

@@ -66,13 +66,27 @@ static bool dtype_variable(Scope *s, Sym name, DType *out) {
   return false;
 }
 
+/* Whether a declaration can be a dtype; only then is it asked. `let F = f(x)` and `const F = size(y)` may
+ * need the very call whose signature has the variable F. */
+static bool may_be_dtype(const Elab *x, const Binding *b) {
+  if (!b->decl) return true;
+  AstStmtKind kind = b->decl->kind;
+  const AstExpr *e = kind == STMT_CONST || kind == STMT_LET ? b->decl->bind.value : NULL;
+  while (e && e->kind == EXPR_INDEX) e = e->index.base;
+  if (!e || b->busy) return false;
+  if (e->kind == EXPR_DTYPE) return true;
+  if (e->kind == EXPR_CALL && e->call.callee->kind == EXPR_NAME)
+    return kind == STMT_CONST && !builtin_find(sym_str(x, e->call.callee->name));
+  return kind == STMT_CONST && (e->kind == EXPR_NAME || e->kind == EXPR_FIELD || e->kind == EXPR_IF ||
+                                e->kind == EXPR_LIST || e->kind == EXPR_CALL);
+}
+
 /* A name of a dtype: of a signature's variable, or of what is known when compiling: a parameter, a const. */
 static bool dtype_named(Elab *x, Scope *s, Sym name, DType *out) {
   Scope *in;
   if (dtype_variable(s, name, out)) return true;
   Binding *b = scope_find(x, s, name, &in);
-  bool known = b && (!b->decl || b->decl->kind == STMT_CONST || b->decl->kind == STMT_LET);
-  Value v = known ? binding_value(x, in, b) : val_poison();
+  Value v = b && may_be_dtype(x, b) ? binding_value(x, in, b) : val_poison();
   if (v.kind == VAL_DTYPE) *out = v.dtype;
   return v.kind == VAL_DTYPE;
 }
