@@ -91,6 +91,27 @@ static bool dtype_named(Elab *x, Scope *s, Sym name, DType *out) {
   return v.kind == VAL_DTYPE;
 }
 
+/* A name where a dtype belongs that is no dtype's: it may stand for something else. */
+static void no_dtype(Elab *x, Scope *s, AstIdent name) {
+  Scope *in;
+  Binding *b = scope_find(x, s, name.name, &in);
+  const Builtin *bi = b ? NULL : builtin_find(sym_str(x, name.name));
+  AstStmtKind kind = b && b->decl ? b->decl->kind : STMT_CONST;
+  if ((!b && !bi) || (b && b->busy && kind == STMT_CONST) || name_said(x, s, name.name)) {
+    unknown_name(x, s, name.name, name.at);
+    return;
+  }
+  Str what;
+  if (kind == STMT_CONST || kind == STMT_FN || kind == STMT_MODULE) {
+    Value v = bi ? (Value){.kind = VAL_BUILTIN, .builtin = bi} : binding_value(x, in, b);
+    if (!val_ok(v)) return;
+    what = val_text(x, v);
+  } else
+    what = str_fmt(x->a, "declared as '%s'", ast_stmt_word(kind));
+  Diag *g = TELL(x, wrong_kind, name.at, what, "a dtype, such as f64,");
+  if (b && b->at.file == name.at.file) diag_label(g, b->at, "declared here");
+}
+
 /* `dtype` where a type stands: the kind of a parameter that is one. */
 static bool is_dtype_kind(const Elab *x, const AstType *t) {
   return t->kind == ATYPE_NAME && !t->has_dims && !ast_ident_written(t->qualifier) &&
@@ -112,7 +133,7 @@ bool type_of(Elab *x, Scope *s, const AstType *t, Type *out) {
     if (!dtype_of_word(x, t->dtype, t->at, &d)) return false;
   } else {
     if (t->kind == ATYPE_NAME)
-      unknown_name(x, s, t->name.name, t->name.at);
+      no_dtype(x, s, t->name);
     else
       TELL(x, declaration, t->at, STR("a tensor type is needed here"));
     return false;
@@ -330,9 +351,12 @@ Value unify_check(Elab *x, Scope *s, const AstType *t, Value v, Span at, const c
     if (v.kind == VAL_DTYPE && is_dtype_kind(x, t)) return v;
     DType d;
     bool named = !ast_ident_written(t->qualifier) && dtype_named(x, s, t->name.name, &d);
-    if (!named && is_dtype_kind(x, t)) return wrong_kind(x, at, v, "a dtype, such as f64");
-    if (!named && (ast_ident_written(t->qualifier) || !upper(sym_str(x, t->name.name))))
-      return unknown_name(x, s, t->name.name, t->name.at);
+    if (!named && is_dtype_kind(x, t)) return wrong_kind(x, at, v, "a dtype, such as f64,");
+    if (!named && (ast_ident_written(t->qualifier) || !upper(sym_str(x, t->name.name)))) {
+      if (ast_ident_written(t->qualifier)) return unknown_name(x, s, t->name.name, t->name.at);
+      no_dtype(x, s, t->name);
+      return val_poison();
+    }
     return check_tensor(x, s, t, v, at, what);
   case ATYPE_DTYPE: return check_tensor(x, s, t, v, at, what);
   case ATYPE_COUNT: break;
