@@ -11,11 +11,11 @@ class Unsupported(Exception):
 
 
 class Leaf:
-    __slots__ = ("kind", "name", "dtype", "shape", "place", "frozen", "set", "seen", "start", "note")
+    __slots__ = ("kind", "name", "dtype", "shape", "place", "frozen", "set", "start", "note")
 
     def __init__(self, kind, name, dtype, shape, place=None):
         self.kind, self.name, self.dtype, self.shape, self.place = kind, name, dtype, tuple(shape), place
-        self.frozen, self.set, self.seen, self.start, self.note = False, None, [], None, None
+        self.frozen, self.set, self.start, self.note = False, None, None, None
 
 
 class Node:

@@ -43,7 +43,7 @@ class Session:
                 if r.inside or r.failed is not None or r.finished:
                     return own(*args, **kwargs)
                 if r.stop and r.enough() and at_top():
-                    self.finish_after(args)
+                    self.finish_after()
                 r.inside = True
                 try:
                     seen = r.traced(fun, argnums, has_aux, args, kwargs)
@@ -91,7 +91,7 @@ class Session:
         value = marked(value, number, "value", 0)
         return ((value, out[0][1]) if has_aux else value), grads
 
-    def finish_after(self, args):
+    def finish_after(self):
         """Every place came round often enough; what the last step made is what this one begins with."""
         self.finish()
         raise Finished()

@@ -44,8 +44,8 @@ class Call:
 class Site:
     """A place that asks for gradients."""
 
-    def __init__(self, key, place):
-        self.key, self.place, self.leaves, self.losses, self.seen, self.marks = key, place, {}, [], {}, {}
+    def __init__(self, place):
+        self.place, self.leaves, self.losses, self.seen, self.marks = place, {}, [], {}, {}
 
 
 class Recording(core.EvalTrace):
@@ -273,7 +273,7 @@ class Recorder:
 
     def site(self, call):
         if call.key not in self.sites:
-            self.sites[call.key] = Site(call.key, call.place)
+            self.sites[call.key] = Site(call.place)
         return self.sites[call.key]
 
     def loss(self, call, consts, args):

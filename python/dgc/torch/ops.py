@@ -463,14 +463,11 @@ def _cumsum(c):
     return c.tape.along("cumsum", c.node(0), c.arg(1, "dim"))
 
 
-def _gt(op):
-    return _binary(op, swap=True)
-
-
 TABLE = {
     "add": _binary("add"), "sub": _binary("sub"), "mul": _binary("mul"), "div": _binary("div"),
     "rsub": _binary("sub", True), "rdiv": _binary("div", True), "maximum": _binary("maximum"), "minimum": _binary("minimum"),
-    "eq": _binary("eq"), "ne": _binary("ne"), "lt": _binary("lt"), "le": _binary("le"), "gt": _gt("lt"), "ge": _gt("le"),
+    "eq": _binary("eq"), "ne": _binary("ne"), "lt": _binary("lt"), "le": _binary("le"), "gt": _binary("lt", True),
+    "ge": _binary("le", True),
     "softplus": _softplus, "pow": _pow, "gelu": _gelu, "silu": _silu, "leaky_relu": _leaky_relu,
     "detach": _stop, "get_data": _stop, "clone": _same, "contiguous": _same, "requires_grad": _same, "alias": _same,
     "to": _cast, "float": _cast, "double": _cast, "int": _cast, "long": _cast, "type": _cast, "type_as": _cast,
@@ -499,7 +496,7 @@ for _op in ("neg", "abs", "exp", "log", "log1p", "expm1", "tanh", "sigmoid", "sq
 ALIASES = {"radd": "add", "iadd": "add", "rmul": "mul", "imul": "mul", "isub": "sub", "truediv": "div", "itruediv": "div",
            "rtruediv": "rdiv", "multiply": "mul", "subtract": "sub", "divide": "div", "true_divide": "div",
            "absolute": "abs", "negative": "neg", "greater": "gt", "less": "lt", "clip": "clamp", "concatenate": "cat",
-           "_softmax": "softmax", "special_expit": "sigmoid", "ipow": "pow", "matmul": "matmul", "imatmul": "matmul"}
+           "_softmax": "softmax", "special_expit": "sigmoid", "ipow": "pow", "imatmul": "matmul"}
 
 
 def convert(tape, value, name, args, kwargs, out):

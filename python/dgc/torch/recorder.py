@@ -89,7 +89,6 @@ class Recorder(TorchFunctionMode):
         self.inside = None     # tensors read inside of an opaque call
         self.losses, self.optimizers, self.order = [], {}, []
         self.made, self.set_at, self.writes, self.flagged = {}, {}, {}, []
-        self.calls, self.unmapped = 0, {}
         self.stepping = None
 
     # -- tensors and nodes
@@ -236,7 +235,6 @@ class Recorder(TorchFunctionMode):
     @guarded
     def _before(self, name, args, kwargs):
         """Nodes of the operands, before the call may change them."""
-        self.calls += 1
         self.tape.place = self.frames.here(name.strip("_") or None, skip=3)
         tensors = [] if name in _LIKE else self._tensors([args, kwargs], [])
         return tensors, [self.value(t) for t in tensors]
@@ -305,7 +303,6 @@ class Recorder(TorchFunctionMode):
             return self.tape.host("tensor", [source], dtype, shape)
         if not nodes:
             return self.tape.leaf("input", name.strip("_") or "input", dtype, shape)
-        self.unmapped[name] = self.unmapped.get(name, 0) + 1
         if ends:
             return self.tape.host(name.strip("_") or name, nodes, dtype, shape)
         return self.tape.unknown(name.strip("_") or name, nodes, dtype, shape)
