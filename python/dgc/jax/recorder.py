@@ -11,6 +11,7 @@ from jax._src.ad_checkpoint import checkpoint_name
 
 from ..frames import Frames
 from ..graph import FLOATS, Tape
+from ..witness import classify
 from .ops import Converter, INLINED, inner, is_literal, type_of
 
 ROUNDS, MOST_ROUNDS = 4, 16
@@ -209,9 +210,8 @@ class Recorder:
             consts = [here["con"].get(k) for k in range(len(call.closed.consts))]
             consts = [self.converter.constant(c, c) if n is None else n for n, c in zip(consts, call.closed.consts)]
             here["loss"] = self.loss(call, consts, [here["arg"][k] for k in range(len(call.paths))])
-            for k, leaf in enumerate(here["arg"].values()):
-                if call.chosen[k]:
-                    self.saw(call, k, leaf, self.witness.get(f"{MARK}{number}:grad:{k}"))
+            own = [k for k, chosen in enumerate(call.chosen) if chosen]
+            self.saw(call, [(here["arg"][k], self.witness.get(f"{MARK}{number}:grad:{k}")) for k in own])
         if what == "value":
             return here["loss"]
         leaf = here["arg"][index]
@@ -281,8 +281,11 @@ class Recorder:
         self.site(call).losses.append((node, self.tape.nodes[node].place or call.place))
         return node
 
-    def saw(self, call, k, leaf, gradient):
-        self.site(call).seen.setdefault(leaf, []).append(classify(gradient))
+    def saw(self, call, gradients):
+        """The gradients of one step by their leaves."""
+        seen = self.site(call).seen
+        for (leaf, _), found in zip(gradients, classify([largest(g) for _, g in gradients])):
+            seen.setdefault(leaf, []).append(found)
 
     @guarded
     def ran(self, call, leaves, at, gradients):
@@ -290,11 +293,11 @@ class Recorder:
         nodes = [self.input(call, k, self.node_of(leaves[i][1])) for k, i in enumerate(at)]
         consts = [self.node_of(c) for c in call.closed.consts]
         loss = self.loss(call, consts, nodes)
-        largest = [g for g in gradients if g is not None]
-        for k, g in zip([k for k, c in enumerate(call.chosen) if c], largest):
-            self.saw(call, k, nodes[k], g)
-            if type_of(g) == self.tape.type(nodes[k]):
-                self.known[id(g)] = (g, self.tape.node("grad", [loss, nodes[k]], *type_of(g)))
+        found = [(nodes[k], g) for k, g in zip([k for k, c in enumerate(call.chosen) if c], gradients)]
+        self.saw(call, found)
+        for node, g in found:
+            if type_of(g) == self.tape.type(node):
+                self.known[id(g)] = (g, self.tape.node("grad", [loss, node], *type_of(g)))
         return loss
 
     def enough(self):
@@ -360,14 +363,11 @@ def watched(closed, *args):
     return found
 
 
-def classify(gradient):
+def largest(gradient):
+    """The largest magnitude in it; None where there is no gradient."""
     if gradient is None:
-        return "none"
-    values = numpy.abs(numpy.asarray(gradient, dtype="float64"))
-    if not numpy.isfinite(values).all():
-        return "nonfinite"
-    size = values.max(initial=0)
-    return "zero" if size == 0 else "noise" if size <= 1e-9 else "live"
+        return None
+    return float(numpy.abs(numpy.asarray(gradient, dtype="float64")).max(initial=0))
 
 
 def x_arg(path):

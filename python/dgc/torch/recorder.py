@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 
 from ..frames import Frames
 from ..graph import Tape, Unsupported
+from ..witness import classify
 from . import ops
 from .values import Array, Number, source_of
 
@@ -551,24 +552,17 @@ class Recorder(TorchFunctionMode):
                     found[1].note = (place, "this sets an attribute of the module; its parameters stay frozen")
         self.flagged = []
 
-    def _seen(self, o):
+    @staticmethod
+    def _seen(o):
         """The framework's own gradients: one class each."""
-        seen, largest = {}, 0.0
+        leaves, sizes = [], []
         with torch._C.DisableTorchFunction(), torch.no_grad():
             for _, _, params in o.groups:
                 for t, leaf, _ in params:
-                    if t.grad is None:
-                        seen[leaf] = None
-                        continue
-                    g = t.grad.coalesce().values() if t.grad.is_sparse else t.grad
-                    size = float(g.detach().abs().max()) if g.numel() else 0.0
-                    seen[leaf] = size
-                    if size == size and size != float("inf"):
-                        largest = max(largest, size)
-        for leaf, size in seen.items():
-            seen[leaf] = "none" if size is None else "nonfinite" if size != size or size == float("inf") else \
-                "zero" if size == 0 else "noise" if size <= 1e-6 * largest else "live"
-        return seen
+                    leaves.append(leaf)
+                    g = t.grad.coalesce().values() if t.grad is not None and t.grad.is_sparse else t.grad
+                    sizes.append(None if g is None else float(g.detach().abs().max()) if g.numel() else 0.0)
+        return dict(zip(leaves, classify(sizes)))
 
     def enough(self):
         """Has every optimizer that steps come round often enough?"""
