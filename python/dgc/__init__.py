@@ -12,12 +12,13 @@ __version__ = "0.1.0"
 def check(step, rounds=3, keep=None):
     """Runs `step()`, one training step, at least three times and reports. Parameters, buffers, gradients, optimizers,
     modes and random numbers are as before afterwards. The graph file is kept at `keep`."""
+    from .graph import LEAST_ROUNDS
     from .torch import Session
     from .torch.restore import Snapshot
     before = Snapshot()
     try:
         with Session(keep=keep) as session:
-            for _ in range(max(3, rounds)):
+            for _ in range(max(LEAST_ROUNDS, rounds)):
                 step()
             session.finish()
     finally:

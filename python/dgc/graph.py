@@ -4,10 +4,15 @@ import os
 import re
 
 FLOATS = ("f32", "f64")
+LEAST_ROUNDS, MOST_ROUNDS = 3, 16    # the steps without which nothing is judged; those that a file tells of
 
 
 class Unsupported(Exception):
     """The op table has no such operation: it is recorded as unknown."""
+
+
+class NotJudged(Exception):
+    """Why nothing can be said."""
 
 
 class Leaf:
@@ -31,6 +36,23 @@ def number(value):
     if math.isnan(value):
         return "nan"
     return ("inf" if value > 0 else "-inf") if math.isinf(value) else repr(value)
+
+
+def uniform(flat):
+    """The finite number that all elements of a flat array are, or None."""
+    if not len(flat):
+        return None
+    first = float(flat[0])
+    return first if math.isfinite(first) and bool((flat == flat[0]).all()) else None
+
+
+def unique(base, taken):
+    """The name, or with a number what is not taken yet; it is from now on."""
+    name, k = base, 2
+    while name in taken:
+        name, k = f"{base}_{k}", k + 1
+    taken.add(name)
+    return name
 
 
 def broadcast_shape(*shapes):
@@ -164,6 +186,26 @@ class Tape:
         variance = self.reduce("mean", self.unary("square", centred), axes, True)
         return self.binary("mul", centred, self.unary("rsqrt", self.binary("add", variance, self.const(eps, dtype))))
 
+    # -- losses: pairs of a node and a place
+
+    def distinct(self, losses):
+        """Without those that did the same as one before."""
+        shapes = {}
+        for node, place in losses:
+            shapes.setdefault(self.shape_of(node), (node, place))
+        return list(shapes.values())
+
+    def total(self, losses):
+        node, place = losses[0]
+        dtype = self.type(node)[0]
+        if dtype not in FLOATS:
+            raise NotJudged("a loss that is no real number")
+        for other, at in losses[1:]:
+            self.place = at
+            node = self.binary("add", node, self.cast(other, dtype))
+        self.place = None
+        return node, place
+
     # -- questions
 
     def cone(self, roots, through_cuts=True):
@@ -224,13 +266,7 @@ class Writer:
 
     def name(self, leaf):
         if leaf not in self.declared:
-            base = name = word(leaf.name)
-            k = 2
-            while name in self.names:
-                name = f"{base}_{k}"
-                k += 1
-            self.names.add(name)
-            self.declared[leaf] = name
+            self.declared[leaf] = unique(word(leaf.name), self.names)
         return self.declared[leaf]
 
     def graph(self, name, tape, roots):
@@ -255,6 +291,13 @@ class Writer:
 
     def line(self, text):
         self.lines.append(text)
+
+    def start(self, leaf):
+        if leaf.start is not None and leaf.dtype in FLOATS:
+            self.line(f"start {self.name(leaf)} {number(leaf.start)}")
+
+    def seen(self, leaf, classes):
+        self.line(f"seen {self.name(leaf)} " + " ".join(classes[:MOST_ROUNDS]))
 
     def text(self):
         head = [f"dgg 1 {self.producer}"]

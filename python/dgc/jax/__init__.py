@@ -1,36 +1,26 @@
 """Recording JAX: what stands in place of `grad` while it lasts, and what to do when enough was seen."""
-import contextlib
 import functools
 
 import jax
 from jax._src import core
 
-from .. import report
+from .. import session
+from ..session import Finished
 from . import write
-from .recorder import Finished, Recorder, Recording, marked
+from .recorder import Recorder, Recording, marked
 
 __all__ = ["Finished", "Session"]
 
 
-class Session:
-    """The hooks of one recording; `with Session() as s: ...`, then `s.report()`."""
-
+class Session(session.Session):
     def __init__(self, stop=False, keep=None, debug=False):
-        self.recorder = Recorder(stop, debug)
-        self.keep, self.text, self.why = keep, None, None
-        self.stack = contextlib.ExitStack()
+        super().__init__(Recorder(stop, debug), keep)
 
     def __enter__(self):
         for name in ("grad", "value_and_grad"):
-            plain = getattr(jax, name)
-            setattr(jax, name, self._wrapped(plain, name == "value_and_grad"))
-            self.stack.callback(setattr, jax, name, plain)
+            self.patch(jax, name, functools.partial(self._wrapped, with_value=name == "value_and_grad"))
         self.stack.enter_context(core.set_current_trace(Recording(self.recorder)))
         return self
-
-    def __exit__(self, *error):
-        self.stack.close()
-        return False
 
     def _wrapped(self, plain, with_value):
         @functools.wraps(plain)
@@ -43,7 +33,7 @@ class Session:
                 if r.inside or r.failed is not None or r.finished:
                     return own(*args, **kwargs)
                 if r.stop and r.enough() and at_top():
-                    self.finish_after()
+                    self.end_run()    # what the last step made is what this one begins with
                 r.inside = True
                 try:
                     seen = r.traced(fun, argnums, has_aux, args, kwargs)
@@ -91,32 +81,9 @@ class Session:
         value = marked(value, number, "value", 0)
         return ((value, out[0][1]) if has_aux else value), grads
 
-    def finish_after(self):
-        """Every place came round often enough; what the last step made is what this one begins with."""
-        self.finish()
-        raise Finished()
-
-    # -- the end
-
-    def finish(self):
-        """Makes the file, once."""
-        r = self.recorder
-        if self.text is not None or self.why is not None:
-            return
-        try:
-            with core.set_current_trace(core.eval_trace):
-                self.text = write.graph_text(r, f"jax {jax.__version__}")
-        except write.NotJudged as e:
-            self.why = str(e)
-        except Exception as e:   # noqa: BLE001 -- ours
-            self.why = f"the recorder gave up ({type(e).__name__}: {e})"
-            if r.debug:
-                raise
-        r.finished = True
-
-    def report(self):
-        self.finish()
-        return report.not_judged(self.why) if self.text is None else report.diagnose(self.text, self.keep)
+    def graph_text(self):
+        with core.set_current_trace(core.eval_trace):
+            return write.graph_text(self.recorder, f"jax {jax.__version__}")
 
 
 def at_top():

@@ -10,16 +10,13 @@ from jax._src import core
 from jax._src.ad_checkpoint import checkpoint_name
 
 from ..frames import Frames
-from ..graph import FLOATS, Tape
+from ..graph import FLOATS, MOST_ROUNDS, Tape, uniform
+from ..session import Finished, Guard, guarded
 from ..witness import classify
 from .ops import Converter, INLINED, inner, is_literal, type_of
 
-ROUNDS, MOST_ROUNDS = 4, 16
+ROUNDS = 4
 MARK = "dgc:"
-
-
-class Finished(BaseException):
-    """Enough was recorded: the run may end here."""
 
 
 class Following(Tape):
@@ -63,30 +60,13 @@ class Recording(core.EvalTrace):
         return out
 
 
-def guarded(method):
-    """An error of ours ends the recording, never the run."""
-    @functools.wraps(method)
-    def call(self, *args):
-        if self.failed is not None or self.finished:
-            return None
-        try:
-            with core.set_current_trace(core.eval_trace):
-                return method(self, *args)
-        except Exception as e:   # noqa: BLE001 -- ours
-            self.failed = f"{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}"
-            if self.debug:
-                raise
-            return None
-    return call
-
-
 def path_text(path):
     return ".".join(str(getattr(k, "key", getattr(k, "name", getattr(k, "idx", k)))) for k in path)
 
 
-class Recorder:
+class Recorder(Guard):
     def __init__(self, stop=False, debug=False):
-        self.stop, self.debug, self.failed, self.finished = stop, debug, None, False
+        super().__init__(stop, debug)
         self.tape, self.frames = Following(), Frames()
         self.converter = Converter(self.tape)
         self.converter.marks = self.mark
@@ -94,6 +74,11 @@ class Recorder:
         self.calls, self.sites, self.updates = [], {}, {}
         self.inside, self.current, self.witness = False, {}, {}
         self.carried = {}                       # inputs of a jitted step, which get their results back
+
+    @staticmethod
+    def aside():
+        """Our own operations are not to be shown to us."""
+        return core.set_current_trace(core.eval_trace)
 
     # -- arrays
 
@@ -110,9 +95,8 @@ class Recorder:
         node = self.tape.leaf("input", "input", dtype, shape, made[1] if made and made[0] is array else None)
         self.known[id(array)] = (array, node)
         gone = getattr(array, "is_deleted", bool)()     # given away to a jitted function
-        values = numpy.asarray(array) if dtype in FLOATS and array.size <= 1 << 20 and not gone else None
-        if values is not None and values.size and numpy.isfinite(values).all() and (values == values.flat[0]).all():
-            self.tape.nodes[node].leaf.start = float(values.flat[0])
+        if dtype in FLOATS and array.size <= 1 << 20 and not gone:
+            self.tape.nodes[node].leaf.start = uniform(numpy.asarray(array).reshape(-1))
         return node
 
     # -- operations that run outside of a loss

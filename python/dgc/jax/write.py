@@ -1,9 +1,5 @@
 """A recording as a graph file."""
-from ..graph import FLOATS, Writer, number
-
-
-class NotJudged(Exception):
-    """Why nothing can be said."""
+from ..graph import FLOATS, LEAST_ROUNDS, NotJudged, Writer
 
 
 class _File:
@@ -38,18 +34,9 @@ class _File:
 
     def site(self, site, name):
         t, w = self.tape, self.writer
-        losses, shapes = [], set()
-        for node, place in site.losses:
-            if t.shape_of(node) not in shapes:
-                shapes.add(t.shape_of(node))
-                losses.append((node, place))
-        loss, place = losses[0]
-        if t.type(loss)[0] not in FLOATS:
-            raise NotJudged("a loss that is no real number")
-        for other, at in losses[1:]:
-            t.place = at
-            loss = t.binary("add", loss, other)
-        t.place, rows, roots = None, [], [loss]
+        losses = t.distinct(site.losses)
+        loss, place = t.total(losses)
+        rows, roots = [], [loss]
         for leaf in dict.fromkeys(site.leaves.values()):
             if leaf not in self.params or leaf in self.told:
                 continue
@@ -71,19 +58,16 @@ class _File:
                 w.line(f"own {w.name(t.nodes[leaf].leaf)} grad=%{at[grad]} update=%{at[update]}")
         for leaf, _, _ in rows:
             own = t.nodes[leaf].leaf
-            if own.start is not None:
-                w.line(f"start {w.name(own)} {number(own.start)}")
-            w.line(f"seen {w.name(own)} " + " ".join(site.seen.get(leaf, ["none"])[:16]))
+            w.start(own)
+            w.seen(own, site.seen.get(leaf, ["none"]))
 
 
 def graph_text(recorder, producer):
     """The file, or NotJudged."""
-    if recorder.failed is not None:
-        raise NotJudged(f"the recorder gave up ({recorder.failed})")
     sites = [s for s in recorder.sites.values() if s.losses]
     if not sites:
         raise NotJudged("no gradient was asked for: jax.grad and jax.value_and_grad are seen")
-    if max(len(s.losses) for s in sites) < 3:
+    if max(len(s.losses) for s in sites) < LEAST_ROUNDS:
         raise NotJudged("at least three steps are needed")
     f = _File(recorder, producer)
     steps = [f.steps(x) for x in f.params]

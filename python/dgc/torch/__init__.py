@@ -4,47 +4,32 @@ import importlib
 
 import torch
 
-from .. import report
+from .. import session
+from ..session import Finished
 from . import write
-from .recorder import Finished, Recorder
+from .recorder import Recorder
 
 __all__ = ["Finished", "Session"]
 
 
-class Session:
-    """The hooks of one recording; `with Session() as s: ...`, then `s.report()`."""
-
+class Session(session.Session):
     def __init__(self, stop=False, keep=None, debug=False):
-        self.recorder = Recorder(stop, debug)
-        self.keep, self.handles, self.text, self.why = keep, [], None, None
-        self.stack = contextlib.ExitStack()
+        super().__init__(Recorder(stop, debug), keep)
 
     def __enter__(self):
-        r = self.recorder
-        self._patch(torch.optim.Optimizer, "__init__", self._optimizer_init)
-        self._patch(torch.nn.Module, "register_parameter", self._register)
-        self._patch(torch.nn.Module, "__setattr__", self._setattr)
-        self._patch(torch.autograd, "grad", self._grad)
-        self._patch(torch.autograd.Function, "apply", self._apply)
+        self.patch(torch.optim.Optimizer, "__init__", self._optimizer_init)
+        self.patch(torch.nn.Module, "register_parameter", self._register)
+        self.patch(torch.nn.Module, "__setattr__", self._setattr)
+        self.patch(torch.autograd, "grad", self._grad)
+        self.patch(torch.autograd.Function, "apply", self._apply)
         if hasattr(torch.compiler, "set_stance"):
             with contextlib.suppress(Exception):
                 self.stack.enter_context(torch.compiler.set_stance("force_eager"))
         optim = importlib.import_module("torch.optim.optimizer")
-        self.handles = [optim.register_optimizer_step_pre_hook(self._pre), optim.register_optimizer_step_post_hook(self._post)]
-        r.__enter__()
+        self.stack.callback(optim.register_optimizer_step_pre_hook(self._pre).remove)
+        self.stack.callback(optim.register_optimizer_step_post_hook(self._post).remove)
+        self.stack.enter_context(self.recorder)
         return self
-
-    def __exit__(self, *error):
-        self.recorder.__exit__(None, None, None)
-        for h in self.handles:
-            h.remove()
-        self.stack.close()
-        return False
-
-    def _patch(self, owner, name, make):
-        plain = owner.__dict__[name]
-        setattr(owner, name, make(plain))
-        self.stack.callback(setattr, owner, name, plain)
 
     # -- what stands in place of the framework's functions while the recording runs
 
@@ -98,28 +83,11 @@ class Session:
         if not r.step_ends(made, bool(args[0] if args else kwargs.get("closure"))):
             return
         if r.enough():
-            self.finish()
             if r.stop:
-                raise Finished()
+                self.end_run()
+            self.finish()
 
-    # -- the end
-
-    def finish(self):
-        """Makes the file, once, while everything is still there."""
+    def graph_text(self):
         r = self.recorder
-        if self.text is not None or self.why is not None:
-            return
-        try:
-            with torch._C.DisableTorchFunction():
-                self.text = write.graph_text(r, list(r.frames.frames(1)), f"torch {torch.__version__}")
-        except write.NotJudged as e:
-            self.why = str(e)
-        except Exception as e:   # noqa: BLE001 -- ours
-            self.why = f"the recorder gave up ({type(e).__name__}: {e})"
-            if r.debug:
-                raise
-        r.finished = True
-
-    def report(self):
-        self.finish()
-        return report.not_judged(self.why) if self.text is None else report.diagnose(self.text, self.keep)
+        with torch._C.DisableTorchFunction():
+            return write.graph_text(r, list(r.frames.frames(1)), f"torch {torch.__version__}")

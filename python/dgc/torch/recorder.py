@@ -1,7 +1,6 @@
 """Records what a PyTorch program does, step by step, without changing it.
 
 Every entry from the framework is guarded: an error of ours ends the recording, never the user's run."""
-import functools
 import sys
 import weakref
 
@@ -10,12 +9,13 @@ import torch
 from torch.overrides import TorchFunctionMode, resolve_name
 
 from ..frames import Frames
-from ..graph import Tape, Unsupported
+from ..graph import MOST_ROUNDS, Tape, Unsupported, uniform
+from ..session import Finished, Guard, guarded
 from ..witness import classify
 from . import ops
 from .values import Array, Number, source_of
 
-ROUNDS, MOST_ROUNDS = 3, 16
+ROUNDS = 3
 # Calls that make no value from a tensor's elements.
 _ASIDE = frozenset("""size dim numel stride is_floating_point is_complex is_contiguous data_ptr element_size nelement ndimension
 is_pinned is_shared is_inference storage_offset untyped_storage storage register_hook retain_grad register_post_accumulate_grad_hook
@@ -57,31 +57,11 @@ class Write:
         self.value, self.place, self.round = value, place, round_
 
 
-class Finished(BaseException):
-    """Enough was recorded: the run may end here."""
-
-
-def guarded(method):
-    @functools.wraps(method)
-    def call(self, *args, **kwargs):
-        if self.failed is not None or self.finished:
-            return None
-        try:
-            return method(self, *args, **kwargs)
-        except (Exception, RecursionError) as e:   # noqa: BLE001 -- ours, whatever it is
-            self.failed = f"{type(e).__name__}: {e}"
-            if self.debug:
-                import traceback
-                traceback.print_exc()
-            return None
-    return call
-
-
-class Recorder(TorchFunctionMode):
+class Recorder(Guard, TorchFunctionMode):
     def __init__(self, stop=False, debug=False):
-        super().__init__()
+        super().__init__(stop, debug)
         self.tape, self.frames = Tape(), Frames()
-        self.stop, self.debug, self.failed, self.finished, self.depth = stop, debug, None, False, 0
+        self.depth = 0
         self.known = {}        # id of a tensor: (weak reference, node)
         self.shared = {}       # address of a storage: ids of the tensors in it
         self.leaves = {}       # id of a leaf tensor: (weak reference, Leaf, node)
@@ -136,8 +116,7 @@ class Recorder(TorchFunctionMode):
         if t.is_meta or not t.is_floating_point() or not t.numel():
             return None
         with torch._C.DisableTorchFunction(), torch.no_grad():
-            first = t.detach().reshape(-1)[0]
-            return float(first) if bool((t.detach() == first).all()) else None
+            return uniform(t.detach().reshape(-1))
 
     def value(self, a):
         """The node of an argument."""

@@ -1,12 +1,8 @@
 """A recording as a graph file."""
 from ..frames import Place
-from ..graph import FLOATS, Writer, number
+from ..graph import FLOATS, LEAST_ROUNDS, NotJudged, Writer, number, unique, word
 from . import names
 from .rules import Rule
-
-
-class NotJudged(Exception):
-    """Why nothing can be said."""
 
 
 class _File:
@@ -53,24 +49,11 @@ class _File:
 
     def losses_of(self, o):
         own = {node for _, _, params in o.groups for _, _, node in params}
-        found, shapes = [], set()
+        found = []
         for step in o.steps:
             near = [x for x in step.losses if own & self.tape.cone([x[0]], through_cuts=False)]
-            for node, place in near or step.losses:
-                shape = self.tape.shape_of(node)
-                if shape not in shapes:
-                    shapes.add(shape)
-                    found.append((node, place))
-        return found
-
-    def total(self, losses):
-        t, (node, place) = self.tape, losses[0]
-        if t.type(node)[0] not in FLOATS:
-            raise NotJudged("a loss that is no real number")
-        for other, at in losses[1:]:
-            t.place = at
-            node = t.binary("add", node, t.cast(other, t.type(node)[0]))
-        return node, place
+            found += near or step.losses
+        return self.tape.distinct(found)
 
     def read_by_python(self, o, loss, place, last):
         """The loss, with what Python took of parameters that it does not read as a tensor. Python may have made
@@ -94,7 +77,7 @@ class _File:
         losses = self.losses_of(o)
         if not losses:
             raise NotJudged(f"optimizer '{name}' steps without a loss that was seen")
-        loss, place = self.total(losses)
+        loss, place = t.total(losses)
         loss = self.read_by_python(o, loss, place, max(node for node, _ in losses))
         t.place = None
         groups, roots = [], [loss]
@@ -141,16 +124,15 @@ class _File:
             if leaf in self.told:
                 continue
             self.told.add(leaf)
-            if leaf.start is not None and leaf.kind in ("param", "state") and leaf.dtype in FLOATS:
-                w.line(f"start {w.name(leaf)} {number(leaf.start)}")
+            if leaf.kind in ("param", "state"):
+                w.start(leaf)
             if leaf.kind != "param" or leaf.frozen or leaf not in self.owned:
                 continue
             if leaf.set is not None:
                 w.line(f"set {w.name(leaf)}{w.at(leaf.set)}")
-            seen = [s.seen.get(leaf, "none") for s in self.owned[leaf].steps][:16]
             if leaf.note is not None and leaf.note[0] is not None:
                 w.line(f"note {w.name(leaf)}{w.at(leaf.note[0])} {leaf.note[1]}")
-            w.line(f"seen {w.name(leaf)} " + " ".join(seen))
+            w.seen(leaf, [s.seen.get(leaf, "none") for s in self.owned[leaf].steps])
 
     def afters(self, o, name):
         """Parameters of this optimizer that the program writes itself."""
@@ -174,22 +156,16 @@ class _File:
 
 def graph_text(recorder, frames, producer):
     """The file, or NotJudged."""
-    if recorder.failed is not None:
-        raise NotJudged(f"the recorder gave up ({recorder.failed})")
     if not recorder.order:
         raise NotJudged("no optimizer made a step")
-    if max(len(o.steps) for o in recorder.order) < 3:
+    if max(len(o.steps) for o in recorder.order) < LEAST_ROUNDS:
         raise NotJudged("at least three steps of an optimizer are needed")
     f = _File(recorder, frames, producer)
     f.classify()
     taken, named = set(), []
     for o in recorder.order:
-        name = base = f.called.get(id(o.made), type(o.made).__name__)
-        k = 2
-        while name in taken:
-            name, k = f"{base}_{k}", k + 1
-        taken.add(name)
-        named.append((o, name.replace("[", "_").replace("]", "")))
+        called = f.called.get(id(o.made), type(o.made).__name__)
+        named.append((o, unique(word(called.replace("[", "_").replace("]", "")), taken)))
     for o, name in named:
         f.step(o, name)
     for o, name in named:
