@@ -17,7 +17,7 @@ typedef struct Run {
   Loaded *l;
   Arena *a;
   Fault *f;
-  Tensor *leaf, *first; /* by LeafId: now; after init */
+  Tensor *leaf; /* by LeafId */
   const HostEntry *host;
   const char *name; /* of the entry that runs */
   int turn;
@@ -147,12 +147,12 @@ static bool step_holds(Run *r, const View *v, const Entry *e, bool *on) {
   r->f->steps++;
   for (uint32_t i = 0; *on && i < p->leaf.n; i++) {
     const Verdict *verdict = &v->param[i];
-    const double *now = r->leaf[i].data, *first = r->first[i].data;
+    const double *now = r->leaf[i].data;
     for (size_t k = 0; old[i] && k < r->leaf[i].count; k++) {
       if (verdict->rule == RULE_IDLE && fabs(now[k] - old[i][k]) > 1e-9 * most)
         return wrong(r, i, "idle", now[k] - old[i][k]);
-      if (verdict->flow == FLOW_STUCK && !verdict->decays && now[k] != first[k])
-        return wrong(r, i, "at rest", now[k] - first[k]);
+      if (verdict->flow == FLOW_STUCK && !verdict->decays && now[k] != old[i][k])
+        return wrong(r, i, "at rest", now[k] - old[i][k]);
     }
   }
   return true;
@@ -169,21 +169,19 @@ static bool afters(Run *r, uint32_t train) {
 }
 
 bool check_rest(const Case *c, Loaded *l, Arena *a, Fault *f) {
-  Run r = {c, l, a, f, NULL, NULL, host_entries(l, a), "init", 0};
+  Run r = {c, l, a, f, NULL, host_entries(l, a), "init", 0};
   Diags quiet = {.arena = a, .sources = &l->sources, .limits = &l->limits};
   Diagnose x = {.arena = a, .p = diagnose_bound_program(&l->p, l->bind, l->nbind, a), .d = &quiet};
   double most = 1;
   if (!l->p.train.n || !diagnose_run(&x)) return true;
-  r.leaf = leaves_of(&r), r.first = leaves_of(&r);
-  if (!r.leaf || !r.first) return true;
+  r.leaf = leaves_of(&r);
+  if (!r.leaf) return true;
   for (uint32_t k = 0; k < x.view.n; k++)
     for (uint32_t i = 0; i < l->p.leaf.n; i++)
       if (l->p.leaf.at[i].kind == LEAF_PARAM) count(f, &x.view.at[k].param[i]);
   feed(&r);
   for (uint32_t i = 0; i < l->p.entry.n; i++)
     if (l->p.entry.at[i].kind == ENTRY_INIT && !run_entry(&r, &l->p.entry.at[i], &most)) return true;
-  for (uint32_t i = 0; i < l->p.leaf.n; i++)
-    memcpy(r.first[i].data, r.leaf[i].data, r.leaf[i].count * dtype_bytes((DType)r.leaf[i].dtype));
   bool on = true;
   for (r.turn = 0; r.turn < STEPS && on; r.turn++) {
     feed(&r);
