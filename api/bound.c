@@ -6,6 +6,7 @@ typedef struct BoundCall {
   dg_session *s;
   const char *step, *text;
   dg_text_form form;
+  bool all; /* with what holds for all extents */
   bool errors;
 } BoundCall;
 
@@ -20,6 +21,20 @@ static dg_status bound_step(const BoundCall *c, Variant **v) {
   return st != DG_OK && (*v = session_latest(s, e)) ? DG_OK : st;
 }
 
+/* Empty where nothing is new and nothing else is asked for: else a whole document. */
+static const char *rendered(dg_session *s, const Diags *d, const BoundCall *c) {
+  Sb b;
+  sb_init(&b, &s->arena);
+  if (!d->all.n && !c->all) return "";
+  switch (c->form) {
+  case DG_TEXT_PLAIN:
+  case DG_TEXT_COLOR: diag_render_all(d, (DiagStyle){.color = c->form == DG_TEXT_COLOR, .tab = 8}, &b); break;
+  case DG_TEXT_JSON: diag_render_json(d, &b); break;
+  case DG_TEXT_SARIF: diag_render_sarif(d, STR(DG_VERSION), &b); break;
+  }
+  return api_z(&s->arena, sb_str(&b));
+}
+
 static dg_status warnings_in(void *arg) {
   BoundCall *c = arg;
   dg_session *s = c->s;
@@ -29,31 +44,37 @@ static dg_status warnings_in(void *arg) {
   Program own = s->prog; /* what is made for it lives in the session */
   own.arena = &s->arena;
   Diags d;
-  Sb b;
   diags_init(&d, &s->arena, own.sources, own.limits);
   d.flags = s->p->diags.flags;
   diagnose_bound(&own, v->bind, v->nbind, &s->p->diags, &d);
-  diags_finish(&d);
-  sb_init(&b, &s->arena);
-  if (c->form == DG_TEXT_JSON && d.all.n)
-    diag_render_json(&d, &b);
-  else if (d.all.n)
-    diag_render_all(&d, (DiagStyle){.color = c->form == DG_TEXT_COLOR, .tab = 8}, &b);
-  c->text = api_z(&s->arena, sb_str(&b));
   c->errors = d.errors > 0;
+  for (uint32_t i = 0; c->all && i < s->p->diags.all.n; i++) {
+    Diag *own_copy = ARENA_NEW(&s->arena, Diag);
+    *own_copy = *s->p->diags.all.at[i];
+    diags_take(&d, own_copy);
+  }
+  if (c->all) d.unkept += s->p->diags.unkept;
+  diags_finish(&d);
+  c->text = rendered(s, &d, c);
   return DG_OK;
 }
 
-dg_status dg_session_warnings(dg_session *s, const char *step, dg_text_form form, const char **text) {
-  if (!s) return DG_USAGE;
-  if (!text) return api_fail(s->cx, ST_USAGE, "dg_session_warnings: a place for the text is needed");
-  *text = "";
-  BoundCall c = {.s = s, .step = step, .text = "", .form = form};
+static dg_status bound_text(dg_session *s, BoundCall c, const char **text) {
+  if (!text) return api_fail(s->cx, ST_USAGE, "a place for the text is needed");
+  *text = c.text = "";
   dg_status st = session_guard(s, warnings_in, &c);
   if (st != DG_OK) return st;
   *text = c.text;
   if (c.errors) return api_fail(s->cx, ST_REJECTED, "a warning that is an error holds with these extents");
   return DG_OK;
+}
+
+dg_status dg_session_warnings(dg_session *s, const char *step, dg_text_form form, const char **text) {
+  return s ? bound_text(s, (BoundCall){.s = s, .step = step, .form = form}, text) : DG_USAGE;
+}
+
+dg_status dg_session_diagnostics(dg_session *s, const char *step, dg_text_form form, const char **text) {
+  return s ? bound_text(s, (BoundCall){.s = s, .step = step, .form = form, .all = true}, text) : DG_USAGE;
 }
 
 static dg_status report_in(void *arg) {

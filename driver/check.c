@@ -94,17 +94,29 @@ static bool only_meaning(const dg_program *p) {
   return true;
 }
 
+dg_text_form diagnostics_form(const Options *o) {
+  const char *format = o->last[OPT_FORMAT];
+  if (format && !strcmp(format, "json")) return DG_TEXT_JSON;
+  if (format && !strcmp(format, "sarif")) return DG_TEXT_SARIF;
+  return o->color ? DG_TEXT_COLOR : DG_TEXT_PLAIN;
+}
+
+bool one_document(const Options *o) { return diagnostics_form(o) >= DG_TEXT_JSON; }
+
+void say_diagnostics(const Options *o, dg_program *p) {
+  switch (diagnostics_form(o)) {
+  case DG_TEXT_PLAIN: fputs(dg_diagnostics_text(p, 0), stderr); break;
+  case DG_TEXT_COLOR: fputs(dg_diagnostics_text(p, 1), stderr); break;
+  case DG_TEXT_JSON: fputs(dg_diagnostics_json(p), stderr); break;
+  case DG_TEXT_SARIF: fputs(dg_diagnostics_sarif(p), stderr); break;
+  }
+}
+
 dg_status check_subject(dg_context *cx, const Options *o, dg_program **out) {
   dg_status st = dg_check_file(cx, o->subject, out);
   if (!*out) return say(cx, st);
   if (st == DG_REJECTED && shows_text_as_read(o) && only_meaning(*out)) return DG_OK;
-  if (given(o, OPT_FORMAT) && !strcmp(o->last[OPT_FORMAT], "json")) {
-    fputs(dg_diagnostics_json(*out), stderr);
-  } else if (given(o, OPT_FORMAT) && !strcmp(o->last[OPT_FORMAT], "sarif")) {
-    fputs(dg_diagnostics_sarif(*out), stderr);
-  } else {
-    fputs(dg_diagnostics_text(*out, o->color), stderr);
-  }
+  if (st != DG_OK || o->command != CMD_TRAIN || !one_document(o)) say_diagnostics(o, *out);
   if (st == DG_LIMIT && !strstr(dg_error(cx), "[DG")) return say(cx, st); /* it ended the check half-way */
   return st;
 }

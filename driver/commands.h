@@ -7,12 +7,16 @@
 /* Settings that every command takes: -D, -W, --limit, --data-root. Says what is wrong itself. */
 dg_status apply_settings(dg_context *cx, const Options *o);
 /* Checks o->subject and prints its diagnostics; *out is NULL when there is no program. The status counts
- * errors only. */
+ * errors only. Where train makes one document of them, an accepted program's wait for what the data adds. */
 dg_status check_subject(dg_context *cx, const Options *o, dg_program **out);
 /* "dgc: reason" for a call that failed. */
 dg_status say(dg_context *cx, dg_status st);
-/* Verdicts that the extents of the data add; says them itself. */
-dg_status say_bound(dg_context *cx, const Options *o, dg_session *s);
+/* As --diagnostics-format and --color ask for them; JSON and SARIF are one document on stderr. */
+dg_text_form diagnostics_form(const Options *o);
+bool one_document(const Options *o);
+void say_diagnostics(const Options *o, dg_program *p);
+/* Says the verdicts that the extents of the data add; in one document all diagnostics of the program. */
+dg_status say_bound(dg_context *cx, const Options *o, dg_program *p, dg_session *s);
 
 int command_check(dg_context *cx, const Options *o);
 int command_train(dg_context *cx, const Options *o);

@@ -180,13 +180,14 @@ int command_train(dg_context *cx, const Options *o) {
       !option_number(o, OPT_STEPS, 1, INT64_MAX, &to.steps))
     return DG_USAGE;
   dg_status st = check_subject(cx, o, &p);
+  bool waits = st == DG_OK && one_document(o);
   if (st == DG_OK) st = session_open(cx, o, p, true, &s);
   if (st == DG_OK) {
     catch_signals();
     Show w = {.quiet = given(o, OPT_QUIET), .terminal = isatty(STDOUT_FILENO)};
     to.step = o->last[OPT_STEP], to.save = o->last[OPT_SAVE], to.progress = show, to.user = &w;
     st = say(cx, dg_train_prepare(s, &to));
-    if (st == DG_OK) st = say_bound(cx, o, s);
+    if (st == DG_OK) waits = false, st = say_bound(cx, o, p, s);
     if (st == DG_OK && !w.quiet) summary(s, to.step, columns_out());
     fflush(stdout);
     if (st == DG_OK) st = say(cx, dg_train(s, &to, NULL));
@@ -194,6 +195,7 @@ int command_train(dg_context *cx, const Options *o) {
     if (st == DG_OK && to.save && !w.quiet) printf("saved %s\n", to.save);
     ending(cx, &w, st, to.save);
   }
+  if (waits) say_diagnostics(o, p); /* no data came */
   dg_session_free(s);
   dg_program_free(p);
   return st == DG_OK && interrupted ? 128 + interrupted : (int)st;

@@ -403,11 +403,15 @@ typedef struct dg_facts {
 } dg_facts;
 DG_API DG_MUST_USE dg_status dg_session_facts(dg_session *s, const char *entry, dg_facts *out);
 /* What is found about the program with the extents that its inputs have now, and was not found for all
- * extents: text as the command prints it, or one JSON object; empty: nothing. DG_REJECTED: one of them counts
- * as an error (dg_warn "error"). `step` NULL: the first train step. The text lives as long as the session. */
-typedef enum { DG_TEXT_PLAIN, DG_TEXT_COLOR, DG_TEXT_JSON } dg_text_form;
+ * extents: text as the command prints it, one JSON object, or SARIF; empty: nothing. DG_REJECTED: one of them
+ * counts as an error (dg_warn "error"). `step` NULL: the first train step. The text lives as long as the
+ * session. */
+typedef enum { DG_TEXT_PLAIN, DG_TEXT_COLOR, DG_TEXT_JSON, DG_TEXT_SARIF } dg_text_form;
 DG_API DG_MUST_USE dg_status dg_session_warnings(dg_session *s, const char *step, dg_text_form form,
                                                  const char **text);
+/* That, and what dg_diagnostics_text, _json and _sarif say: all of it in one text, or one document. */
+DG_API DG_MUST_USE dg_status dg_session_diagnostics(dg_session *s, const char *step, dg_text_form form,
+                                                    const char **text);
 /* dg_report with the extents that the inputs of the step have now. The text lives as long as the session. */
 DG_API DG_MUST_USE dg_status dg_session_report(dg_session *s, const char *step, const char **text);
 /* The facts as one line for people; returns 0 when there is nothing to say. */

@@ -306,6 +306,8 @@ START_TEST(extents_add_warnings) {
   ck_assert_int_eq(dg_session_warnings(NULL, NULL, DG_TEXT_PLAIN, &said), DG_USAGE);
   fails(DG_USAGE, "place", dg_session_warnings(s, NULL, DG_TEXT_PLAIN, NULL));
   fails(DG_USAGE, "nothing", dg_session_warnings(s, "nothing", DG_TEXT_PLAIN, &said));
+  ck_assert_int_eq(dg_session_diagnostics(NULL, NULL, DG_TEXT_PLAIN, &said), DG_USAGE);
+  fails(DG_USAGE, "place", dg_session_diagnostics(s, NULL, DG_TEXT_PLAIN, NULL));
   ck_assert_int_eq(dg_session_report(NULL, NULL, &said), DG_USAGE);
   fails(DG_USAGE, "place", dg_session_report(s, NULL, NULL));
   fails(DG_USAGE, "nothing", dg_session_report(s, "nothing", &said));
@@ -317,6 +319,13 @@ START_TEST(extents_add_warnings) {
     ck_assert_msg(strstr(said, "'v'") == NULL, "%s", said);
     ok(dg_session_warnings(s, NULL, DG_TEXT_JSON, &said));
     ck_assert_msg((strstr(said, "DG0313") != NULL) == (n == 1), "%s", said);
+    ok(dg_session_warnings(s, NULL, DG_TEXT_SARIF, &said));
+    ck_assert_msg((strstr(said, "\"version\":\"2.1.0\"") != NULL) == (n == 1), "%s", said);
+    for (int form = DG_TEXT_PLAIN; form <= DG_TEXT_SARIF; form++) {
+      ok(dg_session_diagnostics(s, NULL, (dg_text_form)form, &said));
+      ck_assert_msg((strstr(said, "DG0313") != NULL) == (n == 1), "%s", said);
+      ck_assert_msg(strstr(said, "'v'") != NULL, "%s", said); /* known before */
+    }
     ok(dg_session_report(s, NULL, &said));
     ck_assert_msg((strstr(said, "zero     ") != NULL) == (n == 1), "%s", said);
   }
