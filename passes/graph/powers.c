@@ -33,12 +33,18 @@ static NodeId power(Builder *b, NodeId x, int k) {
   NodeId low = build_scalar(b, OP_EQ, x, build_const(b, t, -INFINITY), NO_NODE);
   NodeId plus = build_scalar(b, OP_ADD, x, build_const(b, t, 0), NO_NODE);
   NodeId base = build_scalar(b, OP_WHERE, low, build_const(b, t, INFINITY), plus);
-  NodeId r = build_scalar(b, OP_SQRT, base, NO_NODE, NO_NODE), square = base;
+  NodeId r = build_scalar(b, OP_SQRT, base, NO_NODE, NO_NODE), square = base, over = build_const(b, t, 1);
+  /* A flushed number can have a finite reciprocal: least * most is almost 4. Four times as large it is kept,
+   * and what overflows then has a reciprocal that is flushed. */
+  if (k < -1) {
+    over = build_const(b, t, 4);
+    r = build_scalar(b, OP_MUL, r, over, NO_NODE);
+  }
   for (int n = abs(k) / 2; n; n >>= 1) {
     if (n & 1) r = build_scalar(b, OP_MUL, r, square, NO_NODE);
     if (n > 1) square = build_scalar(b, OP_SQUARE, square, NO_NODE, NO_NODE);
   }
-  return k < 0 ? build_scalar(b, OP_DIV, build_const(b, t, 1), r, NO_NODE) : r;
+  return k < 0 ? build_scalar(b, OP_DIV, over, r, NO_NODE) : r;
 }
 
 Graph *pass_powers(Graph *in, PassCx *cx) {

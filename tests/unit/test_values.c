@@ -212,6 +212,33 @@ START_TEST(powers_by_halves) {
 }
 END_TEST
 
+/* The same where the power, or what it is the reciprocal of, is at an end of the range: a subnormal is
+ * flushed, and its reciprocal may be finite. */
+START_TEST(powers_by_halves_at_the_ends) {
+  static const double part[] = {0.26, 0.3, 0.49, 0.51, 0.9, 0.99, 1.01, 1.5, 2.1, 3.9, 4.1, 8};
+  enum { N = sizeof part / sizeof *part };
+  for (int t = 0; t < 2; t++)
+    for (int k = -9; k <= 9; k += 2) {
+      double least = t ? DBL_MIN : FLT_MIN, most = t ? DBL_MAX : FLT_MAX;
+      char text[256], x[2048] = "", want[2048] = "p:";
+      for (int i = 0; i < 4 * N; i++) {
+        double end = i < 2 * N ? least : most;
+        long double of = (long double)end * part[i % N]; /* the power, or the base itself */
+        double base = i / N % 2 ? (double)powl(of, 2.0L / k) : (double)of;
+        if (!t) base = (double)(float)base;
+        if (base < least || base > most) continue;
+        double d = pow(base, k / 2.0);
+        if (d > most) d = INFINITY;
+        if (d < least) d = 0;
+        snprintf(x + strlen(x), sizeof x - strlen(x), " %.17g", base);
+        snprintf(want + strlen(want), sizeof want - strlen(want), " %.17g", d);
+      }
+      snprintf(text, sizeof text, "input x: %s[N]\noutput p = x^%g\n", t ? "f64" : "f32", k / 2.0);
+      GIVES({text, x, NULL, 0, 0, t ? 7e-16 : 4e-7, want});
+    }
+}
+END_TEST
+
 START_TEST(slopes_of_powers) {
   static const char pow_text[] =
       "let p = x^y\noutput gx = grad(sum(p), x)\noutput gy = grad(sum(p), y)\n"
@@ -292,8 +319,8 @@ START_TEST(norms) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("powers", powers_of_special_values, powers_by_halves, slopes_of_powers, slope_by_the_exponent,
-               learned_exponent),
+UNIT_MAIN(UNIT("powers", powers_of_special_values, powers_by_halves, powers_by_halves_at_the_ends,
+               slopes_of_powers, slope_by_the_exponent, learned_exponent),
           UNIT("products", products, products_in_a_penalty, products_of_each_length),
           UNIT("norms", clipping_by_norm, norms),
           UNIT("infinities", one_nan, one_nan_for_the_host, masked_rows, reductions_of_nan))
