@@ -25,10 +25,22 @@ static void group_lower(LowerCx *lo, const LowerGroup *gr) {
 /* Places in kernels are numbers up to 2^40, whatever limit is asked for: see kernel_verify. */
 enum { PLACES_LOG2 = 40 };
 
+static void too_large(LowerCx *lo, const Type *t, int64_t limit) {
+  Sb text;
+  sb_init(&text, lo->arena);
+  type_print(lo->g->program->dims, t, &text);
+  if (limit > INT64_C(1) << PLACES_LOG2)
+    mem_raise(lo->arena->mem, ST_LIMIT,
+              "a value " STRF " has more than the 2^%d bytes that kernels can reach", STRA(sb_str(&text)),
+              PLACES_LOG2);
+  mem_raise(lo->arena->mem, ST_LIMIT, "a value " STRF " has more bytes than the limit 'tensor_bytes' of %lld",
+            STRA(sb_str(&text)), (long long)limit);
+}
+
 static bool extents(LowerCx *lo) {
   const Graph *g = lo->g;
-  int64_t most = g->program->limits->tensor_bytes;
-  if (most > INT64_C(1) << PLACES_LOG2) most = INT64_C(1) << PLACES_LOG2;
+  int64_t limit = g->program->limits->tensor_bytes,
+          most = limit < INT64_C(1) << PLACES_LOG2 ? limit : INT64_C(1) << PLACES_LOG2;
   for (uint32_t i = 0; i < g->node.n; i++) {
     const Type *t = &g->node.at[i].type;
     if (!type_extents(g->program->dims, t, lo->ext[i])) {
@@ -44,14 +56,8 @@ static bool extents(LowerCx *lo) {
         return false;
       }
       if (!i64_mul(lo->count[i], lo->ext[i][k], &lo->count[i]) ||
-          lo->count[i] > most / (int64_t)dtype_bytes((DType)t->dtype)) {
-        Sb text;
-        sb_init(&text, lo->arena);
-        type_print(g->program->dims, t, &text);
-        mem_raise(lo->arena->mem, ST_LIMIT,
-                  "a value " STRF " has more bytes than the limit 'tensor_bytes' of %lld",
-                  STRA(sb_str(&text)), (long long)most);
-      }
+          lo->count[i] > most / (int64_t)dtype_bytes((DType)t->dtype))
+        too_large(lo, t, limit);
     }
   }
   return true;
