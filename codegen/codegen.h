@@ -43,16 +43,17 @@ typedef struct KernelSet {
 } KernelSet;
 
 typedef struct CodegenStats {
-  double ms;                                   /* wall clock of codegen_compile */
-  double ms_start;                             /* LLVM's own, and finding equal kernels */
-  double ms_emit, ms_passes, ms_code, ms_link; /* summed over threads */
-  uint32_t functions;                          /* after sharing equal kernels */
+  double ms;                          /* wall clock of codegen_compile */
+  double ms_start;                    /* LLVM's own, finding equal kernels and tile functions */
+  double ms_emit, ms_passes, ms_code; /* summed over threads */
+  double ms_link;                     /* wall clock */
+  uint32_t functions;                 /* kernels, equal ones once, and tile functions */
   size_t object_bytes;
 } CodegenStats;
 
 typedef struct NativeCode NativeCode; /* owns the machine code */
-/* fn[i] is kernel i's code; equal kernels share one. ST_OK, ST_NO_MEMORY, ST_INTERNAL (LLVM refused: *why).
- * stats may be NULL. */
+/* fn[i] is kernel i's code; equal kernels share one. ST_OK, ST_NO_MEMORY, ST_CANCELLED, ST_INTERNAL (LLVM
+ * refused); *why says more. stats may be NULL. */
 MUST_USE Status codegen_compile(Arena *a, const KernelSet *set, const CodegenOptions *o, NativeCode **out,
                                 KernelFn **fn, CodegenStats *stats, Sb *why);
 void native_release(NativeCode *n); /* NULL is fine */

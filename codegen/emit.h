@@ -51,9 +51,12 @@ typedef struct Emit {
 void emit_kernel(Emit *e, const Kernel *k, const CodegenTarget *t, const char *name, bool sanitize);
 /* The function's attributes and first block, and the state for kernel k; its arguments are not read yet. */
 void emit_function_begin(Emit *e, const Kernel *k, const CodegenTarget *t, Val fn, bool sanitize);
-/* Trips from .. to - 1 of a loop, perhaps none; below `most`. */
+/* Trips from .. to - 1 of a loop, perhaps none; its variable is at most `most`. */
 void emit_trips(Emit *e, const KernelStmt *loop, Val from, Val to, int64_t most);
 int emit_values(const Emit *e, int tile); /* vectors of a tile */
+/* Adds the tiles a list may read before it writes them (in), writes for certain (sure), may write (def);
+ * `sure` holds what was written before it. */
+void emit_flow(const KernelStmt *s, TileSet *in, TileSet *sure, TileSet *def);
 
 /* ---- emit_map.c ---- */
 /* How many of the statements behind a map store its results, each to a buffer of its own, and may do so
@@ -63,8 +66,6 @@ int emit_early_stores(const Emit *e, const KernelStmt *map);
 void emit_map(Emit *e, const KernelStmt *s, int n);
 /* Of one row, so many neighbouring columns can be elements. */
 int64_t emit_columns(const Access *x, int cols);
-/* Tiles a list reads before it writes them for certain (in), writes for certain (sure), may write (def). */
-void emit_flow(const KernelStmt *s, TileSet *in, TileSet *sure, TileSet *def);
 
 /* ---- emit_tile.c ---- */
 /* Adds tile function i of e->tiles. */

@@ -9,8 +9,8 @@ typedef struct Wide {
   Graph *to;
   struct WideParam {
     NodeId in;     /* of to: what the loop is given */
-    Copy *of;      /* whose node it is in the body .. */
-    NodeId inside; /* .. and which; NO_NODE: the caller asks for it by wide_param */
+    Copy *of;      /* whose node it is in the body; NULL: nobody's, the caller asks by wide_at .. */
+    NodeId inside; /* .. and which */
     Type type;
   } *param;
   uint32_t n, carry, step, room;
