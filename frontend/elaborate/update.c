@@ -14,6 +14,17 @@ static const char *kind_text(LeafKind k) {
   return "no parameter";
 }
 
+/* What would have made parameters was reported; a wildcard may mean those. */
+static bool parameters_missing(const Elab *x) {
+  const Scope *s = x->main->scope;
+  for (uint32_t i = 0; i < s->binding.n; i++) {
+    const Binding *b = s->binding.at[i];
+    bool makes = b->decl && (b->decl->kind == STMT_PARAM || b->decl->kind == STMT_LET);
+    if (makes && b->epoch && !val_ok(b->value)) return true;
+  }
+  return false;
+}
+
 static void unknown_path(Elab *x, Scope *s, const AstPath *p) {
   Scope *in;
   const AstPathPart *first = &p->parts.at[0];
@@ -44,6 +55,7 @@ static void unknown_path(Elab *x, Scope *s, const AstPath *p) {
     if (x->main->ast->errors && !params) return;
     for (uint32_t i = 0; i < x->instance.n; i++)
       if (x->instance.at[i]->hurt) return;
+    if (parameters_missing(x)) return;
   }
   name_mute(x, s, names_add(x->n, path_text(x, p)));
   Diag *g = TELL(x, unknown_path, p->at, path_text(x, p));
