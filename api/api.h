@@ -57,6 +57,8 @@ struct dg_program {
   Str folder;      /* of the main file: data and imports are looked up beneath it */
   dg_diagnostic *view;
   VEC(DimBinding) bound; /* symbols bound by dg_define */
+  VEC(dg_fixed) fixed;   /* of the last dg_fix */
+  int left;              /* diagnostics whose edits it did not make */
 };
 
 /* ---- context.c ---- */

@@ -36,53 +36,67 @@ static bool accept(Arena *a, Accepted *all, const Diag *g) {
 
 typedef struct FixCall {
   dg_program *p;
-  int maybe, index;
-  dg_fixed *out;
-  bool found;
+  int maybe;
 } FixCall;
 
-static dg_status fix_in(void *arg) {
-  FixCall *c = arg;
-  const Diags *d = &c->p->diags;
-  Arena *a = &c->p->arena;
-  Accepted all = {0};
-  int left = 0;
-  for (uint32_t i = 0; i < d->all.n; i++) {
-    const Diag *g = d->all.at[i];
-    if (!g->edit.n || diag_severity(d, g) == SEV_IGNORED || (g->apply != DIAG_MACHINE && !c->maybe)) continue;
-    left += !accept(a, &all, g);
-  }
-  uint32_t from = 0;
-  for (int i = 0; i < c->index && from < all.edit.n; i++) {
-    uint32_t file = all.edit.at[from]->at.file;
-    while (from < all.edit.n && all.edit.at[from]->at.file == file) from++;
-  }
-  if (from == all.edit.n) return DG_OK;
-  uint32_t file = all.edit.at[from]->at.file, at = 0, edits = 0;
-  Str text = c->p->sources.file.at[file].text;
+/* The file of edit `from`, with all of its edits; those of the next file begin at the result. */
+static uint32_t one_file(dg_program *p, const Accepted *all, uint32_t from) {
+  Arena *a = &p->arena;
+  uint32_t file = all->edit.at[from]->at.file, at = 0, i = from;
+  Str text = p->sources.file.at[file].text;
   Sb b;
   sb_init(&b, a);
-  for (uint32_t i = from; i < all.edit.n && all.edit.at[i]->at.file == file; i++, edits++) {
-    const DiagEdit *e = all.edit.at[i];
+  for (; i < all->edit.n && all->edit.at[i]->at.file == file; i++) {
+    const DiagEdit *e = all->edit.at[i];
     sb_add(&b, (Str){text.p + at, e->at.lo - at});
     sb_add(&b, e->text);
     at = e->at.hi;
   }
   sb_add(&b, (Str){text.p + at, text.n - at});
   Str after = sb_str(&b);
-  *c->out = (dg_fixed){.file = api_z(a, c->p->sources.file.at[file].name),
-                       .before = api_z(a, text),
-                       .after = api_z(a, after),
-                       .before_length = text.n,
-                       .after_length = after.n,
-                       .edits = (int)edits,
-                       .left = left};
-  c->found = true;
+  dg_fixed f = {.size = sizeof f,
+                .edits = (int)(i - from),
+                .file = api_z(a, p->sources.file.at[file].name),
+                .before = api_z(a, text),
+                .after = api_z(a, after),
+                .before_length = text.n,
+                .after_length = after.n};
+  VEC_PUSH(a, &p->fixed, f);
+  return i;
+}
+
+static dg_status fix_in(void *arg) {
+  FixCall *c = arg;
+  dg_program *p = c->p;
+  const Diags *d = &p->diags;
+  Accepted all = {0};
+  for (uint32_t i = 0; i < d->all.n; i++) {
+    const Diag *g = d->all.at[i];
+    if (!g->edit.n || diag_severity(d, g) == SEV_IGNORED || (g->apply != DIAG_MACHINE && !c->maybe)) continue;
+    p->left += !accept(&p->arena, &all, g);
+  }
+  for (uint32_t i = 0; i < all.edit.n;) i = one_file(p, &all, i);
   return DG_OK;
 }
 
-int dg_fixed_at(dg_program *p, int maybe, int i, dg_fixed *out) {
-  if (!p || !out || i < 0) return 0;
-  FixCall c = {p, maybe, i, out, false};
-  return api_guard(p->cx, fix_in, &c) == DG_OK && c.found;
+static void none_fixed(dg_program *p) {
+  p->fixed.at = NULL, p->fixed.n = p->fixed.cap = 0; /* the old ones stay where they are */
+  p->left = 0;
 }
+
+dg_status dg_fix(dg_program *p, int maybe) {
+  if (!p) return DG_USAGE;
+  none_fixed(p);
+  FixCall c = {p, maybe};
+  dg_status st = api_guard(p->cx, fix_in, &c);
+  if (st != DG_OK) none_fixed(p);
+  return st;
+}
+
+int dg_fixed_count(const dg_program *p) { return p ? (int)p->fixed.n : 0; }
+
+const dg_fixed *dg_fixed_at(const dg_program *p, int i) {
+  return i >= 0 && i < dg_fixed_count(p) ? &p->fixed.at[i] : NULL;
+}
+
+int dg_fixed_left(const dg_program *p) { return p ? p->left : 0; }

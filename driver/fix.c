@@ -108,32 +108,34 @@ static bool of_subject(const Options *o, const char *file) {
 static dg_status make_edits(Fixing *x) {
   Arena arena;
   Mem mem;
-  dg_fixed f;
   dg_status st = DG_OK;
   mem_init(&mem, 0);
   arena_init(&arena, &mem);
-  for (int i = 0; dg_fixed_at(x->p, x->maybe, i, &f); i++)
-    *(of_subject(x->o, f.file) ? &x->own : &x->others) += f.edits;
   bool write = given(x->o, OPT_WRITE);
-  for (int i = 0; st == DG_OK && dg_fixed_at(x->p, x->maybe, i, &f); i++)
+  for (int i = 0; st == DG_OK && i < dg_fixed_count(x->p); i++) {
+    const dg_fixed *f = dg_fixed_at(x->p, i);
+    *(of_subject(x->o, f->file) ? &x->own : &x->others) += f->edits;
     if (!write)
-      put_difference(&arena, &f);
-    else if (of_subject(x->o, f.file))
-      st = put_back(&f);
+      put_difference(&arena, f);
+    else if (of_subject(x->o, f->file))
+      st = put_back(f);
+  }
   arena_release(&arena);
   return st;
 }
 
-static void say_nothing(const Fixing *x) {
-  dg_fixed f;
+static dg_status say_nothing(const Fixing *x, dg_context *cx) {
   int more = 0;
-  for (int i = 0; !x->maybe && dg_fixed_at(x->p, 1, i, &f); i++) more += f.edits;
+  dg_status st = x->maybe ? DG_OK : say(cx, dg_fix(x->p, 1));
+  if (st != DG_OK) return st;
+  for (int i = 0; !x->maybe && i < dg_fixed_count(x->p); i++) more += dg_fixed_at(x->p, i)->edits;
   if (more)
     fprintf(stderr,
             "dgc: nothing to mend that can be meant in one way only: see --maybe, which has %d edit%s\n",
             more, more > 1 ? "s" : "");
   else
     fputs("dgc: nothing to mend\n", stderr);
+  return DG_OK;
 }
 
 /* Findings that have no edit at all: nothing here mends them. */
@@ -150,17 +152,22 @@ static void say_without_edit(const Fixing *x) {
 
 static void say_edits(const Fixing *x) {
   bool write = given(x->o, OPT_WRITE);
-  dg_fixed f;
   if (x->own)
     fprintf(stderr, "dgc: %d edit%s %s '%s'%s\n", x->own, x->own > 1 ? "s" : "", write ? "written to" : "in",
             x->o->subject,
             write        ? ""
             : x->own > 1 ? "; --write makes them"
                          : "; --write makes it");
-  for (int i = 0; x->others && dg_fixed_at(x->p, x->maybe, i, &f); i++)
-    if (!of_subject(x->o, f.file))
-      fprintf(stderr, "dgc: %d edit%s in '%s', which %s\n", f.edits, f.edits > 1 ? "s lie" : " lies", f.file,
-              write ? "is left alone" : "--write leaves alone");
+  for (int i = 0; x->others && i < dg_fixed_count(x->p); i++) {
+    const dg_fixed *f = dg_fixed_at(x->p, i);
+    if (!of_subject(x->o, f->file))
+      fprintf(stderr, "dgc: %d edit%s in '%s', which %s\n", f->edits, f->edits > 1 ? "s lie" : " lies",
+              f->file, write ? "is left alone" : "--write leaves alone");
+  }
+  int left = dg_fixed_left(x->p);
+  if (left)
+    fprintf(stderr, "dgc: %d finding%s left for another turn: edits meet in one place\n", left,
+            left > 1 ? "s are" : " is");
 }
 
 int command_fix(dg_context *cx, const Options *o) {
@@ -174,16 +181,13 @@ int command_fix(dg_context *cx, const Options *o) {
     return (int)st;
   }
   Fixing x = {.p = p, .o = o, .maybe = given(o, OPT_MAYBE)};
-  dg_fixed f;
-  st = make_edits(&x);
+  st = say(cx, dg_fix(p, x.maybe));
+  if (st == DG_OK) st = make_edits(&x);
   if (st == DG_OK && !x.own && !x.others)
-    say_nothing(&x);
+    st = say_nothing(&x, cx);
   else if (st == DG_OK)
     say_edits(&x);
   if (st == DG_OK) say_without_edit(&x);
-  if (st == DG_OK && dg_fixed_at(p, x.maybe, 0, &f) && f.left)
-    fprintf(stderr, "dgc: %d finding%s left for another turn: edits meet in one place\n", f.left,
-            f.left > 1 ? "s are" : " is");
   dg_program_free(p);
   return (int)st;
 }

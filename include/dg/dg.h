@@ -201,16 +201,21 @@ DG_API const char *dg_diagnostics_json(dg_program *p);
 /* The same as SARIF 2.1.0, for editors and code hosts. */
 DG_API const char *dg_diagnostics_sarif(dg_program *p);
 
-/* A file as edits of its diagnostics leave it: those that can be meant in one way only, with `maybe` also
+/* Files as edits of their diagnostics leave them: those that can be meant in one way only, with `maybe` also
  * those that are one way out of several. Edits of one diagnostic stand together; where two meet, the first is
- * made. */
+ * made. dg_fix makes the list that the others give; a later one makes another. The files live as long as the
+ * program. */
 typedef struct dg_fixed {
+  uint32_t size; /* sizeof(dg_fixed), as the library has it */
+  int edits;     /* made in it */
   const char *file, *before, *after;
   size_t before_length, after_length;
-  int edits; /* made in it */
-  int left;  /* diagnostics of the program whose edits met others */
 } dg_fixed;
-DG_API int dg_fixed_at(dg_program *p, int maybe, int i, dg_fixed *out); /* 0: no i-th file is changed */
+DG_API DG_MUST_USE dg_status dg_fix(dg_program *p, int maybe);
+DG_API int dg_fixed_count(const dg_program *p);
+DG_API const dg_fixed *dg_fixed_at(const dg_program *p, int i); /* NULL outside 0..count-1 */
+/* Diagnostics of the program whose edits met others: for another turn. */
+DG_API int dg_fixed_left(const dg_program *p);
 
 /* What the program declares. */
 typedef enum { DG_INPUT, DG_PARAM, DG_STATE, DG_OUTPUT, DG_LOSS, DG_METRIC, DG_STEP } dg_kind;

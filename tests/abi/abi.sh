@@ -28,6 +28,13 @@ sort out >now
 sort "$abi/layout-0.2.txt" | comm -23 - now >out
 name="what ABI 0.2 has elsewhere"
 silent out
+name="enumerators and structs that layout.c leaves out"
+{
+  sed -n '/^typedef enum/,/^} \|;$/p' "$TOP/include/dg/dg.h" | sed 's|/\*.*||' | grep -o '\<DG_[A-Z0-9_]*' |
+    grep -vx 'DG_API\|DG_MUST_USE'
+  sed -n 's/^typedef struct \(dg_[a-z_]*\) {.*/\1/p' "$TOP/include/dg/dg.h"
+} | while read -r one; do grep -q "^$one[. ]" now || echo "$one"; done >out
+silent out
 
 # Sanitizers' libraries want hosts of their own kind.
 if ! nm -D "$lib" | grep -q ' U __\(asan\|tsan\|ubsan\)_'; then

@@ -43,6 +43,10 @@ int main(void) {
   E(DG_AT_EPOCH);
   E(DG_AT_END);
   E(DG_AT_PART);
+  E(DG_TEXT_PLAIN);
+  E(DG_TEXT_COLOR);
+  E(DG_TEXT_JSON);
+  E(DG_TEXT_SARIF);
   printf("sizeof dg_array %zu\nsizeof dg_place %zu\n", sizeof(dg_array),
          sizeof(dg_place)); /* they stand in arrays */
   M(dg_array, dtype);
@@ -74,6 +78,13 @@ int main(void) {
   M(dg_diagnostic, note_place);
   M(dg_diagnostic, note_text);
   M(dg_diagnostic, rendered);
+  M(dg_fixed, size);
+  M(dg_fixed, edits);
+  M(dg_fixed, file);
+  M(dg_fixed, before);
+  M(dg_fixed, after);
+  M(dg_fixed, before_length);
+  M(dg_fixed, after_length);
   M(dg_emit_options, size);
   M(dg_emit_options, entry);
   M(dg_emit_options, print_after);

@@ -31,6 +31,14 @@ static dg_status texts(dg_program *p) {
   return st == DG_USAGE ? DG_OK : st;
 }
 
+/* Has any diagnostic an edit? */
+static bool mends(const dg_program *p) {
+  for (uint32_t i = 0; p && i < p->diags.all.n; i++)
+    if (p->diags.all.at[i]->edit.n && diag_severity(&p->diags, p->diags.all.at[i]) != SEV_IGNORED)
+      return true;
+  return false;
+}
+
 static dg_status check(dg_context *cx, const char *file) {
   dg_program *p;
   dg_status st = dg_check_file(cx, file, &p);
@@ -40,6 +48,8 @@ static dg_status check(dg_context *cx, const char *file) {
     ck_assert(!d || (d->message && d->rendered));
   }
   if (st == DG_OK) st = texts(p);
+  if (st == DG_OK) st = dg_fix(p, 1);
+  ck_assert_int_eq(dg_fixed_count(p) + dg_fixed_left(p) > 0, st == DG_OK && mends(p));
   ck_assert(!p || (dg_diagnostics_text(p, 1) && dg_diagnostics_json(p) && dg_report(p)));
   dg_program_free(p);
   return st;
@@ -152,11 +162,43 @@ static void sweep(Scene *scene, const char *file, bool keeps) {
 
 START_TEST(checking) {
   static const char *const file[] = {"examples/seed/a-host-function.dg", "examples/fashion-mnist/cnn.dg",
-                                     "examples/linear.dg"};
+                                     "examples/linear.dg", "examples/seed/b-update-list.dg"};
   for (size_t i = 0; i < sizeof file / sizeof *file; i++) {
     strcpy(folder + strlen(folder) - 6, "XXXXXX");
     sweep(check, file[i], false);
   }
+}
+END_TEST
+
+/* The texts of a file's edits do not fit: that is said, and is not a program with nothing to mend. */
+START_TEST(mending) {
+  static const char line[] = "input x: f32[4]\nparam w: f32 = 1\nparam b: f32 = 1\nloss l = mean(w * x + b)\n"
+                             "train fit { minimize l; update w using sgd(lr = 0.1) }\n";
+  enum { ROOM = 1 << 18 };
+  char *text = calloc(1, ROOM + sizeof line);
+  memset(text, '\n', ROOM);
+  strcpy(text + ROOM, line);
+  dg_context *cx = context();
+  dg_program *p = program(cx, text);
+  cx->mem.fail_at = cx->mem.calls + 1;
+  fails(DG_NO_MEMORY, "memory", dg_fix(p, 1));
+  ck_assert_int_eq(dg_fixed_count(p), 0);
+  cx->mem.fail_at = 0;
+  ok(dg_fix(p, 1));
+  ck_assert_int_eq(dg_fixed_count(p), 1);
+  ck_assert_int_eq(dg_fixed_left(p), 0);
+  const dg_fixed *f = dg_fixed_at(p, 0);
+  ck_assert(f->size == sizeof *f && f->edits == 1 && f->before_length == strlen(text));
+  ck_assert(!strcmp(f->before, text) && strstr(f->after, "update w, b using"));
+  ck_assert_uint_eq(f->after_length, strlen(f->after));
+  ck_assert(!dg_fixed_at(p, 1) && !dg_fixed_at(p, -1) && !dg_fixed_at(NULL, 0));
+  ok(dg_fix(p, 0)); /* the list is another, the text stays */
+  ck_assert_int_eq(dg_fixed_count(p), 0);
+  ck_assert_int_eq(dg_fix(NULL, 0), DG_USAGE);
+  ck_assert(!dg_fixed_count(NULL) && !dg_fixed_left(NULL));
+  dg_program_free(p);
+  dg_context_free(cx);
+  free(text);
 }
 END_TEST
 
@@ -171,4 +213,4 @@ END_TEST
 START_TEST(setting) { sweep(settings, "examples", true); }
 END_TEST
 
-UNIT_MAIN(UNIT("scarce", checking, interpreting, compiling, setting))
+UNIT_MAIN(UNIT("scarce", checking, mending, interpreting, compiling, setting))
