@@ -117,6 +117,18 @@ static void insert(Diag *g, Span before, const char *text) {
   diag_edit(g, (Span){before.file, before.lo, before.lo}, str_z(text));
 }
 
+/* import "lib.dg" as lib: the name stands in front. */
+static void name_import(const Report *r, Diag *g, Str file) {
+  const Filter *f = r->f;
+  uint32_t i = f->last_token;
+  bool as = i + 2 < f->r->tokens.n && !f->r->tokens.at[i + 1].newline && raw_kind(f, i + 1) == TOK_NAME &&
+            raw_kind(f, i + 2) == TOK_NAME && str_eq(token_text(f->r, i + 1), STR("as"));
+  Str name = as ? token_text(f->r, i + 2) : STR("lib");
+  diag_help(g, "an import has a name: import " STRF " = " STRF, STRA(name), STRA(file));
+  diag_edit(g, (Span){r->at.file, r->at.lo, r->at.lo}, str_fmt(f->r->arena, STRF " = ", STRA(name)));
+  if (as) diag_edit(g, reader_span(f->r, f->r->tokens.at[i].hi, f->r->tokens.at[i + 2].hi), STR(""));
+}
+
 /* What is most likely meant, where one token says it. */
 static Diag *with_hint(const Report *r, Diag *g) {
   const Filter *f = r->f;
@@ -149,13 +161,15 @@ static Diag *with_hint(const Report *r, Diag *g) {
     diag_edit(g, r->at, STR(":"));
     diag_fix(g, DIAG_MACHINE, "write ':'");
   } else if (r->got == TOK_STRING && before == TOK_IMPORT) {
-    diag_help(g, "an import has a name: import lib = " STRF, STRA(word));
-    insert(g, r->at, "lib = ");
+    name_import(r, g, word);
   } else if (r->got == TOK_IF && r->operator_) {
     diag_help(g, "a choice is written 'if c { a } else { b }'");
   } else if ((r->got == TOK_USING || r->got == TOK_EXCEPT) && r->operator_) {
     diag_help(g, "it stands behind what is updated; '*' is every parameter that is not frozen");
-    insert(g, r->at, "update * ");
+    const Token *t = &f->r->tokens.at[f->last_token];
+    if (raw_kind(f, f->first) == TOK_MINIMIZE)
+      diag_edit(g, reader_span(f->r, t->newline ? r->at.lo : t[-1].hi, r->at.lo),
+                t->newline ? STR("update * ") : STR("; update * "));
   } else if (r->got == TOK_WHILE) {
     diag_help(g,
               "there is no loop that counts while it runs: 'for i in 0:n { .. }' is decided when compiling");
