@@ -380,8 +380,10 @@ static void say_unowned(const Say *s) {
   Diagnose *x = s->x;
   bool one = s->who.n == 1;
   const View *v = &x->view.at[s->first->view];
-  Diag *g =
-      diag_unowned(x->d, say_place(x->p, leaf_of(s, 0)), say_who(s), one ? "is" : "are", one ? "it" : "them");
+  bool moves = false; /* an `after` makes it of its own old value */
+  for (uint32_t i = 0; i < s->who.n; i++) moves |= x->assigned[s->who.at[i].i].any;
+  Diag *g = diag_unowned(x->d, say_place(x->p, leaf_of(s, 0)), say_who(s), one ? "is" : "are",
+                         moves ? "not trained" : "never updated", one ? "it" : "them");
   Str path = flow_path_text(x, v, s->first->param);
   diag_under(g, "has a path to the loss: " STRF, STRA(path));
   if (!say_left_out(s, v, g)) {

@@ -381,7 +381,7 @@ START_TEST(flags) {
   ck_assert(diags_flag(&diags, STR("error")));
   ck_assert(diags.flags.warnings_are_errors);
   Diag *hint = diag_softmax_twice(&diags, (Span){0});
-  Diag *proof = diag_unowned(&diags, (Span){0}, STR("parameter 'w'"), "is", "it");
+  Diag *proof = diag_unowned(&diags, (Span){0}, STR("parameter 'w'"), "is", "never updated", "it");
   ck_assert_int_eq(diag_severity(&diags, hint), SEV_WARNING); /* a hint is no proof */
   ck_assert_int_eq(diag_severity(&diags, proof), SEV_ERROR);
   ck_assert(diags_flag(&diags, STR("error=hints")));
