@@ -19,9 +19,11 @@ static const Entry *default_entry(const dg_program *p) {
 static dg_status emit_text(EmitCall *c) {
   dg_program *p = c->p;
   Limits *limits = &p->cx->limits;
+  Diags again; /* the program has them */
+  diags_init(&again, &p->arena, &p->sources, limits);
   bool ok = str_eq(c->stage, STR("tokens"))
-                ? tokens_print(1, &p->sources, &p->names, &p->arena, &p->diags, limits, &c->out)
-                : fmt_file(1, &p->sources, &p->names, &p->arena, &p->diags, limits, &c->out);
+                ? tokens_print(1, &p->sources, &p->names, &p->arena, &again, limits, &c->out)
+                : fmt_file(1, &p->sources, &p->names, &p->arena, &again, limits, &c->out);
   return ok ? DG_OK : api_fail(p->cx, ST_REJECTED, "the text has syntax errors");
 }
 
