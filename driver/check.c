@@ -218,5 +218,6 @@ int command_fmt(dg_context *cx, const Options *o) {
   else
     fputs(dg_diagnostics_text(p, o->color), stderr);
   dg_program_free(p);
+  if (made == DG_REJECTED && st == DG_LIMIT) made = st; /* too large a file, brackets too deep */
   return (int)made;
 }
