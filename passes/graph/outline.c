@@ -15,9 +15,10 @@ typedef struct Segment {
 typedef struct Outline {
   const Graph *g;
   Arena *arena;
-  uint32_t *seen; /* by node: the last search it was met in, counted from 1 */
-  uint32_t *by;   /* by node: GRAD nodes that differentiate by it */
-  bool *need;     /* by node: outside of parts */
+  uint32_t *seen;   /* by node: the last search it was met in, counted from 1 */
+  uint32_t *bounds; /* by node: the last search it was a beginning in, or a stand-in outside */
+  uint32_t *by;     /* by node: GRAD nodes that differentiate by it */
+  bool *need;       /* by node: outside of parts */
   VEC(Segment) part;
   uint32_t *part_of; /* by node: the part it is the last end of, counted from 1 */
   uint32_t tries;
@@ -58,9 +59,7 @@ static bool closed(const Outline *o, const Segment *p, uint32_t mark) {
     good &= !o->by[n.i];
     if (node_op(g, n) != OP_GRAD) continue;
     NodeId x = graph_in(g, n)[1];
-    bool inside = o->seen[x.i] == mark;
-    for (uint32_t k = 0; k < p->from.n; k++) inside &= !node_eq(p->from.at[k], x);
-    good &= inside;
+    good &= o->seen[x.i] == mark && o->bounds[x.i] != mark;
   }
   for (uint32_t i = 0; i < p->node.n; i++) {
     NodeId n = p->node.at[i];
@@ -71,14 +70,14 @@ static bool closed(const Outline *o, const Segment *p, uint32_t mark) {
 
 /* A stand-in for a cotangent goes with its rule, which may be around the part. */
 static void place_cotangents(const Graph *g, Segment *p, Arena *a) {
-  uint32_t n = 0;
+  Map rule; /* by the number that a rule and its stand-ins have in common */
+  uint32_t n = 0, found;
+  map_init(&rule, a);
+  for (uint32_t i = 0; i < p->node.n; i++)
+    if (node_op(g, p->node.at[i]) == OP_CUSTOM) map_put(&rule, (uint64_t)graph_attr(g, p->node.at[i])[0], i);
   for (uint32_t i = 0; i < p->node.n; i++) {
     NodeId c = p->node.at[i];
-    bool within = node_op(g, c) != OP_COTANGENT;
-    for (uint32_t k = 0; k < p->node.n && !within; k++)
-      within =
-          node_op(g, p->node.at[k]) == OP_CUSTOM && graph_attr(g, p->node.at[k])[0] == graph_attr(g, c)[0];
-    if (within)
+    if (node_op(g, c) != OP_COTANGENT || map_get(&rule, (uint64_t)graph_attr(g, c)[0], &found))
       p->node.at[n++] = c;
     else
       VEC_PUSH(a, &p->from, c);
@@ -115,6 +114,7 @@ static bool find(Outline *o, uint32_t first, uint32_t last, Segment *p) {
     }
   }
   place_cotangents(g, p, o->arena);
+  for (uint32_t k = 0; k < p->from.n; k++) o->bounds[p->from.at[k].i] = mark;
   if (p->node.n) qsort(p->node.at, p->node.n, sizeof *p->node.at, by_id);
   if (p->from.n) qsort(p->from.at, p->from.n, sizeof *p->from.at, by_id);
   return closed(o, p, mark);
@@ -128,17 +128,20 @@ static void find_all(Outline *o) {
     o->need[i] = g->node.at[i].op == OP_PARAM && !g->node.at[i].region;
   }
   for (uint32_t i = 0; i < g->root.n; i++) o->need[g->root.at[i].node.i] = true;
+  uint32_t stays = g->node.n; /* ends from here on were looked at */
   for (uint32_t i = g->node.n; i-- > 0;) {
     uint32_t first = i;
-    while (is_end(g, i) && first > 0 && same_part(g, first - 1, i)) first--;
+    bool end = is_end(g, i) && i < stays;
+    while (end && first > 0 && same_part(g, first - 1, i)) first--;
     bool any = false;
     for (uint32_t k = first; k <= i; k++) any |= o->need[k];
     if (!any) {
       i = first;
       continue;
     }
+    if (end) stays = first;
     Segment p;
-    if (is_end(g, i) && find(o, first, i, &p)) {
+    if (end && find(o, first, i, &p)) {
       VEC_PUSH(o->arena, &o->part, p);
       o->part_of[i] = o->part.n;
       for (uint32_t k = 0; k < p.from.n; k++) {
@@ -188,6 +191,7 @@ static Graph *round_of(Graph *in, Arena *a, bool *any) {
   uint32_t n = in->node.n;
   Outline o = {.g = in, .arena = a};
   o.seen = ARENA_ARRAY(a, uint32_t, n);
+  o.bounds = ARENA_ARRAY(a, uint32_t, n);
   o.by = ARENA_ARRAY(a, uint32_t, n);
   o.part_of = ARENA_ARRAY(a, uint32_t, n);
   o.need = ARENA_ARRAY(a, bool, n + 1);

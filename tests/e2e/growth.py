@@ -49,10 +49,11 @@ def steps(n):
         f"loss l{i} = mean((x * a{i % 8})^2)\ntrain t{i} {{ minimize l{i}; update a{i % 8} {SGD}" for i in range(n))
 
 
-def straight_through(n):
-    calls = "".join(f"let a{i} = q(a{i - 1}) * 1.01\n" for i in range(1, n))
-    return (f"{HEAD}fn q(x: f32[32, 64]) -> f32[32, 64] {{ return round(x * 8) / 8 }} backward (dy) = dy\nparam w: f32[64] = 1\n"
-            f"let a0 = x * w\n{calls}loss l = mean(a{n - 1}^2)\ntrain t {{ minimize l; update w {SGD}")
+def straight_through(n, again=False):
+    calls = "".join(f"let a{i} = q(a{i - 1}){'' if again else ' * 1.01'}\n" for i in range(1, n))
+    run = f"fn run(a0) {{\n{calls}return a{n - 1}\n}}\nlet b = {'checkpoint(run(x * w))' if again else 'run(x * w)'}\n"
+    return (f"{HEAD}fn q(x: f32[32, 64]) -> f32[32, 64] {{ return {'x' if again else 'round(x * 8) / 8'} }} backward (dy) = dy\n"
+            f"param w: f32[64] = 1\n{run}loss l = mean(b^2)\ntrain t {{ minimize l; update w {SGD}")
 
 
 def widths(n):
@@ -89,6 +90,7 @@ CASES = [
     ("parameters", parameters, 1000, ["opt", "plan"]),
     ("train steps", steps, 300, ["opt"]),
     ("straight-through calls", straight_through, 1500, ["opt", "plan"]),
+    ("calls computed again", lambda n: straight_through(n, True), 6000, ["opt"]),
     ("long path names", paths, 400, ["plan"]),
     ("loops under a budget", scans, 100, ["plan --memory=1K"]),
 ]
