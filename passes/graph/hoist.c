@@ -1,6 +1,6 @@
 /* What is the same in each step of a loop is computed before it: ops are total, so nothing can go wrong where
  * no step would have computed it. Moves stay: a reader goes through them. Constants stay, too. */
-#include "passes/graph/copy.h"
+#include "passes/graph/widen.h"
 
 typedef struct Hoist {
   Copy *c;
@@ -42,26 +42,6 @@ static bool find(Hoist *h, const Graph *g, Arena *a) {
   return any;
 }
 
-/* Completes need by what those nodes read, but not behind what is handed in. */
-static void close_need(const Hoist *h, const Graph *g, bool *need, bool handed) {
-  uint32_t first = h->l.first;
-  for (uint32_t i = h->l.yield.i + 1; i-- > first;) {
-    if (!need[i - first] || (handed && h->out[i - first])) continue;
-    const Node *n = &g->node.at[i];
-    uint32_t before = op_before_params((Op)n->op);
-    for (uint32_t k = 0; k < n->nin; k++) need[g->edge.at[n->in + k].i - first] = true;
-    for (uint32_t r = 0; r < op_regions((Op)n->op); r++) {
-      uint32_t own = g->region.at[graph_node(g, (NodeId){g->edge.at[n->in + r].i})->region].first;
-      for (uint32_t k = 0; k + before < n->nin; k++) need[own + k - first] = true;
-    }
-  }
-}
-
-static void copy_needed(Copy *c, const LoopInfo *l, const bool *need) {
-  for (uint32_t i = l->first; i < l->yield.i; i++)
-    if (need[i - l->first] && !node_ok(c->map[i])) copy_node(c, (NodeId){i});
-}
-
 static void write_loop(Hoist *h, Arena *a) {
   Copy *c = h->c;
   const Graph *g = c->from;
@@ -69,13 +49,12 @@ static void write_loop(Hoist *h, Arena *a) {
   uint32_t n = l.yield.i + 1 - l.first, nparam = l.nparam;
   bool *need = ARENA_ARRAY(a, bool, n);
   memcpy(need, h->out, n);
-  close_need(h, g, need, false);
+  body_need(g, &l, need, NULL);
   Copy before = copy_range(g, c->to, l.first, h->loop.i);
-  before.region = l.region;
   for (uint32_t k = l.carry + l.step; k < l.nparam; k++)
     before.map[l.first + k] = c->map[graph_in(g, h->loop)[1 + k].i];
   for (uint32_t k = 0; k < l.carry + l.step; k++) need[k] = false;
-  copy_needed(&before, &l, need);
+  body_copy(&before, &l, need);
   NodeId *in = ARENA_ARRAY(a, NodeId, l.nparam + n + 1), *out = ARENA_ARRAY(a, NodeId, l.nresult + 1);
   for (uint32_t k = 0; k < l.nparam; k++) in[1 + k] = c->map[graph_in(g, h->loop)[1 + k].i];
   graph_region_open(c->to);
@@ -90,8 +69,8 @@ static void write_loop(Hoist *h, Arena *a) {
   }
   memset(need, 0, n);
   for (uint32_t k = 0; k < l.nresult; k++) need[graph_in(g, l.yield)[k].i - l.first] = true;
-  close_need(h, g, need, true);
-  copy_needed(c, &l, need);
+  body_need(g, &l, need, h->out);
+  body_copy(c, &l, need);
   for (uint32_t k = 0; k < l.nresult; k++) out[k] = c->map[graph_in(g, l.yield)[k].i];
   const Node *y = graph_node(g, l.yield), *node = graph_node(g, h->loop);
   in[0] = c->map[l.yield.i] = graph_add(c->to, OP_YIELD, y->type, out, l.nresult, NULL, y->location, NO_NODE);

@@ -44,16 +44,8 @@ NodeId wide_close(Wide *w, const NodeId *out, uint32_t nout, LoopInfo like, Loca
 }
 
 void body_need(const Graph *g, const LoopInfo *l, bool *need, const bool *stop) {
-  for (uint32_t i = l->yield.i; i-- > l->first;) {
-    if (!need[i - l->first] || (stop && stop[i - l->first])) continue;
-    const Node *n = &g->node.at[i];
-    uint32_t before = op_before_params((Op)n->op);
-    for (uint32_t k = 0; k < n->nin; k++) need[g->edge.at[n->in + k].i - l->first] = true;
-    for (uint32_t r = 0; r < op_regions((Op)n->op); r++) {
-      uint32_t own = g->region.at[graph_node(g, (NodeId){g->edge.at[n->in + r].i})->region].first;
-      for (uint32_t k = 0; k + before < n->nin; k++) need[own + k - l->first] = true;
-    }
-  }
+  for (uint32_t i = l->yield.i; i-- > l->first;)
+    if (need[i - l->first] && !(stop && stop[i - l->first])) graph_mark_from(g, i, need, l->first);
 }
 
 void body_copy(Copy *c, const LoopInfo *l, const bool *need) {
