@@ -129,8 +129,7 @@ static void conv_kernel(LowerCx *lo, NodeId n, Conv *p, const GroupBody *gb, int
     p->nh = best;
     int64_t ext[5] = {images, groups, rows, (height - p->h0) / best, p->v.n};
     memcpy(t.ext, ext, sizeof ext);
-    t.cols = 16 * nv;
-    if (p->v.n < t.cols) t.cols = (int)ceil_div(p->v.n, 16) * 16;
+    t.cols = lower_cols(p->v.n, KERNEL_LANES * nv);
     lower_tiles(&m, &t, conv_body, p);
     cycles += least * (double)ext[3] * best;
     p->h0 += ext[3] * best;
@@ -335,8 +334,7 @@ static void lower_conv2d_dw(LowerCx *lo, const LowerGroup *gr) {
   if (KW > t.ext[t.row]) t.row = W_KW;
   int nv;
   double cycles = lower_tile_shape(lo, type, t.ext[t.row], outs, 1, 3, &t.rows, &t.more, &nv);
-  t.cols = 16 * nv;
-  if (outs < t.cols) t.cols = (int)ceil_div(outs, 16) * 16;
+  t.cols = lower_cols(outs, KERNEL_LANES * nv);
   int64_t full = o.n / o.chunk, rest = o.n % o.chunk;
   double per = cycles * (double)(a.groups * C * KH * KW) / (double)t.ext[t.row] * (double)(p.oh * p.ow) / 2.6;
   for (int i = 0; i < 2; i++) { /* whole pieces, then the last, shorter one */
@@ -365,7 +363,7 @@ static void lower_conv2d_dw(LowerCx *lo, const LowerGroup *gr) {
   View *both[2] = {&s.in, &s.to};
   u.rank = lower_collapse(5, u.ext, both, 2);
   u.lane = u.rank - 1;
-  u.cols = u.rank == 0 ? 1 : u.ext[u.lane] >= 32 ? 32 : (int)ceil_div(u.ext[u.lane], 16) * 16;
+  u.cols = u.rank == 0 ? 1 : lower_cols(u.ext[u.lane], 32);
   LowerKernel m;
   lower_kernel_begin(&m, lo, n, "totals");
   lower_tiles(&m, &u, totals_body, &s);

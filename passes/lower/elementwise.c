@@ -37,7 +37,7 @@ void lower_elementwise(LowerCx *lo, const LowerGroup *gr) {
       width = 16;
       t.rows = t.ext[t.row] < 16 ? (int)t.ext[t.row] : 16;
     }
-    t.cols = ext >= width ? width : (int)ceil_div(ext, 16) * 16;
+    t.cols = lower_cols(ext, width);
   }
   LowerKernel m;
   lower_kernel_begin(&m, lo, last, "elementwise");

@@ -64,7 +64,7 @@ static void gather(LowerCx *lo, const LowerGroup *gr) {
   t.rank = lower_collapse(graph_node(lo->g, n)->type.rank, t.ext, all, 3);
   if (t.rank > 0) {
     t.lane = t.rank - 1;
-    t.cols = t.ext[t.lane] >= 64 ? 64 : (int)ceil_div(t.ext[t.lane], 16) * 16;
+    t.cols = lower_cols(t.ext[t.lane], 64);
   }
   LowerKernel m;
   lower_kernel_begin(&m, lo, n, "gather");

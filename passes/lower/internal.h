@@ -271,5 +271,9 @@ static inline AxisAffine axis_affine_add(AxisAffine a, AxisAffine b, int64_t tim
   return a;
 }
 static inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+/* n lanes with those that make their vectors whole. */
+static inline int64_t lower_padded(int64_t n) { return ceil_div(n, KERNEL_LANES) * KERNEL_LANES; }
+/* Columns of a tile over n lanes: whole vectors, `most` at most. */
+static inline int lower_cols(int64_t n, int most) { return n >= most ? most : (int)lower_padded(n); }
 
 #endif

@@ -162,7 +162,7 @@ static void tile_case(LowerKernel *m, const Tiling *t, RowCase rc, bool lane_res
       l = (TileLoop){i, t->ext[i] / t->cols, t->cols, 0};
       if (lane_rest) {
         l = (TileLoop){i, 1, t->cols, start};
-        c.cols = (int)ceil_div(rest, 16) * 16;
+        c.cols = (int)lower_padded(rest);
         c.tail = rest % 16 != 0;
         c.end = t->ext[i];
       }

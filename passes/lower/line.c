@@ -44,7 +44,7 @@ void line_begin(Line *l, LowerCx *lo, int rank, const int64_t *ext, int axis, bo
   } else {
     l->t.lane = last;
     int width = l->tree ? KERNEL_LANES : lo->opt.vector_bytes < 64 ? 32 : 64;
-    l->t.cols = e >= width ? width : (int)ceil_div(e, 16) * 16;
+    l->t.cols = lower_cols(e, width);
   }
 }
 

@@ -212,7 +212,7 @@ static void copy(Fused *f, Home from, Home to, int64_t n) {
   KernelBuilder *b = &f->m.b;
   if (from.buffer == to.buffer) return;
   DType t = (DType)b->kernel->buffer[from.buffer].type;
-  int cols = n >= 64 ? 64 : (int)ceil_div(n, 16) * 16;
+  int cols = lower_cols(n, 64);
   int64_t trips = ceil_div(n, cols);
   int tile = kernel_tile(b, STR("c"), t, 1, cols), v = kernel_loop(b, LOOP_SEQ, trips, 1);
   Affine i = affine_add(affine(0), v, cols);

@@ -36,7 +36,7 @@ void lower_copy(LowerCx *lo, NodeId node, int rank, const int64_t *ext, const Vi
       width = 16;
       t.rows = t.ext[t.row] < 16 ? (int)t.ext[t.row] : 16;
     }
-    t.cols = t.ext[t.lane] >= width ? width : (int)ceil_div(t.ext[t.lane], 16) * 16;
+    t.cols = lower_cols(t.ext[t.lane], width);
   }
   LowerKernel m;
   lower_kernel_begin(&m, lo, node, "copy");
@@ -91,8 +91,8 @@ void lower_fill(LowerCx *lo, NodeId n, uint32_t out, ScalarValue value) {
   Fill f = {.to = {.kind = VIEW_MEMORY, .type = graph_node(lo->g, n)->type.dtype, .at = axis_affine_axis(0)},
             .out = out,
             .value = value};
-  Tiling t = {.rank = 1, .ext = {lo->count[n.i]}, .row = -1, .lane = 0, .rows = 1, .cols = 64};
-  if (t.ext[0] < 64) t.cols = (int)ceil_div(t.ext[0], 16) * 16;
+  Tiling t = {.rank = 1, .ext = {lo->count[n.i]}, .row = -1, .lane = 0, .rows = 1};
+  t.cols = lower_cols(t.ext[0], 64);
   LowerKernel m;
   lower_kernel_begin(&m, lo, n, "zero");
   lower_tiles(&m, &t, fill_body, &f);

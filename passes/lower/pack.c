@@ -54,7 +54,7 @@ enum {
 static void pack_rows_body(LowerKernel *m, const RowPack *w, const Coord *c, int height, int64_t terms) {
   KernelBuilder *b = &m->b;
   const Product *p = w->p;
-  int cols = (height + 15) / 16 * 16, v = kernel_loop(b, LOOP_SEQ, terms, 4);
+  int cols = (int)lower_padded(height), v = kernel_loop(b, LOOP_SEQ, terms, 4);
   int tile = kernel_tile(b, STR("t"), p->type, 1, cols);
   Affine k = affine_add(c->at[w->lane], v, 1);
   Access from = coord_access(c, lower_kernel_in(m, w->from), w->rs, p->type);
@@ -112,8 +112,6 @@ uint32_t product_pack_rows(const Product *p, NodeId node, const Shape *s) {
 }
 
 /* ---- the lane operand ---- */
-
-int64_t product_padded(int64_t lanes) { return ceil_div(lanes, 16) * 16; }
 
 /* One tile of `rows` terms and c->cols (or 16) lanes. */
 static void pack_tile(LowerKernel *m, const Product *p, const Shape *s, const Coord *c, Affine k, int rows,
@@ -195,7 +193,7 @@ static void pack_lanes_run(LowerKernel *m, const LanePack *w, int cols, int64_t 
 uint32_t product_pack_lanes(const Product *p, NodeId node, const Shape *s) {
   const View *v = product_lane_view(p, s);
   int nr = 16 * s->nv;
-  int64_t l = p->ext[s->lane], panels = l / nr, rest = l % nr, padded = panels * nr + product_padded(rest);
+  int64_t l = p->ext[s->lane], panels = l / nr, rest = l % nr, padded = panels * nr + lower_padded(rest);
   int64_t deep = v->at.c[s->lane] == 1 ? DEEP : p->k;
   LanePack w = {.p = p, .s = s};
   product_packed_steps(p, v, padded, w.step);
@@ -204,7 +202,7 @@ uint32_t product_pack_lanes(const Product *p, NodeId node, const Shape *s) {
   LowerKernel m;
   lower_kernel_begin(&m, p->lo, node, "pack");
   for (int tail = 0; tail < 2; tail++) {
-    int cols = tail ? (int)product_padded(rest) : nr;
+    int cols = tail ? (int)lower_padded(rest) : nr;
     int64_t start = tail ? panels * nr : 0, count = tail ? rest != 0 : panels, whole = p->k / deep;
     pack_lanes_run(&m, &w, cols, start, count, 0, whole, deep);
     pack_lanes_run(&m, &w, cols, start, count, whole * deep, p->k % deep != 0, p->k % deep);

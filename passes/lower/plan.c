@@ -106,12 +106,7 @@ static void copy(LowerCx *lo, NodeId n, uint32_t from, uint32_t to) {
   int64_t count = lo->plan->buffer.at[to].n;
   LowerKernel m;
   lower_kernel_begin(&m, lo, n, "assign");
-  Tiling t = {.rank = 1,
-              .ext = {count},
-              .row = -1,
-              .lane = 0,
-              .rows = 1,
-              .cols = count >= 64 ? 64 : (int)ceil_div(count, 16) * 16};
+  Tiling t = {.rank = 1, .ext = {count}, .row = -1, .lane = 0, .rows = 1, .cols = lower_cols(count, 64)};
   uint32_t pair[2] = {from, to};
   lower_tiles(&m, &t, copy_body, pair);
   m.cost_ns = (double)count * 0.3;

@@ -32,7 +32,7 @@ static Pool2 pool_of(LowerCx *lo, NodeId n, NodeId image, NodeId pooled) {
 static Tiling pool_tiling(const int64_t *ext) {
   Tiling t = {.rank = 4, .row = -1, .lane = 3, .rows = 1};
   memcpy(t.ext, ext, 4 * sizeof *ext); /* size-ok: four extents */
-  t.cols = ext[3] >= 32 ? 32 : (int)ceil_div(ext[3], 16) * 16;
+  t.cols = lower_cols(ext[3], 32);
   return t;
 }
 

@@ -235,7 +235,7 @@ static void add_cols(Nest *n, int64_t extent, int cols) {
     n->cols[n->cols_n++] = (Cols){cols, 0, each, panels / each, false};
     if (left) n->cols[n->cols_n++] = (Cols){cols, (panels - left) * cols, left, 1, false};
   }
-  if (rest) n->cols[n->cols_n++] = (Cols){(int)ceil_div(rest, 16) * 16, extent - rest, 1, 1, rest % 16 != 0};
+  if (rest) n->cols[n->cols_n++] = (Cols){(int)lower_padded(rest), extent - rest, 1, 1, rest % 16 != 0};
 }
 
 static int scratch(LowerKernel *m, const char *name, DType t, int64_t n) {
@@ -255,7 +255,7 @@ void product_emit(LowerKernel *m, const Product *p, const Shape *s, const Blocks
   add_cols(&n, p->ext[s->lane], 16 * s->nv);
   int64_t l = p->ext[s->lane], nr = 16 * s->nv;
   product_packed_steps(p, n.rs, r, n.row_step);
-  product_packed_steps(p, n.ls, l / nr * nr + product_padded(l % nr), n.lane_step);
+  product_packed_steps(p, n.ls, l / nr * nr + lower_padded(l % nr), n.lane_step);
   bool one = b->rows == 0; /* all rows in one block */
   int64_t high = 0, all = 0, wide = 0, widest = 0;
   for (int i = 0; i < n.rows_n; i++) {

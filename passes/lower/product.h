@@ -67,7 +67,6 @@ uint32_t product_pack_rows(const Product *p, NodeId node, const Shape *s);
 uint32_t product_pack_lanes(const Product *p, NodeId node, const Shape *s);
 /* Elements from one batch to the next in a packed operand of `extent` rows or columns, by axis. */
 void product_packed_steps(const Product *p, const View *v, int64_t extent, int64_t *step);
-int64_t product_padded(int64_t lanes);
 /* Terms first .. first + terms - 1 of the panel at c, to buffer[at ..] as [term][column]. */
 void product_pack_panel(LowerKernel *m, const Product *p, const Shape *s, const Coord *c, Affine first,
                         int64_t terms, int buffer, Affine at);

@@ -96,7 +96,7 @@ void product_split(const Product *p, NodeId node) {
   Tiling t = {.rank = p->rank, .row = -1, .lane = p->rank - 1, .rows = 1};
   memcpy(t.ext, p->ext, sizeof t.ext);
   int64_t wide = t.ext[t.lane];
-  t.cols = wide >= 64 ? 64 : (int)ceil_div(wide, 16) * 16;
+  t.cols = lower_cols(wide, 64);
   Total total = {p, buffer};
   LowerKernel m;
   lower_kernel_begin(&m, p->lo, node, "total");
