@@ -251,11 +251,6 @@ static bool kernel_wide(const Kernel *k) {
   return list_wide(k->root);
 }
 
-static void attribute(Emit *e, const char *key, const char *value) {
-  LLVMAttributeRef a =
-      LLVMCreateStringAttribute(e->context, key, (unsigned)strlen(key), value, (unsigned)strlen(value));
-  LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, a);
-}
 static void flag(Emit *e, const char *name) {
   LLVMAttributeRef a =
       LLVMCreateEnumAttribute(e->context, LLVMGetEnumAttributeKindForName(name, strlen(name)), 0);
@@ -306,11 +301,11 @@ void emit_function_begin(Emit *e, const Kernel *k, const CodegenTarget *t, Val f
   e->fn = fn;
   flag(e, "nounwind"); /* no .eh_frame: registering it needs memory ORC does not check for */
   if (sanitize) flag(e, "sanitize_address");
-  attribute(e, "denormal-fp-math", "preserve-sign,preserve-sign");
-  attribute(e, "prefer-vector-width", t->vector_bytes == 64 ? "512" : "256");
-  attribute(e, "no-builtins", ""); /* no loop becomes a call of memset */
-  attribute(e, "target-cpu", t->cpu.p);
-  if (t->features.n) attribute(e, "target-features", t->features.p);
+  emit_attribute(e, e->fn, "denormal-fp-math", "preserve-sign,preserve-sign");
+  emit_attribute(e, e->fn, "prefer-vector-width", t->vector_bytes == 64 ? "512" : "256");
+  emit_attribute(e, e->fn, "no-builtins", ""); /* no loop becomes a call of memset */
+  emit_attribute(e, e->fn, "target-cpu", t->cpu.p);
+  if (t->features.n) emit_attribute(e, e->fn, "target-features", t->features.p);
   LLVMPositionBuilderAtEnd(e->b, LLVMAppendBasicBlockInContext(e->context, e->fn, ""));
 }
 

@@ -81,6 +81,7 @@ Val emit_iota(Emit *e, LLVMTypeRef elem, int64_t base, int64_t step); /* constan
 Val emit_lanes(Emit *e, const bool *on);                              /* constant mask */
 Val emit_splat(Emit *e, Val scalar);
 Val emit_shuffle(Emit *e, Val a, Val b, const int *index);
+void emit_attribute(const Emit *e, Val fn, const char *key, const char *value);
 Val emit_intrinsic(Emit *e, const char *name, LLVMTypeRef *types, int ntypes, Val *arg, int n);
 /* As intrinsic(name, type of a): one overloaded type. */
 Val emit_call1(Emit *e, const char *name, Val a);

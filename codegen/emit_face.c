@@ -5,12 +5,6 @@
 #include "codegen/module.h"
 #include "runtime/core/step.h"
 
-static void attribute(Emit *e, Val fn, const char *key, const char *value) {
-  LLVMAttributeRef a =
-      LLVMCreateStringAttribute(e->context, key, (unsigned)strlen(key), value, (unsigned)strlen(value));
-  LLVMAddAttributeAtIndex(fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, a);
-}
-
 static Val constant(Emit *e, const char *name, Val value, unsigned align) {
   Val g = LLVMAddGlobal(e->module, LLVMTypeOf(value), name);
   LLVMSetInitializer(g, value);
@@ -39,8 +33,8 @@ typedef struct Face {
 
 static Val begin(Emit *e, const char *symbol, const LLVMTypeRef *type, uint32_t n) {
   Val fn = LLVMAddFunction(e->module, symbol, LLVMFunctionType(e->i32, (LLVMTypeRef *)(uintptr_t)type, n, 0));
-  attribute(e, fn, "target-cpu", "x86-64");
-  attribute(e, fn, "target-features", "+sse2");
+  emit_attribute(e, fn, "target-cpu", "x86-64");
+  emit_attribute(e, fn, "target-features", "+sse2");
   LLVMPositionBuilderAtEnd(e->b, LLVMAppendBasicBlockInContext(e->context, fn, ""));
   return fn;
 }

@@ -39,12 +39,6 @@ static Val source_at(Emit *e, Source *s, int r, int j) {
   return s->one = source_value(e, s, r, j);
 }
 
-static bool same_place(const Place *a, const Place *b) {
-  bool same = a->a.k == b->a.k && a->r == b->r && a->c == b->c;
-  for (int i = 0; i < KERNEL_LOOPS; i++) same &= a->a.v[i] == b->a.v[i];
-  return same;
-}
-
 /* Whether two of a tile function's pointers lead into one buffer. */
 static bool may_meet(const Emit *e, int a, int b) {
   return a == b || (e->param && e->k->buffer[a].n == e->k->buffer[b].n);
@@ -75,7 +69,7 @@ static bool stores_early(const Emit *e, const KernelStmt *map, const KernelStmt 
     if (o->access.index == x->buffer) return false;
     if (!may_meet(e, o->access.buffer, x->buffer)) continue;
     if (!apart || o->access.buffer != x->buffer || o->access.index >= 0 || o->rows != t->rows ||
-        o->cols != t->cols || !same_place(&o->access.at, &x->at))
+        o->cols != t->cols || !place_eq(&o->access.at, &x->at))
       return false;
   }
   return true;

@@ -49,6 +49,11 @@ Val emit_splat(Emit *e, Val s) {
   return emit_shuffle(e, LLVMBuildInsertElement(e->b, none, s, emit_i32(e, 0), ""), none, zero);
 }
 
+void emit_attribute(const Emit *e, Val fn, const char *key, const char *value) {
+  LLVMAttributeRef a =
+      LLVMCreateStringAttribute(e->context, key, (unsigned)strlen(key), value, (unsigned)strlen(value));
+  LLVMAddAttributeAtIndex(fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, a);
+}
 Val emit_intrinsic(Emit *e, const char *name, LLVMTypeRef *types, int ntypes, Val *arg, int n) {
   unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
   if (!id) BUG(e->arena->mem, "LLVM has no intrinsic %s", name);

@@ -53,12 +53,6 @@ typedef struct Rewrite {
   } place[TILE_POINTERS];
 } Rewrite;
 
-static bool affine_eq(const Affine *a, const Affine *b) {
-  bool same = a->k == b->k;
-  for (int i = 0; i < KERNEL_LOOPS; i++) same &= a->v[i] == b->v[i];
-  return same;
-}
-
 static int64_t param(Rewrite *w, int64_t value) {
   w->ok &= w->nparam < TILE_PARAMS && value > -TILE_RANGE && value < TILE_RANGE;
   if (!w->ok) return 0;

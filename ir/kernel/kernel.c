@@ -119,6 +119,14 @@ Affine affine_sum(Affine a, Affine b, int64_t times) {
   for (int i = 0; i < KERNEL_LOOPS; i++) a.v[i] += times * b.v[i];
   return a;
 }
+bool affine_eq(const Affine *a, const Affine *b) {
+  bool same = a->k == b->k;
+  for (int i = 0; i < KERNEL_LOOPS; i++) same &= a->v[i] == b->v[i];
+  return same;
+}
+bool place_eq(const Place *a, const Place *b) {
+  return affine_eq(&a->a, &b->a) && a->r == b->r && a->c == b->c;
+}
 Access access_at(int buffer, Affine a, int64_t row_stride, int64_t col_stride) {
   return (Access){.buffer = (int16_t)buffer, .index = -1, .at = {a, row_stride, col_stride}};
 }

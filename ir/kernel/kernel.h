@@ -153,6 +153,8 @@ void kernel_fold(KernelBuilder *b, FoldOp op, int dst, int src);
 Affine affine(int64_t k);
 Affine affine_add(Affine a, int var, int64_t coef);   /* var -1: the constant */
 Affine affine_sum(Affine a, Affine b, int64_t times); /* a + times * b */
+bool affine_eq(const Affine *a, const Affine *b);
+bool place_eq(const Place *a, const Place *b);
 Access access_at(int buffer, Affine a, int64_t row_stride, int64_t col_stride);
 Access access_guard(Access x, Affine a, int64_t r, int64_t c,
                     int64_t extent); /* raises nothing: more than KERNEL_GUARDS fails verification */
