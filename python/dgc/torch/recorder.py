@@ -1,7 +1,6 @@
 """Records what a PyTorch program does, step by step, without changing it.
 
 Every entry from the framework is guarded: an error of ours ends the recording, never the user's run."""
-import sys
 import weakref
 
 import numpy
