@@ -319,8 +319,31 @@ START_TEST(norms) {
 }
 END_TEST
 
+/* Each beside the same in other words, and its gradients beside what they are. */
+START_TEST(sums_by_named_axes) {
+  static const char data[] = "0.5 -1 2 0.25 3 -0.75  1 1.5 -2 0.125 -3 4";
+  static const char program[] =
+      "input x: f64[N, 6]\nlet m = x[0:2]\nlet a = reshape(m, [2, 3, 2])\nlet v = m[0, 0:3]\n"
+      "output e0 = max(abs(einsum(\"ij->ji\", m) - m'))\n"
+      "output e1 = max(abs(einsum(\"ij->\", m) - sum(m)))\n"
+      "output e2 = max(abs(einsum(\"ij,kj->ik\", m, m) - m @ m'))\n"
+      "output e3 = max(abs(einsum(\"bij,bkj->bki\", a, a) - a @ permute(a, [0, 2, 1])))\n"
+      "output e4 = max(abs(einsum(\"..ij,i->..j\", a, v) - sum(a * v[:, _], axis = 1)))\n"
+      "output e5 = max(abs(einsum(\"i,j->ji\", v, v) - v[_, :] * v[:, _]))\n"
+      "output e6 = max(abs(einsum(\"ij,ij->i\", m, m) - sum(m^2, axis = 1)))\n"
+      "output e7 = max(abs(einsum(\"bij,bkj,bk->i\", a, a, a[:, :, 0])\n"
+      "               - sum(sum((a @ permute(a, [0, 2, 1])) * a[:, _, :, 0], axis = -1), axis = 0)))\n"
+      "output e8 = max(abs(einsum(\"ij, kl -> i k j l\", m, v[_, :])[1, 0] - m[1, :, _] * v[_, :]))\n"
+      "output e9 = max(abs(einsum(\"ij,j..->i..\", m[:, 0:3], a[0]) - m[:, 0:3] @ a[0]))\n"
+      "output f0 = max(abs(einsum(\"bij->jbi\", a) - permute(a, [2, 0, 1])))\n"
+      "output g0 = max(abs(grad(sum(einsum(\"ij,kj->ik\", m, m[:, :])^2), x)[0:2] - 4 * (m @ m') @ m))\n";
+  GIVES({program, data, NULL, 6, 0, 1e-12,
+         "e0: 0; e1: 0; e2: 0; e3: 0; e4: 0; e5: 0; e6: 0; e7: 0; e8: 0; e9: 0; f0: 0; g0: 0"});
+}
+END_TEST
+
 UNIT_MAIN(UNIT("powers", powers_of_special_values, powers_by_halves, powers_by_halves_at_the_ends,
                slopes_of_powers, slope_by_the_exponent, learned_exponent),
           UNIT("products", products, products_in_a_penalty, products_of_each_length),
-          UNIT("norms", clipping_by_norm, norms),
+          UNIT("norms", clipping_by_norm, norms), UNIT("einsum", sums_by_named_axes),
           UNIT("infinities", one_nan, one_nan_for_the_host, masked_rows, reductions_of_nan))

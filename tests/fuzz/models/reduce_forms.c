@@ -108,9 +108,13 @@ static void by_parameter(Gen *g, const Val *v, int k) {
 }
 
 void gen_product(Gen *g) {
-  enum { PARAM, GRAM, BATCHED, DOT, VECTOR, SWAPPED, THREE, PRODUCTS };
+  enum { PARAM, GRAM, BATCHED, DOT, VECTOR, SWAPPED, THREE, NAMED, NAMED_BATCH, PRODUCTS };
   int kind = gen_turn(g, TABLE_PRODUCT, PRODUCTS);
-  int rank = kind == GRAM ? 2 : kind == BATCHED ? 3 : kind == DOT ? 1 : kind == SWAPPED ? 2 : -2;
+  int rank = kind == GRAM || kind == NAMED            ? 2
+             : kind == BATCHED || kind == NAMED_BATCH ? 3
+             : kind == DOT                            ? 1
+             : kind == SWAPPED                        ? 2
+                                                      : -2;
   Val v = gen_pick(g, REAL, rank), w = gen_like(g, &v), r = v;
   Dim last = v.dim[v.rank - 1];
   switch (kind) {
@@ -121,6 +125,20 @@ void gen_product(Gen *g) {
     gen_let(g, r, left ? "tanh(%s @ %s')" : "tanh(%s' @ %s)", v.name, w.name);
     return;
   }
+  case NAMED: /* three tensors; the result's axes in another order than they come */
+    r.dim[0] = r.dim[1];
+    r.dim[1] = v.dim[0];
+    gen_let(g, r, "tanh(einsum(\"%s\", %s, %s, %s))", gen_one_in(g, 2) ? "ij,ik,ik->ji" : "ab,cb,ab->ba",
+            v.name, w.name, v.name);
+    return;
+  case NAMED_BATCH:
+    r.dim[0] = v.dim[1];
+    r.dim[1] = v.dim[0];
+    r.dim[2] = v.dim[1];
+    if (gval_count(g, &r) > g->most) return;
+    gen_let(g, r, "tanh(einsum(\"%s\", %s, %s))", gen_one_in(g, 2) ? "bij,bkj->ibk" : "..ij,..kj->i..k",
+            v.name, w.name);
+    return;
   case BATCHED:
     r.dim[2] = v.dim[1];
     if (gval_count(g, &r) > g->most) return;
