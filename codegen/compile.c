@@ -106,7 +106,7 @@ static Jobs split(Arena *a, const KernelShare *p, const Tiles *t, const CodegenO
     j->kernel = kernel[k] = ARENA_ARRAY(a, const Kernel *, j->n);
     j->symbol = symbol[k] = ARENA_ARRAY(a, const char *, j->n);
     j->tile = tile[k] = ARENA_ARRAY(a, uint32_t, j->ntile);
-    j->tiles = t, j->options = o, j->stop = a->mem->stop;
+    j->tiles = t, j->options = o, j->stop.asked = a->mem->stop;
     j->n = j->ntile = 0;
     mem_init_beside(&j->mem, a->mem);
   }

@@ -1,5 +1,9 @@
-/* -Dguard=off: no C++. LLVM's fatal errors (memory, internal checks) then end the process. */
+/* -Dguard=false: no C++. LLVM's fatal errors (memory, internal checks) then end the process, and a module is
+ * ended between its stages only. */
 #include "codegen/guard.h"
+#include "codegen/guard_module.h"
+
+#include <llvm-c/Transforms/PassBuilder.h>
 
 GuardResult guard_call(void (*fn)(void *), void *arg, char *msg, unsigned cap) {
   (void)msg;
@@ -9,3 +13,20 @@ GuardResult guard_call(void (*fn)(void *), void *arg, char *msg, unsigned cap) {
 }
 
 StartResult guard_start(StartResult (*fn)(void *), void *arg) { return fn(arg); }
+
+int guard_ended(GuardStop *s) {
+  if (!s->ended && s->asked) s->ended = __atomic_load_n(s->asked, __ATOMIC_RELAXED) != 0;
+  return s->ended;
+}
+
+LLVMErrorRef guard_passes(LLVMModuleRef m, const char *passes, LLVMTargetMachineRef tm, GuardStop *stop) {
+  LLVMPassBuilderOptionsRef o = LLVMCreatePassBuilderOptions();
+  LLVMErrorRef error = guard_ended(stop) ? NULL : LLVMRunPasses(m, passes, tm, o);
+  LLVMDisposePassBuilderOptions(o);
+  return error;
+}
+
+LLVMBool guard_emit(LLVMTargetMachineRef tm, LLVMModuleRef m, LLVMCodeGenFileType type, GuardStop *stop,
+                    char **error, LLVMMemoryBufferRef *out) {
+  return !guard_ended(stop) && LLVMTargetMachineEmitToMemoryBuffer(tm, m, type, error, out);
+}

@@ -8,7 +8,6 @@
 #include <llvm-c/Error.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
-#include <llvm-c/Transforms/PassBuilder.h>
 #include <stdio.h>
 
 /* More passes showed no gain on any kernel (docs/decisions/0005-one-emitter.md); licm hoists masks. */
@@ -25,6 +24,12 @@ static void on_diagnostic(LLVMDiagnosticInfoRef d, void *job) { /* without a han
   char *s = LLVMGetDiagInfoDescription(d);
   fail(job, ST_INTERNAL, "LLVM", s);
   LLVMDisposeMessage(s);
+}
+
+/* Has another thread ended the work? Asked between the stages, and between functions. */
+static bool ended(ModuleJob *j) {
+  if (guard_ended(&j->stop)) fail(j, ST_CANCELLED, "LLVM", "cancelled");
+  return j->stop.ended;
 }
 
 static LLVMTargetMachineRef machine(ModuleJob *j) {
@@ -57,18 +62,19 @@ static bool emit_all(ModuleJob *j, Arena *a, LLVMContextRef c, LLVMModuleRef m) 
   e->i32 = LLVMInt32TypeInContext(c), e->i64 = LLVMInt64TypeInContext(c),
   e->ptr = LLVMPointerTypeInContext(c, 0);
   e->tiles = j->tiles;
-  for (uint32_t i = 0; i < j->ntile; i++) {
+  for (uint32_t i = 0; i < j->ntile && !ended(j); i++) {
     ArenaMark mark = arena_mark(a);
     emit_tile_function(e, j->tile[i], &j->options->target, j->options->sanitize);
     arena_rewind(a, mark);
   }
-  for (uint32_t i = 0; i < j->n; i++) {
+  for (uint32_t i = 0; i < j->n && !ended(j); i++) {
     ArenaMark mark = arena_mark(a);
     emit_kernel(e, j->kernel[i], &j->options->target, j->symbol[i], j->options->sanitize);
     arena_rewind(a, mark);
   }
-  if (j->face) emit_face(e, j);
+  if (j->face && !ended(j)) emit_face(e, j);
   LLVMDisposeBuilder(e->b);
+  if (ended(j)) return false;
   char *msg = NULL;
   if (LLVMVerifyModule(m, LLVMReturnStatusAction, &msg)) fail(j, ST_INTERNAL, "LLVM's verifier", msg);
   LLVMDisposeMessage(msg);
@@ -83,15 +89,13 @@ static bool optimise(ModuleJob *j, LLVMModuleRef m, LLVMTargetMachineRef tm) {
     passes = with_asan;
   }
   if (!*passes) return true;
-  LLVMPassBuilderOptionsRef o = LLVMCreatePassBuilderOptions();
-  LLVMErrorRef error = LLVMRunPasses(m, passes, tm, o);
-  LLVMDisposePassBuilderOptions(o);
+  LLVMErrorRef error = guard_passes(m, passes, tm, &j->stop);
   if (error) {
     char *s = LLVMGetErrorMessage(error);
     fail(j, ST_INTERNAL, "LLVM's passes", s);
     LLVMDisposeErrorMessage(s);
   }
-  return j->status == ST_OK;
+  return j->status == ST_OK && !ended(j);
 }
 
 static void write_out(ModuleJob *j, LLVMModuleRef m, LLVMTargetMachineRef tm) {
@@ -101,8 +105,9 @@ static void write_out(ModuleJob *j, LLVMModuleRef m, LLVMTargetMachineRef tm) {
   }
   char *error = NULL;
   LLVMCodeGenFileType type = j->form == MODULE_OBJECT ? LLVMObjectFile : LLVMAssemblyFile;
-  if (LLVMTargetMachineEmitToMemoryBuffer(tm, m, type, &error, &j->buffer))
+  if (guard_emit(tm, m, type, &j->stop, &error, &j->buffer))
     fail(j, ST_INTERNAL, "LLVM's code generator", error);
+  (void)ended(j); /* then the buffer is disposed of with the job */
   LLVMDisposeMessage(error);
 }
 
@@ -160,10 +165,7 @@ void module_run(ModuleJob *j) {
   char msg[240];
   Work w = {.job = j};
   j->status = ST_OK;
-  if (mem_stopped(j->stop)) {
-    fail(j, ST_CANCELLED, "LLVM", "cancelled");
-    return;
-  }
+  if (ended(j)) return;
   arena_init(&w.arena, &j->mem);
   GuardResult g = guard_call(rescued, &w, msg, sizeof msg);
   arena_release(&w.arena);

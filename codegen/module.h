@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "codegen/codegen.h"
+#include "codegen/guard_module.h"
 #include "codegen/tile.h"
 
 #include <llvm-c/Core.h>
@@ -23,9 +24,9 @@ typedef struct ModuleJob {
   const ObjectFace *face; /* NULL: kernels alone */
   const uint32_t *of;     /* face: by kernel of the set, which of `kernel` it is */
   uint32_t nof;
-  const uint32_t *stop; /* not 0 there: another thread has ended the compile; or NULL */
-  bool starting;        /* the first job of the process registers the target */
-  Mem mem;              /* the job's own: jobs run on threads of their own */
+  GuardStop stop; /* another thread may end the compile */
+  bool starting;  /* the first job of the process registers the target */
+  Mem mem;        /* the job's own: jobs run on threads of their own */
   /* out */
   Status status; /* ST_OK, ST_NO_MEMORY, ST_INTERNAL, ST_LIMIT, ST_CANCELLED */
   char what[400];

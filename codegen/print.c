@@ -4,6 +4,7 @@
 /* Runs a job alone. What it made is added to out, or why it failed to why. */
 static Status module_take(ModuleJob *job, Arena *a, Sb *out, Sb *why) {
   mem_init_beside(&job->mem, a->mem);
+  job->stop.asked = a->mem->stop;
   Status st = llvm_start(job->what, sizeof job->what);
   if (st == ST_OK) {
     module_run(job);

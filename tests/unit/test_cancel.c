@@ -101,18 +101,22 @@ static dg_status step_it(void *arg) {
   return dg_step(r->s, r->step);
 }
 
-START_TEST(compile_ends) { /* kernels of layers of different widths: none is another's */
-  begin();
+/* Layers of different widths: none has another's kernels. */
+static const char *layers(int n) {
   Sb b;
   sb_init(&b, &arena);
-  enum { LAYERS = 60 };
   sb_fmt(&b, "input x: f32[8, 33]\n");
-  for (int i = 0; i < LAYERS; i++)
+  for (int i = 0; i < n; i++)
     sb_fmt(&b, "param w%d: f32[%d, %d] ~ normal(0, 0.1)\nlet h%d = relu(%s%.*d @ w%d)\n", i, 33 + i, 34 + i,
            i, i ? "h" : "x", i ? 1 : 0, i ? i - 1 : 0, i);
-  sb_fmt(&b, "loss l = mean(h%d^2)\ntrain fit { minimize l; update * using sgd() }\n", LAYERS - 1);
+  sb_fmt(&b, "loss l = mean(h%d^2)\ntrain fit { minimize l; update * using sgd() }\n", n - 1);
+  return sb_str(&b).p;
+}
+
+START_TEST(compile_ends) {
+  begin();
   dg_context *cx = context();
-  dg_program *p = program(cx, sb_str(&b).p);
+  dg_program *p = program(cx, layers(60));
   dg_session *s = session(cx, p, 0, 1);
   static float x[8 * 33];
   ok(dg_bind(s, "x", &(dg_array){.dtype = DG_F32, .rank = 2, .extent = {8, 33}, .data = x}));
@@ -127,6 +131,47 @@ START_TEST(compile_ends) { /* kernels of layers of different widths: none is ano
   end();
 }
 END_TEST
+
+typedef struct TextOf {
+  dg_program *p;
+  const char *stage; /* NULL: an object and its header */
+} TextOf;
+static dg_status text_it(void *arg) {
+  TextOf *t = arg;
+  dg_built b = {.size = sizeof b};
+  const char *text;
+  size_t n;
+  return t->stage ? dg_emit(t->p, t->stage, NULL, &text, &n) : dg_build(t->p, NULL, &b);
+}
+
+#if DG_GUARD
+/* All kernels are one module there, and LLVM is ended between functions. What ended can be asked for again.
+ */
+START_TEST(objects_and_texts_end) {
+  static const char *const stages[] = {NULL, "asm", "llvm"};
+  begin();
+  dg_context *cx = context();
+  dg_program *p = program(cx, layers(30));
+  for (int k = 0; k < 3 && native(); k++) {
+    TextOf t = {p, stages[k]};
+    double began = cpu_ms();
+    ck_assert_int_eq(text_it(&t), DG_OK);
+    double whole = cpu_ms() - began;
+    for (int i = 0; i < 3; i++) { /* lowering and emitting, LLVM's passes and code */
+      static const double at[] = {0.1, 0.3, 0.6};
+      soon(cancelled_after(cx, whole * at[i], text_it, &t));
+      ck_assert_str_eq(dg_error(cx), "cancelled");
+    }
+  }
+  dg_program_free(p);
+  dg_context_free(cx);
+  end();
+}
+END_TEST
+#else
+START_TEST(objects_and_texts_end) { /* between the stages of a module only */ (void)text_it; }
+END_TEST
+#endif
 
 /* ---- step */
 
@@ -309,5 +354,6 @@ START_TEST(training_keeps_what_was_trained) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("cancel", check_ends, compile_ends, step_ends, one_kernel_ends, loop_ends,
-               before_the_step_changes_anything, after_belongs_to_its_step, training_keeps_what_was_trained))
+UNIT_MAIN(UNIT("cancel", check_ends, compile_ends, objects_and_texts_end, step_ends, one_kernel_ends,
+               loop_ends, before_the_step_changes_anything, after_belongs_to_its_step,
+               training_keeps_what_was_trained))
