@@ -66,10 +66,12 @@ int command_build(dg_context *cx, const Options *given_options) {
     dg_built built = {.size = sizeof built};
     int told = dg_diagnostic_count(p);
     st = dg_build(p, &how, &built);
-    if (st != DG_OK && dg_diagnostic_count(p) > told)
+    bool more = dg_diagnostic_count(p) > told;
+    if (one_document(o))
+      say_diagnostics(o, p);
+    else if (more)
       print_from(p, told);
-    else if (st != DG_OK)
-      (void)say(cx, st);
+    if (!more) (void)say(cx, st);
     if (st == DG_OK) st = write_both(o, &built, began);
   }
   dg_program_free(p);

@@ -116,7 +116,8 @@ dg_status check_subject(dg_context *cx, const Options *o, dg_program **out) {
   dg_status st = dg_check_file(cx, o->subject, out);
   if (!*out) return say(cx, st);
   if (st == DG_REJECTED && shows_text_as_read(o) && only_meaning(*out)) return DG_OK;
-  if (st != DG_OK || o->command != CMD_TRAIN || !one_document(o)) say_diagnostics(o, *out);
+  bool adds = o->command == CMD_TRAIN || o->command == CMD_BUILD;
+  if (st != DG_OK || !adds || !one_document(o)) say_diagnostics(o, *out);
   if (st == DG_LIMIT && !strstr(dg_error(cx), "[DG")) return say(cx, st); /* it ended the check half-way */
   return st;
 }

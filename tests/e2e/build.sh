@@ -211,6 +211,18 @@ says "-D N=32"
 gives "a host function" 1 "$DGC" build "$seed/a-host-function-backward.dg" -D N=32
 says "DG0520"
 says "double_on_host"
+printf 'input x: f32[N]\nparam w: f32 = 1\nparam spare: f32 = 1\nloss e = sum((x - w)^2)\ntrain fit {\n  minimize e\n  update w, spare using sgd(lr = 0.1)\n}\n' >spare.dg
+for f in json sarif; do
+  gives "$f of no dims" 1 "$DGC" build spare.dg --diagnostics-format=$f
+  document $f "DG0301 DG0521"
+  gives "$f of an object" 0 "$DGC" build spare.dg -D N=4 --diagnostics-format=$f
+  document $f DG0301
+  gives "$f of a wrong level" 2 "$DGC" build spare.dg -D N=4 --isa=sse2 --diagnostics-format=$f
+  document $f DG0301
+  says "sse2"
+  gives "$f of an error" 1 "$DGC" build spare.dg -D N=4 -Werror=unused --diagnostics-format=$f
+  document $f DG0301
+done
 gives "a wrong level" 2 "$DGC" build noisy.dg -D N=16 --isa=sse2
 gives "a wrong name" 2 "$DGC" build noisy.dg -D N=16 --name=9lives
 says "9lives"

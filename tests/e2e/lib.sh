@@ -37,6 +37,19 @@ says() { cat err out | grep -qF -e "$1"; result $? "$name: says '$1'"; }
 lacks() { ! cat err out | grep -qF -e "$1"; result $? "$name: does not say '$1'"; }
 silent() { ! [ -s "$1" ]; result $? "$name: nothing on $1"; }
 
+# document FORMAT CODES: the last command wrote to stderr one document, json or sarif, of these diagnostics. Lines of
+# the command itself begin with "dgc: " and are none of it.
+document() {
+  python3 - "$1" "$2" <<'P'
+import json, sys
+kind, codes = sys.argv[1], sys.argv[2].split()
+doc = json.loads("".join(l for l in open("err") if not l.startswith("dgc: ")))
+all = [d["code"] for d in doc["diagnostics"]] if kind == "json" else [r["ruleId"] for r in doc["runs"][0]["results"]]
+sys.exit(all != codes)
+P
+  result $? "$name: one document with '$2'"
+}
+
 finish() {
   echo "1..$cases"
   [ "$failed" = 0 ]

@@ -190,16 +190,6 @@ grep -q '^w  .* zero ' out
 result $? "a table of a batch of one row: as the warning says"
 # One document, which has what holds in any case and what these data add.
 sed 's/^param b/param spare: f32 = 0\nparam b/' one-row.dg >spare.dg
-document() { # FORMAT CODES
-  python3 - "$1" "$2" <<'P'
-import json, sys
-kind, codes = sys.argv[1], sys.argv[2].split()
-doc = json.loads("".join(l for l in open("err") if not l.startswith("dgc: ")))
-all = [d["code"] for d in doc["diagnostics"]] if kind == "json" else [r["ruleId"] for r in doc["runs"][0]["results"]]
-sys.exit(all != codes)
-P
-  result $? "$name: one document with $2"
-}
 for f in json sarif; do
   gives "$f of a batch of one row" 0 "$DGC" train spare.dg $data --interpret --diagnostics-format=$f
   document $f "DG0313 DG0301"
