@@ -2,6 +2,7 @@
  * then the layout of the state, the tables, the kernels. */
 #include "api/build.h"
 
+#include "api/code.h"
 #include "api/exec.h"
 #include "base/size.h"
 #include "codegen/codegen.h"
@@ -74,25 +75,26 @@ static dg_status no_externs(dg_program *p, const Entry *e) {
 
 /* ---- entries ---- */
 
-static BuildArg arg_of_leaf(Build *b, uint32_t leaf, BuildNames *taken) {
-  const Program *p = &b->prog;
-  const Leaf *l = &p->leaf.at[leaf];
-  BuildArg a = {.name = aot_c_name(b->arena, names_str(p->names, l->path), taken), .leaf = leaf};
-  a.shape = (Tensor){.dtype = (DType)l->type.dtype, .rank = l->type.rank, .count = 1};
-  for (int k = 0; k < l->type.rank; k++)
-    if (!dim_eval(p->dims, l->type.dim[k], b->p->bound.at, b->p->bound.n, &a.shape.ext[k]) ||
-        !size_mul(a.shape.count, (size_t)a.shape.ext[k], &a.shape.count))
-      mem_raise(b->arena->mem, ST_LIMIT, "input '" STRF "' is too large", STRA(names_str(p->names, l->path)));
-  return a;
+dg_status aot_shape(Build *b, uint32_t leaf, Tensor *out) {
+  Sb why;
+  sb_init(&why, b->arena);
+  Status st = code_leaf_shape(&b->prog, leaf, b->p->bound.at, b->p->bound.n, out, &why);
+  return st == ST_OK ? DG_OK : api_fail(b->cx, st, STRF, STRA(sb_str(&why)));
 }
 
 /* Inputs that the entry's tables read become arguments, in the order of the program. */
-static void add_inputs(Build *b, BuildEntry *e, BuildNames *taken) {
+static dg_status add_inputs(Build *b, BuildEntry *e, BuildNames *taken) {
+  dg_status st = DG_OK;
   bool *reads = ARENA_ARRAY(b->arena, bool, b->prog.leaf.n);
   for (uint32_t i = 0; i < e->image->nleaf; i++) reads[step_leaves(e->image)[i]] = true;
-  for (uint32_t i = 0; i < b->prog.leaf.n; i++)
-    if (reads[i] && b->prog.leaf.at[i].kind == LEAF_INPUT)
-      VEC_PUSH(b->arena, &e->input, arg_of_leaf(b, i, taken));
+  for (uint32_t i = 0; st == DG_OK && i < b->prog.leaf.n; i++) {
+    const Leaf *l = &b->prog.leaf.at[i];
+    if (!reads[i] || l->kind != LEAF_INPUT) continue;
+    BuildArg a = {.name = aot_c_name(b->arena, names_str(b->prog.names, l->path), taken), .leaf = i};
+    st = aot_shape(b, i, &a.shape);
+    VEC_PUSH(b->arena, &e->input, a);
+  }
+  return st;
 }
 
 static void add_outputs(Build *b, BuildEntry *e, BuildNames *taken) {
@@ -159,8 +161,8 @@ static dg_status add_entry(Build *b, ExecOptions *o, const Entry *entry, const c
   aot_reserve_macros(b, &taken);
   BuildEntry e = {.entry = entry, .symbol = symbol};
   dg_status st = compile(b, o, &e);
+  if (st == DG_OK) st = add_inputs(b, &e, &taken);
   if (st != DG_OK) return st;
-  add_inputs(b, &e, &taken);
   e.after = at + 1;
   VEC_PUSH(b->arena, &b->entry, e);
   for (uint32_t i = 0; entry->kind == ENTRY_TRAIN && i < p->entry.n; i++) {

@@ -62,6 +62,10 @@ typedef struct Build {
   Sb block;                      /* the model with all its tables */
 } Build;
 
+/* ---- build.c ---- */
+/* Of a leaf, with the dims bound. */
+dg_status aot_shape(Build *b, uint32_t leaf, Tensor *out);
+
 /* ---- build_state.c: the state's layout and the model's tables ---- */
 dg_status aot_state(Build *b);
 dg_status aot_block(Build *b);

@@ -122,14 +122,9 @@ dg_status aot_state(Build *b) {
                     .what = l->kind == LEAF_STATE ? "state "
                             : l->frozen           ? "frozen "
                                                   : ""};
-    f.shape = (Tensor){.dtype = f.dtype, .rank = l->type.rank, .count = 1};
-    for (int k = 0; k < l->type.rank; k++)
-      if (!dim_eval(p->dims, l->type.dim[k], b->p->bound.at, b->p->bound.n, &f.shape.ext[k]) ||
-          !size_mul(f.shape.count, (size_t)f.shape.ext[k], &f.shape.count))
-        return api_fail(b->cx, ST_REJECTED, "'" STRF "': axis %d has no value: bind its dim (-D NAME=VALUE)",
-                        STRA(path), k);
     b->field_of[i] = b->field.n;
-    st = add_field(b, f, &end);
+    st = aot_shape(b, i, &f.shape);
+    if (st == DG_OK) st = add_field(b, f, &end);
   }
   if (st == DG_OK) st = counters(b, &taken, &end);
   for (uint32_t i = 0, n = 0; i < b->field.n && st == DG_OK; i++)

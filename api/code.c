@@ -7,6 +7,20 @@
 #include "ir/graph/build.h"
 #include "passes/passes.h"
 
+Status code_leaf_shape(const Program *p, uint32_t leaf, const DimBinding *bind, size_t nbind, Tensor *out,
+                       Sb *why) {
+  const Leaf *l = &p->leaf.at[leaf];
+  *out = (Tensor){.dtype = (DType)l->type.dtype, .rank = l->type.rank, .count = 1};
+  for (int k = 0; k < l->type.rank; k++)
+    if (!dim_eval(p->dims, l->type.dim[k], bind, nbind, &out->ext[k]) ||
+        !size_mul(out->count, (size_t)out->ext[k], &out->count)) {
+      sb_fmt(why, "'" STRF "': axis %d has no value: bind its dim (-D NAME=VALUE, or data)",
+             STRA(names_str(p->names, l->path)), k);
+      return ST_REJECTED;
+    }
+  return ST_OK;
+}
+
 /* Shapes of the leaves that the graph reads or assigns, now that dims have values. */
 static Status bind_leaves(Code *c, Sb *why) {
   const Program *p = &c->program;
@@ -25,17 +39,8 @@ static Status bind_leaves(Code *c, Sb *why) {
   for (uint32_t i = 0; i < g->root.n; i++)
     if (g->root.at[i].kind == ROOT_ASSIGN) touched[g->root.at[i].leaf.i] = true;
   for (uint32_t i = 0; i < p->leaf.n; i++) {
-    if (!touched[i]) continue;
-    const Type *ty = &p->leaf.at[i].type;
-    Tensor *t = &c->leaf[i];
-    *t = (Tensor){.dtype = (DType)ty->dtype, .rank = ty->rank, .count = 1};
-    for (int k = 0; k < ty->rank; k++)
-      if (!dim_eval(p->dims, ty->dim[k], bind, nbind, &t->ext[k]) ||
-          !size_mul(t->count, (size_t)t->ext[k], &t->count)) {
-        sb_fmt(why, "'" STRF "': axis %d has no value: bind its dim (-D NAME=VALUE, or data)",
-               STRA(names_str(p->names, p->leaf.at[i].path)), k);
-        return ST_REJECTED;
-      }
+    Status st = touched[i] ? code_leaf_shape(p, i, bind, nbind, &c->leaf[i], why) : ST_OK;
+    if (st != ST_OK) return st;
   }
   return ST_OK;
 }

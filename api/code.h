@@ -43,4 +43,8 @@ struct Code {
  * ST_REJECTED: *why says what does not fit. */
 MUST_USE Status code_get(dg_program *p, dg_context *cx, const CodeKey *key, const Code **out, Sb *why);
 void code_drop(dg_program *p, const Code *code);
+
+/* A leaf's shape, without data. ST_REJECTED: an extent has no value, or no number of elements (*why). */
+MUST_USE Status code_leaf_shape(const Program *p, uint32_t leaf, const DimBinding *bind, size_t nbind,
+                                Tensor *out, Sb *why);
 #endif
