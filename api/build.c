@@ -111,20 +111,6 @@ static void add_outputs(Build *b, BuildEntry *e, BuildNames *taken) {
   }
 }
 
-static dg_status memory_fits(Build *b, uint64_t bytes, int64_t memory) {
-  int64_t most = b->cx->limits.arena_bytes;
-  if (bytes > (uint64_t)most)
-    return api_fail(b->cx, ST_LIMIT,
-                    "the program needs %llu bytes of memory, above the limit 'arena_bytes' of %lld",
-                    (unsigned long long)bytes, (long long)most);
-  if (memory && bytes > (uint64_t)memory)
-    return api_fail(b->cx, ST_LIMIT,
-                    "a step needs %llu bytes of memory, above the limit 'memory' of %lld, also where all is "
-                    "computed again that loops can",
-                    (unsigned long long)bytes, (long long)memory);
-  return DG_OK;
-}
-
 static dg_status compile(Build *b, ExecOptions *o, BuildEntry *e) {
   PassOptions quiet = {0};
   dg_program *p = b->p;
@@ -150,7 +136,9 @@ static dg_status compile(Build *b, ExecOptions *o, BuildEntry *e) {
   if (!e->image) return api_fail(b->cx, ST_LIMIT, STRF, STRA(sb_str(&why)));
   e->kernel = b->kernel.n;
   for (uint32_t i = 0; i < plan->kernel.n; i++) VEC_PUSH(b->arena, &b->kernel, plan->kernel.at[i]);
-  return memory_fits(b, e->image->arena_bytes + e->image->scratch_bytes, memory);
+  made = exec_fits(e->image->arena_bytes + e->image->scratch_bytes, b->cx->limits.arena_bytes, quiet.memory,
+                   &why);
+  return made == ST_OK ? DG_OK : api_fail(b->cx, made, STRF, STRA(sb_str(&why)));
 }
 
 /* Adds an entry and, behind a train step, what comes after it. */

@@ -72,13 +72,7 @@ static Status compile(dg_program *p, Code *c, Sb *why) {
   const ExecFacts *f = exec_facts(c->exec);
   c->facts = (CodeFacts){
       .arena_bytes = (int64_t)f->arena_bytes, .kernels = f->kernels, .flops = f->flops, .isa = f->isa};
-  if (!quiet.memory || c->facts.arena_bytes <= quiet.memory) return ST_OK;
-  sb_fmt(
-      why,
-      "a step needs %lld bytes of memory, above the limit 'memory' of %lld, also where all is computed again "
-      "that loops can: smaller batches, or 'checkpoint' around what is large, need less",
-      (long long)c->facts.arena_bytes, (long long)quiet.memory);
-  return ST_LIMIT;
+  return exec_fits(f->arena_bytes, INT64_MAX, quiet.memory, why);
 }
 
 static void code_free(Code *c) {

@@ -5,6 +5,20 @@
 #include "ir/plan/plan.h"
 #include "passes/lower/lower.h"
 
+Status exec_fits(uint64_t bytes, int64_t arena_bytes, int64_t memory, Sb *why) {
+  if (bytes > (uint64_t)arena_bytes)
+    sb_fmt(why, "the program needs %llu bytes of memory, above the limit 'arena_bytes' of %lld",
+           (unsigned long long)bytes, (long long)arena_bytes);
+  else if (memory && bytes > (uint64_t)memory)
+    sb_fmt(why,
+           "a step needs %llu bytes of memory, above the limit 'memory' of %lld, also where all is computed "
+           "again that loops can: smaller batches, or 'checkpoint' around what is large, need less",
+           (unsigned long long)bytes, (long long)memory);
+  else
+    return ST_OK;
+  return ST_LIMIT;
+}
+
 #if DG_CODEGEN
 #include "codegen/codegen.h"
 
@@ -79,11 +93,8 @@ static Status memory_fits(Exec *x, Sb *why) {
   if (!size_mul(x->image->scratch_bytes, threads, &x->scratch_bytes) ||
       !size_add(x->arena_bytes, x->scratch_bytes, &x->facts.arena_bytes))
     x->facts.arena_bytes = SIZE_MAX;
-  if ((uint64_t)x->facts.arena_bytes > (uint64_t)x->most_bytes) {
-    sb_fmt(why, "the program needs %zu bytes of memory, above the limit 'arena_bytes' of %lld",
-           x->facts.arena_bytes, (long long)x->most_bytes);
-    return ST_LIMIT;
-  }
+  Status st = exec_fits(x->facts.arena_bytes, x->most_bytes, 0, why);
+  if (st != ST_OK) return st;
   if (!x->arena_bytes) x->arena_bytes = PLAN_ALIGN;
   if (!x->scratch_bytes) x->scratch_bytes = PLAN_ALIGN;
   return ST_OK;

@@ -27,6 +27,9 @@ typedef struct ExecFacts {
 } ExecFacts;
 
 typedef struct Exec Exec;
+/* ST_LIMIT: a step that needs so many bytes passes a limit (*why). memory: what it was made to keep to; 0: it
+ * was not. */
+MUST_USE Status exec_fits(uint64_t bytes, int64_t arena_bytes, int64_t memory, Sb *why);
 /* Can code for these options run here? ST_USAGE: no such instruction set; ST_REJECTED: not on this CPU, or
  * built without native code. */
 MUST_USE Status exec_can(Arena *a, const ExecOptions *o, Sb *why);
