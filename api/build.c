@@ -3,10 +3,8 @@
 #include "api/build.h"
 
 #include "api/code.h"
-#include "api/exec.h"
 #include "base/size.h"
 #include "codegen/codegen.h"
-#include "passes/passes.h"
 
 #include <ctype.h>
 
@@ -114,18 +112,11 @@ static void add_outputs(Build *b, BuildEntry *e, BuildNames *taken) {
 static dg_status compile(Build *b, ExecOptions *o, BuildEntry *e) {
   PassOptions quiet = {0};
   dg_program *p = b->p;
-  int64_t memory = b->cx->limits.memory;
   Sb why;
   sb_init(&why, b->arena);
-  if (memory && memory < INT64_MAX)
-    quiet = (PassOptions){.memory = memory, .measure = exec_measure, .measure_cx = o};
-  Graph source = *e->entry->graph;
-  source.program = &b->prog;
-  Entry entry = *e->entry;
-  entry.graph = &source;
-  Graph *g = passes_reference(b->arena, &b->prog, &entry, p->bound.at, p->bound.n, &quiet, &why);
+  code_memory(&quiet, b->cx->limits.memory, o);
+  Graph *g = code_graph(b->arena, &b->prog, e->entry, p->bound.at, p->bound.n, &quiet, &why);
   if (!g) return api_fail(b->cx, ST_REJECTED, STRF, STRA(sb_str(&why)));
-  g = passes_optimise(b->arena, g, &quiet);
   dg_status st = dims_valued(b->cx, g, b->arena, p->bound.at, p->bound.n);
   if (st != DG_OK) return st;
   Plan *plan = NULL;

@@ -2,10 +2,8 @@
  * optimised graph, plan, native code. What the passes leave behind ends with the compile. */
 #include "api/code.h"
 
-#include "api/exec.h"
 #include "base/size.h"
 #include "ir/graph/build.h"
-#include "passes/passes.h"
 
 Status code_leaf_shape(const Program *p, uint32_t leaf, const DimBinding *bind, size_t nbind, Tensor *out,
                        Sb *why) {
@@ -45,21 +43,32 @@ static Status bind_leaves(Code *c, Sb *why) {
   return ST_OK;
 }
 
+void code_memory(PassOptions *o, int64_t memory, ExecOptions *x) {
+  if (!memory || memory == INT64_MAX) return;
+  o->memory = memory;
+  o->measure = exec_measure;
+  o->measure_cx = x;
+}
+
+Graph *code_graph(Arena *a, Program *own, const Entry *e, const DimBinding *bind, size_t nbind,
+                  const PassOptions *o, Sb *why) {
+  Graph source = *e->graph;
+  source.program = own;
+  Entry entry = *e;
+  entry.graph = &source;
+  Graph *g = passes_reference(a, own, &entry, bind, nbind, o, why);
+  return g ? passes_optimise(a, g, o) : NULL;
+}
+
 static Status compile(dg_program *p, Code *c, Sb *why) {
   ExecOptions o = {.level = c->key.level, .isa = c->key.isa, .cpu = c->key.cpu, .code_only = true};
   PassOptions quiet = {0};
-  if (c->key.memory && c->key.memory < INT64_MAX && !c->key.interpret)
-    quiet = (PassOptions){.memory = c->key.memory, .measure = exec_measure, .measure_cx = &o};
+  if (!c->key.interpret) code_memory(&quiet, c->key.memory, &o);
   c->program = p->prog;
   c->program.dims = dims_copy(&c->arena, p->prog.dims);
-  Graph source = *c->key.entry->graph;
-  source.program = &c->program;
-  Entry entry = *c->key.entry;
-  entry.graph = &source;
   ArenaScope scope;
   Arena *passing = arena_open(&scope, &c->mem);
-  Graph *g = passes_reference(passing, &c->program, &entry, c->key.bind, c->key.nbind, &quiet, why);
-  if (g) g = passes_optimise(passing, g, &quiet);
+  Graph *g = code_graph(passing, &c->program, c->key.entry, c->key.bind, c->key.nbind, &quiet, why);
   if (g) c->graph = graph_copy(&c->arena, g, NULL, 0);
   arena_close(&scope);
   if (!g) return ST_REJECTED;

@@ -5,7 +5,8 @@
 #define DG_API_CODE_H
 
 #include "api/api.h"
-#include "ir/interpret/interp.h"
+#include "api/exec.h"
+#include "passes/passes.h"
 
 typedef struct CodeKey {
   const Entry *entry; /* of the program: shared. Of a session: its own, and nobody else's */
@@ -44,6 +45,13 @@ struct Code {
 MUST_USE Status code_get(dg_program *p, dg_context *cx, const CodeKey *key, const Code **out, Sb *why);
 void code_drop(dg_program *p, const Code *code);
 
+/* The first half of what code is made by, for whoever goes on otherwise with the graph. */
+/* For a step that keeps to so many bytes; 0, INT64_MAX: it may take any. */
+void code_memory(PassOptions *o, int64_t memory, ExecOptions *x);
+/* An entry's optimised graph, dims bound. own: the program with a table of dims that this call may write to.
+ * NULL: *why says what does not fit. */
+MUST_USE Graph *code_graph(Arena *a, Program *own, const Entry *e, const DimBinding *bind, size_t nbind,
+                           const PassOptions *o, Sb *why);
 /* A leaf's shape, without data. ST_REJECTED: an extent has no value, or no number of elements (*why). */
 MUST_USE Status code_leaf_shape(const Program *p, uint32_t leaf, const DimBinding *bind, size_t nbind,
                                 Tensor *out, Sb *why);

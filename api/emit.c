@@ -1,6 +1,6 @@
 /* Text of every stage, for people and golden tests. Each stage is computed afresh from the program. */
 #include "api/api.h"
-#include "api/exec.h"
+#include "api/code.h"
 #include "frontend/frontend.h"
 #include "passes/pass.h"
 
@@ -144,12 +144,8 @@ static dg_status emit_stage(EmitCall *c) {
                     .log = &c->out};
   ExecOptions xo = {.level = c->o->level, .isa = c->o->isa, .cpu = cx->cpu};
   bool plan = str_eq(c->stage, STR("plan"));
-  if (cx->limits.memory < INT64_MAX) {
-    po.memory = cx->limits.memory;
-    po.measure = exec_measure;
-    po.measure_cx = &xo;
-    if (plan) po.policy = &c->out;
-  }
+  code_memory(&po, cx->limits.memory, &xo);
+  if (po.memory && plan) po.policy = &c->out;
   if (str_eq(c->stage, STR("grad")) && stop > PASS_autodiff) {
     stop = PASS_autodiff;
     po.stop_after = pass_info[stop].name;
