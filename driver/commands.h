@@ -7,7 +7,7 @@
 /* Settings that every command takes: -D, -W, --limit, --data-root. Says what is wrong itself. */
 dg_status apply_settings(dg_context *cx, const Options *o);
 /* Checks o->subject and prints its diagnostics; *out is NULL when there is no program. The status counts
- * errors only. Where they are one document, an accepted program's wait for what train's data or build adds. */
+ * errors only. Where they are one document, an accepted program's wait for what train or build adds. */
 dg_status check_subject(dg_context *cx, const Options *o, dg_program **out);
 /* "dgc: reason" for a call that failed. */
 dg_status say(dg_context *cx, dg_status st);
