@@ -213,8 +213,7 @@ static ModelEntry entry_of(Build *b, const BuildEntry *e, uint64_t *copies) {
   for (uint32_t i = 0; i < e->input.n; i++) {
     in[i] = input_of(b, &e->input.at[i]);
     size_t bytes = in[i].n * dtype_bytes(e->input.at[i].shape.dtype); /* size-ok: seen to fit */
-    if (dtype_is_float(e->input.at[i].shape.dtype))
-      room += (bytes + STEP_ALIGN - 1) & ~(uint64_t)(STEP_ALIGN - 1);
+    if (dtype_is_float(e->input.at[i].shape.dtype)) room += step_up(bytes);
   }
   if (room > *copies) *copies = room;
   m.input = put(b, in, e->input.n * sizeof *in, 8); /* size-ok: as allocated */

@@ -17,35 +17,30 @@ typedef struct Work {
 
 enum { COUNT_BYTES = STEP_ALIGN };
 
-static uint64_t up(uint64_t n) { return (n + (STEP_ALIGN - 1)) & ~(uint64_t)(STEP_ALIGN - 1); }
-static uint64_t table_bytes(const Model *m) { return up((STEP_LEAF + (uint64_t)m->nleaf) * 8); }
+static uint64_t table_bytes(const Model *m) { return step_up((STEP_LEAF + (uint64_t)m->nleaf) * 8); }
 
 uint64_t model_work_bytes(const Model *m, uint64_t copies) {
   uint64_t n = STEP_ALIGN + COUNT_BYTES + table_bytes(m);
   bool fits = m->scratch_bytes < STEP_MOST_BYTES && m->arena_bytes < STEP_MOST_BYTES &&
-              copies < STEP_MOST_BYTES && checked_add(n, up(m->scratch_bytes), &n) &&
-              checked_add(n, up(m->arena_bytes), &n) && checked_add(n, copies, &n);
+              copies < STEP_MOST_BYTES && checked_add(n, step_up(m->scratch_bytes), &n) &&
+              checked_add(n, step_up(m->arena_bytes), &n) && checked_add(n, copies, &n);
   return fits ? n : 0;
 }
 
 static Work work_of(const Model *m, void *state) {
-  char *at = (char *)state + m->work; /* size-ok: as model_work_bytes counts */
-  at += up((uintptr_t)at) - (uintptr_t)at;
+  char *at = model_room(m, state); /* size-ok: as model_work_bytes counts */
   Work w = {.count = (int32_t *)(void *)at};
   at += COUNT_BYTES;
   w.base = (void **)(void *)at;
   at += table_bytes(m);
   w.scratch = at;
-  at += up(m->scratch_bytes);
+  at += step_up(m->scratch_bytes);
   w.arena = at;
-  w.copy = at + up(m->arena_bytes);
+  w.copy = at + step_up(m->arena_bytes);
   return w;
 }
 
-static const void *part(const Model *m, uint64_t offset) {
-  return (const char *)m + offset; /* size-ok: within the block */
-}
-static const ModelEntry *entries(const Model *m) { return part(m, m->entry); }
+static const ModelEntry *entries(const Model *m) { return model_part(m, m->entry); }
 
 /* ---- inputs ---- */
 
@@ -61,15 +56,15 @@ static const void *clean_input(const ModelInput *in, const void *p, char **copy)
     clean32(to, in->n);
   else
     clean64(to, in->n);
-  *copy += up(in->n * type_bytes(in->type)); /* size-ok: as above */
+  *copy += step_up(in->n * type_bytes(in->type)); /* size-ok: as above */
   return to;
 }
 
 /* Leaves of the image from the state, the arguments and the counters. */
 static int32_t bind(const Model *m, const ModelEntry *e, char *state, void *const *arg, Work *w) {
-  const StepImage *image = part(m, e->image);
-  const ModelInput *in = part(m, e->input);
-  const ModelSource *from = part(m, e->source);
+  const StepImage *image = model_part(m, e->image);
+  const ModelInput *in = model_part(m, e->input);
+  const ModelSource *from = model_part(m, e->source);
   char *copy = w->copy;
   for (uint32_t i = 0; i < image->nleaf; i++) {
     void *at = NULL;
@@ -97,8 +92,8 @@ static int32_t bind(const Model *m, const ModelEntry *e, char *state, void *cons
 /* ---- running ---- */
 
 static void give(const Model *m, const ModelEntry *e, void *const *base, void *const *arg) {
-  const StepImage *image = part(m, e->image);
-  const ModelOutput *out = part(m, e->output);
+  const StepImage *image = model_part(m, e->image);
+  const ModelOutput *out = model_part(m, e->output);
   for (uint32_t i = 0; i < e->noutput; i++) {
     void *to = arg ? arg[e->ninput + i] : NULL;
     if (!to) continue;
@@ -121,7 +116,7 @@ static int32_t run(const Model *m, StepFn *const *kernel, const ModelEntry *e, c
   int32_t st = bind(m, e, state, arg, &w);
   fpenv_leave(host);
   if (st != MODEL_OK) return st;
-  StepEnv env = {.image = part(m, e->image), .fn = kernel + e->kernel, .base = w.base};
+  StepEnv env = {.image = model_part(m, e->image), .fn = kernel + e->kernel, .base = w.base};
   if (step_run(&env) != STEP_DONE) return MODEL_CHECK;
   give(m, e, w.base, arg);
   return MODEL_OK;

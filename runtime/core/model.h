@@ -73,6 +73,15 @@ typedef struct Model {
   uint32_t entry, nentry, nleaf, unused; /* offset of the entries; most leaves that one has */
 } Model;
 
+static inline const void *model_part(const Model *m, uint64_t offset) {
+  return (const char *)m + offset; /* size-ok: within the block */
+}
+/* The room to work in, from its first multiple of STEP_ALIGN on. */
+static inline char *model_room(const Model *m, void *state) {
+  char *work = (char *)state + m->work; /* size-ok: within the state */
+  return work + (step_up((uintptr_t)work) - (uintptr_t)work);
+}
+
 /* Does every value lie in the input's range? A subnormal counts as zero where the caller has set FTZ and DAZ.
  */
 bool model_within(const ModelInput *in, const void *p);

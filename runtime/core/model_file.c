@@ -9,11 +9,9 @@
 #include <stdlib.h> /* qsort, bsearch */
 #include <string.h>
 
-static const ModelTensor *tensors(const Model *m) {
-  return (const ModelTensor *)(const void *)((const char *)m + m->tensor); /* size-ok: within the block */
-}
+static const ModelTensor *tensors(const Model *m) { return model_part(m, m->tensor); }
 static SafeText name_of(const Model *m, const ModelTensor *t) {
-  return (SafeText){(const char *)m + t->name, t->name_bytes}; /* size-ok: within the block */
+  return (SafeText){model_part(m, t->name), t->name_bytes};
 }
 
 /* ---- memory for tables: the room to work in ---- */
@@ -24,9 +22,9 @@ typedef struct Room {
 } Room;
 
 static Room room_of(const Model *m, void *state) {
-  char *at = (char *)state + m->work; /* size-ok: within the state */
-  uint64_t skip = -(uintptr_t)at % STEP_ALIGN;
-  return (Room){at + skip, m->work_bytes - skip};
+  char *at = model_room(m, state);
+  return (Room){at,
+                m->work_bytes - (uint64_t)(at - ((char *)state + m->work))}; /* size-ok: within the state */
 }
 
 static void *get(void *context, size_t n) {
@@ -149,8 +147,7 @@ static void bools(Out *o, const int32_t *p, uint64_t n) { /* a byte each in the 
 
 /* How far it was trained, as the counters in the state say. */
 static CkMeta meta_of(const Model *m, const char *state) {
-  const ModelEntry *entry =
-      (const ModelEntry *)(const void *)((const char *)m + m->entry); /* size-ok: in it */
+  const ModelEntry *entry = model_part(m, m->entry);
   CkMeta meta = {.program = m->program};
   int32_t n;
   memcpy(&meta.seed, state + m->seed, sizeof meta.seed);

@@ -70,6 +70,9 @@ typedef struct StepImage {
   StepTable main;
 } StepImage;
 
+/* Up to the next multiple of STEP_ALIGN. */
+static inline uint64_t step_up(uint64_t n) { return (n + (STEP_ALIGN - 1)) & ~(uint64_t)(STEP_ALIGN - 1); }
+
 static inline const void *step_part(const StepImage *m, uint64_t offset) {
   return (const char *)m + offset; /* size-ok: within the image */
 }
