@@ -1,5 +1,6 @@
 /* Verdicts that hold with the extents that inputs have now. */
 #include "api/session.h"
+#include "base/embed.h"
 #include "passes/passes.h"
 
 typedef struct BoundCall {
@@ -30,7 +31,7 @@ static const char *rendered(dg_session *s, const Diags *d, const BoundCall *c) {
   case DG_TEXT_PLAIN:
   case DG_TEXT_COLOR: diag_render_all(d, (DiagStyle){.color = c->form == DG_TEXT_COLOR, .tab = 8}, &b); break;
   case DG_TEXT_JSON: diag_render_json(d, &b); break;
-  case DG_TEXT_SARIF: diag_render_sarif(d, STR(DG_VERSION), &b); break;
+  case DG_TEXT_SARIF: diag_render_sarif(d, STR(DG_VERSION), embedded_pages, &b); break;
   }
   return api_z(&s->arena, sb_str(&b));
 }

@@ -324,7 +324,7 @@ static dg_status sarif_in(void *arg) {
   TextCall *c = arg;
   Sb b;
   sb_init(&b, &c->p->arena);
-  diag_render_sarif(&c->p->diags, STR(DG_VERSION), &b);
+  diag_render_sarif(&c->p->diags, STR(DG_VERSION), embedded_pages, &b);
   c->text = api_z(&c->p->arena, sb_str(&b));
   return DG_OK;
 }

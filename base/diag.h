@@ -128,8 +128,9 @@ void diag_render_text(const Diags *d, const Diag *g, DiagStyle style, Sb *b);
 void diag_render_all(const Diags *d, DiagStyle style, Sb *b);
 /* The same as one JSON object, version 1: docs/errors/README.md lists the fields. Always valid UTF-8. */
 void diag_render_json(const Diags *d, Sb *b);
-/* The same as SARIF 2.1.0. */
-void diag_render_sarif(const Diags *d, Str version, Sb *b);
+/* The same as SARIF 2.1.0; `pages` name the rules. */
+struct EmbeddedFile;
+void diag_render_sarif(const Diags *d, Str version, const struct EmbeddedFile *pages, Sb *b);
 void diag_json_string(Sb *b, Str s); /* with its quotes */
 /* What the edits of g do, for a menu: as the message says it, or read off the first. */
 Str diag_fix_title(const Diags *d, const Diag *g);

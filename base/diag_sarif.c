@@ -1,5 +1,6 @@
 /* SARIF 2.1.0 (OASIS): what editors and code hosts read. One run; a rule for each code that occurs. */
 #include "base/diag.h"
+#include "base/embed.h"
 
 static void put_text(Sb *b, const char *name, Str s) {
   sb_fmt(b, "\"%s\":{\"text\":", name);
@@ -113,7 +114,17 @@ static void put_result(Sb *b, const Diags *d, const Diag *g, uint32_t rule) {
                                     : ",\"applicability\":\"maybe\"");
 }
 
-void diag_render_sarif(const Diags *d, Str version, Sb *b) {
+/* "a gradient that is zero for every input": of the page "# DG0313: ..", or the name where there is no page.
+ */
+static Str title(const EmbeddedFile *pages, const DiagInfo *info, Arena *a) {
+  const EmbeddedFile *page = embedded_find(pages, str_fmt(a, "DG%04u.md", info->code));
+  const char *from = page ? memchr(page->text.p, ':', page->text.n) : NULL;
+  if (!from) return str_z(info->name);
+  from += strspn(from, ": ");
+  return (Str){from, strcspn(from, "\n")};
+}
+
+void diag_render_sarif(const Diags *d, Str version, const EmbeddedFile *pages, Sb *b) {
   uint32_t rule[DIAG_COUNT] = {0}, rules = 0, results = 0; /* rule: index + 1 */
   sb_add(b, STR("{\"$schema\":\"https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/"
                 "sarif-schema-2.1.0.json\",\n\"version\":\"2.1.0\",\"runs\":[{\"tool\":{\"driver\":{"
@@ -125,8 +136,7 @@ void diag_render_sarif(const Diags *d, Str version, Sb *b) {
     const DiagInfo *info = &diag_info[g->kind];
     if (diag_severity(d, g) == SEV_IGNORED || rule[g->kind]) continue;
     sb_fmt(b, "%s\n{\"id\":\"DG%04u\",\"name\":\"%s\",", rules ? "," : "", info->code, info->name);
-    Str help = diag_groups[info->group].help ? str_z(diag_groups[info->group].help) : STR("");
-    put_text(b, "shortDescription", help.n ? help : str_z(info->name));
+    put_text(b, "shortDescription", title(pages, info, d->arena));
     sb_fmt(b, ",\"help\":{\"text\":\"dgc explain DG%04u\"}}", info->code);
     rule[g->kind] = ++rules;
   }
