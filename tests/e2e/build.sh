@@ -46,9 +46,9 @@ host() {
     "$TOP/tests/e2e/build_aot.c" "$prefix.o" "$@" "$core" -o "$out"
 }
 
-# same NAME ISA PREFIX MODEL STEP STEPS LOSS LOSSTYPE "DEFINES" "STEPCALL" "PREDICTCALL" "OUTPUTS" INPUT..
+# agree NAME ISA PREFIX MODEL STEP STEPS LOSS LOSSTYPE "DEFINES" "STEPCALL" "PREDICTCALL" "OUTPUTS" INPUT..
 # INPUT is NAME:DTYPE:EXTENTS:FILE.
-same() {
+agree() {
   what="$1, $2" isa=$2 prefix=$3 model=$4 step=$5 steps=$6 loss=$7 type=$8 defines=$9
   shift 9
   step_call=$1 predict_call=$2 outputs=$3
@@ -67,7 +67,7 @@ same() {
 }
 
 line() {
-  same "the seed's line" "$1" line "$line_dg" fit 200 mse float "N=32" "step_fit(s, in[0], in[1], &loss)" \
+  agree "the seed's line" "$1" line "$line_dg" fit 200 mse float "N=32" "step_fit(s, in[0], in[1], &loss)" \
     "predict(s, in[0], out[0])" '{"y_hat", 128},' x:f32:32,1:x.f32 y:f32:32,1:y.f32
 }
 
@@ -113,15 +113,15 @@ train fit {
 E
 for isa in $levels; do
   line "$isa"
-  same "the pendulum's loop" "$isa" pendulum "$TOP/examples/pendulum.dg" fit 5 error double "" "step_fit(s, &loss, NULL)" \
+  agree "the pendulum's loop" "$isa" pendulum "$TOP/examples/pendulum.dg" fit 5 error double "" "step_fit(s, &loss, NULL)" \
     "predict(s, out[0])" '{"angle", 8000},'
-  same "Fashion-MNIST" "$isa" mlp "$TOP/examples/fashion-mnist/mlp.dg" fit 20 ce float "N=128" "step_fit(s, in[0], in[1], &loss, NULL)" \
+  agree "Fashion-MNIST" "$isa" mlp "$TOP/examples/fashion-mnist/mlp.dg" fit 20 ce float "N=128" "step_fit(s, in[0], in[1], &loss, NULL)" \
     "predict(s, in[0], out[0])" '{"prob", 5120},' image:f32:128,784:image.f32 label:i32:128:label.i32
-  same "noise and running statistics" "$isa" noisy noisy.dg fit 25 ce float "N=16" "step_fit(s, in[0], in[1], &loss)" \
+  agree "noise and running statistics" "$isa" noisy noisy.dg fit 25 ce float "N=16" "step_fit(s, in[0], in[1], &loss)" \
     "predict(s, in[0], out[0])" '{"prob", 192},' x:f32:16,6:noise.f32 class:i32:16:class.i32
-  same "conditions within a loop" "$isa" branch branch.dg fit 9 e float "" "step_fit(s, in[0], in[1], &loss)" \
+  agree "conditions within a loop" "$isa" branch branch.dg fit 9 e float "" "step_fit(s, in[0], in[1], &loss)" \
     "predict(s, in[0], out[0])" '{"h", 1344},' x:f32:16,6:noise.f32 target:f32:16,3:target.f32
-  same "subnormal inputs" "$isa" noisy noisy.dg fit 3 ce float "N=16" "step_fit(s, in[0], in[1], &loss)" \
+  agree "subnormal inputs" "$isa" noisy noisy.dg fit 3 ce float "N=16" "step_fit(s, in[0], in[1], &loss)" \
     "predict(s, in[0], out[0])" '{"prob", 192},' x:f32:16,6:tiny.f32 class:i32:16:class.i32
 done
 

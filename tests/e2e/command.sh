@@ -182,8 +182,7 @@ gives "-D without value" 2 "$DGC" -D nothing "$good"
 gives "fmt" 0 "$DGC" fmt "$good"
 cp out formatted.dg
 gives "fmt again" 0 "$DGC" fmt formatted.dg
-cmp -s out formatted.dg
-result $? "fmt again: the same text"
+same "fmt again" out formatted.dg
 gives "fmt of an error" 1 "$DGC" fmt "$TOP/check"
 silent out
 gives "fmt of no file" 4 "$DGC" fmt missing.dg
@@ -204,8 +203,7 @@ says "see --maybe, which has 1 edit"
 gives "fix as a difference" 0 "$DGC" fix --maybe mend.dg
 grep -q '^+  update   w, b$' out && grep -q '^-  update   w$' out && grep -q '^@@ -11,7 +11,7 @@$' out
 result $? "fix: the difference"
-cmp -s "$TOP/examples/seed/b-update-list.dg" mend.dg
-result $? "fix: the file is as it was"
+same "fix: the file is as it was" "$TOP/examples/seed/b-update-list.dg" mend.dg
 gives "fix writes" 0 "$DGC" fix --maybe --write mend.dg
 gives "fix wrote" 0 "$DGC" check -Werror mend.dg
 printf 'input x f32[4]\nparam w: f32 = 1\nloss l = mean(w * x)\ntrain fit { minimize l; update w using sgd(lr = 0.1) }' >colon.dg
@@ -272,15 +270,13 @@ lines "^epoch" out -eq 0
 gives "--epochs=0" 2 "$DGC" train "$linear" --epochs 0
 gives "--step" 2 "$DGC" train "$linear" --step nothing
 gives "--threads" 0 "$DGC" train "$linear" -q -j 3 --epochs 3 --save t.safetensors
-cmp -s w.safetensors t.safetensors
-result $? "--threads: the same bytes"
+same "--threads" w.safetensors t.safetensors
 gives "--seed" 0 "$DGC" train "$linear" -q --seed 5 --epochs 3 --save s.safetensors
 ! cmp -s w.safetensors s.safetensors
 result $? "--seed: other bytes"
 gives "--steps" 0 "$DGC" train "$linear" -q --steps 6 --epochs 3 --save part.safetensors
 gives "--resume" 0 "$DGC" train "$linear" -q --resume part.safetensors --epochs 3 --save r.safetensors
-cmp -s w.safetensors r.safetensors
-result $? "--resume: the bytes of the whole run"
+same "--resume: the bytes of the whole run" w.safetensors r.safetensors
 gives "nothing left" 0 "$DGC" train "$linear" --resume w.safetensors --epochs 3
 says "nothing was left to train"
 gives "eval" 0 "$DGC" eval "$linear" --load w.safetensors
@@ -288,8 +284,7 @@ lines "^error " out -eq 1
 lines "^worst " out -eq 1
 cp out loaded
 gives "eval --resume" 0 "$DGC" eval "$linear" --resume w.safetensors
-cmp -s out loaded
-result $? "eval --resume: what --load gives"
+same "eval --resume: what --load gives" out loaded
 gives "predict --resume" 0 "$DGC" predict "$linear" --resume w.safetensors
 says "y_hat:"
 cat >state.dg <<'M'

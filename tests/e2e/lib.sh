@@ -35,6 +35,7 @@ gives() {
 # says TEXT, silent FILE, lacks TEXT: about what the last command wrote to stderr and stdout.
 says() { cat err out | grep -qF -e "$1"; result $? "$name: says '$1'"; }
 lacks() { ! cat err out | grep -qF -e "$1"; result $? "$name: does not say '$1'"; }
+same() { cmp -s "$2" "$3"; result $? "$1: the same bytes"; } # NAME FILE FILE
 silent() { ! [ -s "$1" ]; result $? "$name: nothing on $1"; }
 
 # document FORMAT CODES: the last command wrote to stderr one document, json or sarif, of these diagnostics. Lines of

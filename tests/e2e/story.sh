@@ -63,8 +63,7 @@ story() {
   near said eval 2e-4 "training's last line is what eval says"
   near numpy eval 2e-5 "NumPy says the same"
   gives "$1, in C" 0 "$EVALUATE" "$2" w.safetensors $4
-  cmp -s out eval
-  result $? "$1: the library says the same"
+  same "$1: the library" out eval
 }
 
 # (a) states: running statistics of a normalisation
@@ -110,8 +109,7 @@ sort values >eval
 near said eval 2e-4 "training's last line is what eval says"
 near numpy eval 2e-5 "NumPy says the same"
 gives "two steps, in C" 0 "$EVALUATE" two.dg w.safetensors
-cmp -s out values
-result $? "two steps: the library says the same"
+same "two steps: the library" out values
 
 # (c) after --resume, inside an epoch
 model line.dg 'train fit { minimize mse; update * using adam(lr = 0.05); data = one; validate = test; batch = 8; epochs = 6 }'
@@ -122,12 +120,10 @@ says "epoch 3/3, batches 1 to 2 of 4"
 gives "resumed" 0 "$DGC" train line.dg $how --resume part.safetensors -o w.safetensors
 says "epoch 3/6, batches 3 to 4 of 4"
 cp out trained
-cmp -s w.safetensors whole.safetensors
-result $? "resumed: the weights of the whole run"
+same "resumed: the weights of the whole run" w.safetensors whole.safetensors
 $PY line w.safetensors tx.csv ty.csv >numpy
 story "resumed" line.dg "" ""
-cmp -s said whole
-result $? "resumed: the last line of the whole run"
+same "resumed: the last line of the whole run" said whole
 
 # (d) files of the command line, where the program names others
 gives "other files, trained" 0 "$DGC" train line.dg $how -d x=ux.csv -d y=uy.csv -d test:x=vx.csv -d test:y=vy.csv -o w.safetensors

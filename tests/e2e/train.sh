@@ -9,10 +9,6 @@ clothes=/usr/share/datasets/fashion-mnist
 
 first() { grep -o 'mse [0-9.e+-]*' "$1" | head -n 1 | cut -d' ' -f2; }
 last() { grep -o 'mse [0-9.e+-]*' "$1" | tail -n 1 | cut -d' ' -f2; }
-same() { # NAME FILE FILE
-  cmp -s "$2" "$3"
-  result $? "$1: the same bits"
-}
 
 for f in a-host-function-mended b-update-list-mended c-stop-gradient-mended; do
   gives "$f" 0 "$DGC" train "$seed/$f.dg" $data -o "$f.safetensors" --interpret
