@@ -10,13 +10,6 @@ static Str place(Options *o, OptKey k, const char *name, const char *ending) {
   return given(o, k) ? str_z(o->last[k]) : str_fmt(&o->arena, "%s%s", name, ending);
 }
 
-static dg_status write_file(Str path, const char *text, size_t n) {
-  FileError err;
-  if (file_replace(path, &(Str){text, n}, 1, &err)) return DG_OK;
-  fprintf(stderr, "dgc: %s\n", err.what);
-  return (dg_status)err.status;
-}
-
 static void print_size(uint64_t bytes) {
   if (bytes < 10 << 10)
     printf("%llu bytes", (unsigned long long)bytes);

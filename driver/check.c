@@ -1,5 +1,6 @@
 /* check, explain, fmt, and what all commands share. */
 #include "base/diag.h"
+#include "base/file.h"
 #include "driver/commands.h"
 
 #include <errno.h>
@@ -14,6 +15,13 @@ dg_status say(dg_context *cx, dg_status st) {
       fputs("dgc: this is a defect of dgc; please report it with the program and 'dgc --version'\n", stderr);
   }
   return st;
+}
+
+dg_status write_file(Str path, const char *text, size_t n) {
+  FileError err;
+  if (file_replace(path, &(Str){text, n}, 1, &err)) return DG_OK;
+  fprintf(stderr, "dgc: %s\n", err.what);
+  return (dg_status)err.status;
 }
 
 static dg_status define(dg_context *cx, const char *text) {
@@ -122,7 +130,7 @@ dg_status check_subject(dg_context *cx, const Options *o, dg_program **out) {
   return st;
 }
 
-/* A stage of the program to stdout, as the options ask for it. */
+/* A stage of the program to stdout or to the file of --save, as the options ask for it. */
 static dg_status print_stage(dg_context *cx, const Options *o, dg_program *p, const char *stage) {
   const char *text;
   size_t n;
@@ -134,6 +142,12 @@ static dg_status print_stage(dg_context *cx, const Options *o, dg_program *p, co
                        .level = -1};
   dg_status st = say(cx, dg_emit(p, stage, &e, &text, &n));
   if (st != DG_OK) return st;
+  const char *file = o->last[OPT_SAVE];
+  if (file && file_same(str_z(file), str_z(o->subject))) {
+    fprintf(stderr, "dgc: '%s' is not overwritten: it is the program's text\n", o->subject);
+    return DG_USAGE;
+  }
+  if (file) return write_file(str_z(file), text, n);
   if (!strcmp(stage, "obj") && isatty(STDOUT_FILENO)) {
     fputs("dgc: --emit=obj gives bytes: send them to a file\n", stderr);
     return DG_USAGE;

@@ -2,6 +2,7 @@
 #ifndef DG_DRIVER_COMMANDS_H
 #define DG_DRIVER_COMMANDS_H
 
+#include "base/str.h"
 #include "driver/options.h"
 
 /* Settings that every command takes: -D, -W, --limit, --data-root. Says what is wrong itself. */
@@ -17,6 +18,9 @@ bool one_document(const Options *o);
 void say_diagnostics(const Options *o, dg_program *p);
 /* Says the verdicts that the extents of the data add; in one document all diagnostics of the program. */
 dg_status say_bound(dg_context *cx, const Options *o, dg_program *p, dg_session *s);
+
+/* A whole file or none; says itself why not. */
+dg_status write_file(Str path, const char *text, size_t n);
 
 int command_check(dg_context *cx, const Options *o);
 int command_train(dg_context *cx, const Options *o);

@@ -77,7 +77,7 @@ static const struct {
             {"train, eval, predict and build", "tepb"},
             {"train, eval and predict", "tep"},
             {"train and eval", "te"},
-            {"train and build", "tb"},
+            {"check, train and build", "ctb"},
             {"train", "t"},
             {"predict", "p"},
             {"build", "b"}};

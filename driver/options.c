@@ -179,6 +179,23 @@ static bool read_all(Reading *r, int argc, char **argv) {
   return true;
 }
 
+/* What goes to stdout beside a report: a document, and an object's bytes, stand alone on a stream. */
+static bool streams(Reading *r) {
+  const Options *o = r->o;
+  static const OptKey stage[] = {OPT_EMIT, OPT_PRINT_AFTER, OPT_STOP_AFTER, OPT_TIME_PASSES};
+  const char *report = o->last[OPT_REPORT], *emit = o->last[OPT_EMIT];
+  if (o->command != CMD_CHECK) return true;
+  OptKey k = OPT_COUNT;
+  for (size_t i = 0; i < sizeof stage / sizeof *stage && k == OPT_COUNT; i++)
+    if (given(o, stage[i])) k = stage[i];
+  if (given(o, OPT_SAVE) && k == OPT_COUNT)
+    return wrong(r, "--save is for the text of a stage: give --emit, too");
+  if (given(o, OPT_SAVE) || !report || k == OPT_COUNT) return true;
+  if (strcmp(report, "sarif") && (!emit || strcmp(emit, "obj"))) return true;
+  return wrong(r, "--report=%s and --%s cannot both go to stdout: send the stage to a file with --save=FILE",
+               report, option_rows[k].name);
+}
+
 /* What only the whole line tells. */
 static bool consistent(Reading *r) {
   Options *o = r->o;
@@ -199,6 +216,7 @@ static bool consistent(Reading *r) {
     return wrong(r, "--load and --resume are two ways to begin: give one");
   if (given(o, OPT_SEED) && given(o, OPT_RESUME))
     return wrong(r, "--resume goes on with the checkpoint's seed: --seed has no place beside it");
+  if (!streams(r)) return false;
   const char *when = o->last[OPT_COLOR];
   if (when && strcmp(when, "auto") && strcmp(when, "always") && strcmp(when, "never"))
     return wrong(r, "--color=%s: auto, always or never", when);

@@ -126,6 +126,33 @@ sys.exit(not (len(d) == 1 and d[0]["code"] == "DG0304" and d[0]["subjects"] == [
 P
 result $? "json: one diagnostic about b, with an edit"
 gives "json of nonsense" 2 "$DGC" --diagnostics-format=xml "$bad"
+# A report and a stage have one stream: a document stands alone on it, and the stage goes to a file.
+gives "sarif beside a stage" 2 "$DGC" --report=sarif --emit=graph "$bad"
+says "--report=sarif and --emit cannot both go to stdout: send the stage to a file with --save=FILE"
+silent out
+gives "sarif beside graphs" 2 "$DGC" --report=sarif --print-after=all -D N=4 "$bad"
+says "--report=sarif and --print-after"
+gives "a table beside bytes" 2 "$DGC" --report=table --emit=obj "$bad"
+gives "a table beside a stage" 0 "$DGC" --report=table --emit=graph "$bad"
+gives "the graph" 0 "$DGC" --emit=graph "$bad"
+mv out graph
+gives "sarif, and a stage to a file" 0 "$DGC" --report=sarif --emit=graph -o stage "$bad"
+python3 -c 'import json, sys; sys.exit(len(json.load(open("out"))["runs"][0]["results"]) != 1)'
+result $? "$name: one document"
+same "$name: the stage" stage graph
+printf 'param' >broken.dg
+rm stage
+gives "sarif of an error, and a stage to a file" 1 "$DGC" --report=sarif --emit=graph -o stage broken.dg
+python3 -c 'import json, sys; sys.exit(not json.load(open("out"))["runs"][0]["results"])'
+result $? "$name: one document"
+[ ! -e stage ]
+result $? "$name: no stage"
+gives "a stage to no folder" 4 "$DGC" --emit=graph -o gone/stage "$bad"
+cp "$bad" kept.dg
+gives "a stage over its program" 2 "$DGC" --emit=graph -o ./kept.dg kept.dg
+same "$name: it is kept" "$bad" kept.dg
+gives "a file for no stage" 2 "$DGC" --report=sarif -o stage "$bad"
+says "--save is for the text of a stage"
 
 # stages
 for stage in tokens ast index graph facts grad step opt kernels plan $stages; do
