@@ -192,8 +192,12 @@ static void sink_text(const Diagnose *x, uint64_t sink, Sb *b) {
       sb_fmt(b, "state '" STRF "' and others", STRA(s->first));
   } else if (sink >> 32 == SINK_LOCAL) {
     const SinkPlace *s = &x->place.at[(uint32_t)sink];
-    sb_fmt(b, s->kind == LOCAL_ARGUMENT ? "argument '" STRF "' of '" STRF "'" : "'" STRF "' of '" STRF "'",
-           STRA(s->name), STRA(s->in));
+    if (s->kind == LOCAL_ARGUMENT) sb_fmt(b, "argument ");
+    if (s->name.n)
+      sb_fmt(b, "'" STRF "'", STRA(s->name));
+    else
+      sb_fmt(b, "a value without a name"); /* in a recording, which knows no functions either */
+    if (s->in.n) sb_fmt(b, " of '" STRF "'", STRA(s->in));
   } else {
     sb_fmt(b, "%s'" STRF "'", kind[sink >> 32], STRA(names_str(x->p->names, (Sym){(uint32_t)sink})));
   }

@@ -76,6 +76,35 @@ START_TEST(a_cut_is_told_at_its_place) {
 }
 END_TEST
 
+/* A place has the name of an operation, or none; it has no function's name. */
+START_TEST(an_end_is_told_by_the_name_it_has) {
+  static const char *const name[] = {" called", ""};
+  static const char *const says[] = {"ends in 'called', which nothing reads",
+                                     "ends in a value without a name, which nothing reads"};
+  for (int i = 0; i < 2; i++) {
+    char file[2048];
+    snprintf(
+        file, sizeof file,
+        "dgg 1 test\nfile 1 nowhere.py\nplace 1 1 3 4 3 10 0 made\nplace 2 1 7 8 7 20 1%s\n"
+        "graph opt\nparam w: f32[3] @1\nparam b: f32[3] @1\n%%0: f32[3] = leaf w\n%%1: f32[3] = tanh %%0 @2\n"
+        "%%2: f32[3] = leaf b\n%%3: f32[1] = sum %%2 {axes=[0] order=0}\n%%4: f32 = reshape %%3\n"
+        "train opt loss=%%4\ngroup SGD lr=0.5 @1\n%%5: f32[3] = grad %%4 %%0\n%%6: f32[3] = sub %%0 %%5\n"
+        "own w grad=%%5 update=%%6\n%%7: f32[3] = grad %%4 %%2\n%%8: f32[3] = sub %%2 %%7\n"
+        "own b grad=%%7 update=%%8\nseen b live live live\nseen w none none none\nend nodes=9 graphs=1\n",
+        name[i]);
+    const Run *r = run(str_z(file));
+    Sb b;
+    ck_assert(r->ok);
+    sb_init(&b, &arena);
+    diag_render_all(&r->d, (DiagStyle){.tab = 8}, &b);
+    Str text = sb_str(&b);
+    sb_char(&b, 0);
+    ck_assert_msg(strstr(text.p, "DG0302") && !strstr(text.p, "''"), "%s", text.p);
+    ck_assert_msg(strstr(text.p, says[i]), "%s", text.p);
+  }
+}
+END_TEST
+
 /* DG0701 */
 START_TEST(a_live_gradient_makes_it_a_fault) {
   only(run(step("stop_gradient %0", "none live none", "")), DIAG_contradicted, "w");
@@ -159,7 +188,7 @@ START_TEST(a_file_without_its_end_is_refused) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("import", a_cut_is_told_at_its_place, a_live_gradient_makes_it_a_fault,
-               host_values_cut_and_unknown_ones_do_not, what_was_seen_is_told_from_the_second_step_on,
-               what_is_wrong_is_refused_at_its_line, a_column_that_learns_meets_a_row_of_data,
-               a_file_without_its_end_is_refused))
+UNIT_MAIN(UNIT("import", a_cut_is_told_at_its_place, an_end_is_told_by_the_name_it_has,
+               a_live_gradient_makes_it_a_fault, host_values_cut_and_unknown_ones_do_not,
+               what_was_seen_is_told_from_the_second_step_on, what_is_wrong_is_refused_at_its_line,
+               a_column_that_learns_meets_a_row_of_data, a_file_without_its_end_is_refused))
