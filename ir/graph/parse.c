@@ -12,7 +12,11 @@
 #include <stdlib.h>
 
 bool lines_bad(GraphLines *r, const char *what) {
-  sb_fmt(r->why, "line %u: %s at \"%.40s\"", r->number, what, r->at);
+  sb_fmt(r->why, "line %u: %s at ", r->number, what);
+  if (r->at && *r->at)
+    sb_fmt(r->why, "\"%.40s\"", r->at);
+  else
+    sb_fmt(r->why, "the end of the line");
   return false;
 }
 

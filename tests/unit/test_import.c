@@ -138,6 +138,7 @@ static void refused(const char *op, const char *seen, const char *more, uint32_t
   char text[512];
   snprintf(text, sizeof text, "%.*s", (int)g->text.n, g->text.p);
   ck_assert_msg(strstr(text, why), "%s: expected %s", text, why);
+  ck_assert_msg(!strstr(text, "at \"\""), "%s", text);
   if (line) ck_assert_uint_eq(sources_at(&r->sources, g->at.file, g->at.lo).line, line);
 }
 
