@@ -105,8 +105,9 @@ static inline bool leaf_of_model(const Leaf *l) {
 /* ---- program.c ---- */
 /* Entry by the name users see: a train step, "eval", "predict", "init"; NULL when absent. */
 const Entry *program_entry(const dg_program *p, Str name);
-/* Refuses a graph in which a dim has no value, and names it. */
-dg_status dims_valued(dg_context *cx, const Graph *g, Arena *a, const DimBinding *bind, size_t n);
+/* Refuses a graph in which a dim has no value: names it, or says `open` with the place of what needs it. */
+dg_status dims_valued(dg_context *cx, const Graph *g, Arena *a, const DimBinding *bind, size_t n,
+                      const char *open);
 const Entry *program_step(const dg_program *p, Str name); /* train steps alone */
 
 #endif

@@ -117,7 +117,7 @@ static dg_status compile(Build *b, ExecOptions *o, BuildEntry *e) {
   code_memory(&quiet, b->cx->limits.memory, o);
   Graph *g = code_graph(b->arena, &b->prog, e->entry, p->bound.at, p->bound.n, &quiet, &why);
   if (!g) return api_fail(b->cx, ST_REJECTED, STRF, STRA(sb_str(&why)));
-  dg_status st = dims_valued(b->cx, g, b->arena, p->bound.at, p->bound.n);
+  dg_status st = dims_valued(b->cx, g, b->arena, p->bound.at, p->bound.n, NULL);
   if (st != DG_OK) return st;
   Plan *plan = NULL;
   Status made = exec_plan(b->arena, g, o, &plan, &why);

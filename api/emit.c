@@ -49,7 +49,7 @@ static dg_status time_rest(EmitCall *c, const Graph *g, TimeLog *times, double b
   dg_program *p = c->p;
   Sb why;
   sb_init(&why, &p->arena);
-  dg_status st = dims_valued(p->cx, g, &p->arena, p->bound.at, p->bound.n);
+  dg_status st = dims_valued(p->cx, g, &p->arena, p->bound.at, p->bound.n, NULL);
   if (st != DG_OK) { /* the passes' rows are there all the same */
     sb_fmt(times->out, "lowering needs more: %s\n", dg_error(p->cx));
     timelog_total(times, p->check_ms + clock_ms() - began);
@@ -163,7 +163,7 @@ static dg_status emit_stage(EmitCall *c) {
     graph_print(g, &c->out);
     return DG_OK;
   }
-  dg_status valued = dims_valued(p->cx, g, &p->arena, p->bound.at, p->bound.n);
+  dg_status valued = dims_valued(p->cx, g, &p->arena, p->bound.at, p->bound.n, NULL);
   if (valued != DG_OK) return valued;
   char stage[16] = "";
   if (c->stage.n < sizeof stage) memcpy(stage, c->stage.p, c->stage.n);

@@ -184,6 +184,10 @@ static dg_status make_initial(dg_session *s) {
   if (!e) return DG_OK;
   Sb why;
   sb_init(&why, &s->arena);
+  dg_status valued =
+      dims_valued(s->cx, e->graph, &s->arena, s->p->bound.at, s->p->bound.n,
+                  "this initial value depends on a dim without a value: bind it (-D NAME=VALUE)");
+  if (valued != DG_OK) return valued; /* data come later, and do not decide what a program begins with */
   CodeKey key = {.entry = e, .bind = s->p->bound.at, .nbind = s->p->bound.n, .interpret = true};
   Status st = runner_new(s->p, s->cx, &key, NULL, &s->initial, &why);
   if (st != ST_OK) return api_fail(s->cx, st, "initial values: " STRF, STRA(sb_str(&why)));

@@ -19,7 +19,8 @@ static void bind_axes(const dg_session *s, uint32_t input, Arena *a, DimBindings
   }
 }
 
-dg_status dims_valued(dg_context *cx, const Graph *g, Arena *a, const DimBinding *bind, size_t n) {
+dg_status dims_valued(dg_context *cx, const Graph *g, Arena *a, const DimBinding *bind, size_t n,
+                      const char *open) {
   const bool *idle = graph_idle(g, bind, n, a);
   for (uint32_t i = 0; i < g->node.n; i++) {
     Sb why, text;
@@ -28,8 +29,9 @@ dg_status dims_valued(dg_context *cx, const Graph *g, Arena *a, const DimBinding
     ExtentFault fault = graph_extent(g, (NodeId){i}, bind, n, &why);
     if (fault == EXTENT_FITS) continue;
     sb_init(&text, a);
-    if (fault == EXTENT_NONE) graph_place(g, (NodeId){i}, &text);
-    return api_fail(cx, ST_REJECTED, STRF STRF, STRA(sb_str(&text)), STRA(sb_str(&why)));
+    bool own = fault == EXTENT_OPEN && open;
+    if (fault == EXTENT_NONE || own) graph_place(g, (NodeId){i}, &text);
+    return api_fail(cx, ST_REJECTED, STRF STRF, STRA(sb_str(&text)), STRA(own ? str_z(open) : sb_str(&why)));
   }
   return DG_OK;
 }
@@ -142,7 +144,7 @@ dg_status session_variant(dg_session *s, const Entry *e, Variant **out) {
     }
   Graph own = *e->graph; /* with the session's dims */
   own.program = &s->prog;
-  ok = dims_valued(s->cx, &own, &s->arena, bind, n);
+  ok = dims_valued(s->cx, &own, &s->arena, bind, n, NULL);
   if (ok != DG_OK) {
     arena_rewind(&s->arena, mark);
     return ok;

@@ -50,6 +50,17 @@ done
 gives "check --load of another program's file" 9 "$DGC" check $b.dg --load stuck.safetensors
 gives "check --load of no file" 4 "$DGC" check $b.dg --load nonsense
 
+# Data come after the initial values, and give these no dims.
+cat >begins.dg <<'END'
+input x: f32[N, D]
+param w: f32 = D
+loss l = mean(x) * w
+train fit { minimize l; update w using sgd(lr = 0.1); batch = 8 }
+END
+gives "an initial value of a dim" 1 "$DGC" train begins.dg --data x=$seed/x.npy --interpret
+says "dgc: begins.dg:2:16: this initial value depends on a dim without a value: bind it (-D NAME=VALUE)"
+gives "an initial value of a dim that is bound" 0 "$DGC" train begins.dg --data x=$seed/x.npy --interpret -D D=1
+
 # Two steps in turn; one draws its rows at random and reads no input: as many as the batch has.
 cat >gan.dg <<'END'
 import nn
