@@ -50,19 +50,23 @@ static Terms split(const Graph *g, NodeId loss) {
 
 typedef struct TermFacts {
   bool reads_data; /* an input or a parameter: not a mere number */
-  bool trained;    /* an owned parameter can influence it */
+  bool trained;    /* a gradient comes from it to an owned parameter */
   bool explained;  /* a parameter in it has a finding of its own */
+  Edge cut;        /* where an owned parameter is read, and no gradient passes; else user is NO_NODE */
 } TermFacts;
 
 static TermFacts look(Diagnose *x, const View *v, NodeId term, const bool *reported) {
   Reach r = reach_from(v->g, term, &x->sets, x->arena);
-  TermFacts f = {0};
+  TermFacts f = {.cut = {NO_NODE, 0}};
   for (uint32_t i = 0; i <= term.i; i++) {
     if (!r.reads[i] || v->g->node.at[i].op != OP_LEAF) continue;
     LeafId leaf = {(uint32_t)graph_attr(v->g, (NodeId){i})[0]};
     LeafKind kind = program_leaf_at(x->p, leaf)->kind;
     f.reads_data |= kind == LEAF_INPUT || kind == LEAF_PARAM;
-    f.trained |= r.open[i] && v->param[leaf.i].rule != RULE_NONE;
+    bool owned = v->param[leaf.i].rule != RULE_NONE;
+    f.trained |= r.open[i] && owned;
+    const Set *cause = &x->sets.set.at[r.cause[i]];
+    if (owned && !r.open[i] && cause->n && !node_ok(f.cut.user)) f.cut = key_edge(cause->at[0]);
     f.explained |= kind == LEAF_PARAM && reported[leaf.i];
   }
   return f;
@@ -103,9 +107,15 @@ static void dead_terms(Diagnose *x, const View *v, const bool *reported) {
     if (!f.reads_data || f.trained || f.explained || others_business(x, v, t.at[i], reported)) continue;
     Str step = names_str(x->p->names, v->step->name);
     Span at = graph_user_span(v->g, x->p->sources, t.at[i]);
-    Diag *g = diag_dead_term(x->d, at, step);
+    bool cut = node_ok(f.cut.user);
+    Diag *g = diag_dead_term(x->d, at, cut ? "gradient of it comes to what" : "parameter that", step,
+                             cut ? "" : " can influence it");
+    if (cut)
+      diag_label(g, graph_user_span(v->g, x->p->sources, f.cut.user), "no gradient passes '" STRF "'",
+                 STRA(flow_op_text(x->p, v->g, f.cut.user)));
     diag_label(g, v->step->minimize_at, "minimized here");
-    diag_help(g, "let it depend on what the step updates, or take it out of the loss");
+    diag_help(g, cut ? "let a gradient through, or take the term out of the loss"
+                     : "let it depend on what the step updates, or take it out of the loss");
   }
 }
 
