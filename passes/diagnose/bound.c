@@ -32,14 +32,27 @@ static Diags beside(const Diags *d) {
   return (Diags){.arena = d->arena, .sources = d->sources, .limits = d->limits, .flags = d->flags};
 }
 
-/* What is said of the program with these dims. */
-static Diags said(const Program *p, const DimBinding *bind, size_t nbind, const Diags *d) {
+/* What is said of the program with these dims, beside what is known. */
+static Diags said(const Program *p, const DimBinding *bind, size_t nbind, const Map *known, const Diags *d) {
   Diags list = beside(d);
   ArenaScope scope;
   const Program *q = diagnose_bound_program(p, bind, nbind, arena_open(&scope, p->arena->mem));
-  diagnose_one(q, &list);
+  diagnose_one(q, known, &list);
   arena_close(&scope);
   return list;
+}
+
+/* By known_key: what the list says of parameters. These join no message that holds because of dims. */
+static Map known_of(const Program *p, const Diags *d, Arena *a) {
+  Map m;
+  map_init(&m, a);
+  for (uint32_t i = 0; i < d->all.n; i++)
+    for (uint32_t k = 0; k < d->all.at[i]->subject.n; k++) {
+      bool found;
+      Sym path = names_find(p->names, d->all.at[i]->subject.at[k], &found);
+      if (found) map_put(&m, known_key(diag_info[d->all.at[i]->kind].group, path), 1);
+    }
+  return m;
 }
 
 static bool has_subject(const Diag *g, Str path) {
@@ -79,7 +92,8 @@ static void say_because(Diag *g, const Program *p, const DimBinding *bind, size_
 }
 
 void diagnose_bound(const Program *p, const DimBinding *bind, size_t nbind, const Diags *known, Diags *d) {
-  Diags bound = said(p, bind, nbind, d), without[ALONE];
+  Map before = known_of(p, known, d->arena);
+  Diags bound = said(p, bind, nbind, &before, d), without[ALONE];
   size_t asked = 0;
   for (uint32_t i = 0; i < bound.all.n; i++) {
     Diag *g = bound.all.at[i];
@@ -89,7 +103,7 @@ void diagnose_bound(const Program *p, const DimBinding *bind, size_t nbind, cons
       size_t n = 0;
       for (size_t k = 0; k < nbind; k++)
         if (k != asked) rest[n++] = bind[k];
-      without[asked] = said(p, rest, n, d);
+      without[asked] = said(p, rest, n, &before, d);
     }
     uint32_t needed = 0;
     for (size_t k = 0; k < asked; k++)
@@ -101,11 +115,11 @@ void diagnose_bound(const Program *p, const DimBinding *bind, size_t nbind, cons
 
 void diagnose(const Program *p, const DimBinding *bind, size_t nbind, Diags *d) {
   if (!nbind) {
-    diagnose_one(p, d);
+    diagnose_one(p, NULL, d);
     return;
   }
-  Diags any = beside(d), bound = said(p, bind, nbind, d);
-  diagnose_one(p, &any);
+  Diags any = beside(d), bound = said(p, bind, nbind, NULL, d);
+  diagnose_one(p, NULL, &any);
   for (uint32_t i = 0; i < any.all.n; i++) {
     Diag *g = any.all.at[i];
     if (g->kind != DIAG_unmet_expect || !is_new(&bound, g)) diags_take(d, g); /* dims may meet it */

@@ -72,9 +72,9 @@ bool diagnose_run(Diagnose *x) {
   return true;
 }
 
-void diagnose_one(const Program *p, Diags *d) {
+void diagnose_one(const Program *p, const Map *known, Diags *d) {
   ArenaScope scope; /* what is said lives with the diagnostics, what it was read from ends here */
-  Diagnose x = {.arena = arena_open(&scope, p->arena->mem), .p = p, .d = d};
+  Diagnose x = {.arena = arena_open(&scope, p->arena->mem), .p = p, .d = d, .known = known};
   if (diagnose_run(&x)) {
     diagnose_say(&x);
     diagnose_losses(&x);

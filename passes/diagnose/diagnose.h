@@ -163,11 +163,13 @@ typedef struct Diagnose {
   uint32_t *sinks; /* by LeafId: where its value ends up, made when first asked for */
   VEC(Finding)
   found; /* every parameter in order of declaration, each with all that was found, strongest first */
+  const Map *known; /* by known_key: said already; NULL: nothing was */
 } Diagnose;
+static inline uint64_t known_key(DiagGroup g, Sym path) { return (uint64_t)g << 32 | path.i; }
 
 /* diagnose.c: verdicts per loss. */
 bool diagnose_run(Diagnose *x); /* false: a limit was passed, and nothing can be said */
-void diagnose_one(const Program *p, Diags *d);
+void diagnose_one(const Program *p, const Map *known, Diags *d);
 /* bound.c: the program with dims that have values; ids stay. */
 const Program *diagnose_bound_program(const Program *p, const DimBinding *bind, size_t nbind, Arena *a);
 /* zero.c: the differentiated copies of losses with open parameters; gradients that are zero for every input.

@@ -436,6 +436,12 @@ static bool told(const Diagnose *x, uint32_t from, uint32_t i) {
   return true;
 }
 
+static bool known(const Diagnose *x, const Finding *f) {
+  Sym path = program_leaf_at(x->p, f->param)->path;
+  uint32_t any;
+  return x->known && map_get(x->known, known_key(group_of(f->head), path), &any);
+}
+
 /* Verdicts that may rest on initial values. */
 static const uint32_t by_start = UINT32_C(1) << DGRP_stuck | UINT32_C(1) << DGRP_symmetric |
                                  UINT32_C(1) << DGRP_idle | UINT32_C(1) << DGRP_moves;
@@ -467,7 +473,7 @@ void diagnose_say(Diagnose *x) {
     if (!leaf_eq(f->param, x->found.at[from].param)) from = i;
     if (i + 1 == n || !leaf_eq(f->param, x->found.at[i + 1].param)) say_unmet(x, from, i + 1, loaded);
     next[i] = UINT32_MAX;
-    if (!told(x, from, i)) continue;
+    if (!told(x, from, i) || known(x, f)) continue;
     uint64_t key = hash_mix(hash_mix(f->key) ^ (uint64_t)f->head << 56);
     uint32_t first;
     if (map_get(&by_key, key, &first)) {
