@@ -87,6 +87,11 @@ int emit_early_stores(const Emit *e, const KernelStmt *map) {
   return n;
 }
 
+/* Memory that is loaded as a tile. */
+static bool loads_whole(const Emit *e, const KernelOperand *o) {
+  return o->kind == OPERAND_MEMORY && o->rows > 1 && emit_prefers_tile(e, &o->access, o->rows, o->cols);
+}
+
 /* Computes `rows` rows of the map and does the `n` stores behind it. */
 static void unrolled(Emit *e, const KernelStmt *s, int n_store, int rows) {
   Opened to[KERNEL_DST];
@@ -99,8 +104,7 @@ static void unrolled(Emit *e, const KernelStmt *s, int n_store, int rows) {
   for (int i = 0; i < s->map.nsrc; i++) {
     src[i] = (Source){.o = &s->map.src[i], .row = ARENA_ARRAY(e->arena, Val, (size_t)n)};
     const KernelOperand *o = src[i].o;
-    if (o->kind == OPERAND_MEMORY && o->rows > 1 && o->cols > 1 &&
-        emit_prefers_tile(e, &o->access, o->rows, o->cols)) {
+    if (loads_whole(e, o)) {
       src[i].all = ARENA_ARRAY(e->arena, Val, (size_t)(o->rows * n)); /* size-ok: a tile fits the registers */
       emit_load_tile(e, &o->access, &(KernelTile){.type = o->type, .rows = o->rows, .cols = o->cols},
                      src[i].all);
@@ -125,24 +129,25 @@ static void unrolled(Emit *e, const KernelStmt *s, int n_store, int rows) {
 
 enum { ROW = KERNEL_LOOPS - 1, ROWS_LEAST = 4, LONG_PROGRAM = 8, STACK_MOST = 4096 };
 
-static size_t stack_bytes(const Emit *e, int tile) {
-  size_t lanes = (size_t)e->lanes, bytes = dtype_bytes((DType)e->k->tile[tile].type);
-  return (size_t)emit_values(e, tile) * lanes * bytes; /* size-ok: a tile has at most 256 x 1024 elements */
+/* Whether a place of the stack has room for rows x cols elements. A vector of bools has no bytes of its own.
+ */
+static bool stack_takes(const Emit *e, DType t, int rows, int cols) {
+  size_t elements = (size_t)(rows * emit_vectors(e, cols) * e->lanes); /* size-ok: at most 256 x 1024 */
+  return t != DT_BOOL && elements * dtype_bytes(t) <= STACK_MOST;      /* size-ok: as above */
 }
-
-static bool stack_takes(const Emit *e, int tile) {
-  return e->k->tile[tile].type != DT_BOOL && stack_bytes(e, tile) <= STACK_MOST;
+static bool stack_takes_tile(const Emit *e, int tile) {
+  const KernelTile *t = &e->k->tile[tile];
+  return stack_takes(e, (DType)t->type, t->rows, t->cols);
 }
 
 static bool loops_over_rows(const Emit *e, const KernelStmt *s) {
   bool ok = e->k->tile[s->map.dst[0]].rows >= ROWS_LEAST && s->map.program->nins >= LONG_PROGRAM &&
             e->loops < KERNEL_LOOPS;
-  for (int i = 0; i < s->map.ndst && ok; i++) ok = stack_takes(e, s->map.dst[i]);
+  for (int i = 0; i < s->map.ndst && ok; i++) ok = stack_takes_tile(e, s->map.dst[i]);
   for (int i = 0; i < s->map.nsrc && ok; i++) {
     const KernelOperand *o = &s->map.src[i];
-    if (o->kind == OPERAND_TILE) ok = stack_takes(e, o->tile);
-    if (o->kind == OPERAND_MEMORY && o->rows > 1)
-      ok = o->type != DT_BOOL && stack_takes(e, s->map.dst[0]) && dtype_bytes((DType)o->type) <= 8;
+    if (o->kind == OPERAND_TILE) ok = stack_takes_tile(e, o->tile);
+    if (loads_whole(e, o)) ok = stack_takes(e, (DType)o->type, o->rows, o->cols);
   }
   return ok;
 }
@@ -192,9 +197,7 @@ static Access of_row(const Access *x) {
 static bool operand_of_row(Emit *e, KernelOperand *o, int i) {
   const KernelOperand was = *o;
   int slot = KERNEL_TILES + i, n = emit_vectors(e, o->cols);
-  bool repeats = was.rows == 1, tile = was.kind == OPERAND_TILE;
-  bool whole =
-      was.kind == OPERAND_MEMORY && !repeats && emit_prefers_tile(e, &was.access, was.rows, was.cols);
+  bool repeats = was.rows == 1, tile = was.kind == OPERAND_TILE, whole = loads_whole(e, &was);
   o->rows = 1;
   if ((tile || was.kind == OPERAND_COORD) && repeats) return false;
   if (!tile && !whole && !repeats) {

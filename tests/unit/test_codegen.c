@@ -377,6 +377,16 @@ static const char *const written[] = {
     "  par i0 < 1 {\n    t, u = map {x0:f32, x1:f32 | %0 = add x0 x1; %1 = mul x0 x1; ret %0 %1} 4x16 M[c], "
     "1x16 "
     "W[c]\n    store M[c] = t\n    store W[16*r+c] = u\n  }\n",
+    /* loops over rows: an operand loaded as a tile that is larger than the result, bools row by row */
+    "kernel larger\n  in X: f32[1024]\n  in D: f64[1024]\n  out Y: f32[1024]\n  tile t: f32[16x64]\n"
+    "  par i0 < 1 {\n    t = map {x0:f32, x1:f64 | %0 = cast.f32 x1; %1 = mul x0 %0; %2 = add %1 x0; %3 = "
+    "sub "
+    "%2 %0; %4 = mul %3 %3; %5 = add %4 %1; %6 = sub %5 %3; %7 = max %6 %0; %8 = min %7 %2; ret %8} 16x64 "
+    "X[64*r+c], 16x64 D[r+16*c]\n    store Y[64*r+c] = t\n  }\n",
+    "kernel masked\n  in X: f32[256]\n  in M: bool[256]\n  out Y: f32[256]\n  tile t: f32[16x16]\n"
+    "  par i0 < 1 {\n    t = map {x0:f32, x1:bool | %0 = sel x1 x0 2s; %1 = mul x0 %0; %2 = add %1 x0; %3 = "
+    "sub %2 %0; %4 = mul %3 %3; %5 = add %4 %1; %6 = sub %5 %3; %7 = max %6 %0; %8 = min %7 %2; ret %8} "
+    "16x16 X[16*r+c], 16x16 M[16*r+c]\n    store Y[16*r+c] = t\n  }\n",
     /* masks in memory, streaming stores, 64-bit words */
     "kernel mixed\n  in X: f32[64]\n  out M: bool[64]\n  out L: i64[64]\n  out S: f32[64]\n  tile x: "
     "f32[2x16]\n  tile m: bool[2x16]\n  tile l: i64[2x16]\n"
