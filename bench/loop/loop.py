@@ -2,55 +2,43 @@
 """A gradient through 10,000 steps of a simulation (leapfrog.dg; six bodies, f64, one thread).
 dgc, jax.lax.scan and C by hand take turns within one run. Printed are the median milliseconds a pass (least, greatest)
 and the median of the ratios to dgc within a round.
-usage: loop.py WORKER [--peers=DIR] [--rounds=N]
-WORKER is build-release/bench/loop; DIR is what bench/peer/setup made"""
-import os, statistics, subprocess, sys
+"""
+import argparse, os, statistics, sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+from turns import Peer
+
 PASSES = 8
 
 
-class Peer:
-    def __init__(self, name, command, missing=None):
-        self.name, self.times, self.why = name, [], missing
-        if missing:
-            return
-        self.p = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        first = self.p.stdout.readline()
-        if first.startswith("+ "):
-            self.loss = float(first[2:])
-        else:
-            self.why = first[2:].strip() or "it ended without an answer"
-
-    def turn(self):
-        self.p.stdin.write(f"{PASSES}\n")
-        self.p.stdin.flush()
-        self.times.append(float(self.p.stdout.readline()))
-
-
 def main():
-    opt = dict(a[2:].split("=", 1) for a in sys.argv[1:] if a.startswith("--") and "=" in a)
-    args = [a for a in sys.argv[1:] if not a.startswith("--")]
-    if len(args) != 1:
-        sys.exit(__doc__)
-    python = os.path.join(opt.get("peers", ""), "jax", "py")
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    ap.add_argument("worker", help="build-release/bench/loop")
+    ap.add_argument("--peers", default="", metavar="DIR", help="what bench/peer/setup made")
+    ap.add_argument("--rounds", type=int, default=11)
+    opt = ap.parse_args()
+    python = os.path.join(opt.peers, "jax", "py")
     no_jax = None if os.path.exists(python) else f"not installed (no {python})"
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    peers = [Peer("dgc", [args[0], "dgc", os.path.join(HERE, "leapfrog.dg")]),
-             Peer("jax", [python, os.path.join(HERE, "with_jax.py")], no_jax), Peer("C by hand", [args[0], "c"])]
+    peers = [Peer("dgc", [opt.worker, "dgc", os.path.join(HERE, "leapfrog.dg")]),
+             Peer("jax", [python, os.path.join(HERE, "with_jax.py")], no_jax), Peer("C by hand", [opt.worker, "c"])]
     there = [p for p in peers if not p.why]
     for p in there:
-        if abs(p.loss / there[0].loss - 1) > 1e-9:
-            sys.exit(f"{p.name} computes something else: {p.loss} against {there[0].loss}")
-    for _ in range(int(opt.get("rounds", 11))):
+        if abs(float(p.said) / float(there[0].said) - 1) > 1e-9:
+            sys.exit(f"{p.name} computes something else: {p.said} against {there[0].said}")
+    for _ in range(opt.rounds):
         for p in there:
-            p.turn()
+            p.turn(PASSES)
+    for p in there:
+        p.stop()
     for p in peers:
         if p.why:
             print(f"{p.name:10}  -        {p.why}")
             continue
-        ratio = statistics.median(t / d for t, d in zip(p.times, peers[0].times or p.times))
-        print(f"{p.name:10}  {statistics.median(p.times):6.2f} ms ({min(p.times):.2f} - {max(p.times):.2f})  {ratio:.2f} x dgc")
+        times = [t for t, in p.answers]
+        ratio = statistics.median(t / d for t, (d,) in zip(times, peers[0].answers or p.answers))
+        print(f"{p.name:10}  {statistics.median(times):6.2f} ms ({min(times):.2f} - {max(times):.2f})  {ratio:.2f} x dgc")
 
 
 main()

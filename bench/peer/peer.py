@@ -1,16 +1,17 @@
 """One training step (adam, f32) of the models beside this file in dgc and in other frameworks, in turns within one run.
-usage: peer.py LIBDGC.so [MODEL]... --peers=DIR [--rounds=N] [--ms=300] [--threads=1,2] [--only=dgc,jax,...] [--isa=avx2] [--peak=FILE]
-
-DIR is what `setup DIR` made. Every framework is a process of its own that waits while another one works. A round gives each about
+Every framework is a process of its own that waits while another one works. A round gives each about
 the same time, by the clock from the first to the last result; the table shows the median round (least, greatest) and the median
 of the ratios within a round; then the CPU time of all its threads, which other work on the machine disturbs less. All start from
 the same parameters, and the loss after the warm-up is compared before a time counts. A framework that is not there is an empty
 column with its reason."""
-import os, statistics, subprocess, sys, time
+import argparse, os, statistics, subprocess, sys, time
 
 import models
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+from turns import Peer
+
 WARM = 20
 # name: environment below DIR, module, class
 KINDS = {
@@ -63,83 +64,81 @@ def worker(kind, model, threads, library, isa):
         os.write(out, f"{t / int(line) * 1e3} {c / int(line) * 1e3}\n".encode())
 
 
-class Peer:
-    """The near end of a worker."""
-
-    def __init__(self, kind, model, threads, opt):
-        self.kind, self.times, self.cpu, self.why = kind, [], [], None
-        python = os.path.join(opt["peers"], KINDS[kind][0], "py")
-        if not os.path.exists(python):
-            self.why = f"not installed (no {KINDS[kind][0]}/py below {opt['peers']})"
-            return
-        c = [python, os.path.abspath(__file__), "--worker", kind, model, str(threads), opt["library"], opt.get("isa", "")]
-        self.process = subprocess.Popen(c, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1,
-                                        env=environment(opt.get("isa")))
-        said = self.process.stdout.readline().split(maxsplit=4)
-        if not said or said[0] != "+":
-            self.process.stdin.close()
-            last = (self.process.stderr.read().strip().splitlines() or ["failed"])[-1]
-            self.why = " ".join(said[1:]) or last
-            return
-        self.loss, self.version, self.first = float(said[1]), said[4].strip(), float(said[3])
-        self.steps = max(2, int(float(opt.get("ms", 300)) / 1e3 / float(said[2])))
-
-    def round(self):
-        self.process.stdin.write(f"{self.steps}\n")
-        t, c = self.process.stdout.readline().split()
-        self.times.append(float(t))
-        self.cpu.append(float(c))
-
-    def stop(self):
-        self.process.stdin.close()
-        self.process.wait()
+def start(kind, model, threads, opt):
+    python = os.path.join(opt.peers, KINDS[kind][0], "py")
+    missing = None if os.path.exists(python) else f"not installed (no {KINDS[kind][0]}/py below {opt.peers})"
+    c = [python, os.path.abspath(__file__), "--worker", kind, model, str(threads), opt.library, opt.isa]
+    p = Peer(kind, c, missing, environment(opt.isa))
+    if not p.why:
+        loss, each, first, p.version = p.said.split(maxsplit=3)
+        p.loss, p.first = float(loss), float(first)
+        p.steps = max(2, int(opt.ms / 1e3 / float(each)))
+    return p
 
 
 def peak(opt, threads):
-    if "peak" not in opt:
+    if not opt.peak:
         return 0
-    c = [opt["peak"], str(threads)] + (["--isa=" + opt["isa"]] if opt.get("isa") else [])
+    c = [opt.peak, str(threads)] + (["--isa=" + opt.isa] if opt.isa else [])
     return float(subprocess.run(c, capture_output=True, text=True, check=True).stdout)
 
 
 def measure(model, threads, opt):
-    all_peers = [Peer(kind, model, threads, opt) for kind in opt.get("only", ",".join(KINDS)).split(",")]
+    all_peers = [start(kind, model, threads, opt) for kind in opt.only]
     here = [w for w in all_peers if not w.why]
     for w in all_peers:
-        print(f"  {w.kind}: {w.why}" if w.why else f"  {w.version}: loss {w.loss:.6f} after {WARM} steps; first step {w.first:.2f} s")
-    if not here or here[0].kind != "dgc":
+        print(f"  {w.name}: {w.why}" if w.why else f"  {w.version}: loss {w.loss:.6f} after {WARM} steps; first step {w.first:.2f} s")
+    if not here or here[0].name != "dgc":
         sys.exit("without dgc there is nothing to compare with")
     worst = max(w.loss for w in here) / min(w.loss for w in here)
     if worst > 1.02:
         sys.exit(f"the losses differ by {worst:.3f}x: not the same model")
     before = peak(opt, threads)
-    for _ in range(int(opt.get("rounds", 11))):
+    for _ in range(opt.rounds):
         for w in here:
-            w.round()
+            w.turn(w.steps)
     limit, mine, best = (before + peak(opt, threads)) / 2, here[0], None
     for w in here:
         w.stop()
-        t, m = w.times, statistics.median(w.times)
-        ratio = sorted(a / b for a, b in zip(t, mine.times))
+        t, cpu = zip(*w.answers)
+        m = statistics.median(t)
+        ratio = sorted(a / b for a, (b, _) in zip(t, mine.answers))
         rate = models.flops(model) / m * 1e-6
         share = f", {100 * rate / limit:.0f} % of {limit:.0f}" if limit else ""
         if w is not mine and (best is None or statistics.median(ratio) < best[0]):
-            best = (statistics.median(ratio), w.kind)
-        print(f"{model} {threads} thread{'s' if threads > 1 else ' '} {w.kind:14} {m:9.4f} ms ({min(t):.4f} to {max(t):.4f}) {rate:6.1f} GFLOP/s{share}; "
-              f"{statistics.median(ratio):5.2f}x dgc's ({ratio[0]:.2f} to {ratio[-1]:.2f}); CPU {statistics.median(w.cpu):.3f} ms", flush=True)
+            best = (statistics.median(ratio), w.name)
+        print(f"{model} {threads} thread{'s' if threads > 1 else ' '} {w.name:14} {m:9.4f} ms ({min(t):.4f} to {max(t):.4f}) {rate:6.1f} GFLOP/s{share}; "
+              f"{statistics.median(ratio):5.2f}x dgc's ({ratio[0]:.2f} to {ratio[-1]:.2f}); CPU {statistics.median(cpu):.3f} ms", flush=True)
     if best:
         print(f"{model} {threads} thread{'s' if threads > 1 else ''}: best peer / dgc {best[0]:.2f} ({best[1]})", flush=True)
 
 
+def known(names):
+    def one(text):
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"'{text}' is none of {', '.join(names)}")
+        return text
+    return one
+
+
+def each(kind):
+    return lambda text: [kind(x) for x in text.split(",")]
+
+
 def main():
-    names = [a for a in sys.argv[1:] if not a.startswith("--")]
-    opt = dict(a[2:].split("=", 1) for a in sys.argv[1:] if a.startswith("--") and "=" in a)
-    unknown = set(opt) - {"peers", "rounds", "ms", "threads", "only", "isa", "peak"} or set(names[1:]) - set(models.NAMES)
-    if not names or "peers" not in opt or unknown:
-        sys.exit(f"unknown: {', '.join(sorted(unknown))}" if unknown else __doc__)
-    opt["library"], opt["peers"] = os.path.abspath(names[0]), os.path.abspath(opt["peers"])
-    for model in names[1:] or models.NAMES:
-        for threads in map(int, opt.get("threads", "1,2").split(",")):
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    ap.add_argument("library", metavar="LIBDGC.so", type=os.path.abspath)
+    ap.add_argument("model", nargs="*", default=[], type=known(models.NAMES), metavar="MODEL", help=", ".join(models.NAMES))
+    ap.add_argument("--peers", required=True, metavar="DIR", type=os.path.abspath, help="what `setup DIR` made")
+    ap.add_argument("--rounds", type=int, default=11)
+    ap.add_argument("--ms", type=float, default=300, help="of a round, each")
+    ap.add_argument("--threads", type=each(int), default=[1, 2], metavar="1,2")
+    ap.add_argument("--only", type=each(known(KINDS)), default=list(KINDS), metavar=",".join(KINDS))
+    ap.add_argument("--isa", choices=["", *HELD], default="")
+    ap.add_argument("--peak", default="", metavar="FILE", help="build-release/bench/peak")
+    opt = ap.parse_args()
+    for model in opt.model or models.NAMES:
+        for threads in opt.threads:
             measure(model, threads, opt)
 
 
