@@ -1,6 +1,6 @@
-/* Rows to batches: conversion, flushing of subnormals, ranges. One loop per pair of types, each branch-free
- * over a row so that the compiler vectorises it; a row with a fault is looked at again, slowly, to say which
- * value it was. */
+/* Rows to batches, one behind the other: conversion, flushing of subnormals, ranges. One loop per pair of
+ * types, each branch-free over a row so that the compiler vectorises it; a row with a fault is looked at
+ * again, slowly, to say which value it was. */
 #include "base/num.h"
 #include "base/size.h"
 #include "runtime/core/fpenv.h"
@@ -213,10 +213,12 @@ static void prefetch_row(const DataSource *s, int64_t row) {
 enum { AHEAD = 6 };
 
 static bool gather_each(const DataSource *s, const int64_t *rows, int64_t n, char *to, DataType t,
-                        DataRange range, size_t step, HostError *err) {
+                        DataRange range, HostError *err) {
   Convert convert = converter(s->type, t);
   bool watch = !s->allow_non_finite && (s->type == DATA_F32 || s->type == DATA_F64);
-  for (int64_t i = 0; i < n; i++, to += step) {
+  size_t row_bytes =
+      (size_t)s->row_elements * data_memory_bytes(t); /* size-ok: data_rows_gather has looked */
+  for (int64_t i = 0; i < n; i++, to += row_bytes) {
     size_t offset;
     if (i + AHEAD < n) prefetch_row(s, rows[i + AHEAD]);
     if (rows[i] < 0 || rows[i] >= s->dim[0] || !size_mul((size_t)rows[i], s->row_bytes, &offset))
@@ -257,21 +259,21 @@ static bool gather_short(const DataSource *s, const int64_t *rows, int64_t n, ch
 }
 
 static bool gather_all(const DataSource *s, const int64_t *rows, int64_t n, char *to, DataType t,
-                       DataRange range, size_t step, HostError *err) {
+                       DataRange range, HostError *err) {
   enum { SHORT = 64 };
   bool few = s->row_bytes > 0 && s->row_bytes <= SHORT;
-  return (few && gather_short(s, rows, n, to, t, range)) || gather_each(s, rows, n, to, t, range, step, err);
+  return (few && gather_short(s, rows, n, to, t, range)) || gather_each(s, rows, n, to, t, range, err);
 }
 
 bool data_rows_gather(const DataSource *s, const int64_t *rows, int64_t n, void *dst, DataType dst_type,
                       DataRange range, HostError *err) {
-  size_t step;
+  size_t row_bytes;
   if (!data_memory_bytes(dst_type))
     return host_fail(err, ST_USAGE, "%s is no type of a compiled program", data_type_name(dst_type));
-  if (!size_mul((size_t)s->row_elements, data_memory_bytes(dst_type), &step))
+  if (!size_mul((size_t)s->row_elements, data_memory_bytes(dst_type), &row_bytes))
     return host_fail(err, ST_LIMIT, "%s: sizes overflow", host_show(s->name).z);
   FpEnv host = fpenv_enter(); /* rounding f64 -> f32 is part of the result */
-  bool ok = gather_all(s, rows, n, dst, dst_type, range, step, err);
+  bool ok = gather_all(s, rows, n, dst, dst_type, range, err);
   fpenv_leave(host);
   return ok;
 }

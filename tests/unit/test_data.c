@@ -252,6 +252,34 @@ START_TEST(short_rows) {
 }
 END_TEST
 
+static double number_at(const void *p, DataType t, int64_t i) {
+  if (t == DATA_F32) return (double)((const float *)p)[i];
+  if (t == DATA_F64) return ((const double *)p)[i];
+  if (t == DATA_I64) return (double)((const int64_t *)p)[i];
+  return ((const int32_t *)p)[i]; /* bools, too */
+}
+
+/* What is written of one row lies behind the row before, whatever an element takes there. */
+START_TEST(short_rows_of_any_type) {
+  begin();
+  static const DataType to[] = {DATA_F32, DATA_F64, DATA_I32, DATA_I64, DATA_BOOL};
+  DataSource s;
+  char v[40][3];
+  for (int i = 0; i < 40; i++)
+    for (int k = 0; k < 3; k++) v[i][k] = (char)(i * (k + 3) % 7 < 3);
+  ck_assert(open_bytes("x.npy", npy(NPY("|u1", "False", "(40, 3)"), (Str){(const char *)v, sizeof v}),
+                       plain(), &s));
+  int64_t row[25];
+  double x[25 * 3];
+  for (int i = 0; i < 25; i++) row[i] = i * 11 % 40;
+  for (size_t t = 0; t < sizeof to / sizeof *to; t++) {
+    ck_assert(data_rows_gather(&s, row, 25, x, to[t], (DataRange){0}, &err));
+    for (int i = 0; i < 25 * 3; i++) ck_assert(number_at(x, to[t], i) == v[row[i / 3]][i % 3]);
+  }
+  end();
+}
+END_TEST
+
 /* ---- CSV ---- */
 
 static void row_is(const DataSource *s, int64_t row, const float *want) {
@@ -693,7 +721,8 @@ START_TEST(mutations) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("idx", idx_good, idx_faults), UNIT("npy", npy_good, npy_faults, short_rows),
+UNIT_MAIN(UNIT("idx", idx_good, idx_faults),
+          UNIT("npy", npy_good, npy_faults, short_rows, short_rows_of_any_type),
           UNIT("csv", csv_good, csv_columns, csv_header, csv_faults, csv_values),
           UNIT("files", file_faults, gunzip_good, gunzip_limit, gunzip_faults),
           UNIT("robust", out_of_memory, mutations))
