@@ -5,7 +5,7 @@ from ..graph import MOST_ROUNDS
 from ..session import Finished, guarded
 from ..witness import classify
 from . import ops
-from .tensors import Tensors
+from .tensors import Tensors, is_parameter
 
 ROUNDS = 3
 
@@ -72,7 +72,7 @@ class Steps(Tensors):
     def _gradient_result(self, outputs, inputs, out, before, again):
         if before is None:
             return
-        if not again and any(self._is_leaf(t) and isinstance(t, torch.nn.Parameter) for t in inputs):
+        if not again and any(self._is_leaf(t) and is_parameter(t) for t in inputs):
             for t in outputs:
                 self._loss(t)
         for o in self._tensors(out, []):

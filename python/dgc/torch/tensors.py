@@ -10,6 +10,12 @@ from . import ops
 from .values import Number
 
 
+def is_parameter(t):
+    """As isinstance, which asks a metaclass written in Python each time."""
+    kind = type(t)
+    return kind is torch.nn.Parameter or kind is not torch.Tensor and isinstance(t, torch.nn.Parameter)
+
+
 class Tensors(Guard):
     def __init__(self, stop=False, debug=False):
         super().__init__(stop, debug)
@@ -41,7 +47,7 @@ class Tensors(Guard):
         return found[1] if found is not None and found[0]() is t else None
 
     def _is_leaf(self, t):
-        return isinstance(t, torch.nn.Parameter) or (t.requires_grad and t.grad_fn is None)
+        return is_parameter(t) or (t.requires_grad and t.grad_fn is None)
 
     def _leaf(self, t):
         found = self.leaves.get(id(t))
@@ -68,7 +74,7 @@ class Tensors(Guard):
         """The node of an argument."""
         if isinstance(a, torch.Tensor):
             found = self.leaves.get(id(a))
-            if isinstance(a, torch.nn.Parameter) or found is not None and found[0]() is a:
+            if is_parameter(a) or found is not None and found[0]() is a:
                 return self._used(a)
             node = self._lookup(a)    # also of what was made a leaf later, by requires_grad_
             if node is None and self._is_leaf(a):

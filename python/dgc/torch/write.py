@@ -3,6 +3,7 @@ from ..frames import Place
 from ..graph import FLOATS, LEAST_ROUNDS, NotJudged, Writer, number, unique, word
 from . import names
 from .rules import Rule
+from .tensors import is_parameter
 
 
 class _File:
@@ -26,7 +27,7 @@ class _File:
                 for _, leaf, _ in params:
                     self.owned.setdefault(leaf, o)
         reached = self.tape.cone([n for n, _ in self.r.losses], through_cuts=False)
-        loose = [leaf for leaf, t in tensors.items() if leaf in self.owned and not self._is_parameter(t)]
+        loose = [leaf for leaf, t in tensors.items() if leaf in self.owned and not is_parameter(t)]
         for ref, leaf, node in list(self.r.leaves.values()):
             t = tensors[leaf]
             if leaf in self.owned:
@@ -34,16 +35,11 @@ class _File:
                 continue
             if self.r.writes.get(id(leaf)):
                 leaf.kind, leaf.start = "state", None     # it follows something: an average, a target network
-            elif not self._is_parameter(t):
+            elif not is_parameter(t):
                 if not (loose and node in reached and id(t) in self.called):
                     leaf.kind = "input"                   # a gradient by data
             elif t is None or not t.requires_grad or node not in reached:
                 leaf.frozen = True
-
-    @staticmethod
-    def _is_parameter(t):
-        import torch
-        return isinstance(t, torch.nn.Parameter)
 
     # -- steps
 
