@@ -111,11 +111,64 @@ def test_two_steps_are_too_few():
     kit.not_judged(session.report(), "at least three steps of an optimizer are needed")
 
 
+def recorded(optimizer, step):
+    """The operations of two steps, before the file is made."""
+    net = model()
+    session = Session()
+    with session:
+        made = optimizer(net.parameters(), lr=1e-2)
+        for _ in range(2):
+            step(net, made)
+        return [n.op for n in session.recorder.tape.nodes], session
+
+
+def plain_step(net, optimizer):
+    optimizer.zero_grad()
+    net(torch.rand(8, 4)).square().mean().backward()
+    optimizer.step()
+
+
+def test_the_operations_of_known_optimizers_are_not_recorded():
+    class Own(torch.optim.SGD):     # not PyTorch's: anything may happen in it
+        pass
+    few, _ = recorded(torch.optim.SGD, plain_step)
+    assert recorded(torch.optim.AdamW, plain_step)[0] == few
+    assert len(recorded(Own, plain_step)[0]) > len(few)
+
+
+def test_a_loss_in_the_closure_of_a_step_is_seen():
+    def step(net, optimizer):
+        def closure():
+            optimizer.zero_grad()
+            loss = net(torch.rand(8, 4)).square().mean()
+            loss.backward()
+            return loss
+        optimizer.step(closure)
+    _, session = recorded(torch.optim.LBFGS, step)
+    assert all(s.losses for o in session.recorder.order for s in o.steps)
+
+
+def test_a_step_that_fails_does_not_end_the_recording():
+    net = model(0.0)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    step, session = training(net, optimizer), Session()
+    with session:
+        optimizer.param_groups[0]["lr"] = "none"
+        try:
+            step()
+        except TypeError:
+            optimizer.param_groups[0]["lr"] = 0.1
+        for _ in range(4):
+            step()
+    assert session.recorder.depth == 0 and session.report().status == 0, session.report().text
+
+
 def hooks():
     """What a session puts something in place of, or adds to."""
     from torch.optim import optimizer
-    return (torch.optim.Optimizer.__init__, nn.Module.register_parameter, nn.Module.__setattr__, torch.autograd.grad,
-            torch.autograd.Function.apply, dict(optimizer._global_optimizer_pre_hooks), dict(optimizer._global_optimizer_post_hooks))
+    return (torch.optim.Optimizer.__init__, torch.optim.Optimizer.zero_grad, nn.Module.zero_grad, nn.Module.register_parameter,
+            nn.Module.__setattr__, torch.autograd.grad, torch.autograd.Function.apply, dict(optimizer._global_optimizer_pre_hooks),
+            dict(optimizer._global_optimizer_post_hooks))
 
 
 def test_hooks_are_gone_afterwards():

@@ -1,5 +1,6 @@
 """Recording PyTorch: hooks, and what to do when enough was seen."""
 import contextlib
+import functools
 import importlib
 
 import torch
@@ -20,6 +21,8 @@ class Session(session.Session):
         self.patch(torch.optim.Optimizer, "__init__", self._optimizer_init)
         self.patch(torch.nn.Module, "register_parameter", self._register)
         self.patch(torch.nn.Module, "__setattr__", self._setattr)
+        for owner in (torch.optim.Optimizer, torch.nn.Module):
+            self.patch(owner, "zero_grad", self._unseen)
         self.patch(torch.autograd, "grad", self._grad)
         self.patch(torch.autograd.Function, "apply", self._apply)
         if hasattr(torch.compiler, "set_stance"):
@@ -63,6 +66,17 @@ class Session(session.Session):
             with contextlib.suppress(Exception):
                 r.made.setdefault(id(param), (weakref.ref(param), r.frames.here(skip=2)))
 
+    def _unseen(self, plain):
+        """It makes nothing of a tensor, and reads every `.grad`."""
+        @functools.wraps(plain)
+        def call(*args, **kwargs):
+            self.recorder.depth += 1
+            try:
+                return plain(*args, **kwargs)
+            finally:
+                self.recorder.depth -= 1
+        return call
+
     def _grad(self, plain):
         def grad(*args, **kwargs):
             return self.recorder.autograd_grad(plain, args, kwargs)
@@ -76,11 +90,12 @@ class Session(session.Session):
         return classmethod(apply)
 
     def _pre(self, made, args, kwargs):
-        self.recorder.step_begins(made, bool(args[0] if args else kwargs.get("closure")))
+        closure = args[1] if len(args) > 1 else kwargs.get("closure")    # the first is the optimizer
+        self.recorder.step_begins(made, closure is not None)
 
     def _post(self, made, args, kwargs):
         r = self.recorder
-        if not r.step_ends(made, bool(args[0] if args else kwargs.get("closure"))):
+        if not r.step_ends(made):
             return
         if r.enough():
             if r.stop:

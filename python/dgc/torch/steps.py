@@ -26,6 +26,8 @@ class Optimizer:
         self.made, self.place = made, place
         self.steps, self.since, self.groups, self.begun, self.fresh = [], 0, [], {}, False
         self.varying = []   # by group: settings that a schedule changes
+        self.quiet = False  # is it in a step whose operations are not looked at: rules.py knows them
+        self.outer = None   # the one whose step calls this one's
 
 
 class Steps(Tensors):
@@ -103,19 +105,23 @@ class Steps(Tensors):
         if not o.begun:
             o.fresh = not o.made.state
             self._take_groups(o)
-        self.stepping = o
-        if not closure:
+        o.outer, self.stepping = self.stepping, o
+        if closure or not type(made).__module__.startswith("torch.optim"):
+            return      # losses come about inside, or anything else
+        if not o.quiet:
+            o.quiet = True
             self.depth += 1
-            self._round(o)
+        self._round(o)
 
     @guarded
-    def step_ends(self, made, closure):
+    def step_ends(self, made):
         o = self.optimizer(made)
-        if closure:
-            self._round(o)
+        if o.quiet:
+            o.quiet = False
+            self.depth -= 1
         else:
-            self.depth = max(0, self.depth - 1)
-        self.stepping = None
+            self._round(o)
+        self.stepping = o.outer
         return True
 
     def _take_groups(self, o):
