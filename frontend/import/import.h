@@ -20,7 +20,6 @@ typedef struct Witness {
 } Witness;
 
 typedef struct Import {
-  Str producer; /* "torch 2.15.0" */
   VEC(Witness) witness;
 } Import;
 

@@ -37,9 +37,7 @@ static bool read_head(Reader *x) {
   int64_t v;
   if (!lines_eat(&x->r, "dgg") || !lines_int(&x->r, &v)) return lines_bad(&x->r, "'dgg 1' expected");
   if (v != VERSION) return lines_bad(&x->r, "another version of the format: 1 is the one known here");
-  while (*x->r.at == ' ') x->r.at++;
-  x->out->producer = str_copy(x->r.arena, str_z(x->r.at));
-  x->r.at += x->out->producer.n;
+  lines_rest(&x->r); /* who recorded it */
   return true;
 }
 
@@ -48,10 +46,8 @@ static bool read_file(Reader *x) {
   if (x->sources) return lines_bad(&x->r, "files and places stand in front of the graphs");
   if (!lines_int(&x->r, &i)) return false;
   if (i != x->file.n || i > MOST_FILES) return lines_bad(&x->r, "files are numbered in order, from 1");
-  while (*x->r.at == ' ') x->r.at++;
-  Str name = str_copy(x->r.arena, str_z(x->r.at));
+  Str name = lines_rest(&x->r);
   if (!name.n) return lines_bad(&x->r, "a file name expected");
-  x->r.at += name.n;
   VEC_PUSH(x->r.arena, &x->file, (FileLine){.name = name});
   return true;
 }
@@ -143,7 +139,7 @@ static bool has_op(const GraphLines *r, const char *op) {
 /* A line of the graph itself, and the place behind it. */
 static bool read_in_graph(Reader *x) {
   GraphLines *r = &x->r;
-  while (*r->at == ' ') r->at++;
+  lines_skip(r);
   bool node = *r->at == '%', ok;
   uint32_t leaves = r->p->leaf.n, from = r->g->node.n, roots = r->g->root.n, place;
   x->nodes += node;
@@ -178,7 +174,7 @@ static const struct {
 
 static bool read_line(Reader *x) {
   GraphLines *r = &x->r;
-  while (*r->at == ' ') r->at++;
+  lines_skip(r);
   if (r->number == 1) return read_head(x);
   if (!*r->at || *r->at == '#') return true;
   if (x->ended) return lines_bad(r, "nothing follows 'end'");

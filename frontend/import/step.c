@@ -63,7 +63,7 @@ bool import_group(Reader *x) {
   if (x->step == UINT32_MAX) return lines_bad(r, "a step expected");
   Group g = {.optimizer = lines_name(r, lines_word(r))};
   for (;;) {
-    while (*r->at == ' ') r->at++;
+    lines_skip(r);
     const char *eq = strchr(r->at, '=');
     if (!eq || *r->at == '@' || *r->at == '#') break;
     GroupSetting s = {.given = true, .name = names_add(p->names, (Str){r->at, (size_t)(eq - r->at)})};
@@ -150,11 +150,10 @@ bool import_note(Reader *x) {
   Witness *w;
   uint32_t place;
   if (!witness_of(x, &w) || !import_place(x, &place)) return false;
-  while (*x->r.at == ' ') x->r.at++;
+  lines_skip(&x->r);
   if (!place || !*x->r.at) return lines_bad(&x->r, "'@PLACE TEXT' expected");
   w->note = import_span(x, place);
-  w->note_text = str_copy(x->r.arena, str_z(x->r.at));
-  x->r.at += w->note_text.n;
+  w->note_text = lines_rest(&x->r);
   return true;
 }
 

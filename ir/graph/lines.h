@@ -23,6 +23,9 @@ MUST_USE bool lines_graph(GraphLines *r);
 /* Nothing but a comment is left of the line. */
 MUST_USE bool lines_end(GraphLines *r);
 
+void lines_skip(GraphLines *r); /* blanks */
+/* All that is left, without blanks in front; it lives in the arena. Nothing is left then. */
+Str lines_rest(GraphLines *r);
 bool lines_bad(GraphLines *r, const char *what); /* always false */
 MUST_USE bool lines_eat(GraphLines *r, const char *text);
 Str lines_word(GraphLines *r); /* up to a blank, or a colon that a blank follows */
@@ -30,7 +33,6 @@ Sym lines_name(GraphLines *r, Str s);
 MUST_USE bool lines_int(GraphLines *r, int64_t *v);
 MUST_USE bool lines_number(GraphLines *r, double *v);
 MUST_USE bool lines_node(GraphLines *r, NodeId *id);
-MUST_USE bool lines_type(GraphLines *r, Type *t);
 LeafId lines_leaf(GraphLines *r, Str path, bool *known);
 /* `I: TYPE = OP` of a node, and its operands. */
 MUST_USE bool lines_node_head(GraphLines *r, Type *t, Str *op);

@@ -11,6 +11,17 @@
 #include <math.h>
 #include <stdlib.h>
 
+void lines_skip(GraphLines *r) {
+  while (*r->at == ' ') r->at++;
+}
+
+Str lines_rest(GraphLines *r) {
+  lines_skip(r);
+  Str rest = str_z(r->at);
+  r->at += rest.n;
+  return rest;
+}
+
 bool lines_bad(GraphLines *r, const char *what) {
   sb_fmt(r->why, "line %u: %s at ", r->number, what);
   if (r->at && *r->at)
@@ -21,7 +32,7 @@ bool lines_bad(GraphLines *r, const char *what) {
 }
 
 bool lines_eat(GraphLines *r, const char *text) {
-  while (*r->at == ' ') r->at++;
+  lines_skip(r);
   size_t n = strlen(text);
   if (strncmp(r->at, text, n) != 0) return false;
   if (isalpha((unsigned char)text[n - 1]) && (isalnum((unsigned char)r->at[n]) || r->at[n] == '_'))
@@ -31,7 +42,7 @@ bool lines_eat(GraphLines *r, const char *text) {
 }
 
 Str lines_word(GraphLines *r) { /* up to a blank, or a colon that a blank follows */
-  while (*r->at == ' ') r->at++;
+  lines_skip(r);
   const char *start = r->at;
   while (*r->at && *r->at != ' ' && *r->at != '(' && !(*r->at == ':' && (r->at[1] == ' ' || !r->at[1])))
     r->at++;
@@ -41,7 +52,7 @@ Sym lines_name(GraphLines *r, Str s) { return str_eq(s, STR("-")) ? (Sym){0} : n
 
 bool lines_int(GraphLines *r, int64_t *v) {
   char *end;
-  while (*r->at == ' ') r->at++;
+  lines_skip(r);
   bool hex = r->at[0] == '0' && r->at[1] == 'x';
   *v = hex ? (int64_t)strtoull(r->at, &end, 16) : (int64_t)strtoll(r->at, &end, 10);
   if (end == r->at) return lines_bad(r, "number expected");
@@ -49,7 +60,7 @@ bool lines_int(GraphLines *r, int64_t *v) {
   return true;
 }
 bool lines_number(GraphLines *r, double *v) {
-  while (*r->at == ' ') r->at++;
+  lines_skip(r);
   size_t n = num_read(str_z(r->at), v);
   if (!n) return lines_bad(r, "number expected");
   r->at += n;
@@ -68,15 +79,15 @@ bool lines_node(GraphLines *r, NodeId *id) {
 static bool read_dim(GraphLines *r, const char *stop,
                      DimId *out) { /* up to one of stop outside parentheses */
   int depth = 0;
-  while (*r->at == ' ') r->at++;
+  lines_skip(r);
   const char *start = r->at;
   for (; *r->at && (depth || !strchr(stop, *r->at)); r->at++) depth += (*r->at == '(') - (*r->at == ')');
   return dim_parse(r->p->dims, r->p->names, (Str){start, (size_t)(r->at - start)}, out) ||
          lines_bad(r, "dim expected");
 }
 
-bool lines_type(GraphLines *r, Type *t) {
-  while (*r->at == ' ') r->at++;
+static bool read_type(GraphLines *r, Type *t) {
+  lines_skip(r);
   size_t n = 0;
   DType d;
   while (isalnum((unsigned char)r->at[n])) n++;
@@ -116,7 +127,7 @@ static bool read_leaf(GraphLines *r, LeafKind kind) {
   bool known;
   l.path = names_add(r->p->names, path);
   if (!lines_eat(r, ":")) return lines_bad(r, "':' expected");
-  if (!lines_type(r, &l.type)) return false;
+  if (!read_type(r, &l.type)) return false;
   l.frozen = lines_eat(r, "frozen");
   if (lines_eat(r, "of")) {
     l.of = lines_leaf(r, lines_word(r), &known);
@@ -140,10 +151,10 @@ static bool read_extern(GraphLines *r) {
   while (!lines_eat(r, ")")) {
     if (e.nin && !lines_eat(r, ";")) return lines_bad(r, "';' expected");
     if (e.nin == 8) return lines_bad(r, "too many operands");
-    if (!lines_type(r, &e.in[e.nin++])) return false;
+    if (!read_type(r, &e.in[e.nin++])) return false;
   }
   if (!lines_eat(r, "->")) return lines_bad(r, "'->' expected");
-  if (!lines_type(r, &e.out)) return false;
+  if (!read_type(r, &e.out)) return false;
   while (r->p->externs.n <= at) VEC_PUSH(r->p->arena, &r->p->externs, (Extern){0});
   r->p->externs.at[at] = e;
   return true;
@@ -230,12 +241,12 @@ bool lines_node_head(GraphLines *r, Type *t, Str *op) {
   if (!lines_int(r, &id)) return false;
   if (id != r->named.n) return lines_bad(r, "nodes are numbered in order");
   if (!lines_eat(r, ":")) return lines_bad(r, "':' expected");
-  if (!lines_type(r, t)) return false;
+  if (!read_type(r, t)) return false;
   if (!lines_eat(r, "=")) return lines_bad(r, "'=' expected");
   *op = lines_word(r);
   r->operand.n = 0;
   for (;;) {
-    while (*r->at == ' ') r->at++;
+    lines_skip(r);
     if (*r->at != '%') break;
     if (!lines_node(r, &x)) return false;
     VEC_PUSH(r->arena, &r->operand, x);
@@ -272,7 +283,7 @@ static bool read_root(GraphLines *r, RootKind kind) {
 }
 
 bool lines_graph(GraphLines *r) {
-  while (*r->at == ' ') r->at++;
+  lines_skip(r);
   if (!*r->at || *r->at == '#') return true;
   if (!r->g) {
     if (!lines_eat(r, "graph")) return lines_bad(r, "'graph NAME' expected");
@@ -304,7 +315,7 @@ void lines_begin(GraphLines *r, Str *text) {
 }
 
 bool lines_end(GraphLines *r) {
-  while (*r->at == ' ') r->at++;
+  lines_skip(r);
   return !*r->at || *r->at == '#' || lines_bad(r, "unexpected text");
 }
 
