@@ -8,6 +8,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from ..graph import Unsupported
 from ..session import guarded
 from . import ops
+from .tensors import begins
 from .values import Array, Number, source_of
 from .writes import Writes
 
@@ -140,7 +141,7 @@ class Recorder(Writes, TorchFunctionMode):
             dtype, shape = ops.tensor_type(o)
             if not grad and nodes and dtype in ("f32", "f64"):
                 node = self.tape.node("stop_gradient", [node], dtype, shape, place=self.no_grad[-1] if self.no_grad else None)
-            if not (o.requires_grad and o.grad_fn is None):    # else a leaf of its own
+            if not begins(o):    # else a leaf of its own
                 self._remember(o, node)
 
     def _unmapped(self, name, args, nodes, o, ends):

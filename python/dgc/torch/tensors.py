@@ -16,6 +16,11 @@ def is_parameter(t):
     return kind is torch.nn.Parameter or kind is not torch.Tensor and isinstance(t, torch.nn.Parameter)
 
 
+def begins(t):
+    """Do gradients of its own end in it? A view that was made under no_grad has no history, yet is none."""
+    return t.requires_grad and t.grad_fn is None and not (t._base is not None and t._base.requires_grad)
+
+
 class Tensors(Guard):
     def __init__(self, stop=False, debug=False):
         super().__init__(stop, debug)
@@ -47,7 +52,7 @@ class Tensors(Guard):
         return found[1] if found is not None and found[0]() is t else None
 
     def _is_leaf(self, t):
-        return is_parameter(t) or (t.requires_grad and t.grad_fn is None)
+        return is_parameter(t) or begins(t)
 
     def _leaf(self, t):
         found = self.leaves.get(id(t))

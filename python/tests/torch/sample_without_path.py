@@ -1,4 +1,4 @@
-# expect: DG0302 enc.weight enc.bias
+# expect: DG0303 enc.weight enc.bias
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
