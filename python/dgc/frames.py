@@ -18,6 +18,10 @@ class Place:
         self.file, self.line, self.col, self.end_line, self.end_col = file, line, col, end_line, end_col
         self.caller, self.what = caller, what
 
+    def called(self, what):
+        """The same place of another function."""
+        return Place(self.file, self.line, self.col, self.end_line, self.end_col, self.caller, what)
+
     def key(self):
         return (self.file, self.line, self.col, self.end_line, self.end_col, id(self.caller), self.what)
 

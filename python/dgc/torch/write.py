@@ -1,5 +1,4 @@
 """A recording as a graph file."""
-from ..frames import Place
 from ..graph import FLOATS, LEAST_ROUNDS, NotJudged, Writer, number, unique, word
 from . import names
 from .rules import Rule
@@ -57,15 +56,19 @@ class _File:
         reads it would be untrue."""
         t = self.tape
         lost = {node for _, _, params in o.groups for _, _, node in params} - t.cone([loss])
-        made = t.type(loss)[0]
+        bit = {node: 1 << k for k, node in enumerate(sorted(lost))}
+        left, reached = (1 << len(bit)) - 1, {}     # by node: the lost parameters that it depends on, a bit each
+        dtype, at = t.type(loss)[0], place and place.called("python")
         for i in range(min(lost, default=last), last):
-            if t.nodes[i].op == "host" and not t.type(i)[1]:
-                found = lost & t.cone([i])
-                if found:
-                    at = place and Place(place.file, place.line, place.col, place.end_line, place.end_col, place.caller, "python")
-                    t.place = at
-                    loss = t.binary("mul", loss, t.cast(i, made))
-                    lost -= found
+            mine = bit.get(i, 0)
+            for k in t.nodes[i].ins:
+                mine |= reached.get(k, 0)
+            if mine:
+                reached[i] = mine
+            if mine & left and t.nodes[i].op == "host":
+                t.place, left = at, left & ~mine
+                taken = t.cast(i, dtype) if not t.type(i)[1] else t.host("python", [i], dtype, ())
+                loss = t.binary("mul", loss, taken)
         return loss
 
     def step(self, o, name):
