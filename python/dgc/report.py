@@ -5,17 +5,21 @@ import shutil
 import subprocess
 import tempfile
 
+from .graph import NotJudged
+
 ALL_LEARN, FINDINGS, NOT_JUDGED = 0, 1, 3
 
 
 def compiler():
-    """The dgc command: $DGC, the one on the PATH, or the one built in the tree this package lies in."""
+    """The dgc command: $DGC, or else the one on the PATH, or the one built in the tree this package lies in."""
+    given = os.environ.get("DGC")
     here = os.path.dirname(os.path.abspath(__file__))
-    tree = os.path.join(here, "..", "..", "build")
-    for found in (os.environ.get("DGC"), shutil.which("dgc"), os.path.join(tree, "dgc")):
-        if found and os.access(found, os.X_OK):
-            return found
-    return None
+    built = os.path.join(here, "..", "..", "build", "dgc")
+    found = shutil.which(given) if given else shutil.which("dgc") or shutil.which(built)
+    if found:
+        return found
+    raise NotJudged(f"DGC is set to '{given}', which is no program that can be run" if given else
+                    "there is no dgc command: build it, or set DGC to its path")
 
 
 class Report:
@@ -41,14 +45,13 @@ def not_judged(why):
 
 
 def run(path):
-    command = compiler()
-    if not command:
-        return not_judged("there is no dgc command: build it, or set DGC to its path")
     try:
-        base = [command, "check", "--color=never"]
+        base = [compiler(), "check", "--color=never"]
         done = subprocess.run(base + ["--diagnostics-format=json", path], capture_output=True, timeout=120, text=True)
         text = subprocess.run(base + [path], capture_output=True, timeout=120, text=True).stderr
         found = json.loads(done.stderr)["diagnostics"]
+    except NotJudged as e:
+        return not_judged(e)
     except (OSError, subprocess.SubprocessError, ValueError, KeyError) as e:
         return not_judged(f"the dgc command gave no answer ({type(e).__name__})")
     if done.returncode:
@@ -61,14 +64,18 @@ def run(path):
     return Report(status, text, findings, faults)
 
 
+def write(text, path):
+    """Names of files in it may be no UTF-8: they are written as they are."""
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as f:
+        f.write(text)
+
+
 def diagnose(text, keep=None):
     """Of a graph's text; it is kept at `keep`."""
-    if keep:
-        with open(keep, "w", encoding="utf-8") as f:
-            f.write(text)
-        return run(keep)
     with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "step.dgg")
-        with open(path, "w", encoding="utf-8") as f:
-            f.write(text)
+        path = keep or os.path.join(folder, "step.dgg")
+        try:
+            write(text, path)
+        except OSError as e:
+            return not_judged(f"the graph file '{path}' cannot be written: {e.strerror}")
         return run(path)
