@@ -6,13 +6,20 @@ import importlib
 import os
 import runpy
 import sys
+import traceback
 
 from . import report
+from .graph import NotJudged
+from .session import Finished
 
 
 def usage():
     sys.stderr.write(__doc__ + "\n")
     return 2
+
+
+FRAMEWORKS = {"torch": "PyTorch", "jax": "JAX"}
+JAX_ONLY = {"jax", "flax", "optax", "equinox", "haiku"}
 
 
 def imported(path, seen):
@@ -21,7 +28,7 @@ def imported(path, seen):
         return
     seen.add(path)
     with open(path, "rb") as f:
-        tree = ast.parse(f.read())
+        tree = ast.parse(f.read(), os.path.basename(path))
     for node in ast.walk(tree):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else \
             [node.module or ""] if isinstance(node, ast.ImportFrom) else []
@@ -33,9 +40,48 @@ def imported(path, seen):
 
 
 def framework_of(script):
-    """The recorder for what the script imports: PyTorch where it imports both, or none."""
-    found = set(imported(os.path.abspath(script), set()))
-    return "jax" if found & {"jax", "flax", "optax", "equinox", "haiku"} and "torch" not in found else "torch"
+    """The recorder for what the script imports: PyTorch where it imports both, or none. Or NotJudged."""
+    try:
+        found = set(imported(os.path.abspath(script), set()))
+    except OSError as e:
+        raise NotJudged(f"'{script}' cannot be read: {e.strerror}") from e
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as e:
+        raise NotJudged(f"'{script}' cannot be read: {e}") from e
+    if "torch" not in found and found & JAX_ONLY:
+        return "jax"
+    if "torch" not in found and "tensorflow" in found:
+        raise NotJudged(f"'{script}' imports TensorFlow, which cannot be recorded: PyTorch and JAX can")
+    return "torch"
+
+
+def recorder_of(script):
+    """The module that records what the script imports. Or NotJudged."""
+    name = framework_of(script)
+    try:
+        return importlib.import_module(f".{name}", __package__)
+    except Exception as e:   # noqa: BLE001 -- whatever a broken installation raises
+        raise NotJudged(f"{FRAMEWORKS[name]}, which would record '{script}', cannot be imported here: {e}") from e
+
+
+def run(script, session):
+    """Why it ended by itself, or None."""
+    if session.why is not None:    # it could not begin
+        return None
+    try:
+        runpy.run_path(script, run_name="__main__")
+    except Finished:
+        return None
+    except SystemExit as e:
+        return f"the script ended by itself, with {e.code}"
+    except BaseException as e:   # noqa: BLE001 -- the user's own
+        frames = e.__traceback__
+        while frames is not None and "runpy" not in frames.tb_frame.f_code.co_filename:
+            frames = frames.tb_next
+        traceback.print_exception(type(e), e, frames or e.__traceback__)
+        return f"the script ended with {type(e).__name__}"
+    finally:
+        session.finish()
+    return None
 
 
 def main(argv):
@@ -50,29 +96,12 @@ def main(argv):
     script, sys.argv = argv[0], argv
     sys.path[0] = os.path.dirname(os.path.abspath(script))
     try:
-        framework = importlib.import_module(f".{framework_of(script)}", __package__)
-    except (ImportError, OSError, SyntaxError, ValueError) as e:
-        sys.stderr.write(str(report.not_judged(f"no framework that is known here can be imported: {e}")))
+        framework = recorder_of(script)
+    except NotJudged as e:
+        sys.stderr.write(str(report.not_judged(e)))
         return report.NOT_JUDGED
-    Session, Finished = framework.Session, framework.Finished
-    ended = None
-    with Session(stop=True, keep=keep, debug=bool(os.environ.get("DGC_DEBUG"))) as session:
-        try:
-            runpy.run_path(script, run_name="__main__")
-            session.finish()
-        except Finished:
-            pass
-        except SystemExit as e:
-            session.finish()
-            ended = f"the script ended by itself, with {e.code}"
-        except BaseException as e:   # noqa: BLE001 -- the user's own
-            import traceback
-            session.finish()
-            frames = e.__traceback__
-            while frames is not None and "runpy" not in frames.tb_frame.f_code.co_filename:
-                frames = frames.tb_next
-            traceback.print_exception(type(e), e, frames or e.__traceback__)
-            ended = f"the script ended with {type(e).__name__}"
+    with framework.Session(stop=True, keep=keep, debug=bool(os.environ.get("DGC_DEBUG"))) as session:
+        ended = run(script, session)
     made = session.report()
     sys.stdout.flush()
     sys.stderr.write(made.text)

@@ -47,7 +47,20 @@ class Session:
 
     def __init__(self, recorder, keep=None):
         self.recorder, self.keep, self.text, self.why = recorder, keep, None, None
-        self.stack = contextlib.ExitStack()    # what __enter__ did, to be undone
+        self.stack = contextlib.ExitStack()    # what start did, to be undone
+
+    def start(self):
+        """Puts the hooks in place; `stack` knows how to undo each."""
+        raise NotImplementedError
+
+    def __enter__(self):
+        try:
+            self.start()
+        except Exception as e:   # noqa: BLE001 -- a version of the framework that has other insides
+            self.stack.close()
+            self.why = f"this version of the framework cannot be recorded ({self.recorder.told(e)})"
+            self.recorder.finished = True
+        return self
 
     def __exit__(self, *error):
         self.stack.close()

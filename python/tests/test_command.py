@@ -2,6 +2,7 @@
 """What the command says where nothing can be recorded, judged or kept. TAP. Needs no framework.
 usage: test_command.py DGC"""
 import contextlib
+import io
 import os
 import sys
 import tempfile
@@ -9,9 +10,26 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
 import kit  # noqa: E402
-from dgc import report  # noqa: E402
+from dgc import __main__ as command  # noqa: E402
+from dgc import report, session  # noqa: E402
 
 GRAPH = os.path.join(HERE, "torch", "never_called.dgg")
+
+
+def said_of(text, *arguments):
+    """What the command says of a script, which must not run: a sentence, and no traceback."""
+    said, argv, path = io.StringIO(), sys.argv, sys.path[:]
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+        script = os.path.join(folder, "train.py")
+        if text is not None:
+            with open(script, "w", encoding="utf-8") as f:
+                f.write(text)
+        try:
+            status = command.main([*arguments, script])
+        finally:
+            sys.argv, sys.path[:] = argv, path
+    assert status == report.NOT_JUDGED and said.getvalue().startswith("dgc: not judged: "), said.getvalue()
+    return said.getvalue()
 
 
 @contextlib.contextmanager
@@ -26,6 +44,40 @@ def put(space, name, value):
             del space[name]
         else:
             space[name] = kept
+
+
+def test_the_framework_is_the_one_that_the_script_imports():
+    assert command.framework_of(os.path.join(HERE, "jax", "mlp.py")) == "jax"
+    assert command.framework_of(os.path.join(HERE, "torch", "gan.py")) == "torch"
+
+
+def test_a_framework_that_is_not_installed():
+    for name, title in command.FRAMEWORKS.items():
+        with put(sys.modules, name, None):    # Python's word for a module that cannot be imported
+            said = said_of(f"import {name}\nprint('it ran')\n")
+        assert f"{title}, which would record" in said and "cannot be imported here" in said and "it ran" not in said, said
+
+
+def test_a_framework_that_cannot_be_recorded():
+    assert "imports TensorFlow, which cannot be recorded" in said_of("import tensorflow as tf\n")
+
+
+def test_a_script_that_cannot_be_read():
+    assert "cannot be read: No such file" in said_of(None)
+    assert "cannot be read: '(' was never closed (train.py, line 2)" in said_of("import torch\nx = (\n")
+    assert "cannot be read: " in said_of("import torch\0\n")
+
+
+def test_a_version_of_the_framework_that_has_other_insides():
+    class Other(session.Session):
+        def start(self):
+            raise AttributeError("set_current_trace")
+
+    class Module:
+        Session = staticmethod(lambda stop, keep, debug: Other(session.Guard(stop, debug), keep))
+    with put(vars(command), "recorder_of", lambda script: Module):
+        said = said_of("print('it ran')\n")
+    assert "this version of the framework cannot be recorded (AttributeError: set_current_trace)" in said and "it ran" not in said
 
 
 def test_a_graph_file_that_cannot_be_written():

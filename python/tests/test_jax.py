@@ -11,7 +11,6 @@ import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import kit  # noqa: E402
 import numpy as np  # noqa: E402
-from dgc.__main__ import framework_of  # noqa: E402
 from dgc.jax import Session  # noqa: E402
 from dgc.jax.recorder import Recorder  # noqa: E402
 
@@ -98,11 +97,6 @@ def test_nothing_is_judged_where_no_update_was_seen():
         for _ in range(5):
             jax.grad(loss)(p, X)
     kit.not_judged(session.report(), "no parameter changed by a gradient")
-
-
-def test_the_framework_is_the_one_that_the_script_imports():
-    assert framework_of(os.path.join(HERE, "jax", "mlp.py")) == "jax"
-    assert framework_of(os.path.join(HERE, "torch", "gan.py")) == "torch"
 
 
 if __name__ == "__main__":

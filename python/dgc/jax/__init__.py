@@ -5,22 +5,20 @@ import jax
 from jax._src import core
 
 from .. import session
-from ..session import Finished
 from . import write
 from .recorder import Recorder, Recording, marked
 
-__all__ = ["Finished", "Session"]
+__all__ = ["Session"]
 
 
 class Session(session.Session):
     def __init__(self, stop=False, keep=None, debug=False):
         super().__init__(Recorder(stop, debug), keep)
 
-    def __enter__(self):
+    def start(self):
         for name in ("grad", "value_and_grad"):
             self.patch(jax, name, functools.partial(self._wrapped, with_value=name == "value_and_grad"))
         self.stack.enter_context(core.set_current_trace(Recording(self.recorder)))
-        return self
 
     def _wrapped(self, plain, with_value):
         @functools.wraps(plain)

@@ -6,18 +6,17 @@ import importlib
 import torch
 
 from .. import session
-from ..session import Finished
 from . import write
 from .recorder import Recorder
 
-__all__ = ["Finished", "Session"]
+__all__ = ["Session"]
 
 
 class Session(session.Session):
     def __init__(self, stop=False, keep=None, debug=False):
         super().__init__(Recorder(stop, debug), keep)
 
-    def __enter__(self):
+    def start(self):
         self.patch(torch.optim.Optimizer, "__init__", self._optimizer_init)
         self.patch(torch.nn.Module, "register_parameter", self._register)
         self.patch(torch.nn.Module, "__setattr__", self._setattr)
@@ -32,7 +31,6 @@ class Session(session.Session):
         self.stack.callback(optim.register_optimizer_step_pre_hook(self._pre).remove)
         self.stack.callback(optim.register_optimizer_step_post_hook(self._post).remove)
         self.stack.enter_context(self.recorder)
-        return self
 
     # -- what stands in place of the framework's functions while the recording runs
 
