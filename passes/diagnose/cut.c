@@ -83,12 +83,12 @@ enum { BODY = 64 };
 
 /* A cut inside a function with a declared rule, which stands in place of its derivative: what counts is what
  * the rule gives, and that is a cut of its own. */
-static bool behind_rule(const View *v, Set cause, Edge e) {
+static bool behind_rule(const View *v, Edge e) {
   NodeId at = e.user;
   for (uint32_t k = 0; k < BODY && !node_eq(at, v->reach.loss); k++) {
     Edge next = v->reach.next[at.i];
     if (!node_ok(next.user)) return false;
-    if (node_op(v->g, next.user) == OP_CUSTOM && next.input == 0) return zero_part(v, cause, next.user) != 0;
+    if (node_op(v->g, next.user) == OP_CUSTOM && next.input == 0) return true;
     at = next.user;
   }
   return false;
@@ -104,7 +104,7 @@ void say_cuts(const Say *s, const View *v, Diag *g) {
     bool again = false;
     said[i] = flow_cut_place(v, e);
     for (uint8_t k = 0; k < i; k++) again |= said[k] == said[i];
-    if (again || behind_rule(v, cause, e)) continue;
+    if (again || behind_rule(v, e)) continue;
     label_cut(s, v, g, e);
     uint32_t part = cut_kind(v, e) == CUT_RULE ? zero_part(v, cause, e.user) : 0;
     if (!part) continue;
