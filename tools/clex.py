@@ -3,7 +3,7 @@ import os
 import re
 import sys
 
-FOLDERS = ["base", "ir", "frontend", "passes", "codegen", "runtime", "api", "driver", "include", "examples", "tests", "bench", "tools", "std"]
+FOLDERS = ["base", "ir", "frontend", "passes", "codegen", "runtime", "api", "driver", "include", "examples", "tests", "bench", "tools", "std", "python"]
 C_LIKE = (".c", ".h", ".l", ".y", ".def", ".cc")
 
 TOKEN = re.compile(
