@@ -381,6 +381,7 @@ void lower_fuse(LowerCx *lo) {
   gather_users(&f);
   plant(&f);
   mark_roots(lo);
+  const bool *apart = lower_updates(lo);
   for (uint32_t i = 0; lo->opt.fuse && i < n; i++) {
     if (lo->role[i] != ROLE_ELEM || lo->materialised[i]) continue;
     for (uint32_t j = g->node.at[i].nin; j-- > 0;) {
@@ -392,6 +393,7 @@ void lower_fuse(LowerCx *lo) {
         else if (k + 1 == g->node.at[o.i].nin)
           break;
       }
+      if (apart[i] && f.part[find(&f, o.i)].tile) continue;
       if (lo->role[o.i] == ROLE_ELEM || lo->role[o.i] == ROLE_TILE) unite(&f, o.i, i, i);
     }
   }

@@ -94,8 +94,10 @@ MUST_USE bool lower_view(const LowerCx *lo, NodeId n, bool own, View *out, NodeI
 View lower_memory(const LowerCx *lo, NodeId n);
 void lower_roles(LowerCx *lo); /* fills role, materialised */
 
-/* ---- fuse.c, schedule.c ---- */
-void lower_fuse(LowerCx *lo);     /* fills groups, group, stored */
+/* ---- fuse.c, update.c, schedule.c ---- */
+void lower_fuse(LowerCx *lo); /* fills groups, group, stored */
+/* By node: part of an update that is no product's epilogue. */
+bool *lower_updates(LowerCx *lo);
 void lower_schedule(LowerCx *lo); /* fills order, in_place */
 /* Calls see(cx, base, direct) for every node whose value the computation of n reads; direct: at the same
  * element. */

@@ -498,6 +498,47 @@ START_TEST(updates_come_early) {
 }
 END_TEST
 
+typedef struct Updated {
+  NodeId gradient, w;
+} Updated;
+
+/* A weight's gradient is a product; as many moments of it as asked for are assigned with the weight. */
+static Updated updated(int moments) {
+  kit_begin(&kit, 8);
+  Type t = KIT_TYPE(&kit, DT_F32, 40, 40);
+  LeafId w = kit_leaf_id(&kit, t);
+  NodeId g = kit_product(&kit, DT_F32, 40, 40, 9, true, false, 0), step = g;
+  for (int i = 0; i < moments; i++) {
+    LeafId m = kit_leaf_id(&kit, t);
+    step = build_scalar(&kit.b, OP_FMA, step, g, build_leaf(&kit.b, m));
+    kit_assign(&kit, m, step);
+  }
+  Updated u = {g, build_scalar(&kit.b, OP_SUB, build_leaf(&kit.b, w), step, NO_NODE)};
+  kit_assign(&kit, w, u.w);
+  return u;
+}
+
+/* Three arrays of 40 x 40 and the gradient are 25 KiB: a pass of their own where that is more than half of
+ * the cache. */
+START_TEST(updates_stay_apart) {
+  static const struct {
+    int moments;
+    int64_t cache;
+    bool apart;
+  } row[] = {{2, 32 << 10, true}, {2, 64 << 10, false}, {1, 32 << 10, false}, {0, 32 << 10, false}};
+  for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+    Updated u = updated(row[i].moments);
+    LowerOptions o;
+    lower_options_init(&o, 64);
+    o.cache_l2 = row[i].cache;
+    const Plan *p = kit_lower(&kit, &o);
+    ck_assert_uint_lt(launch_of(p, u.gradient), p->launch.n);
+    ck_assert_msg((launch_of(p, u.w) < p->launch.n) == row[i].apart, "row %zu", i);
+    kit_check(&kit);
+  }
+}
+END_TEST
+
 START_TEST(empty) {
   LowerOptions o;
   Sb why;
@@ -548,4 +589,4 @@ UNIT_MAIN(UNIT("rows", structural_rows, scalar_rows, casts, reductions, padded_r
                extreme_places, rows, short_rows),
           UNIT("moves", moves, padded_sums, constants), UNIT("windows", convolutions, pools),
           UNIT("steps", assignments, deep_programs, random_graphs, host_functions, checks, fuses,
-               updates_come_early, empty, many_buffers_are_placed))
+               updates_come_early, updates_stay_apart, empty, many_buffers_are_placed))
