@@ -71,6 +71,7 @@ static bool settles_early(const Plan *p) {
   return left >= LEFT_NS;
 }
 
+/* Where writing in place begins too early, updates wait until all else is done. */
 static Plan *plan_for(Arena *a, const Graph *g, const ExecOptions *o, const CodegenOptions *c, TimeLog *time,
                       Sb *why) {
   LowerOptions l;
@@ -82,7 +83,7 @@ static Plan *plan_for(Arena *a, const Graph *g, const ExecOptions *o, const Code
   l.in_place = !o->no_reuse;
   Plan *p = lower_graph(a, g, &l, why);
   if (!p || !settles_early(p)) return p;
-  l.in_place = false;
+  l.updates_last = true;
   return lower_graph(a, g, &l, why);
 }
 

@@ -38,7 +38,8 @@
  * compile or run, of the context's programs and sessions, return DG_CANCELLED within a tenth of a second, and
  * so does each later one, until dg_cancel(cx, 0). A check gives no program. A step changes nothing, and the
  * session can be used again; dg_train saves what was trained before, as where a step fails. What the host's
- * own functions take, reading files, saving, and a loop that became one kernel are not cut short.
+ * own functions take, reading files, saving, a loop that became one kernel, and updates that have begun
+ * (a millisecond for a million parameters) are not cut short.
  *
  * Threads. A context and its programs belong to one thread at a time; different contexts are independent.
  * Sessions of one program may each be made, used and freed in a thread of their own, side by side with the

@@ -357,13 +357,13 @@ static bool *early_nodes(LowerCx *lo) {
 
 /* Small spaces: a launch costs more than the work, so neighbours join though nothing connects them. But what
  * could be early does not wait for what is late: the factors of an update are needed by the first of them. */
-static void unite_small(Fuse *f) {
+static void unite_small(Fuse *f, const bool *apart) {
   LowerCx *lo = f->lo;
-  uint32_t n = lo->g->node.n, before[2] = {PLAN_NONE, PLAN_NONE};
+  uint32_t n = lo->g->node.n, before[3] = {PLAN_NONE, PLAN_NONE, PLAN_NONE};
   const bool *early = early_nodes(lo);
   for (uint32_t i = 0; i < n; i++) {
     if (lo->role[i] != ROLE_ELEM || lo->count[i] > SMALL_SPACE) continue;
-    uint32_t *b = &before[early[i]];
+    uint32_t *b = &before[early[i] ? 0 : apart[i] ? 1 : 2];
     if (*b != PLAN_NONE && find(f, *b) != find(f, i)) unite(f, *b, i, n);
     *b = i;
   }
@@ -397,7 +397,7 @@ void lower_fuse(LowerCx *lo) {
       if (lo->role[o.i] == ROLE_ELEM || lo->role[o.i] == ROLE_TILE) unite(&f, o.i, i, i);
     }
   }
-  if (lo->opt.fuse) unite_small(&f);
+  if (lo->opt.fuse) unite_small(&f, apart);
   memset(lo->stored, 0, n);
   f.seen = ARENA_ARRAY(lo->arena, uint32_t, n);
   groups_end(&f);

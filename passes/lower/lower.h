@@ -17,8 +17,9 @@ typedef struct LowerOptions {
   int vector_bytes; /* of native vectors: 64 or 32; sizes register tiles */
   bool fuse;        /* off: one kernel or more per node */
   bool in_place; /* ASSIGN roots may be written where they live, when every read of the old value is done */
-  bool reuse;    /* buffers that are dead share arena bytes */
-  bool loops;    /* a loop of a small body is one kernel */
+  bool updates_last;          /* after all else of the step, each apart from its product */
+  bool reuse;                 /* buffers that are dead share arena bytes */
+  bool loops;                 /* a loop of a small body is one kernel */
   int64_t cache_l1, cache_l2; /* bytes of data a core has to itself: products are blocked by them */
   /* of products, for tests; 0: chosen. Terms and rows a block; whether operands in the lanes are packed */
   int64_t block_terms, block_rows;

@@ -34,15 +34,21 @@ static Edges edges_by_source(LowerCx *lo, const uint64_t *edge, uint32_t nedge) 
 
 /* Which group goes next. One that assigns a leaf waits until nothing else needs the old value; then it is the
  * next, while what it reads is in the caches, and gives its operands' memory back. */
-enum { NEXT = 0, IN_TURN = 1, WAITS = 2, SMALL = 256 };
+enum { NEXT = 0, IN_TURN = 1, WAITS = 2, LAST = 3, LAST_OF_ALL = 4, SMALL = 256 };
 typedef struct Turn {
   const bool *assigns; /* by group */
   bool *first;         /* by group: small and made of leaves alone: factors of an update wait for nothing */
   const uint32_t *readers; /* by group: reads of the leaves it assigns that are still to come */
 } Turn;
+/* Where updates come last, all that is an update alone. */
+static bool comes_last(const LowerCx *lo, const bool *assigns, uint32_t group) {
+  return lo->opt.updates_last && assigns[group] && !lo->groups.at[group].tile && !lo->groups.at[group].other;
+}
 static uint64_t turn_of(const LowerCx *lo, const Turn *t, uint32_t group) {
   const LowerGroup *gr = &lo->groups.at[group];
-  uint64_t kind = t->assigns[group] ? (t->readers[group] ? WAITS : NEXT) : t->first[group] ? NEXT : IN_TURN;
+  uint64_t kind = t->first[group] ? NEXT : IN_TURN;
+  if (t->assigns[group]) kind = t->readers[group] ? WAITS : NEXT;
+  if (comes_last(lo, t->assigns, group)) kind = t->readers[group] ? LAST_OF_ALL : LAST;
   return (kind << 40) + gr->node.at[gr->node.n - 1].i;
 }
 
@@ -139,11 +145,13 @@ static void old_values(const Leaves *l, Deps *old, bool *assigns) {
   }
 }
 
-static bool may_overwrite(LowerCx *lo, const Leaves *l, const Root *r, NodeId v, const uint32_t *position) {
+static bool may_overwrite(LowerCx *lo, const Leaves *l, const Root *r, NodeId v, const uint32_t *position,
+                          uint32_t from) {
   if (lo->role[v.i] != ROLE_ELEM && lo->role[v.i] != ROLE_TILE) return false;
   if (lo->in_place[v.i].i != PLAN_NONE) return false;
   if (l->roots[r->leaf.i] != 2) return false;
   uint32_t own = position[lo->group[v.i]];
+  if (own < from) return false;
   for (uint32_t i = l->first[r->leaf.i]; i != PLAN_NONE; i = l->read.at[i].next) {
     uint32_t at = position[lo->group[l->read.at[i].user]];
     if (at > own || (at == own && !l->read.at[i].direct)) return false;
@@ -173,11 +181,15 @@ void lower_schedule(LowerCx *lo) {
   for (uint32_t i = 0; i < g->node.n; i++) checks |= node_op(g, (NodeId){i}) == OP_EXTERN;
   if (!lo->opt.in_place || checks) return;
   uint32_t *position = ARENA_ARRAY(lo->arena, uint32_t, lo->groups.n + 1);
-  for (uint32_t i = 0; i < lo->order.n; i++) position[lo->order.at[i]] = i;
+  uint32_t from = 0; /* where updates come last, nothing else is behind the first of them */
+  for (uint32_t i = 0; i < lo->order.n; i++) {
+    position[lo->order.at[i]] = i;
+    if (lo->opt.updates_last && !comes_last(lo, assigns, lo->order.at[i])) from = i + 1;
+  }
   for (uint32_t i = 0; i < g->root.n; i++) {
     const Root *r = &g->root.at[i];
     if (r->kind != ROOT_ASSIGN) continue;
     NodeId v = lower_strip(lo, r->node);
-    if (may_overwrite(lo, &l, r, v, position)) lo->in_place[v.i] = r->leaf;
+    if (may_overwrite(lo, &l, r, v, position, from)) lo->in_place[v.i] = r->leaf;
   }
 }

@@ -1,7 +1,7 @@
 /* Updates: elementwise nodes that nothing but assigned values needs. Behind a product they would touch each
  * of their arrays a few rows of a tile at a time, and wait for memory; a pass of its own reads and writes
  * them in the order of memory, for one more array. So an update of several arrays that the caches do not hold
- * stays apart from its product. */
+ * stays apart from its product, and where updates come last all of them do. */
 #include "passes/lower/internal.h"
 
 enum { ARRAYS = 3 }; /* assigned at once, as adam does */
@@ -65,7 +65,7 @@ bool *lower_updates(LowerCx *lo) {
   for (uint32_t i = 0; i < n; i++) {
     int64_t arrays = u.own[i] ? u.arrays[find(&u, i)] : 0,
             most = lo->opt.cache_l2 / 2 / (int64_t)dtype_bytes((DType)lo->g->node.at[i].type.dtype);
-    apart[i] = arrays >= ARRAYS && lo->count[i] > most / (arrays + 1);
+    apart[i] = u.own[i] && (lo->opt.updates_last || (arrays >= ARRAYS && lo->count[i] > most / (arrays + 1)));
   }
   return apart;
 }

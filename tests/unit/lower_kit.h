@@ -226,7 +226,7 @@ static inline Plan *kit_lower(Kit *k, const LowerOptions *o) {
   return p;
 }
 
-enum { KIT_WAYS = 6 };
+enum { KIT_WAYS = 7 };
 /* Every option against the interpreter. */
 static inline void kit_check(Kit *k) {
   Interp it = kit_interpret(k);
@@ -237,7 +237,9 @@ static inline void kit_check(Kit *k) {
     opt.in_place = o != 3;
     opt.reuse = o != 3;
     opt.loops = o != 3 && o != 4;
-    if (o >= 4) opt.block_terms = 5, opt.block_rows = o == 4 ? 11 : 40, opt.block_pack = BLOCK_PACK_ALWAYS;
+    opt.updates_last = o == 6;
+    if (o == 4 || o == 5)
+      opt.block_terms = 5, opt.block_rows = o == 4 ? 11 : 40, opt.block_pack = BLOCK_PACK_ALWAYS;
     ArenaMark mark = arena_mark(&k->arena);
     Plan *p = kit_lower(k, &opt);
     void *leaf[256];

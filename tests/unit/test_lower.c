@@ -524,18 +524,50 @@ START_TEST(updates_stay_apart) {
   static const struct {
     int moments;
     int64_t cache;
-    bool apart;
-  } row[] = {{2, 32 << 10, true}, {2, 64 << 10, false}, {1, 32 << 10, false}, {0, 32 << 10, false}};
+    bool last, apart;
+  } row[] = {{2, 32 << 10, false, true},
+             {2, 64 << 10, false, false},
+             {1, 32 << 10, false, false},
+             {0, 32 << 10, false, false},
+             {0, 64 << 10, true, true}};
   for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
     Updated u = updated(row[i].moments);
     LowerOptions o;
     lower_options_init(&o, 64);
-    o.cache_l2 = row[i].cache;
+    o.cache_l2 = row[i].cache, o.updates_last = row[i].last;
     const Plan *p = kit_lower(&kit, &o);
     ck_assert_uint_lt(launch_of(p, u.gradient), p->launch.n);
     ck_assert_msg((launch_of(p, u.w) < p->launch.n) == row[i].apart, "row %zu", i);
     kit_check(&kit);
   }
+}
+END_TEST
+
+/* Where they come last, nothing but updates is behind the first value that is written over: not the products
+ * that follow, and not what is computed from a new value. */
+START_TEST(updates_come_last) {
+  kit_begin(&kit, 9);
+  Type t = KIT_TYPE(&kit, DT_F32, 40, 40);
+  LeafId w = kit_leaf_id(&kit, t), n = kit_leaf_id(&kit, t);
+  NodeId old = build_leaf(&kit.b, w),
+         now = build_scalar(&kit.b, OP_EXP, build_leaf(&kit.b, n), NO_NODE, NO_NODE);
+  NodeId g = build_contract(&kit.b, now, old, true, false);
+  NodeId next =
+      build_scalar(&kit.b, OP_SUB, old, build_scalar(&kit.b, OP_TANH, g, NO_NODE, NO_NODE), NO_NODE);
+  kit_root(&kit, build_contract(&kit.b, g, g, false, true));
+  kit_assign(&kit, n, now);
+  kit_assign(&kit, w, next);
+  LowerOptions o;
+  lower_options_init(&o, 64);
+  for (int last = 0; last < 2; last++) {
+    o.updates_last = last;
+    const Plan *p = kit_lower(&kit, &o);
+    uint32_t behind = 0;
+    for (uint32_t i = plan_settled(p); i < p->commit; i++) behind += p->launch.at[i].flops > 0;
+    ck_assert(p->in_place);
+    ck_assert_msg((behind == 0) == last, "%u", behind);
+  }
+  kit_check(&kit);
 }
 END_TEST
 
@@ -589,4 +621,4 @@ UNIT_MAIN(UNIT("rows", structural_rows, scalar_rows, casts, reductions, padded_r
                extreme_places, rows, short_rows),
           UNIT("moves", moves, padded_sums, constants), UNIT("windows", convolutions, pools),
           UNIT("steps", assignments, deep_programs, random_graphs, host_functions, checks, fuses,
-               updates_come_early, updates_stay_apart, empty, many_buffers_are_placed))
+               updates_come_early, updates_stay_apart, updates_come_last, empty, many_buffers_are_placed))

@@ -49,7 +49,7 @@ static bool plan_one(const Case *c, Loaded *l, Arena *a, const Graph *r, const I
   LowerOptions o;
   sb_init(&why, a);
   lower_options_init(&o, bits & 1 ? 32 : 64);
-  o.fuse = bits & 6, o.in_place = bits & 24, o.reuse = bits & 96;
+  o.fuse = bits & 6, o.in_place = bits & 24, o.reuse = bits & 96, o.updates_last = bits >> 16 & 1;
   if (bits % 3 == 0) { /* products in small blocks */
     o.block_terms = 1 + bits / 128 % 7, o.block_rows = 1 + bits / 1024 % 20;
     o.block_pack = bits / 32768 % 2 ? BLOCK_PACK_ALWAYS : BLOCK_PACK_NEVER;
