@@ -1,11 +1,11 @@
-/* Where a step of a model's time goes: every launch on its own, in the step's order, at one thread and at
- * two. The least of many times, so that another process's work does not count. launches FILE.dg
- * [--entry=NAME]
- * [--isa=avx2] [--times=51] [--top=N] */
+/* Where a step of a model's time goes: every launch of the plan that would run, in the step's order, at one
+ * thread and at two. The least of many times, so that another process's work does not count; and the median
+ * at one thread, which it disturbs. launches FILE.dg [--entry=NAME] [--isa=avx2] [--times=51] [--top=N] */
+#include "api/exec.h"
 #include "bench/model.h"
 #include "bench/peak.h"
 #include "codegen/codegen.h"
-#include "passes/lower/lower.h"
+#include "ir/plan/plan.h"
 #include "runtime/core/fpenv.h"
 
 #include <stdio.h>
@@ -27,7 +27,7 @@ typedef struct Units { /* one launch, for the pool, cut as a step cuts it (runti
 } Units;
 
 typedef struct Row {
-  double us[2];
+  double us[2], median, *all; /* all: at one thread */
   const PlanLaunch *launch;
 } Row;
 
@@ -52,6 +52,7 @@ static void measure(Arena *a, const Plan *p, KernelFn **fn, const PlanMemory *me
   KernelCut *cut = ARENA_ARRAY(a, KernelCut, p->kernel.n + 1);
   for (uint32_t i = 0; i < p->kernel.n; i++) cut[i] = kernel_cut(a, p->kernel.at[i]);
   Units u = {.scratch = calloc(2, p->scratch_bytes + 1), .scratch_bytes = p->scratch_bytes};
+  for (uint32_t i = 0; i < p->launch.n; i++) row[i].all = ARENA_ARRAY(a, double, times);
   FpEnv env = fpenv_enter();
   for (int k = 0; k < 2 * times; k++)
     for (uint32_t i = 0; i < p->launch.n; i++) {
@@ -70,10 +71,15 @@ static void measure(Arena *a, const Plan *p, KernelFn **fn, const PlanMemory *me
         run_units(&u, 0, 0, 1);
       double d = now_us() - t0;
       row[i].launch = q;
+      if (k % 2 == 0) row[i].all[k / 2] = d;
       if (k < 2 || d < row[i].us[k % 2]) row[i].us[k % 2] = d;
     }
   fpenv_leave(env);
   free(u.scratch);
+  for (uint32_t i = 0; i < p->launch.n; i++) {
+    qsort(row[i].all, (size_t)times, sizeof *row[i].all, bench_by_value);
+    row[i].median = row[i].all[times / 2];
+  }
 }
 
 static int dearest(const void *a, const void *b) {
@@ -83,12 +89,15 @@ static int dearest(const void *a, const void *b) {
 
 /* What a launch must compute, and the memory it touches at least (each buffer once). */
 static void show(const Plan *p, Row *row, int top) {
-  double sum[2] = {0};
-  for (uint32_t i = 0; i < p->launch.n; i++)
+  double sum[2] = {0}, median = 0;
+  for (uint32_t i = 0; i < p->launch.n; i++) {
     for (int k = 0; k < 2; k++) sum[k] += row[i].us[k];
+    median += row[i].median;
+  }
   if (top) qsort(row, p->launch.n, sizeof *row, dearest);
-  printf("    kernel             node  1 thread, us  share  2 threads  gain  GFLOP/s    GB/s  units  "
-         "estimate\n");
+  printf(
+      "    kernel             node  1 thread, us     median  share  2 threads  gain  GFLOP/s    GB/s  units  "
+      "estimate\n");
   for (uint32_t i = 0; i < p->launch.n && (!top || i < (uint32_t)top); i++) {
     const PlanLaunch *q = row[i].launch;
     if (!q) continue;
@@ -97,13 +106,14 @@ static void show(const Plan *p, Row *row, int top) {
     for (uint32_t j = 0; j < q->nbind; j++)
       if (p->bind.at[q->bind + j] != PLAN_NONE)
         touched += (double)k->buffer[j].n * (double)dtype_bytes((DType)k->buffer[j].type);
-    printf("%3u %-17.*s %%%-4u %12.1f %5.1f%% %10.1f %5.2f %8.1f %7.1f  %-5lld %9.1f\n", i, (int)k->name.n,
-           k->name.p, q->node.i, row[i].us[0], 100 * row[i].us[0] / sum[0], row[i].us[1],
-           row[i].us[0] / row[i].us[1], q->flops * 1e-3 / row[i].us[0], touched * 1e-3 / row[i].us[0],
-           (long long)q->units, (double)q->estimate_ns * 1e-3);
+    printf("%3u %-17.*s %%%-4u %12.1f %10.1f %5.1f%% %10.1f %5.2f %8.1f %7.1f  %-5lld %9.1f\n", i,
+           (int)k->name.n, k->name.p, q->node.i, row[i].us[0], row[i].median, 100 * row[i].us[0] / sum[0],
+           row[i].us[1], row[i].us[0] / row[i].us[1], q->flops * 1e-3 / row[i].us[0],
+           touched * 1e-3 / row[i].us[0], (long long)q->units, (double)q->estimate_ns * 1e-3);
   }
-  printf("sum %.1f us at one thread, %.1f at two; %.1f GFLOP/s of %.1f; %u launches, %u kernels\n", sum[0],
-         sum[1], p->flops * 1e-3 / sum[0], peak_fma(1, 0, 0.2), p->launch.n, p->kernel.n);
+  printf("sum %.1f us at one thread (medians: %.1f), %.1f at two; %.1f GFLOP/s of %.1f; %u launches, %u "
+         "kernels\n",
+         sum[0], median, sum[1], p->flops * 1e-3 / sum[0], peak_fma(1, 0, 0.2), p->launch.n, p->kernel.n);
 }
 
 static int fail(Str why) {
@@ -117,15 +127,12 @@ static int run(const BenchModel *b, const Settings *s) {
   sb_init(&why, a);
   CodegenTarget target;
   CodegenOptions c;
-  LowerOptions l;
   NativeCode *code;
+  Plan *p;
   if (codegen_target(a, &(TargetRequest){.isa = s->isa}, &target, &why) != ST_OK) return fail(sb_str(&why));
   codegen_options_init(&c, &target);
-  lower_options_init(&l, target.vector_bytes);
-  l.cache_l1 = target.cache_l1;
-  l.cache_l2 = target.cache_l2;
-  Plan *p = lower_graph(a, b->graph, &l, &why);
-  if (!p) return fail(sb_str(&why));
+  ExecOptions o = {.level = -1, .isa = s->isa};
+  if (exec_plan(a, b->graph, &o, &p, &why) != ST_OK) return fail(sb_str(&why));
   KernelFn **fn = ARENA_ARRAY(a, KernelFn *, p->kernel.n + 1);
   KernelSet set = {p->kernel.at, p->kernel.n};
   if (codegen_compile(a, &set, &c, &code, fn, NULL, &why) != ST_OK) return fail(sb_str(&why));
