@@ -6,7 +6,6 @@
 #include "runtime/host/checkpoint.h"
 
 #include <ctype.h>
-#include <math.h>
 
 /* ---- names ---- */
 
@@ -150,28 +149,7 @@ static ModelType type_of(DType t) {
 
 static ModelInput input_of(const Build *b, const BuildArg *a) {
   DataRange r = program_range(&b->prog, b->p->bound.at, b->p->bound.n, a->leaf);
-  bool real = dtype_is_float(a->shape.dtype);
-  ModelInput in = {.type = type_of(a->shape.dtype), .ranged = r.kind != RANGE_NONE, .n = a->shape.count};
-  double lo = r.kind == RANGE_CLOSED ? r.from : (double)r.lo,
-         hi = r.kind == RANGE_CLOSED ? r.to : (double)r.hi - 1;
-  if (a->shape.dtype == DT_F32) { /* the floats within lo to hi are those within the floats */
-    float from = (float)lo, to = (float)hi;
-    lo = (double)from < lo ? (double)nextafterf(from, INFINITY) : (double)from;
-    hi = (double)to > hi ? (double)nextafterf(to, -INFINITY) : (double)to;
-  }
-  if (real) {
-    memcpy(&in.lo, &lo, sizeof lo);
-    memcpy(&in.hi, &hi, sizeof hi);
-    in.whole = r.kind == RANGE_INT;
-  } else if (r.kind == RANGE_INT) {
-    in.lo = r.lo;
-    in.hi = r.hi > r.lo ? r.hi - 1 : r.lo - 1;
-  } else if (in.ranged) {
-    lo = ceil(lo), hi = floor(hi);
-    in.lo = lo <= -0x1p63 ? INT64_MIN : lo >= 0x1p63 ? INT64_MAX : (int64_t)lo;
-    in.hi = hi >= 0x1p63 ? INT64_MAX : hi <= -0x1p63 ? INT64_MIN : (int64_t)hi;
-  }
-  return in;
+  return data_bounds(r, session_data_type(a->shape.dtype), a->shape.count);
 }
 
 static ModelSource source_of(const Build *b, const BuildEntry *e, uint32_t leaf) {

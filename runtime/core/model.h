@@ -8,7 +8,7 @@
 #include "runtime/core/safetensors.h"
 #include "runtime/core/step.h"
 
-enum { MODEL_VERSION = 3 }; /* of these tables and of StepImage; an object of another one is refused */
+enum { MODEL_VERSION = 4 }; /* of these tables and of StepImage; an object of another one is refused */
 enum {
   MODEL_OK = 0,
   MODEL_NO_CPU = 1,   /* the CPU lacks the instructions the object was built for */
@@ -35,7 +35,8 @@ typedef struct ModelInput {
   uint32_t type, ranged; /* ModelType; whether values must lie in `lo` to `hi`, both included */
   uint64_t n;
   int64_t lo, hi; /* of integers; the bits of two doubles for floats, which F32 holds exactly */
-  uint64_t whole; /* floats: and be integers */
+  uint32_t whole; /* floats: and be integers */
+  uint32_t none;  /* there is no such value */
 } ModelInput;
 
 typedef struct ModelOutput {

@@ -1,5 +1,5 @@
-/* Values against the range of an input of a built model: one branch-free loop a type, so that a whole batch
- * costs microseconds. */
+/* Values against the range of an input, of a session or a built model: one branch-free loop a type, so that a
+ * whole batch costs microseconds. */
 #include "runtime/core/model.h"
 
 #include <string.h>
@@ -27,9 +27,10 @@ WITHIN(f32_inside, F32, int32_t, float, INSIDE)
 WITHIN(f64_inside, F64, int64_t, double, INSIDE)
 WITHIN(i32_inside, I32, int32_t, int32_t, INSIDE)
 WITHIN(i64_inside, I64, int64_t, int64_t, INSIDE)
-/* of what is inside, so that the conversion is defined */
-WITHIN(f32_whole, F32, int32_t, float, s[i] == (float)(int64_t)s[i])
-WITHIN(f64_whole, F64, int64_t, double, s[i] == (double)(int64_t)s[i])
+/* Of what is inside bounds of 64 bits. 2^63 may be, where the upper one was rounded, and has no conversion.
+ */
+WITHIN(f32_whole, F32, int32_t, float, s[i] == (float)(int64_t)(s[i] < 0x1p63f ? s[i] : 0))
+WITHIN(f64_whole, F64, int64_t, double, s[i] == (double)(int64_t)(s[i] < 0x1p63 ? s[i] : 0))
 
 static int32_t narrow(int64_t x) {
   return x < INT32_MIN ? INT32_MIN : x > INT32_MAX ? INT32_MAX : (int32_t)x;
@@ -39,7 +40,8 @@ bool model_within(const ModelInput *in, const void *p) {
   double lo, hi;
   memcpy(&lo, &in->lo, sizeof lo);
   memcpy(&hi, &in->hi, sizeof hi);
-  if (!in->ranged) return true;
+  if (!in->ranged || !in->n) return true;
+  if (in->none) return false;
   switch ((ModelType)in->type) {
   case MODEL_F32:
     return f32_inside(p, in->n, (float)lo, (float)hi) && (!in->whole || f32_whole(p, in->n, 0, 0));

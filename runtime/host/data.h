@@ -3,6 +3,7 @@
 #ifndef DG_RUNTIME_HOST_DATA_H
 #define DG_RUNTIME_HOST_DATA_H
 
+#include "runtime/core/model.h"
 #include "runtime/host/error.h"
 
 enum { DATA_MAX_RANK = 8 };
@@ -108,6 +109,8 @@ typedef struct DataRange {
   double from, to; /* RANGE_CLOSED */
 } DataRange;
 
+/* A range, and n values of a type, as model_within takes them. */
+ModelInput data_bounds(DataRange r, DataType t, uint64_t n);
 /* Are n values in memory of a compiled program within the range? NaN is in none. */
 bool data_in_range(const void *p, DataType t, int64_t n, DataRange r);
 HostShown data_range_text(DataRange r);

@@ -1,5 +1,5 @@
-/* Values against the range of an input: one branch-free loop a type, so that a whole batch costs
- * microseconds. */
+/* The range of an input as bounds that runtime/core/within.c looks at, for sessions and built models alike;
+ * and what is said of a value outside it. */
 #include "base/num.h"
 #include "runtime/core/fpenv.h"
 #include "runtime/host/data.h"
@@ -7,30 +7,10 @@
 #include <math.h>
 #include <stdio.h>
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("O3") /* as in gather.c */
-#endif
-
 typedef float __attribute__((may_alias)) F32;
 typedef double __attribute__((may_alias)) F64;
 typedef int32_t __attribute__((may_alias)) I32;
 typedef int64_t __attribute__((may_alias)) I64;
-
-/* One loop a type; Acc is as wide as the elements, so that the compiler vectorises it. */
-#define WITHIN(name, T, Acc, Bound, ok)                                                                      \
-  static bool name(const void *p, int64_t n, Bound lo, Bound hi) {                                           \
-    const T *s = p;                                                                                          \
-    Acc good = 1;                                                                                            \
-    for (int64_t i = 0; i < n; i++) good &= (ok);                                                            \
-    return good != 0;                                                                                        \
-  }
-#define INSIDE ((s[i] >= lo) & (s[i] <= hi))
-WITHIN(f32_inside, F32, int32_t, float, INSIDE)
-WITHIN(f64_inside, F64, int64_t, double, INSIDE)
-WITHIN(i32_inside, I32, int32_t, int32_t, INSIDE)
-WITHIN(i64_inside, I64, int64_t, int64_t, INSIDE)
-WITHIN(f32_whole, F32, int32_t, float, INSIDE &(s[i] == floorf(s[i])))
-WITHIN(f64_whole, F64, int64_t, double, INSIDE &(s[i] == floor(s[i])))
 
 /* The floats within [lo, hi] are those within the result. */
 static void as_floats(double lo, double hi, float *from, float *to) {
@@ -53,30 +33,54 @@ static bool clip(int64_t min, int64_t max, int64_t *from, int64_t *to) {
   return *from <= *to;
 }
 
-bool data_in_range(const void *p, DataType t, int64_t n, DataRange r) {
-  if (r.kind == RANGE_NONE || n == 0) return true;
+static bool bounds_of_floats(DataType t, DataRange r, ModelInput *in) {
   bool closed = r.kind == RANGE_CLOSED;
   if (!closed && r.lo >= r.hi) return false;
   double lo = closed ? r.from : (double)r.lo, hi = closed ? r.to : (double)(r.hi - 1);
   float flo, fhi;
-  int64_t from = r.lo, to = r.hi - 1; /* above lo: no overflow */
-  bool narrow = t == DATA_I32 || t == DATA_BOOL;
+  as_floats(lo, hi, &flo, &fhi);
+  if (t == DATA_F32) lo = (double)flo, hi = (double)fhi;
+  memcpy(&in->lo, &lo, sizeof lo);
+  memcpy(&in->hi, &hi, sizeof hi);
+  in->whole = !closed;
+  return true;
+}
+
+static bool bounds_of_integers(DataType t, DataRange r, ModelInput *in) {
+  bool narrow = t != DATA_I64;
   int64_t min = narrow ? INT32_MIN : INT64_MIN, max = narrow ? INT32_MAX : INT64_MAX;
+  if (r.kind == RANGE_CLOSED) return as_integers(r.from, r.to, min, max, &in->lo, &in->hi);
+  if (r.lo >= r.hi) return false;
+  in->lo = r.lo, in->hi = r.hi - 1; /* above lo: no overflow */
+  return clip(min, max, &in->lo, &in->hi);
+}
+
+ModelInput data_bounds(DataRange r, DataType t, uint64_t n) {
+  ModelInput in = {.type = MODEL_I32, .ranged = r.kind != RANGE_NONE, .n = n};
+  bool some = false; /* values within */
   switch (t) {
   case DATA_F32:
-    as_floats(lo, hi, &flo, &fhi);
-    return closed ? f32_inside(p, n, flo, fhi) : f32_whole(p, n, flo, fhi);
-  case DATA_F64: return closed ? f64_inside(p, n, lo, hi) : f64_whole(p, n, lo, hi);
+  case DATA_F64:
+    in.type = t == DATA_F32 ? MODEL_F32 : MODEL_F64;
+    some = bounds_of_floats(t, r, &in);
+    break;
   case DATA_BOOL:
   case DATA_I32:
   case DATA_I64:
-    if (!(closed ? as_integers(lo, hi, min, max, &from, &to) : clip(min, max, &from, &to))) return false;
-    return narrow ? i32_inside(p, n, (int32_t)from, (int32_t)to) : i64_inside(p, n, from, to);
+    if (t == DATA_I64) in.type = MODEL_I64;
+    some = bounds_of_integers(t, r, &in);
+    break;
   case DATA_U8:
   case DATA_I8:
-  case DATA_TYPE_COUNT: break;
+  case DATA_TYPE_COUNT: break; /* of files alone */
   }
-  return false;
+  in.none = !some;
+  return in;
+}
+
+bool data_in_range(const void *p, DataType t, int64_t n, DataRange r) {
+  ModelInput in = data_bounds(r, t, (uint64_t)n);
+  return model_within(&in, p);
 }
 
 HostShown data_range_text(DataRange r) {

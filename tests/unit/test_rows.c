@@ -206,6 +206,14 @@ START_TEST(range_bounds) {
       }
     }
   }
+  /* 2^63 is above the range, though its bound is no double, and has no integer to be compared with. */
+  DataRange widest = {.kind = RANGE_INT, .lo = INT64_MIN, .hi = INT64_MAX};
+  ck_assert(!data_in_range(&(double){0x1p63}, DATA_F64, 1, widest));
+  ck_assert(!data_in_range(&(float){0x1p63f}, DATA_F32, 1, widest));
+  ck_assert(data_in_range(&(double){-0x1p63}, DATA_F64, 1, widest));
+  ck_assert(data_in_range(&(float){0x1p62f}, DATA_F32, 1, widest));
+  ck_assert(data_in_range(NULL, DATA_F32, 0, (DataRange){.kind = RANGE_INT, .lo = 1, .hi = 1}));
+  ck_assert(!data_in_range(&(int64_t){1}, DATA_I64, 1, (DataRange){.kind = RANGE_INT, .lo = 1, .hi = 1}));
   /* one among many */
   float many[101] = {0};
   DataRange unit = {.kind = RANGE_CLOSED, .from = 0, .to = 1};
