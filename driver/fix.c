@@ -86,14 +86,6 @@ static void put_difference(Arena *arena, const dg_fixed *f) {
   }
 }
 
-static dg_status put_back(const dg_fixed *f) {
-  FileError err;
-  Str text = {f->after, f->after_length};
-  if (file_replace((Str){f->file, strlen(f->file)}, &text, 1, &err)) return DG_OK;
-  fprintf(stderr, "dgc: %s: %s\n", f->file, err.what);
-  return (dg_status)err.status;
-}
-
 typedef struct Fixing {
   dg_program *p;
   const Options *o;
@@ -118,7 +110,7 @@ static dg_status make_edits(Fixing *x) {
     if (!write)
       put_difference(&arena, f);
     else if (of_subject(x->o, f->file))
-      st = put_back(f);
+      st = write_file(str_z(f->file), f->after, f->after_length);
   }
   arena_release(&arena);
   return st;

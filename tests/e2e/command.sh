@@ -231,6 +231,7 @@ gives "fix as a difference" 0 "$DGC" fix --maybe mend.dg
 grep -q '^+  update   w, b$' out && grep -q '^-  update   w$' out && grep -q '^@@ -11,7 +11,7 @@$' out
 result $? "fix: the difference"
 same "fix: the file is as it was" "$TOP/examples/seed/b-update-list.dg" mend.dg
+gives "fix that cannot write" 0 sh -c 'ulimit -f 0; "$1" fix --maybe --write mend.dg 2>&1 | grep -q "^dgc: cannot write .mend.dg.: "' sh "$DGC"
 gives "fix writes" 0 "$DGC" fix --maybe --write mend.dg
 gives "fix wrote" 0 "$DGC" check -Werror mend.dg
 printf 'input x f32[4]\nparam w: f32 = 1\nloss l = mean(w * x)\ntrain fit { minimize l; update w using sgd(lr = 0.1) }' >colon.dg
