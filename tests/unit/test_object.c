@@ -4,6 +4,7 @@
 #include "api_kit.h"
 #include "ir/plan/plan.h"
 #include "passes/passes.h"
+#include "runtime/core/model.h"
 
 #if DG_CODEGEN
 static dg_built build(dg_context *cx, dg_program *p, const char *name) {
@@ -95,6 +96,59 @@ START_TEST(names_in_c) {
 }
 END_TEST
 
+/* The model within an object: its head says so by a size that is known. */
+static Model *model_of(const dg_built *b, Arena *a) {
+  for (size_t i = 0; i + sizeof(Model) <= b->object_bytes; i += 8) {
+    Model m;
+    memcpy(&m, (const char *)b->object + i, sizeof m);
+    if (m.version != MODEL_VERSION || m.state_bytes != b->state_bytes || m.bytes > b->object_bytes - i)
+      continue;
+    return memcpy(arena_alloc(a, m.bytes, STEP_ALIGN), (const char *)b->object + i, m.bytes);
+  }
+  ck_abort_msg("no model in the object");
+  return NULL;
+}
+
+static int append(void *sb, const void *p, size_t n) {
+  sb_add(sb, (Str){p, n});
+  return 0;
+}
+
+/* What is saved is loaded again, seed and counters included. */
+START_TEST(saved_and_loaded) {
+  dg_context *cx = context();
+  ok(dg_define(cx, "N", "32"));
+  dg_program *p = program(cx, line_text);
+  dg_built b = build(cx, p, "line");
+  Model *m = model_of(&b, &p->arena);
+  char *state = arena_alloc(&p->arena, m->state_bytes, 64),
+       *other = arena_alloc(&p->arena, m->state_bytes, 64);
+  memset(state, 0, m->state_bytes);
+  memset(other, 0x11, m->state_bytes);
+  const ModelTensor *t = model_part(m, m->tensor);
+  for (uint32_t i = 0; i < m->ntensor; i++)
+    state[t[i].at] = (char)i, state[t[i].at + 3] = 0x3f; /* no subnormals */
+  memcpy(state + m->seed, &(uint32_t){4000000000u}, 4);
+  Sb file;
+  sb_init(&file, &p->arena);
+  ck_assert_int_eq(dgc_model_save(m, state, append, &file), MODEL_OK);
+  ck_assert_ptr_nonnull(memmem(file.p, file.n, "\"dgc.seed\":\"4000000000\"", 23));
+  ck_assert_int_eq(dgc_model_load(m, other, file.p, file.n), MODEL_OK);
+  for (uint32_t i = 0; i < m->ntensor; i++)
+    ck_assert_mem_eq(other + t[i].at, state + t[i].at, safe_dtype_bytes((SafeDtype)t[i].dtype));
+  ck_assert_mem_eq(other + m->seed, state + m->seed, 4);
+  for (size_t i = 0; i < file.n; i++) { /* a flipped bit is found, and changes nothing */
+    file.p[i] ^= 1;
+    memset(other, 0x11, m->kept_bytes);
+    ck_assert_int_eq(dgc_model_load(m, other, file.p, file.n), MODEL_BAD_DATA);
+    for (size_t k = 0; k < m->kept_bytes; k++) ck_assert_int_eq(other[k], 0x11);
+    file.p[i] ^= 1;
+  }
+  dg_program_free(p);
+  dg_context_free(cx);
+}
+END_TEST
+
 /* The block an object carries holds, byte by byte, the image that a session walks. */
 START_TEST(same_tables) {
   dg_context *cx = context();
@@ -126,7 +180,8 @@ END_TEST
 #endif
 
 #if DG_CODEGEN
-UNIT_MAIN(UNIT("refusals", used_wrongly, refused_with_a_place), UNIT("objects", names_in_c, same_tables))
+UNIT_MAIN(UNIT("refusals", used_wrongly, refused_with_a_place),
+          UNIT("objects", names_in_c, saved_and_loaded, same_tables))
 #else
 UNIT_MAIN(UNIT("refusals", used_wrongly, refused_with_a_place))
 #endif
