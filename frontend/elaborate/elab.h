@@ -267,6 +267,9 @@ static inline bool val_number(Value v) {
   return v.kind == VAL_INT || v.kind == VAL_REAL || v.kind == VAL_DIM;
 }
 static inline bool val_tensor(Value v) { return v.kind == VAL_TENSOR || v.kind == VAL_LEAF; }
+/* Has nodes of this entry's graph, also in what a function sees around it: no other entry can use it. */
+bool holds_nodes(Value v);
+enum { LISTS_NESTED = 64 };     /* deeper ones are taken for the worst */
 Str val_text(Elab *x, Value v); /* "f32[N, 3]", "the number 3", "an instance of 'Mlp'" */
 Str type_text(Elab *x, Type t);
 Str dim_text(Elab *x, DimId d);

@@ -9,25 +9,12 @@ static Value instance_varies(Elab *x, Span at) {
   return val_poison();
 }
 
-enum { NESTED = 64 };
-
-/* Nodes are those of one entry's graph, and an instance serves all; also what a function sees around it. */
-static bool holds_tensor(Value v, uint32_t depth) {
-  if (depth > NESTED) return true;
-  for (uint32_t i = 0; (v.kind == VAL_LIST || v.kind == VAL_TUPLE) && i < v.list.n; i++)
-    if (holds_tensor(v.list.at[i], depth + 1)) return true;
-  for (const Scope *s = v.kind == VAL_FN ? v.fn->scope : NULL; s && s->kind > SCOPE_MODULE; s = s->outer)
-    for (uint32_t i = 0; i < s->binding.n; i++)
-      if (holds_tensor(s->binding.at[i]->value, depth + 1)) return true;
-  return v.kind == VAL_TENSOR || v.kind == VAL_TREE;
-}
-
 static bool same_value(Value a, Value b, uint32_t depth) {
   if (a.kind != b.kind) return false;
   switch (a.kind) {
   case VAL_LIST:
   case VAL_TUPLE:
-    if (a.list.n != b.list.n || depth > NESTED) return false;
+    if (a.list.n != b.list.n || depth > LISTS_NESTED) return false;
     for (uint32_t i = 0; i < a.list.n; i++)
       if (!same_value(a.list.at[i], b.list.at[i], depth + 1)) return false;
     return true;
@@ -107,7 +94,7 @@ Value make_instance(Elab *x, UnitRef m, ArgVec *args, Span at) {
   if (bind_params(x, i->scope, &m.stmt->unit.params, 0, args, at, name)) {
     bool tensors = false;
     for (uint32_t k = 0; k < i->scope->binding.n; k++)
-      tensors = tensors || holds_tensor(i->scope->binding.at[k]->value, 0);
+      tensors = tensors || holds_nodes(i->scope->binding.at[k]->value);
     if (tensors) {
       TELL(x, not_static, at, "what a module is made of", STR("a tensor"));
     } else if (x->training && !x->probe) { /* outside of it there is none */

@@ -38,6 +38,18 @@ Value val_list(Elab *x, ValueKind kind, const Value *at, uint32_t n) {
   return list_value(kind, copy, n);
 }
 
+static bool nodes_within(Value v, uint32_t depth) {
+  if (depth > LISTS_NESTED) return true;
+  for (uint32_t i = 0; (v.kind == VAL_LIST || v.kind == VAL_TUPLE) && i < v.list.n; i++)
+    if (nodes_within(v.list.at[i], depth + 1)) return true;
+  for (const Scope *s = v.kind == VAL_FN ? v.fn->scope : NULL; s && s->kind > SCOPE_MODULE; s = s->outer)
+    for (uint32_t i = 0; i < s->binding.n; i++)
+      if (nodes_within(s->binding.at[i]->value, depth + 1)) return true;
+  return v.kind == VAL_TENSOR || v.kind == VAL_TREE;
+}
+
+bool holds_nodes(Value v) { return nodes_within(v, 0); }
+
 Str type_text(Elab *x, Type t) {
   Sb b;
   sb_init(&b, x->a);
