@@ -77,7 +77,10 @@ Status plan_eval(const Plan *p, const PlanMemory *m, Arena *scratch) {
   Sb why;
   sb_init(&why, scratch);
   StepImage *image = plan_image(scratch, p, &why);
-  if (!image) return ST_LIMIT;
+  if (!image) {
+    arena_rewind(scratch, mark);
+    return ST_LIMIT;
+  }
   uint32_t nsite;
   Eval e = {p, plan_sites(scratch, p, &nsite), m->host, scratch};
   void **base = ARENA_ARRAY(scratch, void *, STEP_LEAF + image->nleaf);
