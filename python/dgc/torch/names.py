@@ -37,28 +37,30 @@ def _unregistered(module):
                 yield name + suffix, item
 
 
-def parameter_names(frames):
-    """id of a parameter: its name."""
-    modules = [m for m in gc.get_objects() if issubclass(type(m), torch.nn.Module)]
-    inner = {id(c) for m in modules for c in m._modules.values() if c is not None}
-    hidden = {}
-    for m in modules:
-        for name, item in _unregistered(m):
-            hidden.setdefault(id(item), (m, name))
-    called = variables(frames)
-    roots = [m for m in modules if id(m) not in inner and any(True for _ in m.parameters())]
-    plain = [m for m in roots if id(m) not in hidden]
-    names = {}
-    for m in plain:
-        prefix = "" if len(plain) == 1 else called.get(id(m), type(m).__name__.lower()) + "."
-        for name, p in m.named_parameters():
-            names.setdefault(id(p), prefix + name)
-        todo = [(prefix + (path + "." if path else ""), c) for path, c in m.named_modules()]
-        for path, c in todo:
+class Names:
+    """What the parameters of the modules that are alive are called."""
+
+    def __init__(self, frames):
+        modules = [m for m in gc.get_objects() if issubclass(type(m), torch.nn.Module)]
+        inner = {id(c) for m in modules for c in m._modules.values() if c is not None}
+        hidden = {id(item) for m in modules for _, item in _unregistered(m)}
+        self.of, self.trees = {}, []      # id of a parameter: its name; the parameters of each whole module
+        self.called = variables(frames)   # id of an object: a variable
+        roots = [m for m in modules if id(m) not in inner and any(True for _ in m.parameters())]
+        plain = [m for m in roots if id(m) not in hidden]
+        for m in plain:
+            prefix = "" if len(plain) == 1 else self.called.get(id(m), type(m).__name__.lower()) + "."
+            self._take(m, prefix)
+        for m in roots:
+            for name, p in m.named_parameters():
+                self.of.setdefault(id(p), f"{self.called.get(id(m), type(m).__name__.lower())}.{name}")
+
+    def _take(self, m, prefix):
+        tree = dict(m.named_parameters())
+        for path, c in m.named_modules():
             for name, item in _unregistered(c):
-                for own, p in item.named_parameters():
-                    names.setdefault(id(p), f"{path}{name}.{own}")
-    for m in roots:
-        for name, p in m.named_parameters():
-            names.setdefault(id(p), f"{called.get(id(m), type(m).__name__.lower())}.{name}")
-    return names, called
+                tree.update((f"{path}{path and '.'}{name}.{own}", p) for own, p in item.named_parameters())
+        for name, p in tree.items():
+            self.of.setdefault(id(p), prefix + name)
+        if not any(isinstance(c, torch.jit.ScriptModule) for c in m.modules()):    # what runs in one is not seen
+            self.trees.append(list(tree.values()))

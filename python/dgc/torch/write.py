@@ -1,6 +1,8 @@
 """A recording as a graph file."""
+from torch.nn.parameter import is_lazy
+
 from ..graph import FLOATS, LEAST_ROUNDS, NotJudged, Writer, number, unique, word
-from . import names
+from .names import Names
 from .rules import Rule
 from .tensors import is_parameter
 
@@ -9,18 +11,19 @@ class _File:
     def __init__(self, recorder, frames, producer):
         self.r, self.tape = recorder, recorder.tape
         self.writer = Writer(producer)
-        self.names, self.called = names.parameter_names(frames)
+        self.names = Names(frames)
         self.owned, self.told = {}, set()
+        self.unread = {}    # optimizer: nodes of parameters that it should have, and that nothing reads
 
     # -- what a parameter is
 
     def classify(self):
         """Names leaves; decides which of them are parameters that somebody means to train."""
-        tensors = {}
+        tensors, unread = {}, self.find_unread()
         for ref, leaf, node in self.r.leaves.values():
             t = ref()
             tensors[leaf] = t
-            leaf.name = self.names.get(id(t)) or self.called.get(id(t)) or "parameter"
+            leaf.name = self.names.of.get(id(t)) or self.names.called.get(id(t)) or "parameter"
         for o in self.r.order:
             for _, _, params in o.groups:
                 for _, leaf, _ in params:
@@ -29,16 +32,38 @@ class _File:
         loose = [leaf for leaf, t in tensors.items() if leaf in self.owned and not is_parameter(t)]
         for ref, leaf, node in list(self.r.leaves.values()):
             t = tensors[leaf]
+            if node in unread:
+                continue
             if leaf in self.owned:
                 leaf.set = self.r.set_at.get(id(leaf))
                 continue
             if self.r.writes.get(id(leaf)):
                 leaf.kind, leaf.start = "state", None     # it follows something: an average, a target network
             elif not is_parameter(t):
-                if not (loose and node in reached and id(t) in self.called):
+                if not (loose and node in reached and id(t) in self.names.called):
                     leaf.kind = "input"                   # a gradient by data
             elif t is None or not t.requires_grad or node not in reached:
                 leaf.frozen = True
+
+    def find_unread(self):
+        """Nodes of parameters in no optimizer, of a module that is trained, which neither the program reads nor the
+        framework gave a gradient."""
+        read = {i for n in self.tape.nodes for i in n.ins}
+        given = {id(t) for o in self.r.optimizers.values() for g in o.made.param_groups for t in g["params"]}
+        found = set()
+        for tree in self.names.trees:
+            mine = {id(t) for t in tree}
+            owner = next((o for o in self.r.order for _, _, params in o.groups if any(id(t) in mine for t, _, _ in params)), None)
+            for t in tree:
+                if owner is None or id(t) in given or not t.requires_grad or t.grad is not None or is_lazy(t):
+                    continue
+                _, leaf, node = self.r._leaf(t)
+                if node in read or self.r.writes.get(id(leaf)) or leaf.dtype not in FLOATS:
+                    continue
+                if node not in found:
+                    found.add(node)
+                    self.unread.setdefault(owner, []).append(node)
+        return found
 
     # -- steps
 
@@ -91,7 +116,7 @@ class _File:
                 roots += [grad, update] + [v for _, v in rule.assigned]
                 rows.append((leaf, grad, update, rule.assigned))
             groups.append(({k: v for k, v in numbers.items() if k not in varying}, rows))
-        at = w.graph(name, t, roots + self.dead_ends(o, roots, losses))
+        at = w.graph(name, t, roots + self.dead_ends(o, roots, losses) + self.unread.get(o, []))
         w.line(f"train {name} loss=%{at[loss]}{w.at(place)}")
         for numbers, rows in groups:
             settings = "".join(f" {k}={number(v)}" for k, v in numbers.items() if v == v)
@@ -163,7 +188,7 @@ def graph_text(recorder, frames, producer):
     f.classify()
     taken, named = set(), []
     for o in recorder.order:
-        called = f.called.get(id(o.made), type(o.made).__name__)
+        called = f.names.called.get(id(o.made), type(o.made).__name__)
         named.append((o, unique(word(called.replace("[", "_").replace("]", "")), taken)))
     for o, name in named:
         f.step(o, name)
