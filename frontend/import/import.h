@@ -19,7 +19,10 @@ typedef struct Witness {
   uint8_t seen[IMPORT_ROUNDS]; /* Seen */
 } Witness;
 
+typedef enum { FRAMEWORK_TORCH, FRAMEWORK_JAX, FRAMEWORKS } Framework; /* whose words messages use */
+
 typedef struct Import {
+  Framework framework;
   VEC(Witness) witness;
 } Import;
 

@@ -49,8 +49,8 @@ MUST_USE bool import_note(Reader *x);
 MUST_USE bool import_seen(Reader *x);
 /* stretch.c: columns against rows. */
 void import_stretches(const Program *p, Diags *d);
-/* words.c: a message of the diagnosis in Python's words, without edits. */
-void import_words(Diag *g);
+/* words.c: a message of the diagnosis in the framework's words, without edits. */
+void import_words(Diag *g, Framework f);
 /* read.c: ` @I` behind a line; 0 where there is none. */
 MUST_USE bool import_place(Reader *x, uint32_t *place);
 Span import_span(const Reader *x, uint32_t place);

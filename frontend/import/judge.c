@@ -108,7 +108,7 @@ static void note_set(const Judge *j, Diag *g, const Witness *w) {
 }
 
 static void reword(Judge *j, Diag *g) {
-  import_words(g);
+  import_words(g, j->m->framework);
   DiagGroup group = diag_info[g->kind].group;
   for (uint32_t i = 0; i < g->subject.n; i++) {
     LeafId leaf;
@@ -123,7 +123,9 @@ static void name_lists(const Judge *j, Diag *g) {
   for (uint32_t i = 0; i < j->p->train.n && i < 4; i++) {
     const TrainStep *t = &j->p->train.at[i];
     if (t->group.n)
-      diag_label(g, t->group.at[0].using_at, "optimizer '" STRF "' gets other parameters only",
+      diag_label(g, t->group.at[0].using_at,
+                 j->m->framework == FRAMEWORK_JAX ? "step '" STRF "' updates other parameters only"
+                                                  : "optimizer '" STRF "' gets other parameters only",
                  STRA(names_str(j->p->names, t->name)));
   }
 }

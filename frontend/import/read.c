@@ -37,7 +37,8 @@ static bool read_head(Reader *x) {
   int64_t v;
   if (!lines_eat(&x->r, "dgg") || !lines_int(&x->r, &v)) return lines_bad(&x->r, "'dgg 1' expected");
   if (v != VERSION) return lines_bad(&x->r, "another version of the format: 1 is the one known here");
-  lines_rest(&x->r); /* who recorded it */
+  Str by = lines_rest(&x->r);
+  x->out->framework = str_starts(by, STR("jax ")) ? FRAMEWORK_JAX : FRAMEWORK_TORCH;
   return true;
 }
 

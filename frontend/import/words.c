@@ -1,60 +1,54 @@
-/* Messages in Python's words: the diagnosis speaks of statements that a Python program does not have. */
+/* Messages in a framework's words: the diagnosis speaks of statements that a Python program does not have. */
 #include "frontend/import/internal.h"
 
-static const char *help_for(DiagKind k) {
-  switch (diag_info[k].group) {
-  case DGRP_unused: return "use it in 'forward', or take it out of the model";
-  case DGRP_unreachable:
-    return "let the loss use what is made of it, or freeze it on purpose: requires_grad_(False)";
-  case DGRP_cut:
-    return "take away what ends the gradient there, or freeze it on purpose: requires_grad_(False)";
-  case DGRP_zero: return "let the loss depend on it otherwise, or take it out of the model";
-  case DGRP_stuck: return "give it other initial values";
-  case DGRP_symmetric: return "give it random initial values, so that its units differ";
-  case DGRP_unowned: return "give it to the optimizer, or freeze it on purpose: requires_grad_(False)";
-  case DGRP_idle: return "look at the settings of its optimizer, the learning rate first";
-  case DGRP_owned_twice: return "give it to one of the optimizers";
-  case DGRP_overwritten: return "do not write it in every step, or take it out of the optimizer";
-  case DGRP_dead_term: return "keep the term a tensor of the graph, or take it out of the loss";
-  case DGRP_nan_gradient: return "keep the operand away from there before the operation, not behind it";
-  case DGRP_moves: return "give it a gradient, or take it out of the optimizer";
-  case DGRP_none:
-  case DGRP_dead_params:
-  case DGRP_partial:
-  case DGRP_frozen_unused:
-  case DGRP_observed:
-  case DGRP_import_fault:
-  case DGRP_hints:
-  case DGRP_style:
-  case DGRP_COUNT: break;
-  }
-  return "";
-}
-
-static const struct {
-  const char *dg, *python;
-} words[] = {
-    {"stop_gradient ends the gradient here", "the gradient ends here"},
-    {"'after' gives", "the program gives"},
-    {"no train step lists", "no optimizer lists"},
-    {"by several train steps", "by several optimizers"},
-    {"what step '", "what optimizer '"},
-    {"listed in step '", "listed in optimizer '"},
-    {"no parameter that step '", "no parameter that optimizer '"},
-    {"the update of step '", "the update of optimizer '"},
-    {"no step lists", "no optimizer lists"},
-    {"host function '", "'"},
+/* By framework; NULL: as for the first. */
+static const char *const help[DGRP_COUNT][FRAMEWORKS] = {
+    [DGRP_unused] = {"use it in 'forward', or take it out of the model",
+                     "let the loss use it, or leave it out of what is differentiated"},
+    [DGRP_unreachable] =
+        {"let the loss use what is made of it, or freeze it on purpose: requires_grad_(False)",
+         "let the loss use what is made of it, or leave it out of what is differentiated"},
+    [DGRP_cut] = {"take away what ends the gradient there, or freeze it on purpose: requires_grad_(False)",
+                  "take away what ends the gradient there, or leave it out of what is differentiated"},
+    [DGRP_zero] = {"let the loss depend on it otherwise, or take it out of the model"},
+    [DGRP_stuck] = {"give it other initial values"},
+    [DGRP_symmetric] = {"give it random initial values, so that its units differ"},
+    [DGRP_unowned] = {"give it to the optimizer, or freeze it on purpose: requires_grad_(False)",
+                      "let the update use its gradient; steps after the recorded ones were not seen"},
+    [DGRP_idle] = {"look at the settings of its optimizer, the learning rate first"},
+    [DGRP_owned_twice] = {"give it to one of the optimizers"},
+    [DGRP_overwritten] = {"do not write it in every step, or take it out of the optimizer"},
+    [DGRP_dead_term] = {"keep the term a tensor of the graph, or take it out of the loss"},
+    [DGRP_nan_gradient] = {"keep the operand away from there before the operation, not behind it"},
+    [DGRP_moves] = {"give it a gradient, or take it out of the optimizer"},
 };
 
-static Str in_python(Arena *a, Str text) {
+/* By framework; NULL: as it is. */
+static const struct {
+  const char *dg, *to[FRAMEWORKS];
+} words[] = {
+    {"stop_gradient ends the gradient here", {"the gradient ends here", "the gradient ends here"}},
+    {"'after' gives", {"the program gives", "the program gives"}},
+    {"no train step lists", {"no optimizer lists", "no recorded step applies a gradient to"}},
+    {"by several train steps", {"by several optimizers"}},
+    {"what step '", {"what optimizer '"}},
+    {"listed in step '", {"listed in optimizer '"}},
+    {"no parameter that step '", {"no parameter that optimizer '"}},
+    {"the update of step '", {"the update of optimizer '"}},
+    {"no step lists", {"no optimizer lists", "no recorded step applies a gradient to"}},
+    {"host function '", {"'", "'"}},
+};
+
+static Str in_words(Arena *a, Framework f, Str text) {
   for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
+    if (!words[k].to[f]) continue;
     Str from = str_z(words[k].dg);
     for (size_t i = 0; i + from.n <= text.n; i++) {
       if (memcmp(text.p + i, from.p, from.n) != 0) continue;
       Sb b;
       sb_init(&b, a);
       sb_add(&b, (Str){text.p, i});
-      sb_add(&b, str_z(words[k].python));
+      sb_add(&b, str_z(words[k].to[f]));
       sb_add(&b, (Str){text.p + i + from.n, text.n - i - from.n});
       text = sb_str(&b);
       break;
@@ -63,13 +57,14 @@ static Str in_python(Arena *a, Str text) {
   return text;
 }
 
-void import_words(Diag *g) {
+void import_words(Diag *g, Framework f) {
   Arena *a = g->owner->arena;
-  const char *help = help_for(g->kind);
+  const char *const *by = help[diag_info[g->kind].group];
+  const char *text = by[f] ? by[f] : by[0];
   g->edit.n = 0;
   g->fix = (Str){0};
-  g->text = in_python(a, g->text);
-  for (uint32_t i = 0; i < g->label.n; i++) g->label.at[i].text = in_python(a, g->label.at[i].text);
-  for (uint32_t i = 0; i < g->note.n; i++) g->note.at[i].text = in_python(a, g->note.at[i].text);
-  if (*help) diag_help(g, "%s", help);
+  g->text = in_words(a, f, g->text);
+  for (uint32_t i = 0; i < g->label.n; i++) g->label.at[i].text = in_words(a, f, g->label.at[i].text);
+  for (uint32_t i = 0; i < g->note.n; i++) g->note.at[i].text = in_words(a, f, g->note.at[i].text);
+  if (text) diag_help(g, "%s", text);
 }
