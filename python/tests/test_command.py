@@ -12,6 +12,7 @@ sys.path[:0] = [HERE, os.path.dirname(HERE)]
 import kit  # noqa: E402
 from dgc import __main__ as command  # noqa: E402
 from dgc import report, session  # noqa: E402
+from dgc.witness import classify  # noqa: E402
 
 GRAPH = os.path.join(HERE, "torch", "never_called.dgg")
 
@@ -98,6 +99,14 @@ def test_a_command_that_is_set_and_is_none():
     for name in ("/nonexistent", HERE, "no-such-command"):
         with put(os.environ, "DGC", name):
             kit.not_judged(report.run(GRAPH), f"DGC is set to '{name}', which is no program that can be run")
+
+
+def test_the_class_of_a_gradient_is_by_the_largest_of_its_step():
+    inf, nan = float("inf"), float("nan")
+    assert classify([2.0, 1e-6, 3e-6, 0.0, None]) == ["live", "noise", "live", "zero", "none"]
+    assert classify([2e-9, 1e-9]) == ["live", "live"]               # a small loss has small gradients
+    assert classify([1e6, 1.0, nan, inf]) == ["live", "noise", "nonfinite", "nonfinite"]
+    assert classify([]) == [] and classify([None, 0.0]) == ["none", "zero"]
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ class _File:
         groups, roots = [], [loss]
         for (numbers, flags, params), varying in zip(o.groups, o.varying):
             rows = []
-            for tensor, leaf, node in params:
+            for _, leaf, node in params:
                 if leaf.frozen or leaf.dtype not in FLOATS:
                     continue
                 grad = t.node("grad", [loss, node], leaf.dtype, leaf.shape)
