@@ -224,7 +224,8 @@ static void put_tensors(Build *b) {
                          .name_bytes = (uint32_t)f->tensor.n,
                          .dtype = safe_type(f->dtype),
                          .rank = f->shape.rank,
-                         .needed = f->needed};
+                         .needed = f->needed,
+                         .counts = f->leaf.i == UINT32_MAX};
     same[n] =
         (CkTensor){.name = f->tensor, .type = session_data_type(f->dtype), .rank = (uint32_t)f->shape.rank};
     for (int k = 0; k < f->shape.rank; k++) {

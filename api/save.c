@@ -21,7 +21,9 @@ static void add_scalar(Arena *a, CkVec *v, Str name, DataType t, void *data) {
   VEC_PUSH(a, v, (CkTensor){.name = name, .type = t, .data = data});
 }
 
-/* Everything a checkpoint holds; model: parameters and the model's own states alone. */
+enum { COUNTERS = 2 }; /* besides one of each train step */
+
+/* Everything a checkpoint holds, counters at its end; model: parameters and the model's own states alone. */
 static CkVec tensors(dg_session *s, bool model) {
   Arena *a = &s->arena;
   const Program *p = &s->prog;
@@ -103,6 +105,13 @@ static bool *states(dg_session *s, const CkVec *v) {
   return is;
 }
 
+/* By tensor of a whole checkpoint: the last are counters. */
+static bool *counters(dg_session *s, const CkVec *v) {
+  bool *is = ARENA_ARRAY(&s->arena, bool, v->n);
+  for (uint32_t i = v->n - s->prog.train.n - COUNTERS; i < v->n; i++) is[i] = true;
+  return is;
+}
+
 /* Names of the states that the file lacks: they outlive the call. */
 static void keep_missing(dg_session *s, const CkVec *v, const bool *lacks) {
   arena_release(&s->missing_names);
@@ -124,7 +133,8 @@ static dg_status load_in(void *arg) {
   CkLoad how = {.max_bytes = s->p->cx->limits.data_bytes,
                 .allow_extra = !all,
                 .lacks = ARENA_ARRAY(&s->arena, bool, v.n),
-                .may_lack = all ? NULL : states(s, &v)};
+                .may_lack = all ? NULL : states(s, &v),
+                .counts = all ? counters(s, &v) : NULL};
   bool ok = checkpoint_load(&s->arena, str_z(c->path), v.at, v.n, how, &meta, &err);
   if (ok && c->what != DG_LOAD_MODEL && meta.ours) s->opt.seed = meta.seed;
   if (ok) keep_missing(s, &v, how.lacks);

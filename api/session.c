@@ -169,7 +169,7 @@ static void set_counters(dg_session *s, const Entry *e) {
           : e->kind == ENTRY_AFTER ? s->counter[e->train]
                                    : 1;
       break;
-    case LEAF_EPOCH: v = s->epoch + 1; break;
+    case LEAF_EPOCH: v = s->epoch < INT32_MAX ? s->epoch + 1 : s->epoch; break;
     case LEAF_SEED: v = (int32_t)s->opt.seed; break;
     case LEAF_INPUT:
     case LEAF_PARAM:

@@ -110,7 +110,7 @@ static int32_t run(const Model *m, StepFn *const *kernel, const ModelEntry *e, c
   int32_t epoch;
   memcpy(&epoch, state + m->epoch, sizeof epoch);
   w.count[0] = step;
-  w.count[1] = epoch + 1;
+  w.count[1] = epoch < INT32_MAX ? epoch + 1 : epoch;
   memcpy(w.count + 2, state + m->seed, sizeof(int32_t));
   FpEnv host = fpenv_enter(); /* for the ranges, where a subnormal counts as zero */
   int32_t st = bind(m, e, state, arg, &w);

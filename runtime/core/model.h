@@ -58,7 +58,7 @@ typedef struct ModelTensor { /* of a checkpoint */
   uint64_t at;               /* in the state */
   uint32_t name, name_bytes; /* offset in the block */
   uint32_t dtype, rank;      /* SafeDtype */
-  uint32_t needed, unused;   /* a file must have it */
+  uint32_t needed, counts;   /* a file must have it; a counter, not below 0 */
   uint64_t dim[SAFE_MAX_RANK];
 } ModelTensor;
 

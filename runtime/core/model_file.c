@@ -45,8 +45,9 @@ uint64_t model_file_bytes(uint32_t ntensor) {
 
 /* ---- loading ---- */
 
-/* Finite, and bools 0 or 1. */
-static bool values_good(const SafeTensor *t, const unsigned char *p) {
+/* Finite, bools 0 or 1, counters not below 0. */
+static bool values_good(const SafeTensor *t, const unsigned char *p, bool counts) {
+  if (counts && !safe_counts(t, p)) return false;
   uint64_t n = (t->hi - t->lo) / safe_dtype_bytes(t->dtype);
   for (uint64_t i = 0; t->dtype == SAFE_BOOL && i < n; i++)
     if (p[i] > 1) return false;
@@ -81,7 +82,8 @@ static int32_t fits(const Model *m, const SafeFile *f) {
     if (has->dtype != (SafeDtype)want->dtype || has->rank != want->rank) return MODEL_MISMATCH;
     for (uint32_t k = 0; k < has->rank; k++)
       if (has->dim[k] != want->dim[k]) return MODEL_MISMATCH;
-    if (!values_good(has, f->data + has->lo)) return MODEL_BAD_DATA; /* size-ok: the parser looked */
+    if (!values_good(has, f->data + has->lo, want->counts))
+      return MODEL_BAD_DATA; /* size-ok: the parser looked */
   }
   return MODEL_OK;
 }

@@ -20,6 +20,13 @@ const char *safe_dtype_name(SafeDtype t) { return dtype_info[t].name; }
 uint32_t safe_dtype_bytes(SafeDtype t) { return dtype_info[t].bytes; }
 
 bool safe_text_eq(SafeText a, SafeText b) { return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0); }
+bool safe_counts(const SafeTensor *t, const unsigned char *p) {
+  uint64_t each = safe_dtype_bytes(t->dtype), n = t->hi - t->lo;
+  for (uint64_t i = each - 1; i < n; i += each)
+    if (p[i] & 0x80) return false; /* little-endian: the sign */
+  return true;
+}
+
 int safe_text_cmp(SafeText a, SafeText b) {
   size_t n = a.n < b.n ? a.n : b.n;
   int c = n ? memcmp(a.p, b.p, n) : 0;

@@ -90,6 +90,8 @@ typedef struct SafeMemory {
 SafeResult safe_parse(const void *bytes, size_t n, SafeMemory memory, SafeFile *out, SafeError *err)
     __attribute__((warn_unused_result));
 bool safe_text_eq(SafeText a, SafeText b);
+/* Is no element of an I32 or I64 below 0? p: its bytes. */
+bool safe_counts(const SafeTensor *t, const unsigned char *p);
 
 /* Puts tensors in canonical order (element size descending, then name bytewise) and gives them contiguous
  * offsets. False: the sizes overflow, a rank is above SAFE_MAX_RANK, or two names are equal. */

@@ -193,19 +193,20 @@ static bool match(Arena *a, const CkTensor *t, size_t n, SafeFile *f, CkLoad how
                    STRA(sb_str(&d.text)), d.n > 5 ? str_fmt(a, "; and %zu more", d.n - 5).p : "");
 }
 
-static bool check_values(const SafeFile *f, const CkTensor *t, bool allow_non_finite, HostShown file,
-                         HostError *err) {
+static bool check_values(const SafeFile *f, const CkTensor *t, CkLoad how, HostShown file, HostError *err) {
   for (size_t i = 0; i < f->tensors; i++) {
     const SafeTensor *s = &f->tensor[i];
     if (s->tag == SIZE_MAX) continue;
     const unsigned char *p = f->data + s->lo;
     size_t bytes = (size_t)(s->hi - s->lo), n = bytes / safe_dtype_bytes(s->dtype);
     HostShown name = host_show(t[s->tag].name);
-    if (!allow_non_finite) {
+    if (!how.allow_non_finite) {
       size_t bad = first_non_finite(t[s->tag].type, p, n);
       if (bad < n)
         return host_fail(err, ST_BAD_DATA, "%s: element %zu of '%s' is not finite", file.z, bad, name.z);
     }
+    if (how.counts && how.counts[s->tag] && !safe_counts(s, p))
+      return host_fail(err, ST_BAD_DATA, "%s: damaged: the count '%s' is below 0", file.z, name.z);
     for (size_t k = 0; s->dtype == SAFE_BOOL && k < n; k++)
       if (p[k] > 1)
         return host_fail(err, ST_BAD_DATA, "%s: element %zu of '%s': 0 or 1 expected, found %d", file.z, k,
@@ -247,7 +248,7 @@ bool checkpoint_load(Arena *scratch, Str path, const CkTensor *t, size_t n, CkLo
   SafeResult r = safe_parse(bytes.p, bytes.n, (SafeMemory){scratch_get, scratch}, &f, &se);
   if (r != SAFE_OK) return host_fail(err, ST_BAD_DATA, "%s: byte %" PRIu64 ": %s", file.z, se.at, se.what);
   if (!check_meta(bytes, &f, file, meta, err) || !match(scratch, t, n, &f, how, file, err) ||
-      !check_values(&f, t, how.allow_non_finite, file, err))
+      !check_values(&f, t, how, file, err))
     return false;
   for (size_t i = 0; i < f.tensors; i++)
     if (f.tensor[i].tag != SIZE_MAX)

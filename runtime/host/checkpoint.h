@@ -30,6 +30,7 @@ typedef struct CkLoad {
   bool allow_extra; /* tensors of the file that are not asked for: eval and predict need no optimizer state */
   bool *may_lack;   /* by tensor: the file may lack it, and nothing is written then; NULL: it has all */
   bool *lacks;      /* by tensor: set where it does */
+  const bool *counts; /* by tensor: it counts, and is not below 0; NULL: none does */
 } CkLoad;
 /* Fills the tensors' data. ST_BAD_DATA: the file is damaged or holds non-finite values. ST_MISMATCH: it is
  * whole, but names, types or shapes differ; the message lists which. Nothing is written then. Subnormals

@@ -327,6 +327,30 @@ START_TEST(metadata) {
 }
 END_TEST
 
+/* A count below 0 is none; the largest is one. */
+START_TEST(counts) {
+  begin();
+  int32_t steps = INT32_MAX, got;
+  int64_t batches = INT64_MAX, most;
+  CkTensor t[] = {{.name = STR("steps"), .type = DATA_I32, .data = &steps},
+                  {.name = STR("batches"), .type = DATA_I64, .data = &batches}};
+  CkTensor back[] = {{.name = STR("steps"), .type = DATA_I32, .data = &got},
+                     {.name = STR("batches"), .type = DATA_I64, .data = &most}};
+  CkMeta m;
+  CkLoad how = {.max_bytes = 1 << 20, .counts = (const bool[]){true, true}};
+  for (int below = 0; below < 3; below++) {
+    if (below == 1) steps = -1;
+    if (below == 2) steps = 0, batches = INT64_MIN;
+    ck_assert(checkpoint_save(&arena, in("w"), t, 2, &meta, false, &err));
+    ck_assert_int_eq(checkpoint_load(&arena, in("w"), back, 2, how, &m, &err), !below);
+    if (below)
+      ck_assert_ptr_nonnull(
+          strstr(err.what, below == 1 ? "count 'steps' is below 0" : "count 'batches' is below 0"));
+  }
+  end();
+}
+END_TEST
+
 /* The limit on bytes at -1, 0, +1. */
 START_TEST(limit) {
   begin();
@@ -512,4 +536,5 @@ START_TEST(refused_tensors) {
 END_TEST
 
 UNIT_MAIN(UNIT("checkpoint", round_trip, flipped_bits, truncated, mismatch, non_finite, foreign, metadata,
-               limit, disk_errors, stale_temporaries, killed_while_saving, out_of_memory, refused_tensors))
+               counts, limit, disk_errors, stale_temporaries, killed_while_saving, out_of_memory,
+               refused_tensors))

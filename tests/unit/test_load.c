@@ -1,4 +1,5 @@
 /* What a session takes from a file: everything, the model, or the trained model with its seed. */
+#include "api/session.h"
 #include "api_kit.h"
 #include "folder_kit.h"
 
@@ -110,6 +111,28 @@ START_TEST(a_file_without_the_states) {
 }
 END_TEST
 
+/* Each counter of a file, below 0: nothing is taken. */
+START_TEST(counters_below_0) {
+  begin();
+  Made a = make(0);
+  dg_context *cx = a.cx;
+  for (int k = 0; k < 3; k++) {
+    dg_session *s = a.s;
+    s->counter[0] = k == 0 ? -1 : 1, s->epoch = k == 1 ? -1 : 1, s->batch = k == 2 ? -1 : 0;
+    ok(dg_save(s, in("w").p));
+    Made b = make(1);
+    cx = b.cx;
+    fails(DG_BAD_DATA, k == 2 ? "count 'dg.batch' is below 0" : "damaged",
+          dg_load(b.s, in("w").p, DG_LOAD_ALL));
+    ck_assert(b.s->counter[0] == 0 && b.s->epoch == 0 && b.s->batch == 0);
+    drop(&b);
+    cx = a.cx;
+  }
+  drop(&a);
+  end();
+}
+END_TEST
+
 /* ---- what is said of a program that will load */
 
 /* The code that is found in its diagnostics, once; without one: nothing is said. */
@@ -181,5 +204,5 @@ START_TEST(no_first_step_from_what_is_loaded) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("load", what_is_taken, a_file_without_the_states, judged_by_what_is_loaded,
+UNIT_MAIN(UNIT("load", what_is_taken, a_file_without_the_states, counters_below_0, judged_by_what_is_loaded,
                no_first_step_from_what_is_loaded))

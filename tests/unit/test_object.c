@@ -130,6 +130,7 @@ START_TEST(saved_and_loaded) {
     state[t[i].at] = (char)i, state[t[i].at + 3] = 0x3f; /* no subnormals */
   memcpy(state + m->seed, &(uint32_t){4000000000u}, 4);
   Sb file;
+  int counts = 0;
   sb_init(&file, &p->arena);
   ck_assert_int_eq(dgc_model_save(m, state, append, &file), MODEL_OK);
   ck_assert_ptr_nonnull(memmem(file.p, file.n, "\"dgc.seed\":\"4000000000\"", 23));
@@ -137,6 +138,17 @@ START_TEST(saved_and_loaded) {
   for (uint32_t i = 0; i < m->ntensor; i++)
     ck_assert_mem_eq(other + t[i].at, state + t[i].at, safe_dtype_bytes((SafeDtype)t[i].dtype));
   ck_assert_mem_eq(other + m->seed, state + m->seed, 4);
+  for (uint32_t i = 0; i < m->ntensor; i++) { /* a count below 0, which save does not look at */
+    if (!t[i].counts) continue;
+    char *high = state + t[i].at + safe_dtype_bytes((SafeDtype)t[i].dtype) - 1, was = *high;
+    Sb below;
+    sb_init(&below, &p->arena);
+    *high = (char)0x80;
+    ck_assert_int_eq(dgc_model_save(m, state, append, &below), MODEL_OK);
+    ck_assert_int_eq(dgc_model_load(m, other, below.p, below.n), MODEL_BAD_DATA);
+    *high = was, counts++;
+  }
+  ck_assert_int_eq(counts, 3);          /* steps, epochs, batches */
   for (size_t i = 0; i < file.n; i++) { /* a flipped bit is found, and changes nothing */
     file.p[i] ^= 1;
     memset(other, 0x11, m->kept_bytes);
