@@ -6,19 +6,21 @@ static const struct {
   const char *name;
   int value;
   const char *what;
-} status[] = {{"OK", MODEL_OK, ""},
-              {"NO_CPU", MODEL_NO_CPU, "the CPU lacks the instruction set named above"},
-              {"USAGE", MODEL_USAGE, "a state or an input is NULL"},
-              {"BAD_DATA", MODEL_BAD_DATA,
-               "an input has a value outside its range, or a file is damaged; nothing has changed"},
-              {"IO", MODEL_IO, "saving: what takes the bytes failed"},
-              {"LIMIT", MODEL_LIMIT, "a step has run as often as can be counted"},
-              {"NO_MEMORY", MODEL_NO_MEMORY, "loading: the file has many more tensors than the model"},
-              {"CHECK", MODEL_CHECK,
-               "a check that the program makes does not hold; nothing has changed, but for the step of an "
-               "`after` block that makes it, which is done"},
-              {"MISMATCH", MODEL_MISMATCH,
-               "libdgc-core.a is of another version than the object, or a file of another model"}};
+} status[] = {
+    {"OK", MODEL_OK, ""},
+    {"NO_CPU", MODEL_NO_CPU, "the CPU lacks the instruction set named above"},
+    {"USAGE", MODEL_USAGE, "a state or an input is NULL"},
+    {"BAD_DATA", MODEL_BAD_DATA,
+     "an input has a value outside its range, or a file is damaged; nothing has changed"},
+    {"IO", MODEL_IO, "saving: what takes the bytes failed"},
+    {"LIMIT", MODEL_LIMIT, "a step has run as often as can be counted"},
+    {"NO_MEMORY", MODEL_NO_MEMORY, "loading: the file has many more tensors than the model"},
+    {"NON_FINITE", MODEL_NON_FINITE, "saving: a parameter or a state is NaN or infinite; nothing was put"},
+    {"CHECK", MODEL_CHECK,
+     "a check that the program makes does not hold; nothing has changed, but for the step of an "
+     "`after` block that makes it, which is done"},
+    {"MISMATCH", MODEL_MISMATCH,
+     "libdgc-core.a is of another version than the object, or a file of another model"}};
 
 void aot_header_names(Build *b) {
   static const char *const own[] = {"init",   "load",    "save",   "predict", "state",

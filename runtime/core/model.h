@@ -16,7 +16,8 @@ enum {
   MODEL_BAD_DATA = 3, /* an input has a value that it does not take, a file is damaged; nothing has changed */
   MODEL_IO = 4,       /* saving: `put` failed */
   MODEL_LIMIT = 5,    /* a step was run INT32_MAX times */
-  MODEL_NO_MEMORY = 6, /* a file has many more tensors than the model */
+  MODEL_NO_MEMORY = 6,  /* a file has many more tensors than the model */
+  MODEL_NON_FINITE = 7, /* saving: a parameter or a state is NaN or infinite; nothing was put */
   MODEL_CHECK = 8, /* a check of the program does not hold: the entry that makes it has changed nothing, but
                       what runs before it is done: the step of an AFTER, the zeros of an INIT */
   MODEL_MISMATCH = 9, /* object and library are of different versions, or a file is of another model */

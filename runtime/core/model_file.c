@@ -198,10 +198,16 @@ int32_t dgc_model_save(const Model *m, void *state, ModelPut *put, void *user) {
         (SafeTensor){.name = name_of(m, from), .dtype = (SafeDtype)from->dtype, .rank = from->rank, .tag = i};
     memcpy(t[i].dim, from->dim, sizeof from->dim);
   }
+  if (!safe_layout(t, m->ntensor)) return MODEL_LIMIT;
+  for (uint32_t i = 0; i < m->ntensor; i++) {                         /* else it could not be loaded */
+    const char *from = (const char *)state + tensors(m)[t[i].tag].at; /* size-ok: within the state */
+    if (t[i].dtype != SAFE_BOOL && !values_good(&t[i], (const unsigned char *)from, false))
+      return MODEL_NON_FINITE;
+  }
   Sum sum;
   sum_init(&sum);
   Out o = {put, user, false};
-  bool ok = safe_layout(t, m->ntensor) && write_file(m, state, t, 0, &(Out){put_sum, &sum, false}) &&
+  bool ok = write_file(m, state, t, 0, &(Out){put_sum, &sum, false}) &&
             write_file(m, state, t, sum_value(&sum), &o);
   return !ok ? MODEL_LIMIT : o.failed ? MODEL_IO : MODEL_OK;
 }

@@ -13,7 +13,7 @@ compiles() {
 }
 
 # Dims that are called as the header's own macros and enumerators, and parameters called as macros and as filling.
-dims="H OK NO_CPU USAGE BAD_DATA IO LIMIT NO_MEMORY CHECK MISMATCH TENSORS N"
+dims="H OK NO_CPU USAGE BAD_DATA IO LIMIT NO_MEMORY NON_FINITE CHECK MISMATCH TENSORS N"
 {
   for d in $dims; do echo "input in_$d: f32[$d]"; done
   echo "param M_N: f32[70] = 1"

@@ -6,6 +6,8 @@
 #include "passes/passes.h"
 #include "runtime/core/model.h"
 
+#include <math.h>
+
 #if DG_CODEGEN
 static dg_built build(dg_context *cx, dg_program *p, const char *name) {
   dg_built b = {.size = sizeof b};
@@ -138,6 +140,14 @@ START_TEST(saved_and_loaded) {
   for (uint32_t i = 0; i < m->ntensor; i++)
     ck_assert_mem_eq(other + t[i].at, state + t[i].at, safe_dtype_bytes((SafeDtype)t[i].dtype));
   ck_assert_mem_eq(other + m->seed, state + m->seed, 4);
+  const float bad[] = {NAN, INFINITY, 1};
+  for (int i = 0; i < 3; i++) { /* as a session, it saves nothing that does not load */
+    Sb none;
+    sb_init(&none, &p->arena);
+    memcpy(state + t[0].at, &bad[i], sizeof bad[i]);
+    ck_assert_int_eq(dgc_model_save(m, state, append, &none), i < 2 ? MODEL_NON_FINITE : MODEL_OK);
+    ck_assert((none.n == 0) == (i < 2));
+  }
   for (uint32_t i = 0; i < m->ntensor; i++) { /* a count below 0, which save does not look at */
     if (!t[i].counts) continue;
     char *high = state + t[i].at + safe_dtype_bytes((SafeDtype)t[i].dtype) - 1, was = *high;
