@@ -2,16 +2,11 @@
  * -include MODEL.h, NAME(x) pasting the model's prefix, LOSS the loss's type, STEP and PREDICT the calls, and
  * OUTPUTS their buffers. usage: build_aot SEED STEPS FILE..
  * LOAD and SAVE in the environment name checkpoints. */
+#include "build_hash.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static uint64_t hash(const void *p, size_t n) {
-  const unsigned char *b = p;
-  uint64_t h = 0xcbf29ce484222325u;
-  for (size_t i = 0; i < n; i++) h = (h ^ b[i]) * 0x100000001b3u;
-  return h;
-}
 
 static const struct {
   const char *name;

@@ -1,17 +1,12 @@
 /* What a session does with a model, as hashes of bits: tests/e2e/build.sh compares it with an object built
  * ahead of time. usage: build_jit MODEL.dg ISA SEED STEP STEPS LOSS NAME=VALUE.. INPUT:DTYPE:E,E..:FILE..
  * LOAD, RESUME and SAVE in the environment name checkpoints. */
+#include "build_hash.h"
+
 #include <dg/dg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static uint64_t hash(const void *p, size_t n) {
-  const unsigned char *b = p;
-  uint64_t h = 0xcbf29ce484222325u;
-  for (size_t i = 0; i < n; i++) h = (h ^ b[i]) * 0x100000001b3u;
-  return h;
-}
 
 static dg_context *cx;
 static void must(dg_status st, const char *what) {
