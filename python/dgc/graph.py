@@ -206,6 +206,27 @@ class Tape:
         self.place = None
         return node, place
 
+    def with_python(self, loss, place, params, last):
+        """The loss, with what Python took, before the last one was made, of parameters that the loss does not read as
+        arrays. Python may have made anything of it, the choice of a branch or a number in the loss. No gradient comes
+        back, and to say that nothing reads it would be untrue."""
+        lost = params - self.cone([loss])
+        bit = {node: 1 << k for k, node in enumerate(sorted(lost))}
+        left, reached = (1 << len(bit)) - 1, {}     # by node: the lost parameters that it depends on, a bit each
+        dtype, at = self.type(loss)[0], place and place.called("python")
+        for i in range(min(lost, default=last), last):
+            n, found = self.nodes[i], bit.get(i, 0)
+            for k in n.ins if n.op != "grad" else ():    # of a loss that does not read them
+                found |= reached.get(k, 0)
+            if found:
+                reached[i] = found
+            if found & left and n.op == "host":
+                self.place, left = at, left & ~found
+                taken = self.cast(i, dtype) if not n.shape else self.host("python", [i], dtype, ())
+                loss = self.binary("mul", loss, taken)
+        self.place = None
+        return loss
+
     # -- questions
 
     def cone(self, roots, through_cuts=True):

@@ -2,7 +2,7 @@
 import functools
 
 import jax
-from jax._src import core
+from jax._src import array, core
 
 from .. import session
 from . import write
@@ -18,6 +18,7 @@ class Session(session.Session):
     def start(self):
         for name in ("grad", "value_and_grad"):
             self.patch(jax, name, functools.partial(self._wrapped, with_value=name == "value_and_grad"))
+        self.patch(array.ArrayImpl, "_value", self._value)
         self.stack.enter_context(core.set_current_trace(Recording(self.recorder)))
 
     def _wrapped(self, plain, with_value):
@@ -50,6 +51,14 @@ class Session(session.Session):
                 return out
             return gradient
         return transform
+
+    def _value(self, plain):
+        """What float(), numpy and printing read of an array."""
+        def value(made):
+            if isinstance(core.trace_ctx.trace, Recording):
+                self.recorder.taken(made)
+            return plain.__get__(made)
+        return property(value)
 
     @staticmethod
     def _parts(out, has_aux, with_value):

@@ -145,6 +145,15 @@ class Recorder(Guard):
             self.known[id(o)] = (o, n if t.type(n) == want else t.unknown(primitive.name, [n], *want))
         self.current = {}
 
+    @guarded
+    def taken(self, array):
+        """Python has its elements: nobody can follow them."""
+        found = self.known.get(id(array))
+        if found is None or found[0] is not array:
+            return
+        self.tape.place = self.frames.here("python", skip=4)
+        self.tape.host("python", [self.tape.follow(found[1])], *type_of(jax.typeof(array)))
+
     # -- losses
 
     @guarded

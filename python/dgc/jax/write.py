@@ -36,6 +36,7 @@ class _File:
         t, w = self.tape, self.writer
         losses = t.distinct(site.losses)
         loss, place = t.total(losses)
+        loss = t.with_python(loss, place, set(site.leaves.values()), max(node for node, _ in site.losses))
         rows, roots = [], [loss]
         for leaf in dict.fromkeys(site.leaves.values()):
             if leaf not in self.params or leaf in self.told:

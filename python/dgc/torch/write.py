@@ -75,34 +75,14 @@ class _File:
             found += near or step.losses
         return self.tape.distinct(found)
 
-    def read_by_python(self, o, loss, place, last):
-        """The loss, with what Python took of parameters that it does not read as a tensor. Python may have made
-        anything of it, the choice of a branch or a number in the loss. No gradient comes back, and to say that nothing
-        reads it would be untrue."""
-        t = self.tape
-        lost = {node for _, _, params in o.groups for _, _, node in params} - t.cone([loss])
-        bit = {node: 1 << k for k, node in enumerate(sorted(lost))}
-        left, reached = (1 << len(bit)) - 1, {}     # by node: the lost parameters that it depends on, a bit each
-        dtype, at = t.type(loss)[0], place and place.called("python")
-        for i in range(min(lost, default=last), last):
-            mine = bit.get(i, 0)
-            for k in t.nodes[i].ins:
-                mine |= reached.get(k, 0)
-            if mine:
-                reached[i] = mine
-            if mine & left and t.nodes[i].op == "host":
-                t.place, left = at, left & ~mine
-                taken = t.cast(i, dtype) if not t.type(i)[1] else t.host("python", [i], dtype, ())
-                loss = t.binary("mul", loss, taken)
-        return loss
-
     def step(self, o, name):
         t, w = self.tape, self.writer
         losses = self.losses_of(o)
         if not losses:
             raise NotJudged(f"optimizer '{name}' steps without a loss that was seen")
         loss, place = t.total(losses)
-        loss = self.read_by_python(o, loss, place, max(node for node, _ in losses))
+        mine = {node for _, _, params in o.groups for _, _, node in params}
+        loss = t.with_python(loss, place, mine, max(node for s in o.steps for node, _ in s.losses or losses))
         t.place = None
         groups, roots = [], [loss]
         for (numbers, flags, params), varying in zip(o.groups, o.varying):
