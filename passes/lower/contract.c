@@ -62,6 +62,10 @@ static void product_cost(LowerKernel *m, const Product *p, double cycles) {
 
 void product_lower(LowerKernel *m, const Product *p, NodeId node) {
   Shape s = product_shape(p);
+  if (product_thin_terms(p, &s)) {
+    product_thin(m, p, node, &s);
+    return;
+  }
   Blocks b = product_blocks(p, &s);
   Packed packed = {PLAN_NONE, PLAN_NONE};
   if (b.pack_rows) packed.rows = product_pack_rows(p, node, &s);

@@ -41,6 +41,8 @@ typedef struct Blocks {
 
 Shape product_shape(const Product *p);
 Blocks product_blocks(const Product *p, const Shape *s);
+/* Terms a block where rows are few and the caches do not hold the matrix they meet; else 0. */
+int64_t product_thin_terms(const Product *p, const Shape *s);
 
 static inline bool product_straight(const Product *p, const Shape *s) { return s->row == p->rank - 2; }
 static inline const View *product_row_view(const Product *p, const Shape *s) {
@@ -86,6 +88,8 @@ void product_lower(LowerKernel *m, const Product *p, NodeId node);
 /* split.c: a kernel for the pieces of a very long chain, and one that adds them. */
 bool product_splits(const Product *p);
 void product_split(const Product *p, NodeId node);
+/* thin.c: few rows times a large matrix; a launch before *m as well. */
+void product_thin(LowerKernel *m, const Product *p, NodeId node, const Shape *s);
 /* Sixteen lanes along k. */
 void dot_emit(LowerKernel *m, const Product *p);
 

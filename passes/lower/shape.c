@@ -139,6 +139,18 @@ static int64_t whole_panels(const Product *p, const Shape *s) {
   return at_least(p->ext[s->lane] / (16 * s->nv), 1);
 }
 
+int64_t product_thin_terms(const Product *p, const Shape *s) {
+  enum { ROWS = 24 };
+  const LowerOptions *o = &p->lo->opt;
+  int64_t r = p->ext[s->row], terms = r <= 8 ? 16 : 32;
+  for (int i = 0; i < p->rank - 2; i++)
+    if (p->ext[i] > 1) return 0;
+  if (scattered(p, s) || r > ROWS || whole_panels(p, s) < 2 || p->k < 2 * terms || p->order.chunks > 1)
+    return 0;
+  if (o->block_pack != BLOCK_PACK_AUTO || o->block_terms) return 0;
+  return bytes(p, p->ext[s->lane] * p->k) > o->cache_l2 / 2 ? terms : 0;
+}
+
 /* Blocks of terms so that a panel stays in the second-level cache beside the rows it meets. */
 static void block_terms(const Product *p, const Shape *s, Blocks *b) {
   const LowerOptions *o = &p->lo->opt;

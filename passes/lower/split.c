@@ -34,6 +34,13 @@ static int64_t elements(const Product *p) {
   return n;
 }
 
+/* A piece by itself; units are its panels then. */
+static bool thin(Product q) {
+  q.ext[0] = 1;
+  Shape s = product_shape(&q);
+  return product_thin_terms(&q, &s) > 0;
+}
+
 /* Pieces first .. first + count - 1, of k terms each. */
 static void pieces(const Product *p, NodeId node, uint32_t buffer, int64_t first, int64_t count, int64_t k) {
   int64_t n = elements(p), chunk = p->order.chunk;
@@ -52,6 +59,10 @@ static void pieces(const Product *p, NodeId node, uint32_t buffer, int64_t first
   q.gb.out[0] = node;
   q.gb.dst[0] = behind_axis(totals(p, buffer), p->rank, n);
   q.gb.dst[0].at.k = first * n;
+  if (count > 1 && thin(q)) {
+    for (int64_t i = 0; i < count; i++) pieces(p, node, buffer, first + i, 1, k);
+    return;
+  }
   LowerKernel m;
   product_lower(&m, &q, node);
   lower_kernel_end(&m);

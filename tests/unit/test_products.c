@@ -256,6 +256,39 @@ START_TEST(narrow_panels) {
 }
 END_TEST
 
+static uint32_t launches_of(const Plan *p, Str name) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < p->launch.n; i++) n += str_eq(p->kernel.at[p->launch.at[i].kernel]->name, name);
+  return n;
+}
+
+/* Few rows, or few columns of the left side's transpose, times a matrix that the cache does not hold: blocks
+ * of terms go round all panels. Tails, tiles of two heights, an epilogue; a piece of a long chain each. */
+START_TEST(few_rows) {
+  static const struct {
+    int64_t rows, lanes, terms, pieces;
+  } s[] = {{1, 320, 64, 1}, {3, 300, 70, 1},  {8, 257, 33, 1},
+           {9, 300, 64, 1}, {19, 290, 95, 1}, {1, 270, 4200, 3}};
+  for (int i = 0; i < 24; i++) {
+    int64_t rows = s[i / 4].rows, lanes = s[i / 4].lanes, k = s[i / 4].terms;
+    bool swapped = i & 1;
+    kit_begin(&kit, (uint64_t)i);
+    NodeId y = kit_product(&kit, i / 4 == 1 ? DT_F64 : DT_F32, swapped ? lanes : rows, swapped ? rows : lanes,
+                           k, swapped, false, 0);
+    if (i / 4 == 4) y = build_scalar(&kit.b, OP_TANH, y, NO_NODE, NO_NODE);
+    kit_root(&kit, y);
+    Interp it = kit_interpret(&kit);
+    LowerOptions o;
+    lower_options_init(&o, i & 2 ? 64 : 32);
+    o.cache_l2 = 16 << 10;
+    const Plan *p = kit_lower(&kit, &o);
+    ck_assert_uint_eq(launches_of(p, STR("sums")), s[i / 4].pieces);
+    ck_assert_uint_eq(launches_of(p, STR("product")), s[i / 4].pieces);
+    check_form(&it, &o);
+  }
+}
+END_TEST
+
 /* Transposes, batch axes (also of one operand only), tails, an epilogue that also overwrites what it reads.
  */
 START_TEST(blocked_products) {
@@ -316,4 +349,4 @@ START_TEST(blocked_pieces) {
 END_TEST
 
 UNIT_MAIN(UNIT("forms", products, epilogues, long_products, pieces_are_units, packed_once, update_in_lanes),
-          UNIT("blocks", narrow_panels, blocked_products, shared_right, blocked_pieces))
+          UNIT("blocks", narrow_panels, few_rows, blocked_products, shared_right, blocked_pieces))
