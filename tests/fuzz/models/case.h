@@ -42,13 +42,17 @@ enum {
   DO_REST = 64,  /* verdicts about steps against steps from the initial values */
 };
 
+/* Verdicts about steps. */
+typedef enum { SEEN_ZERO, SEEN_STUCK, SEEN_SYMMETRIC, SEEN_PARTIAL, SEEN_LATE, SEEN_IDLE, SEEN_KINDS } Seen;
+
 typedef struct Fault { /* shared with the process that checks */
   char stage[24];      /* of the check; "" when all is well */
   char detail[400];
   double worst;   /* error of a gradient */
   int gradients;  /* compared with duals */
   int dead, zero; /* parameters that a verdict calls dead, held against the gradient; those of algebra */
-  int stuck, symmetric, zeros, partial, late, idle, steps; /* verdicts held against steps, and these */
+  int seen[SEEN_KINDS], planted[SEEN_KINDS]; /* verdicts held against steps; those of what plant.c planted */
+  int steps;
 } Fault;
 
 /* Checks c in a process of its own, at most `seconds`. False: a finding. */

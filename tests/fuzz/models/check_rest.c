@@ -4,6 +4,7 @@
  * said to keep its value, stays. A number that is not finite, or very large, ends the run: it lies outside of
  * the domain. */
 #include "check.h"
+#include "gen.h"
 #include "passes/diagnose/slab.h"
 #include "passes/passes.h"
 
@@ -116,13 +117,23 @@ static bool gradient_holds(Run *r, uint32_t leaf, const Verdict *p, const Tensor
   return true;
 }
 
-static void count(Fault *f, const Verdict *p) {
-  f->stuck += p->flow == FLOW_STUCK;
-  f->symmetric += p->flow == FLOW_SYMMETRIC;
-  f->zeros += p->flow == FLOW_ZERO;
-  f->partial += p->flow == FLOW_OPEN && p->part;
-  f->late += p->flow == FLOW_OPEN && p->late;
-  f->idle += p->rule == RULE_IDLE;
+static void count(int *seen, const Verdict *p) {
+  seen[SEEN_ZERO] += p->flow == FLOW_ZERO;
+  seen[SEEN_STUCK] += p->flow == FLOW_STUCK;
+  seen[SEEN_SYMMETRIC] += p->flow == FLOW_SYMMETRIC;
+  seen[SEEN_PARTIAL] += p->flow == FLOW_OPEN && p->part;
+  seen[SEEN_LATE] += p->flow == FLOW_OPEN && p->late;
+  seen[SEEN_IDLE] += p->rule == RULE_IDLE;
+}
+
+static void count_all(Run *r, const View *v) {
+  for (uint32_t i = 0; i < r->l->p.leaf.n; i++) {
+    const Leaf *leaf = &r->l->p.leaf.at[i];
+    if (leaf->kind != LEAF_PARAM) continue;
+    count(r->f->seen, &v->param[i]);
+    Str path = names_str(&r->l->names, leaf->path);
+    if (gen_planted(path.p, path.n)) count(r->f->planted, &v->param[i]);
+  }
 }
 
 /* One step: what is said of gradients before it, of values after it. *on: the run goes on. */
@@ -144,7 +155,7 @@ static bool step_holds(Run *r, const View *v, const Entry *e, bool *on) {
     memcpy(old[i], r->leaf[i].data, r->leaf[i].count * sizeof(double));
   }
   *on = *on && run_entry(r, e, &most);
-  r->f->steps++;
+  r->f->steps += *on;
   for (uint32_t i = 0; *on && i < p->leaf.n; i++) {
     const Verdict *verdict = &v->param[i];
     const double *now = r->leaf[i].data;
@@ -176,9 +187,7 @@ bool check_rest(const Case *c, Loaded *l, Arena *a, Fault *f) {
   if (!l->p.train.n || !diagnose_run(&x)) return true;
   r.leaf = leaves_of(&r);
   if (!r.leaf) return true;
-  for (uint32_t k = 0; k < x.view.n; k++)
-    for (uint32_t i = 0; i < l->p.leaf.n; i++)
-      if (l->p.leaf.at[i].kind == LEAF_PARAM) count(f, &x.view.at[k].param[i]);
+  for (uint32_t k = 0; k < x.view.n; k++) count_all(&r, &x.view.at[k]);
   feed(&r);
   for (uint32_t i = 0; i < l->p.entry.n; i++)
     if (l->p.entry.at[i].kind == ENTRY_INIT && !run_entry(&r, &l->p.entry.at[i], &most)) return true;

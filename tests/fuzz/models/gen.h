@@ -132,6 +132,7 @@ void gen_program(Gen *g, long turn);
 void gen_model(Gen *g, long turn, Case *c);
 /* Puts parameters that do not learn into it. */
 void gen_plant(const Gen *g, long turn, Case *c);
+bool gen_planted(const char *name, size_t n); /* is it one of them? */
 /* The same with one mistake in it. */
 void gen_wrong(Gen *g, long turn, Case *c);
 

@@ -35,6 +35,10 @@ static size_t put(const Gen *g, const char *from, char *to) {
   return (size_t)(w - to);
 }
 
+bool gen_planted(const char *name, size_t n) {
+  return n == 2 && name[0] == 'p' && name[1] >= 'a' && name[1] <= 'c';
+}
+
 void gen_plant(const Gen *g, long turn, Case *c) {
   static char text[TEXT];
   const Plant *p = &plant[turn % PLANTS];
