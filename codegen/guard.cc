@@ -63,11 +63,6 @@ StartResult guard_start(StartResult (*fn)(void *), void *arg) {
   return started;
 }
 
-int guard_ended(GuardStop *s) {
-  if (!s->ended && s->asked) s->ended = __atomic_load_n(s->asked, __ATOMIC_RELAXED) != 0;
-  return s->ended;
-}
-
 // What a call below is made of is lost when LLVM fails in its midst: nothing of it can be relied on then, not
 // even to be taken apart. So all of it lies on the heap.
 namespace {

@@ -14,7 +14,10 @@ typedef struct GuardStop {
   const uint32_t *asked; /* not 0 there: it has; NULL: none can */
   int ended;             /* that was seen: what was made since is of no use, whatever stands there now */
 } GuardStop;
-int guard_ended(GuardStop *s);
+static inline int guard_ended(GuardStop *s) {
+  if (!s->ended && s->asked) s->ended = __atomic_load_n(s->asked, __ATOMIC_RELAXED) != 0;
+  return s->ended;
+}
 /* LLVMRunPasses and LLVMTargetMachineEmitToMemoryBuffer, which run over a whole module: they end soon after
  * the function they are at. The module is of no use then. */
 LLVMErrorRef guard_passes(LLVMModuleRef m, const char *passes, LLVMTargetMachineRef tm, GuardStop *stop);

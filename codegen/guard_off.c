@@ -14,14 +14,9 @@ GuardResult guard_call(void (*fn)(void *), void *arg, char *msg, unsigned cap) {
 
 StartResult guard_start(StartResult (*fn)(void *), void *arg) { return fn(arg); }
 
-int guard_ended(GuardStop *s) {
-  if (!s->ended && s->asked) s->ended = __atomic_load_n(s->asked, __ATOMIC_RELAXED) != 0;
-  return s->ended;
-}
-
 LLVMErrorRef guard_passes(LLVMModuleRef m, const char *passes, LLVMTargetMachineRef tm, GuardStop *stop) {
   LLVMPassBuilderOptionsRef o = LLVMCreatePassBuilderOptions();
-  LLVMErrorRef error = guard_ended(stop) ? NULL : LLVMRunPasses(m, passes, tm, o);
+  LLVMErrorRef error = guard_ended(stop) ? LLVMErrorSuccess : LLVMRunPasses(m, passes, tm, o);
   LLVMDisposePassBuilderOptions(o);
   return error;
 }
