@@ -91,7 +91,10 @@ static ValueId intern(Values *v, Value x, const Term *term, const int64_t *attr)
   for (;; key++) { /* equal hashes of unequal values: the next key */
     uint32_t id;
     if (!map_get(&v->index, key, &id)) break;
-    if (same(value_at(v, (ValueId){id}), &x, term, attr)) return (ValueId){id};
+    const Value *have = value_at(v, (ValueId){id});
+    if (!same(have, &x, term, attr)) continue;
+    value_set_range(v, (ValueId){id}, interval_hull(have->range, x.range)); /* as calculated here, too */
+    return (ValueId){id};
   }
   Term *own_term = ARENA_ARRAY(v->arena, Term, x.n);
   int64_t *own_attr = ARENA_ARRAY(v->arena, int64_t, x.nattr);
@@ -200,10 +203,15 @@ ValueId value_op(Values *v, Op op, DType t, const ValueId *in, uint32_t nin, con
 typedef struct Build { /* terms in ascending order, like ones together */
   Values *v;
   Term t[VALUE_TERMS + 1];
+  double size[VALUE_TERMS + 1]; /* of all factors that were added up to the term's */
   uint32_t n;
   Ratio c;
-  bool sum, full, bad; /* too many; an infinity less an infinity */
-  bool lost;           /* a factor that no double holds */
+  double c_size;
+  Interval direct; /* of the one sum or product that is calculated, of its operands as they are */
+  Shape gone;      /* of terms that cancelled, by rounding not to the last bit */
+  bool full, bad;  /* too many; an infinity less an infinity */
+  bool lost;       /* a factor that no double holds, or a term that cancelled */
+  bool merged;     /* what is one term was several, or cancelled */
 } Build;
 
 static void put(Build *b, ValueId of, Ratio k) {
@@ -212,20 +220,32 @@ static void put(Build *b, ValueId of, Ratio k) {
   while (i < b->n && b->t[i].of.i < of.i) i++;
   if (i < b->n && value_eq(b->t[i].of, of)) {
     b->t[i].k = ratio_add(b->t[i].k, k);
+    b->size[i] += fabs(ratio_number(k));
+    b->merged = true;
     b->lost |= isnan(b->t[i].k.p);
     if (b->t[i].k.p != 0) return;
-    b->bad |= value_at(b->v, of)->infinite || (b->sum && b->v->exact);
-    b->lost |= b->v->exact; /* x (1 / x) is not always 1 */
+    b->bad |= value_at(b->v, of)->infinite;
+    if (b->v->exact) { /* x (1 / x) is not always 1, nor is x + y - x always y */
+      b->lost = true;
+      b->gone = shape_union(b->v, &b->gone, &value_at(b->v, of)->shape);
+    }
     b->n--;
-    for (uint32_t j = i; j < b->n; j++) b->t[j] = b->t[j + 1];
+    for (uint32_t j = i; j < b->n; j++) {
+      b->t[j] = b->t[j + 1];
+      b->size[j] = b->size[j + 1];
+    }
     return;
   }
   if (b->n == VALUE_TERMS) {
     b->full = true;
     return;
   }
-  for (uint32_t j = b->n++; j > i; j--) b->t[j] = b->t[j - 1];
+  for (uint32_t j = b->n++; j > i; j--) {
+    b->t[j] = b->t[j - 1];
+    b->size[j] = b->size[j - 1];
+  }
   b->t[i] = (Term){of, k};
+  b->size[i] = fabs(ratio_number(k));
 }
 
 /* Numbers that floats count with: their sums are exact. */
@@ -239,42 +259,71 @@ static void put_sum(Build *b, ValueId a, Ratio k) {
   }
   Ratio c = ratio_mul(k, x->c), was = b->c;
   b->c = ratio_add(b->c, c);
+  b->c_size += fabs(ratio_number(c));
+  b->merged |= was.p != 0 && c.p != 0; /* x + 3 - 3 */
   b->lost |= isnan(b->c.p);
-  b->bad |= b->v->exact && b->c.p == 0 && (was.p != 0 || c.p != 0) && !(counts(was) && counts(c));
+  b->lost |= b->v->exact && b->c.p == 0 && (was.p != 0 || c.p != 0) && !(counts(was) && counts(c));
   for (uint32_t i = 0; i < x->n && !b->full; i++) {
     const Term *t = value_term(b->v, a, i);
     put(b, t->of, ratio_mul(k, t->k));
   }
 }
 
+/* Of what cancelled: a number, but none that is known. */
+static ValueId lost(const Build *b, Shape s) {
+  ValueId r = value_unknown(b->v, DT_F64, shape_union(b->v, &s, &b->gone));
+  value_set_range(b->v, r, b->direct);
+  return r;
+}
+
+/* Of the terms, added up in an order that is not known. */
+static Interval sum_range(const Build *b) {
+  double lo = b->c_size, hi = b->c_size; /* of all that is added up to an end */
+  Interval r = interval_point(ratio_number(b->c));
+  for (uint32_t i = 0; i < b->n; i++) {
+    double k = ratio_number(b->t[i].k);
+    Interval x = value_at(b->v, b->t[i].of)->range;
+    r = interval_add(r, interval_scale(x, k));
+    lo += b->size[i] * fabs(k < 0 ? x.hi : x.lo);
+    hi += b->size[i] * fabs(k < 0 ? x.lo : x.hi);
+  }
+  return interval_of(isinf(lo) ? -INFINITY : r.lo - ROUNDED * lo, isinf(hi) ? INFINITY : r.hi + ROUNDED * hi);
+}
+
+/* The only term with the factor or exponent 1: it is all of it, where nothing was rounded on the way. */
+static bool only(const Build *b) {
+  bool rounded = b->v->exact && b->merged; /* the square of a root */
+  return b->n == 1 && b->t[0].k.p == 1 && b->t[0].k.q == 1 && !b->bad && !rounded;
+}
+
 static ValueId finish_sum(Build *b) {
   Values *v = b->v;
-  if (!b->n && b->lost && !b->bad) return value_unknown(v, DT_F64, (Shape){0});
+  if (!b->n && b->lost && !b->bad) return lost(b, (Shape){0});
   if (!b->n) return b->bad ? value_undefined(v, DT_F64, (Shape){0}) : value_ratio(v, b->c);
-  if (b->n == 1 && b->c.p == 0 && b->t[0].k.p == 1 && b->t[0].k.q == 1 && !b->bad) return b->t[0].of;
+  if (b->c.p == 0 && only(b)) return b->t[0].of;
   Value x = {.kind = VALUE_SUM, .dtype = DT_F64, .n = b->n, .c = b->c};
-  x.range = interval_point(ratio_number(b->c));
   for (uint32_t i = 0; i < b->n; i++) {
     const Value *t = value_at(v, b->t[i].of);
     b->bad |= t->undefined;
     x.infinite |= t->infinite;
     x.shape = shape_union(v, &x.shape, &t->shape);
-    x.range = interval_add(x.range, interval_mul(t->range, interval_point(ratio_number(b->t[i].k))));
   }
   if (b->bad) return value_undefined(v, DT_F64, x.shape);
-  if (b->lost) return value_unknown(v, DT_F64, x.shape);
-  if (x.infinite) x.range = interval_all();
+  if (b->lost) return lost(b, x.shape);
+  x.range = x.infinite ? interval_all() : interval_meet(b->direct, sum_range(b));
   return intern(v, x, b->t, NULL);
 }
 
 ValueId value_add(Values *v, ValueId a, Ratio ka, ValueId b, Ratio kb) {
   if (value_at(v, a)->undefined || value_at(v, b)->undefined)
     return value_undefined(v, DT_F64, shape_union(v, &value_at(v, a)->shape, &value_at(v, b)->shape));
-  Build s = {.v = v, .c = {0, 1}, .sum = true};
+  Interval direct = interval_add(interval_scale(value_at(v, a)->range, ratio_number(ka)),
+                                 interval_scale(value_at(v, b)->range, ratio_number(kb)));
+  Build s = {.v = v, .c = {0, 1}, .direct = direct};
   put_sum(&s, a, ka);
   put_sum(&s, b, kb);
   if (s.full) {
-    s = (Build){.v = v, .c = {0, 1}, .sum = true};
+    s = (Build){.v = v, .c = {0, 1}, .direct = direct};
     put(&s, a, ka);
     put(&s, b, kb);
   }
@@ -304,7 +353,8 @@ void value_split(Values *v, ValueId a, uint32_t mask, ValueId *flat, ValueId *re
       *flat = a, *rest = value_ratio(v, ratio(0));
     return;
   }
-  Build f = {.v = v, .c = x.c}, r = {.v = v, .c = {0, 1}};
+  Build f = {.v = v, .c = x.c, .direct = interval_all()}, r = {.v = v, .c = {0, 1}, .direct = interval_all()};
+  f.c_size = fabs(ratio_number(x.c));
   for (uint32_t i = 0; i < x.n; i++) {
     Term t = *value_term(v, a, i);
     put(value_flat_along(v, t.of, mask) ? &f : &r, t.of, t.k);
@@ -333,9 +383,9 @@ static void put_product(Build *b, ValueId a, Ratio e) {
 
 static ValueId finish_product(Build *b) {
   Values *v = b->v;
-  if (!b->n && b->lost && !b->bad) return value_unknown(v, DT_F64, (Shape){0});
+  if (!b->n && b->lost && !b->bad) return lost(b, (Shape){0});
   if (!b->n) return b->bad ? value_undefined(v, DT_F64, (Shape){0}) : value_ratio(v, ratio(1));
-  if (b->n == 1 && b->t[0].k.p == 1 && b->t[0].k.q == 1 && !b->bad && !b->lost) return b->t[0].of;
+  if (only(b)) return b->t[0].of;
   Value x = {.kind = VALUE_PRODUCT, .dtype = DT_F64, .n = b->n, .c = {1, 1}};
   x.range = interval_point(1);
   for (uint32_t i = 0; i < b->n; i++) {
@@ -346,7 +396,8 @@ static ValueId finish_product(Build *b) {
     x.range = interval_mul(x.range, interval_power(t->range, ratio_number(b->t[i].k)));
   }
   if (b->bad || x.infinite) return value_undefined(v, DT_F64, x.shape);
-  if (b->lost) return value_unknown(v, DT_F64, x.shape);
+  if (b->lost) return lost(b, x.shape);
+  x.range = interval_meet(b->direct, interval_widen(x.range, ROUNDED)); /* in an order that is not known */
   return intern(v, x, b->t, NULL);
 }
 
@@ -358,11 +409,12 @@ ValueId value_mul(Values *v, ValueId a, ValueId b) {
   Ratio ka, kb;
   a = value_factor(v, a, &ka);
   b = value_factor(v, b, &kb);
-  Build p = {.v = v, .c = {0, 1}};
+  Interval direct = interval_mul(value_at(v, a)->range, value_at(v, b)->range);
+  Build p = {.v = v, .c = {0, 1}, .direct = direct};
   put_product(&p, a, ratio(1));
   put_product(&p, b, ratio(1));
   if (p.full) {
-    p = (Build){.v = v, .c = {0, 1}};
+    p = (Build){.v = v, .c = {0, 1}, .direct = direct};
     put(&p, a, ratio(1));
     put(&p, b, ratio(1));
   }
@@ -383,6 +435,7 @@ static void put_power(Build *b, Term f, Ratio e) {
   } else if (even(e) && value_at(b->v, f.of)->kind == VALUE_OP && value_at(b->v, f.of)->op == OP_ABS) {
     f.of = value_term(b->v, f.of, 0)->of;
   }
+  b->merged |= f.k.p != 1 || f.k.q != 1;
   put_product(b, f.of, ratio_mul(f.k, e));
 }
 
@@ -397,9 +450,10 @@ ValueId value_power(Values *v, ValueId a, Ratio e) {
     return isnan(r.p) ? value_unknown(v, DT_F64, x.shape) : value_ratio(v, r);
   }
   if (e.p == 0) return value_ratio(v, ratio(1));
-  Build p = {.v = v, .c = {0, 1}};
   Ratio k;
   ValueId f = value_factor(v, a, &k);
+  Interval direct = interval_power(value_at(v, f)->range, ratio_number(e));
+  Build p = {.v = v, .c = {0, 1}, .direct = direct};
   if (!integer) { /* of a number below 0 it is not defined: only what is known to be none comes out */
     const Value *y = value_at(v, f);
     bool apart = k.p > 0;
@@ -408,6 +462,7 @@ ValueId value_power(Values *v, ValueId a, Ratio e) {
       apart &= even(t->k) || value_at(v, t->of)->range.lo >= 0;
     }
     if (!apart) f = a, k = ratio(1);
+    if (!apart) p.direct = interval_power(x.range, ratio_number(e));
     if (!apart) put(&p, f, e);
   }
   if (!p.n) {
@@ -415,7 +470,7 @@ ValueId value_power(Values *v, ValueId a, Ratio e) {
     for (uint32_t i = 0; i < y.n && y.kind == VALUE_PRODUCT; i++) put_power(&p, *value_term(v, f, i), e);
     if (y.kind != VALUE_PRODUCT) put_power(&p, (Term){f, ratio(1)}, e);
     if (p.full) {
-      p = (Build){.v = v, .c = {0, 1}};
+      p = (Build){.v = v, .c = {0, 1}, .direct = direct};
       put(&p, f, e);
     }
   }

@@ -53,9 +53,9 @@ static ValueId atom(const Product *p, ValueId a, ValueId b) {
   DimId one = dim_const(v->p->dims, 1);
   Interval r = interval_mul(x.range, y.range);
   if (dim_is_const(v->p->dims, p->k, &n))
-    r = interval_mul(r, interval_point((double)n));
+    r = interval_sum(r, (double)n);
   else
-    r = interval_of(r.lo >= 0 ? 0 : -INFINITY, r.hi <= 0 ? 0 : INFINITY);
+    r = interval_sign(r);
   if (x.shape.rank) x.shape.dim[0] = one; /* K of a, K of b */
   if (y.shape.rank > 1) y.shape.dim[1] = one;
   Shape s = shape_union(v, &x.shape, &y.shape);
@@ -127,6 +127,8 @@ static ValueId pool(const ValueNode *f, bool mean) {
   g.in = &rest;
   Interval r = value_at(v, rest)->range;
   ValueId p = values_unknown(&g);
+  double n = (double)values_attr(f, 0) * (double)values_attr(f, 1);
+  if (mean) r = interval_mul(interval_sum(r, n), interval_point(1 / n));
   value_set_range(v, p, r);
   return value_add(v, p, ratio(1), flat, ratio(1));
 }

@@ -30,11 +30,10 @@ static Interval times_extents(const Values *v, Interval r, const Shape *s, uint3
   for (uint8_t k = 0; k < s->rank; k++) {
     int64_t e;
     if (!(mask >> k & 1)) continue;
-    if (!dim_is_const(v->p->dims, s->dim[k], &e))
-      return interval_of(r.lo >= 0 ? 0 : -INFINITY, r.hi <= 0 ? 0 : INFINITY);
+    if (!dim_is_const(v->p->dims, s->dim[k], &e)) return interval_sign(r);
     n *= (double)e;
   }
-  return interval_mul(r, interval_point(n));
+  return interval_sum(r, n);
 }
 
 /* Sum of one term along axes on which it is not constant. */

@@ -28,39 +28,19 @@ static bool fold_native(const ValueNode *f, const DType *wide, double *x) {
   const Node *n = graph_node(f->g, f->n);
   Op op = (Op)n->op;
   DType t[3], to = dtype(f);
-  bool counts = true, zero = true;
+  bool counts = true, zero = true, held = true;
   for (uint32_t i = 0; i < n->nin; i++) {
     double in = ratio_number(at(f, i)->c);
     t[i] = (DType)values_type_in(f, i)->dtype;
-    if (literal_double(t[i], literal_from(t[i], in)) != in) return false; /* a sum of many, perhaps */
+    held &= literal_double(t[i], literal_from(t[i], in)) == in; /* a sum of many, perhaps */
     counts &= whole(in);
     zero &= in == 0;
   }
   *x = calculated(f, t, to);
-  if (*x == 0 && !counts) return false;
+  if (!held || (*x == 0 && !counts)) return false;
   if (!dtype_is_float(to) || !whole(*x)) return true;
   bool saturates = op == OP_TANH || op == OP_ERF || op == OP_SIGMOID;
   return !(saturates && !zero) && calculated(f, wide, value_dtype(to)) == *x;
-}
-
-/* Everything is a literal: the op's own program, floats in f64. */
-static bool fold(const ValueNode *f, ValueId *out) {
-  const Node *n = graph_node(f->g, f->n);
-  DType t[3], to = value_dtype(dtype(f));
-  for (uint32_t i = 0; i < n->nin; i++) {
-    if (!value_is_const(f->v, f->in[i]) || at(f, i)->undefined) return false;
-    t[i] = value_dtype((DType)values_type_in(f, i)->dtype);
-  }
-  double x = 0;
-  if (f->v->exact && !fold_native(f, t, &x)) return false;
-  if (!f->v->exact) x = calculated(f, t, to);
-  if (to == DT_I64 && fabs(x) > 0x1p53) return false;
-  Op op = (Op)n->op; /* never 0 in the reals: a 0 is what no double holds */
-  bool lost = x == 0 && (op == OP_EXP || op == OP_SIGMOID || op == OP_SOFTPLUS || op == OP_RSQRT);
-  *out = !isfinite(x) ? value_undefined(f->v, dtype(f), (Shape){0})
-         : lost       ? value_unknown(f->v, dtype(f), (Shape){0})
-                      : value_const(f->v, dtype(f), x);
-  return true;
 }
 
 static Shape shape(const ValueNode *f) {
@@ -82,6 +62,32 @@ static ValueId atom(const ValueNode *f, Interval r) {
   if (r.lo == r.hi && isfinite(r.lo) && !at(f, 0)->undefined && !at(f, 0)->infinite && nin == 1)
     return value_const(f->v, dtype(f), r.lo);
   return value_op(f->v, op, dtype(f), in, nin, &from, 1, shape(f), r);
+}
+
+/* Everything is a literal: the op's own program, floats in f64. */
+static bool fold(const ValueNode *f, ValueId *out) {
+  const Node *n = graph_node(f->g, f->n);
+  DType t[3], to = value_dtype(dtype(f));
+  for (uint32_t i = 0; i < n->nin; i++) {
+    if (!value_is_const(f->v, f->in[i]) || at(f, i)->undefined) return false;
+    t[i] = value_dtype((DType)values_type_in(f, i)->dtype);
+  }
+  double x = 0;
+  if (f->v->exact && !fold_native(f, t, &x)) {
+    double wide = calculated(f, t, to);
+    if (to != DT_F64 || wide == 0 || !isfinite(x) || !isfinite(wide)) return false;
+    Interval r = interval_hull(interval_point(x), interval_point(wide));
+    *out = atom(f, interval_widen(r, ROUNDED)); /* of no known number: 1 / 0.1 is 10 in f32 */
+    return true;
+  }
+  if (!f->v->exact) x = calculated(f, t, to);
+  if (to == DT_I64 && fabs(x) > 0x1p53) return false;
+  Op op = (Op)n->op; /* never 0 in the reals: a 0 is what no double holds */
+  bool lost = x == 0 && (op == OP_EXP || op == OP_SIGMOID || op == OP_SOFTPLUS || op == OP_RSQRT);
+  *out = !isfinite(x) ? value_undefined(f->v, dtype(f), (Shape){0})
+         : lost       ? value_unknown(f->v, dtype(f), (Shape){0})
+                      : value_const(f->v, dtype(f), x);
+  return true;
 }
 
 static ValueId truth(const ValueNode *f, bool yes) { return value_const(f->v, DT_BOOL, yes); }
@@ -294,6 +300,8 @@ static ValueId power(const ValueNode *f) {
   if (!value_is_const(f->v, f->in[1]) || at(f, 1)->undefined) return function(f);
   Ratio e = at(f, 1)->c;
   if (e.q == 1 && e.p == floor(e.p) && fabs(e.p) > 64) return function(f);
+  if (f->v->exact && e.p == 1 && e.q == 1) /* the power function gives x itself but nearly */
+    return atom(f, interval_widen(range(f, 0), ROUNDED));
   return value_power(f->v, f->in[0], e);
 }
 

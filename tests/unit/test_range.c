@@ -240,12 +240,12 @@ START_TEST(every_op_keeps_its_facts) {
     const Tensor *t = &it.value[i];
     for (size_t k = 0; k < t->count; k++) none[i] |= !isfinite(element(t, k));
     for (size_t k = 0; !none[i] && k < t->count; k++) {
-      double x = element(t, k), room = value_is_const(&v, of[i]) ? 1e-6 * fabs(x) : 0; /* a real number */
-      ck_assert_msg(r.lo - room <= x && x <= r.hi + room, "%%%u %s, leaves in %g..%g: %a is not in %a..%a", i,
+      double x = element(t, k);
+      ck_assert_msg(r.lo <= x && x <= r.hi, "%%%u %s, leaves in %g..%g: %a is not in %a..%a", i,
                     op_info[d->op].name, range.lo, range.hi, x, r.lo, r.hi);
     }
   }
-  ck_assert_msg(known > g->node.n / 4 || _i >= 8, "%u of %u known", known, g->node.n);
+  ck_assert_msg(known > g->node.n / 2 || _i >= 8, "%u of %u known", known, g->node.n);
   arena_release(&arena);
 }
 END_TEST

@@ -1,0 +1,145 @@
+/* Values where zeros are the program's own: what is equal in real numbers only has no form there, and a range
+ * holds what floats make of it. */
+#include "passes/diagnose/value.h"
+#include "passes_fixture.h"
+
+#include <math.h>
+
+static Fix f;
+static Values v;
+static const ValueId *of;
+
+/* x and z: four elements and one, y: one, none below 0. */
+static void begin(NodeId *x, NodeId *y, NodeId *z) {
+  fix_begin(&f);
+  f.b.g = graph_new(&f.arena, &f.p, fix_sym(&f, "g"));
+  Type four = FIX_T(&f, DT_F32, 4), one = FIX_T(&f, DT_F32, 1);
+  *x = build_leaf(&f.b, fix_leaf(&f, LEAF_INPUT, "x", four));
+  *y = build_broadcast(&f.b, build_leaf(&f.b, fix_leaf(&f, LEAF_INPUT, "y", one)), four);
+  *z = build_leaf(&f.b, fix_leaf(&f, LEAF_INPUT, "z", four));
+}
+
+static void evaluate(bool exact, double lo, double hi) {
+  values_init(&v, &f.p, &f.arena);
+  v.exact = v.rounds = exact;
+  ValueId *is = ARENA_ARRAY(&f.arena, ValueId, f.p.leaf.n);
+  for (uint32_t i = 0; i < f.p.leaf.n; i++) {
+    Type t = f.p.leaf.at[i].type;
+    is[i] = value_op(&v, OP_LEAF, (DType)t.dtype, NULL, 0, &(int64_t){i}, 1, shape_of(&v, &t),
+                     interval_of(lo, hi));
+  }
+  of = values_graph(&v, f.b.g, NULL, &(LeafFacts){.is = is});
+}
+
+static bool same(NodeId a, NodeId b) { return value_eq(of[a.i], of[b.i]); }
+static Interval range(NodeId n) { return value_at(&v, of[n.i])->range; }
+static NodeId power(NodeId x, double e) { return fix_2(&f, OP_POW, x, fix_c(&f, x, e)); }
+
+START_TEST(equal_in_real_numbers) {
+  NodeId x, y, z;
+  begin(&x, &y, &z);
+  NodeId three = fix_c(&f, x, 3), one = fix_c(&f, x, 1);
+  NodeId again[][2] = {{fix_2(&f, OP_SUB, fix_2(&f, OP_ADD, x, z), x), z},
+                       {fix_2(&f, OP_SUB, fix_2(&f, OP_ADD, x, three), three), x},
+                       {fix_1(&f, OP_SQUARE, fix_1(&f, OP_SQRT, x)), x},
+                       {fix_2(&f, OP_DIV, fix_2(&f, OP_MUL, x, z), x), z},
+                       {fix_2(&f, OP_MUL, x, fix_2(&f, OP_DIV, one, x)), one},
+                       {power(x, 1), x}};
+  for (int exact = 0; exact < 2; exact++) {
+    evaluate(exact, 0, INFINITY);
+    for (size_t i = 0; i < sizeof again / sizeof *again; i++) {
+      ck_assert_msg(same(again[i][0], again[i][1]) == !exact, "pair %zu, exact %d", i, exact);
+      ck_assert_msg(!value_at(&v, of[again[i][0].i])->undefined, "pair %zu, exact %d", i, exact);
+    }
+  }
+  fix_end(&f);
+}
+END_TEST
+
+/* x + y - x is y in no element to the last bit: it varies as x does. */
+START_TEST(what_cancels_varies) {
+  NodeId x, y, z;
+  begin(&x, &y, &z);
+  NodeId some[] = {fix_2(&f, OP_SUB, fix_2(&f, OP_ADD, x, y), x), fix_2(&f, OP_DIV, x, x)};
+  evaluate(true, 1, 2);
+  for (int i = 0; i < 2; i++) {
+    ck_assert(!value_flat(&v, of[some[i].i], 0));
+    ck_assert(range(some[i]).lo >= 0 && range(some[i]).hi <= 3);
+  }
+  fix_end(&f);
+}
+END_TEST
+
+START_TEST(nothing_times) {
+  NodeId x, y, z;
+  begin(&x, &y, &z);
+  NodeId none = fix_c(&f, x, 0), end = fix_c(&f, x, INFINITY), no = fix_2(&f, OP_DIV, x, none);
+  NodeId less = fix_2(&f, OP_SUB, end, end);
+  NodeId often = fix_2(&f, OP_MUL, none, end), never = fix_2(&f, OP_MUL, no, none);
+  for (int exact = 0; exact < 2; exact++) {
+    evaluate(exact, 0, 1);
+    ck_assert(!value_is_zero(&v, of[often.i]) && !value_is_zero(&v, of[never.i]));
+    ck_assert(value_at(&v, of[less.i])->undefined);
+    ck_assert(value_at(&v, value_scale(&v, of[no.i], ratio(0)))->undefined);
+    ck_assert(value_is_zero(&v, value_scale(&v, of[x.i], ratio(0))));
+  }
+  fix_end(&f);
+}
+END_TEST
+
+static void holds(NodeId n, float x) {
+  Interval r = range(n);
+  ck_assert_msg(r.lo <= (double)x && (double)x <= r.hi, "%%%u: %a is not in %a..%a", n.i, (double)x, r.lo,
+                r.hi);
+}
+
+/* What f32 calculates at the ends of the range, in the orders that a program may choose. */
+START_TEST(any_order) {
+  for (int k = 4; k < 400; k++) {
+    NodeId x, y, z;
+    begin(&x, &y, &z);
+    volatile float n = (float)(k / 2) + (k % 2 ? 0.3f : 0), part = 1 / n, far = n * 1e4f;
+    far = floorf(far);
+    NodeId times = fix_2(&f, OP_MUL, x, fix_c(&f, x, (double)part)),
+           over = fix_2(&f, OP_DIV, x, fix_c(&f, x, n));
+    NodeId next = fix_2(&f, OP_ADD, x, fix_c(&f, x, 1)); /* the same in real numbers */
+    NodeId shift = fix_2(&f, OP_SUB, fix_2(&f, OP_ADD, x, fix_c(&f, x, far)), fix_c(&f, x, (double)far - 1));
+    NodeId cube = fix_2(&f, OP_MUL, fix_1(&f, OP_SQUARE, x), x), total = fix_c(&f, x, 0);
+    for (int i = 0; i < 8; i++) total = fix_2(&f, OP_ADD, total, i % 2 ? z : x);
+    evaluate(true, (double)n, (double)n);
+    volatile float a = n * part, b = n / n, c = n + far, d = n * n, sum = 0;
+    holds(times, a);
+    holds(over, b);
+    c = c - (far - 1);
+    holds(shift, c);
+    ck_assert(same(shift, next));
+    d = d * n;
+    holds(cube, d);
+    for (int i = 0; i < 8; i++) sum = sum + n;
+    holds(total, sum);
+    fix_end(&f);
+  }
+}
+END_TEST
+
+/* Of 0.1, one after the other; and pow(2, 3) may be the number before 8. */
+START_TEST(long_sums_and_powers) {
+  volatile float sum = 0;
+  for (int n = 1; n <= 100000; n++) {
+    sum = sum + 0.1f;
+    Interval r = interval_sum(interval_point((double)0.1f), n);
+    ck_assert_msg(r.lo <= (double)sum && (double)sum <= r.hi, "%d: %a is not in %a..%a", n, (double)sum, r.lo,
+                  r.hi);
+  }
+  Interval long_sum = interval_sum(interval_of(0, 1), 1e9), cube = interval_power(interval_point(2), 3);
+  ck_assert(long_sum.lo == 0 && isinf(long_sum.hi));
+  Interval small = interval_mul(interval_point(1e-30), interval_point(1e-9)),
+           any = interval_scale(interval_of(0, 1), NAN);
+  ck_assert(small.lo == 0 && small.hi >= 1e-39); /* f32 flushes it */
+  ck_assert(isinf(any.lo) && isinf(any.hi));
+  ck_assert(cube.lo < 8 && cube.lo > 7.9999 && cube.hi > 8 && cube.hi < 8.0001);
+}
+END_TEST
+
+UNIT_MAIN(UNIT("rounding", equal_in_real_numbers, what_cancels_varies, nothing_times, any_order,
+               long_sums_and_powers))
