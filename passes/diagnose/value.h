@@ -116,7 +116,7 @@ void shape_trim(const Values *v, Shape *s);
 Shape shape_union(const Values *v, const Shape *a, const Shape *b);
 bool shape_eq(const Shape *a, const Shape *b);
 
-/* One node: values of its operands in, its own out. A function a family, linked by name (values_FAMILY.c). */
+/* One node: values of its operands in, its own out. A function a family, linked by name (value_FAMILY.c). */
 typedef struct ValueNode {
   Values *v;
   const Graph *g;
@@ -149,9 +149,10 @@ static inline const Type *values_type_in(const ValueNode *f, uint32_t k) {
 }
 static inline int64_t values_attr(const ValueNode *f, uint32_t k) { return graph_attr(f->g, f->n)[k]; }
 ValueId values_unknown(const ValueNode *f); /* an op over its operands of which nothing more is known */
+ValueId values_within(const ValueNode *f, Interval range); /* the same, and where it lies */
 DType value_dtype(DType t);
-/* moves (values_move.c), also used to put pieces together */
-ValueId value_sum_axis(Values *v, ValueId a, uint32_t axis, DimId extent); /* values_reduce.c */
+/* moves (value_move.c), also used to put pieces together */
+ValueId value_sum_axis(Values *v, ValueId a, uint32_t axis, DimId extent); /* value_reduce.c */
 ValueId value_swap(Values *v, ValueId a);                                  /* the last two axes swapped */
 
 #endif

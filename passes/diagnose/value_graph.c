@@ -40,6 +40,12 @@ ValueId values_unknown(const ValueNode *f) {
   return value_op(f->v, (Op)n->op, (DType)n->type.dtype, f->in, n->nin, attr, k, s, r);
 }
 
+ValueId values_within(const ValueNode *f, Interval range) {
+  ValueId r = values_unknown(f);
+  if (!value_at(f->v, r)->undefined && !value_at(f->v, r)->infinite) value_set_range(f->v, r, range);
+  return r;
+}
+
 ValueId values_node(const ValueNode *f) {
   static ValuesFn *const facts[OP_COUNT] = {
 #define SCALAR(id, name, sig, flags, cls, value, d0, d1, d2, lo, hi, doc) [OP_##id] = values_scalar,

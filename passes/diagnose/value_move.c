@@ -62,14 +62,22 @@ ValueId values_NAME(const ValueNode *f) { return f->in[0]; }
 ValueId values_CHECKPOINT(const ValueNode *f) { return f->in[0]; }
 ValueId values_CUSTOM(const ValueNode *f) { return f->in[0]; }
 ValueId values_EXTERN(const ValueNode *f) { return values_unknown(f); }
-/* Elements that no place gives are 0. */
+
+/* A place outside reads 0. */
 ValueId values_GATHER(const ValueNode *f) {
-  bool number = !value_at(f->v, f->in[1])->undefined;
-  return number && value_is_zero(f->v, f->in[0]) ? f->in[0] : values_unknown(f);
+  const Value *x = value_at(f->v, f->in[0]), *place = value_at(f->v, f->in[1]);
+  int64_t n;
+  if (!place->undefined && value_is_zero(f->v, f->in[0])) return f->in[0];
+  bool known = dim_is_const(f->v->p->dims, values_type_in(f, 0)->dim[values_attr(f, 0)], &n);
+  bool inside = known && place->range.lo >= 0 && place->range.hi < (double)n;
+  return values_within(f, inside ? x->range : interval_hull(x->range, interval_point(0)));
 }
+/* Rounding does not take a sum across what is added to; integers wrap. */
 ValueId values_SCATTER_ADD(const ValueNode *f) {
-  bool number = !value_at(f->v, f->in[1])->undefined;
-  return number && value_is_zero(f->v, f->in[2]) ? f->in[0] : values_unknown(f);
+  Interval to = value_at(f->v, f->in[0])->range, by = value_at(f->v, f->in[2])->range;
+  if (!value_at(f->v, f->in[1])->undefined && value_is_zero(f->v, f->in[2])) return f->in[0];
+  if (!dtype_is_float((DType)values_type(f)->dtype)) return values_unknown(f);
+  return values_within(f, interval_of(by.lo >= 0 ? to.lo : -INFINITY, by.hi <= 0 ? to.hi : INFINITY));
 }
 
 /* What a loop carries, and what comes out of a body, is of no known form. */

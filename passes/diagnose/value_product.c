@@ -106,7 +106,8 @@ static ValueId convolution(const ValueNode *f) {
   for (int i = 0; i < 2; i++) in[i] = value_factor(v, f->in[i], &k[i]);
   ValueNode g = *f;
   g.in = in;
-  return value_scale(v, values_unknown(&g), ratio_mul(k[0], k[1]));
+  Interval r = interval_mul(value_at(v, in[0])->range, value_at(v, in[1])->range);
+  return value_scale(v, values_within(&g, interval_sign(r)), ratio_mul(k[0], k[1]));
 }
 ValueId values_CONV2D(const ValueNode *f) { return convolution(f); }
 ValueId values_CONV2D_DX(const ValueNode *f) { return convolution(f); }
@@ -126,11 +127,9 @@ static ValueId pool(const ValueNode *f, bool mean) {
   ValueNode g = *f;
   g.in = &rest;
   Interval r = value_at(v, rest)->range;
-  ValueId p = values_unknown(&g);
   double n = (double)values_attr(f, 0) * (double)values_attr(f, 1);
   if (mean) r = interval_mul(interval_sum(r, n), interval_point(1 / n));
-  value_set_range(v, p, r);
-  return value_add(v, p, ratio(1), flat, ratio(1));
+  return value_add(v, values_within(&g, r), ratio(1), flat, ratio(1));
 }
 ValueId values_MAX_POOL2D(const ValueNode *f) { return pool(f, false); }
 ValueId values_AVG_POOL2D(const ValueNode *f) { return pool(f, true); }
@@ -138,7 +137,7 @@ ValueId values_AVG_POOL2D(const ValueNode *f) { return pool(f, true); }
 ValueId values_MAX_POOL2D_DX(const ValueNode *f) {
   if (value_is_zero(f->v, f->in[2]) && usable(value_at(f->v, f->in[0])) && usable(value_at(f->v, f->in[1])))
     return f->in[2];
-  return values_unknown(f);
+  return values_within(f, interval_sign(value_at(f->v, f->in[2])->range));
 }
 
 ValueId values_AVG_POOL2D_DX(const ValueNode *f) {
@@ -149,5 +148,5 @@ ValueId values_AVG_POOL2D_DX(const ValueNode *f) {
   in = value_factor(f->v, in, &k);
   ValueNode g = *f;
   g.in = &in;
-  return value_scale(f->v, values_unknown(&g), k);
+  return value_scale(f->v, values_within(&g, interval_sign(value_at(f->v, in)->range)), k);
 }

@@ -145,19 +145,21 @@ ValueId values_PROD(const ValueNode *f) {
   Values *v = f->v;
   const Type *t = values_type_in(f, 0);
   double n = 1;
-  if (!value_flat_along(v, f->in[0], mask_from_last(f)) || !dtype_is_float((DType)t->dtype))
-    return values_unknown(f);
+  if (!dtype_is_float((DType)t->dtype)) return values_unknown(f);
   for (uint32_t i = 0; i < t->rank; i++) {
     int64_t e;
-    if (!(values_attr(f, 0) >> i & 1)) continue;
-    if (!dim_is_const(v->p->dims, t->dim[i], &e)) return values_unknown(f);
-    n *= (double)e;
+    if (values_attr(f, 0) >> i & 1) n *= dim_is_const(v->p->dims, t->dim[i], &e) ? (double)e : INFINITY;
   }
-  return n <= 64 ? value_power(v, f->in[0], ratio(n)) : values_unknown(f);
+  if (n <= 64 && value_flat_along(v, f->in[0], mask_from_last(f))) return value_power(v, f->in[0], ratio(n));
+  Interval x = value_at(v, f->in[0])->range; /* rounding does not take a product across 0 or 1 */
+  double most = x.lo >= -1 && x.hi <= 1 ? 1 : INFINITY;
+  return values_within(f, interval_of(x.lo >= 1 ? 1 : x.lo >= 0 ? 0 : -most, most));
 }
 
-ValueId values_CUMSUM(const ValueNode *f) {
-  return value_is_zero(f->v, f->in[0]) ? f->in[0] : values_unknown(f);
+ValueId values_CUMSUM(const ValueNode *f) { /* integers wrap */
+  if (value_is_zero(f->v, f->in[0])) return f->in[0];
+  if (!dtype_is_float((DType)values_type(f)->dtype)) return values_unknown(f);
+  return values_within(f, interval_sign(value_at(f->v, f->in[0])->range));
 }
 
 static ValueId position(const ValueNode *f) {
@@ -165,10 +167,8 @@ static ValueId position(const ValueNode *f) {
   int64_t n;
   if (value_flat(f->v, f->in[0], from_last(f, values_attr(f, 0))) && !x->undefined)
     return value_const(f->v, (DType)values_type(f)->dtype, 0);
-  ValueId r = values_unknown(f);
-  if (dim_is_const(f->v->p->dims, values_type_in(f, 0)->dim[values_attr(f, 0)], &n))
-    value_set_range(f->v, r, interval_of(0, (double)n - 1));
-  return r;
+  bool known = dim_is_const(f->v->p->dims, values_type_in(f, 0)->dim[values_attr(f, 0)], &n);
+  return values_within(f, interval_of(0, known ? (double)n - 1 : INT32_MAX));
 }
 ValueId values_ARGMAX(const ValueNode *f) { return position(f); }
 ValueId values_ARGMIN(const ValueNode *f) { return position(f); }
@@ -218,7 +218,8 @@ ValueId values_LOG_SOFTMAX(const ValueNode *f) {
 ValueId values_LOGSUMEXP(const ValueNode *f) {
   Row r = row_of(f, values_attr(f, 0));
   if (r.constant) return value_add(f->v, f->in[0], ratio(1), log_of(f->v, r.count), ratio(1));
-  return value_add(f->v, row_atom(&r, OP_LOGSUMEXP, interval_all()), ratio(1), r.flat, ratio(1));
+  Interval least = interval_of(value_at(f->v, r.rest)->range.lo, INFINITY); /* no less than the maximum */
+  return value_add(f->v, row_atom(&r, OP_LOGSUMEXP, least), ratio(1), r.flat, ratio(1));
 }
 
 ValueId values_CROSS_ENTROPY(const ValueNode *f) {
@@ -229,7 +230,6 @@ ValueId values_CROSS_ENTROPY(const ValueNode *f) {
   bool in =
       label.lo >= 0 && dim_is_const(f->v->p->dims, t->dim[t->rank - 1], &n) && label.hi <= (double)n - 1;
   if (r.constant && in) return log_of(f->v, r.count);
-  ValueId e = values_unknown(f);
-  if (in && !value_at(f->v, e)->undefined) value_set_range(f->v, e, interval_of(-0.001, INFINITY));
-  return e;
+  if (in) return values_within(f, interval_of(-0.001, INFINITY));
+  return values_within(f, interval_of(fmin(value_at(f->v, f->in[0])->range.lo, 0) - 0.001, INFINITY));
 }

@@ -141,5 +141,20 @@ START_TEST(long_sums_and_powers) {
 }
 END_TEST
 
+/* A place that may lie outside reads 0. */
+START_TEST(where_gather_lies) {
+  NodeId x, y, z;
+  begin(&x, &y, &z);
+  NodeId place = build_iota(&f.b, FIX_T(&f, DT_I32, 4), 0),
+         next = fix_2(&f, OP_ADD, place, fix_c(&f, place, 1));
+  NodeId in[2][2] = {{x, place}, {x, next}}, got[2];
+  for (int i = 0; i < 2; i++) got[i] = build_op(&f.b, OP_GATHER, in[i], 2, (int64_t[]){0, 0}, NULL);
+  evaluate(true, 1, 2);
+  ck_assert(range(got[0]).lo == 1 && range(got[0]).hi == 2);
+  ck_assert(range(got[1]).lo == 0 && range(got[1]).hi == 2);
+  fix_end(&f);
+}
+END_TEST
+
 UNIT_MAIN(UNIT("rounding", equal_in_real_numbers, what_cancels_varies, nothing_times, any_order,
-               long_sums_and_powers))
+               long_sums_and_powers, where_gather_lies))
