@@ -140,7 +140,7 @@ static int64_t whole_panels(const Product *p, const Shape *s) {
 }
 
 int64_t product_thin_terms(const Product *p, const Shape *s) {
-  enum { ROWS = 24 };
+  enum { ROWS = 31 };
   const LowerOptions *o = &p->lo->opt;
   int64_t r = p->ext[s->row], terms = r <= 8 ? 16 : 32;
   for (int i = 0; i < p->rank - 2; i++)
