@@ -3,8 +3,8 @@ import subprocess
 
 
 class Peer:
-    """The near end of a process that is asked by lines and answers by lines. The first that it says is "+ ANSWER", or "- REASON" where
-    it takes no part; then `why` is set."""
+    """The near end of a process that is asked by lines and answers by lines. The first that it says is "+ ANSWER", or
+    "- REASON" where it takes no part; then `why` is set."""
 
     def __init__(self, name, command, missing=None, env=None):
         self.name, self.answers, self.said, self.why = name, [], "", missing

@@ -1,5 +1,5 @@
-"""The models that are compared: for the layered ones a table, for the GPT core its shapes. The same initial parameters and the
-same batch for every framework; each model's .dg beside this file says the same."""
+"""The models that are compared: for the layered ones a table, for the GPT core its shapes. The same initial parameters
+and the same batch for every framework; each model's .dg beside this file says the same."""
 
 LR, B1, B2, EPS = 1e-3, 0.9, 0.999, 1e-8  # adam
 
@@ -85,8 +85,8 @@ def initial(model):
 
 
 def channels_last(model, params):
-    """Inputs and parameters for frameworks that keep channels innermost: images, filters, and the rows of the layer behind
-    the flattening."""
+    """Inputs and parameters for frameworks that keep channels innermost: images, filters, and the rows of the layer
+    behind the flattening."""
     import numpy as np
 
     data = batch(model)

@@ -1,9 +1,9 @@
 """One training step (adam, f32) of the models beside this file in dgc and in other frameworks, in turns within one run.
-Every framework is a process of its own that waits while another one works. A round gives each about
-the same time, by the clock from the first to the last result; the table shows the median round (least, greatest) and the median
-of the ratios within a round; then the CPU time of all its threads, which other work on the machine disturbs less. All start from
-the same parameters, and the loss after the warm-up is compared before a time counts. A framework that is not there is an empty
-column with its reason."""
+Every framework is a process of its own that waits while another one works. A round gives each about the same time,
+by the clock from the first to the last result; the table shows the median round (least, greatest) and the median of
+the ratios within a round; then the CPU time of all its threads, which other work on the machine disturbs less. All
+start from the same parameters, and the loss after the warm-up is compared before a time counts. A framework that is
+not there is an empty column with its reason."""
 import argparse, os, statistics, subprocess, sys, time
 
 import models

@@ -1,4 +1,4 @@
-"""PyTorch: eager with the fused adam, or compiled; channels_last was tried for the convolutional net, and is a tenth slower."""
+"""PyTorch: eager with the fused adam, or compiled (channels_last was tried for the convolutional net: slower)."""
 import numpy
 import torch
 import torch.nn.functional as F

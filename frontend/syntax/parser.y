@@ -1,5 +1,6 @@
-/* The grammar of .dg: LALR(1), no conflicts, no precedence declarations (expressions are stratified). Ends of statements,
- * kinds of braces and words that are keywords only in places come from the filter. docs/language.md shows it as EBNF. */
+/* The grammar of .dg: LALR(1), no conflicts, no precedence declarations (expressions are stratified). Ends of
+ * statements, kinds of braces and words that are keywords only in places come from the filter. docs/language.md shows
+ * it as EBNF. */
 %define api.pure full
 %define api.prefix {dgp_}
 %define api.token.prefix {TOK_}

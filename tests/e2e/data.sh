@@ -1,6 +1,6 @@
 #!/bin/sh
-# Data files from outside: what is read, what is refused, in which order, how soon. Each refusal names the file and ends within
-# half a second of CPU and 300 MB.
+# Data files from outside: what is read, what is refused, in which order, how soon. Each refusal names the file and ends
+# within half a second of CPU and 300 MB.
 . "$(dirname "$0")/lib.sh"
 quick="-q --interpret"
 
@@ -25,7 +25,7 @@ bounded() {
 }
 # The sanitizers' shadow is no memory of ours.
 if ! nm "$DGC" | grep -q ' __\(asan\|tsan\|ubsan\)_'; then
-  "$DGC" --version | grep -q 'without native code' && room=400000 || room=1200000 # address space, the code itself among it
+  "$DGC" --version | grep -q 'without native code' && room=400000 || room=1200000 # of addresses, code too
   ulimit -v $room
 fi
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The library as another project meets it: installed, found by pkg-config, its header in C and C++, the example compiled against
-# it and run, and clean under valgrind.
+# The library as another project meets it: installed, found by pkg-config, its header in C and C++, the example compiled
+# against it and run, and clean under valgrind.
 . "$(dirname "$0")/lib.sh"
 build=$(dirname "$DGC")
 fit=$build/examples/host/fit

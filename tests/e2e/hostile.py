@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Hostile data files, one row each: what is written, the exit status, a piece of the message. Every one is refused by name within
-half a second of CPU and 300 MB. usage: hostile.py DGC TOP"""
+"""Hostile data files, one row each: what is written, the exit status, a piece of the message. Every one is refused by
+name within half a second of CPU and 300 MB. usage: hostile.py DGC TOP"""
 import gzip
 import json
 import os

@@ -254,7 +254,8 @@ result $? "Ctrl-C: exit status 130 (got $got)"
 result $? "Ctrl-C: weights are saved"
 
 if [ $native = 1 ]; then
-  gives "30 steps" 0 "$DGC" train $b.dg $data --steps 30 -o thirty.safetensors --interpret -q # saved after each: fsync takes its time
+  # Saved after each: fsync takes its time.
+  gives "30 steps" 0 "$DGC" train $b.dg $data --steps 30 -o thirty.safetensors --interpret -q
   for how in "" "-O0" "-O1" "-O3" "--isa=avx2" "-j1" "-j2" "-j3" "-j5"; do
     gives "native $how" 0 "$DGC" train $b.dg $data --steps 30 $how -o n.safetensors -q
     same "native $how" n.safetensors thirty.safetensors
