@@ -2,6 +2,11 @@
 
 #include <string.h>
 
+void clean16(void *p, size_t n) {
+  uint16_t __attribute__((may_alias)) *u = p;
+  for (size_t i = 0; i < n; i++) u[i] = clean_bits16(u[i]);
+}
+
 void clean32(void *p, size_t n) {
   uint32_t __attribute__((may_alias)) *u = p;
   for (size_t i = 0; i < n; i++) u[i] = clean_bits32(u[i]);
@@ -33,6 +38,13 @@ bool is_clean32(const void *data, size_t n) {
     memcpy(&w, p + 4 * i, 4); /* size-ok: within a buffer */
     if (w != clean_bits32(w)) return false;
   }
+  return true;
+}
+
+bool is_clean16(const void *p, size_t n) {
+  const uint16_t __attribute__((may_alias)) *u = p;
+  for (size_t i = 0; i < n; i++)
+    if (u[i] != clean_bits16(u[i])) return false;
   return true;
 }
 

@@ -44,16 +44,27 @@ static const ModelEntry *entries(const Model *m) { return model_part(m, m->entry
 
 /* ---- inputs ---- */
 
-static uint64_t type_bytes(uint32_t type) { return type == MODEL_F64 || type == MODEL_I64 ? 8 : 4; }
+static uint64_t type_bytes(uint32_t type) {
+  if (type == MODEL_U8) return 1;
+  if (type == MODEL_BF16) return 2;
+  return type == MODEL_F64 || type == MODEL_I64 ? 8 : 4;
+}
+
+static bool is_clean(const ModelInput *in, const void *p) {
+  if (in->type == MODEL_F32) return is_clean32(p, in->n);
+  if (in->type == MODEL_BF16) return is_clean16(p, in->n);
+  return in->type != MODEL_F64 || is_clean64(p, in->n);
+}
 
 /* No subnormal number enters: an input that holds any is read from a clean copy. */
 static const void *clean_input(const ModelInput *in, const void *p, char **copy) {
-  bool clean = in->type == MODEL_F32 ? is_clean32(p, in->n) : in->type != MODEL_F64 || is_clean64(p, in->n);
-  if (clean) return p;
+  if (is_clean(in, p)) return p;
   void *to = *copy;
   memcpy(to, p, in->n * type_bytes(in->type)); /* size-ok: the room was counted */
   if (in->type == MODEL_F32)
     clean32(to, in->n);
+  else if (in->type == MODEL_BF16)
+    clean16(to, in->n);
   else
     clean64(to, in->n);
   *copy += step_up(in->n * type_bytes(in->type)); /* size-ok: as above */

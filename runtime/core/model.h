@@ -23,7 +23,8 @@ enum {
   MODEL_MISMATCH = 9, /* object and library are of different versions, or a file is of another model */
 };
 
-typedef enum { MODEL_F32, MODEL_F64, MODEL_I32, MODEL_I64 } ModelType; /* bool is an i32 of 0 or 1 */
+/* bool is an i32 of 0 or 1, BF16 the upper half of an f32 */
+typedef enum { MODEL_F32, MODEL_F64, MODEL_I32, MODEL_I64, MODEL_U8, MODEL_BF16 } ModelType;
 
 /* What a leaf of an entry's image is. */
 typedef enum { MODEL_KEPT, MODEL_ARGUMENT, MODEL_STEP, MODEL_EPOCH, MODEL_SEED } ModelSourceKind;
@@ -35,7 +36,8 @@ typedef struct ModelSource {
 typedef struct ModelInput {
   uint32_t type, ranged; /* ModelType; whether values must lie in `lo` to `hi`, both included */
   uint64_t n;
-  int64_t lo, hi; /* of integers; the bits of two doubles for floats, which F32 holds exactly */
+  int64_t lo,
+      hi; /* of integers; the bits of two doubles for floats, which F32 (and of BF16 F32) holds exactly */
   uint32_t whole; /* floats: and be integers */
   uint32_t none;  /* there is no such value */
 } ModelInput;

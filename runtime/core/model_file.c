@@ -56,6 +56,11 @@ static bool values_good(const SafeTensor *t, const unsigned char *p, bool counts
     memcpy(&w, p + 4 * i, sizeof w); /* size-ok: within the file */
     if ((~w & 0x7f800000u) == 0) return false;
   }
+  for (uint64_t i = 0; t->dtype == SAFE_BF16 && i < n; i++) {
+    uint16_t w;
+    memcpy(&w, p + 2 * i, sizeof w); /* size-ok: within the file */
+    if ((~w & 0x7f80u) == 0) return false;
+  }
   for (uint64_t i = 0; t->dtype == SAFE_F64 && i < n; i++) {
     uint64_t w;
     memcpy(&w, p + 8 * i, sizeof w); /* size-ok: within the file */
@@ -103,6 +108,7 @@ static void take(const Model *m, const SafeFile *f, const CkMeta *meta, char *st
     memcpy(to, from, bytes);
     if (has->dtype == SAFE_F32) clean32(to, bytes / 4);
     if (has->dtype == SAFE_F64) clean64(to, bytes / 8);
+    if (has->dtype == SAFE_BF16) clean16(to, bytes / 2);
   }
   if (meta->ours) memcpy(state + m->seed, &meta->seed, sizeof meta->seed); /* size-ok: within the state */
 }

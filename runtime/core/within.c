@@ -12,6 +12,14 @@ typedef float __attribute__((may_alias)) F32;
 typedef double __attribute__((may_alias)) F64;
 typedef int32_t __attribute__((may_alias)) I32;
 typedef int64_t __attribute__((may_alias)) I64;
+typedef uint16_t __attribute__((may_alias)) B16;
+
+static inline float bf16(B16 b) {
+  uint32_t u = (uint32_t)b << 16;
+  float f;
+  memcpy(&f, &u, sizeof f);
+  return f;
+}
 
 /* Acc is as wide as the elements, so that the compiler vectorises it. */
 #define WITHIN(name, T, Acc, Bound, ok)                                                                      \
@@ -27,9 +35,12 @@ WITHIN(f32_inside, F32, int32_t, float, INSIDE)
 WITHIN(f64_inside, F64, int64_t, double, INSIDE)
 WITHIN(i32_inside, I32, int32_t, int32_t, INSIDE)
 WITHIN(i64_inside, I64, int64_t, int64_t, INSIDE)
+WITHIN(u8_inside, uint8_t, int32_t, int32_t, INSIDE)
+WITHIN(bf16_inside, B16, int32_t, float, (bf16(s[i]) >= lo) & (bf16(s[i]) <= hi))
 /* Of what is inside bounds of 64 bits. 2^63 may be, where the upper one was rounded, and has no conversion.
  */
 WITHIN(f32_whole, F32, int32_t, float, s[i] == (float)(int64_t)(s[i] < 0x1p63f ? s[i] : 0))
+WITHIN(bf16_whole, B16, int32_t, float, bf16(s[i]) == (float)(int64_t)(bf16(s[i]) < 0x1p63f ? bf16(s[i]) : 0))
 WITHIN(f64_whole, F64, int64_t, double, s[i] == (double)(int64_t)(s[i] < 0x1p63 ? s[i] : 0))
 
 static int32_t narrow(int64_t x) {
@@ -48,6 +59,10 @@ bool model_within(const ModelInput *in, const void *p) {
   case MODEL_F64: return f64_inside(p, in->n, lo, hi) && (!in->whole || f64_whole(p, in->n, 0, 0));
   case MODEL_I32:
     return in->lo <= INT32_MAX && in->hi >= INT32_MIN && i32_inside(p, in->n, narrow(in->lo), narrow(in->hi));
+  case MODEL_U8:
+    return in->lo <= INT32_MAX && in->hi >= INT32_MIN && u8_inside(p, in->n, narrow(in->lo), narrow(in->hi));
+  case MODEL_BF16:
+    return bf16_inside(p, in->n, (float)lo, (float)hi) && (!in->whole || bf16_whole(p, in->n, 0, 0));
   case MODEL_I64: return i64_inside(p, in->n, in->lo, in->hi);
   }
   return false;

@@ -19,6 +19,7 @@ static bool to_safe_dtype(DataType t, SafeDtype *out) {
   case DATA_I32: return *out = SAFE_I32, true;
   case DATA_I64: return *out = SAFE_I64, true;
   case DATA_BOOL: return *out = SAFE_BOOL, true;
+  case DATA_BF16: return *out = SAFE_BF16, true;
   case DATA_U8:
   case DATA_I8:
   case DATA_TYPE_COUNT: break;
@@ -28,6 +29,7 @@ static bool to_safe_dtype(DataType t, SafeDtype *out) {
 
 /* Index of the first non-finite of n elements, or n. */
 static size_t first_non_finite(DataType t, const void *p, size_t n) {
+  if (t == DATA_BF16) return first_non_finite16(p, n);
   return t == DATA_F32 ? first_non_finite32(p, n) : t == DATA_F64 ? first_non_finite64(p, n) : n;
 }
 
@@ -218,6 +220,7 @@ static bool check_values(const SafeFile *f, const CkTensor *t, CkLoad how, HostS
 /* Floats as bits, wherever they were stored as floats. */
 typedef uint32_t __attribute__((may_alias)) Bits32;
 typedef uint64_t __attribute__((may_alias)) Bits64;
+typedef uint16_t __attribute__((may_alias)) Bits16;
 
 /* Copies checked bytes; subnormals become the zero of their sign. */
 static void fill(const CkTensor *t, const unsigned char *p, size_t bytes) {
@@ -229,6 +232,9 @@ static void fill(const CkTensor *t, const unsigned char *p, size_t bytes) {
   if (bytes) memcpy(t->data, p, bytes);
   Bits32 *w = t->data;
   Bits64 *l = t->data;
+  Bits16 *h = t->data;
+  for (size_t i = 0; t->type == DATA_BF16 && i < n; i++)
+    if (!(h[i] & 0x7f80u)) h[i] &= 0x8000u;
   for (size_t i = 0; t->type == DATA_F32 && i < n; i++)
     if (!(w[i] & 0x7f800000u)) w[i] &= 0x80000000u;
   for (size_t i = 0; t->type == DATA_F64 && i < n; i++)

@@ -26,9 +26,10 @@ size_t data_type_bytes(DataType t) {
 
 size_t data_memory_bytes(DataType t) {
   switch (t) {
-  case DATA_U8:
   case DATA_I8: return 0;
   case DATA_BOOL: return 4;
+  case DATA_U8:
+  case DATA_BF16:
   case DATA_I32:
   case DATA_I64:
   case DATA_F32:

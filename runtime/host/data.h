@@ -9,11 +9,12 @@
 enum { DATA_MAX_RANK = 8 };
 
 /* Element types of files, with their bytes there. In memory of compiled programs a bool is a 32-bit word 0 or
- * 1, the others are as in files; U8 and I8 exist in files only. */
+ * 1, the others are as in files; I8 exists in files only. */
 #define DATA_TYPES(X)                                                                                        \
   X(U8, "u8", 1)                                                                                             \
   X(I8, "i8", 1)                                                                                             \
   X(BOOL, "bool", 1)                                                                                         \
+  X(BF16, "bf16", 2)                                                                                         \
   X(I32, "i32", 4)                                                                                           \
   X(I64, "i64", 8)                                                                                           \
   X(F32, "f32", 4)                                                                                           \
@@ -28,7 +29,7 @@ typedef enum {
 
 const char *data_type_name(DataType t);
 size_t data_type_bytes(DataType t);   /* in a file */
-size_t data_memory_bytes(DataType t); /* in memory of a compiled program; 0 for U8 and I8 */
+size_t data_memory_bytes(DataType t); /* in memory of a compiled program; 0 for I8 */
 
 typedef enum {
   DATA_BY_NAME,
@@ -118,9 +119,9 @@ HostShown data_range_text(DataRange r);
 MUST_USE bool data_values_check(Str input, const void *p, DataType t, int64_t n, DataRange r, HostError *err);
 
 /* Copies the given rows, converted, to dst (n * row_elements elements of dst_type as in compiled programs).
- * Conversions are exact or refused, except f64 -> f32, which rounds to nearest. Subnormals become zeros of
- * their sign. False: a value that does not fit, is not finite, or lies outside `range`; the message has its
- * row (from 0). */
+ * Conversions are exact or refused, except f64 to f32 and both to bf16, which round to nearest. Subnormals
+ * become zeros of their sign. False: a value that does not fit, is not finite, or lies outside `range`; the
+ * message has its row (from 0). */
 MUST_USE bool data_rows_gather(const DataSource *s, const int64_t *rows, int64_t n, void *dst,
                                DataType dst_type, DataRange range, HostError *err);
 

@@ -8,6 +8,24 @@
 
 enum { FINITE_BLOCK = 64 };
 
+/* Index of the first of n bf16, the upper halves of floats, that is none, or n. Any alignment. */
+static inline size_t first_non_finite16(const void *p, size_t n) {
+  const char *at = p;
+  uint16_t w[FINITE_BLOCK];
+  size_t i = 0;
+  for (; n - i >= FINITE_BLOCK; i += FINITE_BLOCK, at += sizeof w) {
+    uint32_t any = 0;
+    memcpy(w, at, sizeof w);
+    for (int k = 0; k < FINITE_BLOCK; k++) any |= (w[k] & 0x7fffu) + 0x0080u; /* carries where it is none */
+    if (any >> 15) break;
+  }
+  for (; i < n; i++, at += sizeof *w) {
+    memcpy(w, at, sizeof *w);
+    if ((w[0] & 0x7f80u) == 0x7f80u) break;
+  }
+  return i;
+}
+
 /* Index of the first of n floats that is none, or n. Any alignment. */
 static inline size_t first_non_finite32(const void *p, size_t n) {
   const char *at = p;

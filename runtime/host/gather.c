@@ -17,6 +17,7 @@
 typedef uint8_t SrcU8;
 typedef int8_t SrcI8;
 typedef uint8_t SrcBOOL;
+typedef uint16_t __attribute__((aligned(1), may_alias)) SrcBF16; /* the upper half of an f32 */
 typedef int32_t __attribute__((aligned(1), may_alias)) SrcI32;
 typedef int64_t __attribute__((aligned(1), may_alias)) SrcI64;
 typedef uint32_t
@@ -28,6 +29,7 @@ typedef float __attribute__((may_alias)) DstF32;
 typedef double __attribute__((may_alias)) DstF64;
 typedef int32_t __attribute__((may_alias)) DstI32;
 typedef int64_t __attribute__((may_alias)) DstI64;
+typedef uint16_t __attribute__((may_alias)) Bits16;
 typedef uint32_t __attribute__((may_alias)) Bits32;
 typedef uint64_t __attribute__((may_alias)) Bits64;
 
@@ -50,8 +52,27 @@ static inline uint32_t f32_bits(float f) {
  * not flush. */
 static inline uint32_t flush32(uint32_t b) { return b & 0x7f800000u ? b : b & 0x80000000u; }
 static inline uint64_t flush64(uint64_t b) { return b & 0x7ff0000000000000u ? b : b & 0x8000000000000000u; }
+static inline uint32_t wide16(uint32_t b) { return flush32(b << 16); }
 static inline bool finite32(uint32_t b) { return (b & 0x7f800000u) != 0x7f800000u; }
 static inline bool finite64(uint64_t b) { return (b & 0x7ff0000000000000u) != 0x7ff0000000000000u; }
+
+/* The upper half of an f32, ties to even; NaN stays NaN. */
+static inline uint16_t bf16_bits(uint32_t b) {
+  uint32_t r = b + 0x7fff + (b >> 16 & 1);
+  return (uint16_t)(((b & 0x7fffffffu) > 0x7f800000u ? 0x7fc00000u : r) >> 16);
+}
+/* To f32 first, but so that a second rounding is the only one: what is lost leaves a last bit set. */
+static inline uint32_t f32_sticky(double d) {
+  float f = (float)d;
+  uint32_t b = f32_bits(f);
+  if ((double)f == d || f != f) return b;
+  if (fabs((double)f) > fabs(d)) b--; /* toward zero; from infinity to the largest */
+  return b | 1;
+}
+static inline bool exact16(int64_t v) {
+  uint32_t b = f32_bits((float)v);
+  return (b & 0xffffu) == 0 && (float)v < 0x1p63f && (int64_t)(float)v == v;
+}
 
 /* Is the integer v a value of the float type? 2^24 and 2^53 bound the dense range; beyond, the bits below the
  * last place must be zero, which the way there and back tells (the largest i64 rounds to 2^63, which does not
@@ -77,22 +98,26 @@ static inline bool whole(double v, double lo, double hi) { return v >= lo && v <
     return good;                                                                                             \
   }
 /* From integers; fits: whether every value of the source is exact in both float types. */
-#define FROM_INT(T, ok_f32, ok_f64, ok_i32)                                                                  \
+#define FROM_INT(T, ok_f32, ok_f64, ok_i32, ok_bf16)                                                         \
   CONVERT(T##_to_f32, Src##T, DstF32, ok_f32, v)                                                             \
   CONVERT(T##_to_f64, Src##T, DstF64, ok_f64, v)                                                             \
   CONVERT(T##_to_i32, Src##T, DstI32, ok_i32, v)                                                             \
   CONVERT(T##_to_i64, Src##T, DstI64, true, v)                                                               \
+  CONVERT(T##_to_u8, Src##T, uint8_t, v >= 0 && v <= UINT8_MAX, v)                                           \
+  CONVERT(T##_to_bf16, Src##T, Bits16, ok_bf16, f32_bits((float)v) >> 16)                                    \
   CONVERT(T##_to_bool, Src##T, Bits32, v == 0 || v == 1, v)
 
-FROM_INT(U8, true, true, true)
-FROM_INT(I8, true, true, true)
-FROM_INT(I32, exact32(v), true, true)
-FROM_INT(I64, exact32(v), exact64(v), v == (int32_t)v)
+FROM_INT(U8, true, true, true, true)
+FROM_INT(I8, true, true, true, true)
+FROM_INT(I32, exact32(v), true, true, exact16(v))
+FROM_INT(I64, exact32(v), exact64(v), v == (int32_t)v, exact16(v))
 /* A byte of a bool array is 0 or 1. */
 CONVERT(BOOL_to_f32, SrcBOOL, DstF32, v <= 1, v)
 CONVERT(BOOL_to_f64, SrcBOOL, DstF64, v <= 1, v)
 CONVERT(BOOL_to_i32, SrcBOOL, DstI32, v <= 1, v)
 CONVERT(BOOL_to_i64, SrcBOOL, DstI64, v <= 1, v)
+CONVERT(BOOL_to_u8, SrcBOOL, uint8_t, v <= 1, v)
+CONVERT(BOOL_to_bf16, SrcBOOL, Bits16, v <= 1, f32_bits((float)v) >> 16)
 CONVERT(BOOL_to_bool, SrcBOOL, Bits32, v <= 1, v)
 /* Floats. Non-finite values pass here and are looked for apart, because they may be allowed; a finite f64
  * that rounds to an infinity may not. */
@@ -101,27 +126,43 @@ CONVERT(F32_to_f64, SrcF32, DstF64, true, f32_of(flush32(v)))
 CONVERT(F64_to_f32, SrcF64, Bits32, finite32(f32_bits((float)f64_of(flush64(v)))) || !finite64(v),
         flush32(f32_bits((float)f64_of(flush64(v)))))
 CONVERT(F64_to_f64, SrcF64, Bits64, true, flush64(v))
+CONVERT(BF16_to_f32, SrcBF16, Bits32, true, wide16((uint32_t)v))
+CONVERT(BF16_to_f64, SrcBF16, DstF64, true, f32_of(wide16((uint32_t)v)))
+CONVERT(BF16_to_bf16, SrcBF16, Bits16, true, wide16((uint32_t)v) >> 16)
+/* A finite number that becomes an infinity is refused here, too. */
+CONVERT(F32_to_bf16, SrcF32, Bits16, finite32((uint32_t)bf16_bits(v) << 16) || !finite32(v),
+        bf16_bits(flush32(v)))
+CONVERT(F64_to_bf16, SrcF64, Bits16,
+        finite32((uint32_t)bf16_bits(f32_sticky(f64_of(v))) << 16) || !finite64(v),
+        bf16_bits(flush32(f32_sticky(f64_of(flush64(v))))))
 #define FROM_FLOAT(T, of, flush)                                                                             \
   CONVERT(T##_to_i32, Src##T, DstI32, whole(of(flush(v)), -0x1p31, 0x1p31),                                  \
           whole(of(flush(v)), -0x1p31, 0x1p31) ? of(flush(v)) : 0)                                           \
   CONVERT(T##_to_i64, Src##T, DstI64, whole(of(flush(v)), -0x1p63, 0x1p63),                                  \
           whole(of(flush(v)), -0x1p63, 0x1p63) ? of(flush(v)) : 0)                                           \
+  CONVERT(T##_to_u8, Src##T, uint8_t, whole(of(flush(v)), 0, 256),                                           \
+          whole(of(flush(v)), 0, 256) ? of(flush(v)) : 0)                                                    \
   CONVERT(T##_to_bool, Src##T, Bits32, of(flush(v)) == 0 || of(flush(v)) == 1, of(flush(v)) == 1)
 FROM_FLOAT(F32, f32_of, flush32)
 FROM_FLOAT(F64, f64_of, flush64)
+FROM_FLOAT(BF16, f32_of, wide16)
 
 typedef bool (*Convert)(const void *from, void *to, int64_t n);
 static Convert converter(DataType from, DataType to) {
 #define ROW(T)                                                                                               \
-  [DATA_##T] = {[DATA_F32] = T##_to_f32,                                                                     \
-                [DATA_F64] = T##_to_f64,                                                                     \
-                [DATA_I32] = T##_to_i32,                                                                     \
-                [DATA_I64] = T##_to_i64,                                                                     \
-                [DATA_BOOL] = T##_to_bool},
+  [DATA_##T] = {                                                                                             \
+      [DATA_F32] = T##_to_f32, [DATA_F64] = T##_to_f64,   [DATA_I32] = T##_to_i32,  [DATA_I64] = T##_to_i64, \
+      [DATA_U8] = T##_to_u8,   [DATA_BF16] = T##_to_bf16, [DATA_BOOL] = T##_to_bool},
   static const Convert table[DATA_TYPE_COUNT][DATA_TYPE_COUNT] = {ROW(U8) ROW(I8) ROW(BOOL) ROW(I32) ROW(I64)
-                                                                      ROW(F32) ROW(F64)};
+                                                                      ROW(F32) ROW(F64) ROW(BF16)};
 #undef ROW
   return table[from][to];
+}
+
+/* Is there something that may be no finite number? */
+static bool watched(const DataSource *s) {
+  bool real = s->type == DATA_F32 || s->type == DATA_F64 || s->type == DATA_BF16;
+  return !s->allow_non_finite && real;
 }
 
 /* Are all n converted values finite? */
@@ -131,6 +172,8 @@ static bool all_finite(const void *p, DataType t, int64_t n) {
     for (int64_t i = 0; i < n; i++) good &= finite32(((const Bits32 *)p)[i]);
   if (t == DATA_F64)
     for (int64_t i = 0; i < n; i++) good &= finite64(((const Bits64 *)p)[i]);
+  if (t == DATA_BF16)
+    for (int64_t i = 0; i < n; i++) good &= finite32((uint32_t)((const Bits16 *)p)[i] << 16);
   return good;
 }
 
@@ -145,6 +188,7 @@ static void value_text(const DataSource *s, const char *row, int64_t i, char z[N
   case DATA_I64: snprintf(z, n, "%lld", (long long)((const SrcI64 *)row)[i]); break;
   case DATA_F32: (void)num_text(z, 9, (double)f32_of(((const SrcF32 *)row)[i])); break;
   case DATA_F64: (void)num_text(z, 17, f64_of(((const SrcF64 *)row)[i])); break;
+  case DATA_BF16: (void)num_text(z, 4, (double)f32_of((uint32_t)((const SrcBF16 *)row)[i] << 16)); break;
   case DATA_TYPE_COUNT: break;
   }
 }
@@ -215,7 +259,7 @@ enum { AHEAD = 6 };
 static bool gather_each(const DataSource *s, const int64_t *rows, int64_t n, char *to, DataType t,
                         DataRange range, HostError *err) {
   Convert convert = converter(s->type, t);
-  bool watch = !s->allow_non_finite && (s->type == DATA_F32 || s->type == DATA_F64);
+  bool watch = watched(s);
   size_t row_bytes =
       (size_t)s->row_elements * data_memory_bytes(t); /* size-ok: data_rows_gather has looked */
   for (int64_t i = 0; i < n; i++, to += row_bytes) {
@@ -239,7 +283,7 @@ static bool gather_short(const DataSource *s, const int64_t *rows, int64_t n, ch
   enum { BLOCK = 4096 };
   char block[BLOCK];
   Convert convert = converter(s->type, t);
-  bool watch = !s->allow_non_finite && (s->type == DATA_F32 || s->type == DATA_F64);
+  bool watch = watched(s);
   size_t width = s->row_bytes;
   if ((size_t)n > BLOCK / width) return false;
   for (int64_t i = 0; i < n; i++) {
@@ -305,7 +349,7 @@ static bool explain_rows(const DataSource *s, int64_t from, int64_t n, const cha
 static bool check_all(Arena *scratch, const DataSource *s, DataType t, DataRange range, HostError *err) {
   enum { BLOCK = 1 << 12 }; /* stays in the first cache */
   Convert convert = converter(s->type, t);
-  bool watch = !s->allow_non_finite && (s->type == DATA_F32 || s->type == DATA_F64);
+  bool watch = watched(s);
   size_t step = data_type_bytes(s->type);
   void *to = arena_array(scratch, BLOCK, sizeof(int64_t), 64);
   int64_t all = s->dim[0] * s->row_elements; /* source_finish has looked */

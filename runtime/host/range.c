@@ -6,11 +6,13 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 typedef float __attribute__((may_alias)) F32;
 typedef double __attribute__((may_alias)) F64;
 typedef int32_t __attribute__((may_alias)) I32;
 typedef int64_t __attribute__((may_alias)) I64;
+typedef uint16_t __attribute__((may_alias)) B16;
 
 /* The floats within [lo, hi] are those within the result. */
 static void as_floats(double lo, double hi, float *from, float *to) {
@@ -39,7 +41,7 @@ static bool bounds_of_floats(DataType t, DataRange r, ModelInput *in) {
   double lo = closed ? r.from : (double)r.lo, hi = closed ? r.to : (double)(r.hi - 1);
   float flo, fhi;
   as_floats(lo, hi, &flo, &fhi);
-  if (t == DATA_F32) lo = (double)flo, hi = (double)fhi;
+  if (t != DATA_F64) lo = (double)flo, hi = (double)fhi;
   memcpy(&in->lo, &lo, sizeof lo);
   memcpy(&in->hi, &hi, sizeof hi);
   in->whole = !closed;
@@ -61,16 +63,17 @@ ModelInput data_bounds(DataRange r, DataType t, uint64_t n) {
   switch (t) {
   case DATA_F32:
   case DATA_F64:
-    in.type = t == DATA_F32 ? MODEL_F32 : MODEL_F64;
+  case DATA_BF16:
+    in.type = t == DATA_F32 ? MODEL_F32 : t == DATA_F64 ? MODEL_F64 : MODEL_BF16;
     some = bounds_of_floats(t, r, &in);
     break;
   case DATA_BOOL:
   case DATA_I32:
   case DATA_I64:
-    if (t == DATA_I64) in.type = MODEL_I64;
+  case DATA_U8:
+    if (t == DATA_I64 || t == DATA_U8) in.type = t == DATA_I64 ? MODEL_I64 : MODEL_U8;
     some = bounds_of_integers(t, r, &in);
     break;
-  case DATA_U8:
   case DATA_I8:
   case DATA_TYPE_COUNT: break; /* of files alone */
   }
@@ -102,7 +105,14 @@ static void text_of(const void *p, DataType t, char z[NUM_TEXT]) {
   case DATA_BOOL:
   case DATA_I32: snprintf(z, NUM_TEXT, "%d", (int)*(const I32 *)p); break;
   case DATA_I64: snprintf(z, NUM_TEXT, "%lld", (long long)*(const I64 *)p); break;
-  case DATA_U8:
+  case DATA_U8: snprintf(z, NUM_TEXT, "%d", *(const uint8_t *)p); break;
+  case DATA_BF16: {
+    uint32_t u = (uint32_t)*(const B16 *)p << 16;
+    float f;
+    memcpy(&f, &u, sizeof f);
+    (void)num_text(z, 4, (double)f);
+    break;
+  }
   case DATA_I8:
   case DATA_TYPE_COUNT: break;
   }

@@ -39,12 +39,12 @@ static bool data_type_of(SafeDtype t, DataType *out) {
   case SAFE_I64: return *out = DATA_I64, true;
   case SAFE_F32: return *out = DATA_F32, true;
   case SAFE_F64: return *out = DATA_F64, true;
+  case SAFE_BF16: return *out = DATA_BF16, true;
   case SAFE_F8_E5M2:
   case SAFE_F8_E4M3:
   case SAFE_I16:
   case SAFE_U16:
   case SAFE_F16:
-  case SAFE_BF16:
   case SAFE_U32:
   case SAFE_U64:
   case SAFE_DTYPE_COUNT: break;

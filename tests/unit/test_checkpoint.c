@@ -37,9 +37,10 @@ typedef struct Net {
   int32_t i[2];
   int64_t count;
   uint32_t mask[5];
-  CkTensor t[7];
+  uint16_t half[3];
+  CkTensor t[8];
 } Net;
-enum { TENSORS = 7 };
+enum { TENSORS = 8 };
 
 static void net_init(Net *n) {
   *n = (Net){.w = {1, -2, 0x1p-126f, -0.0f, 3.25f, 1e30f},
@@ -47,12 +48,13 @@ static void net_init(Net *n) {
              .m = {1e-300, -7},
              .i = {INT32_MIN, 5},
              .count = INT64_MAX,
-             .mask = {0, 1, 1, 0, 1}};
+             .mask = {0, 1, 1, 0, 1},
+             .half = {0x3f80, 0x8000, 0x7f7f}};
   const CkTensor t[TENSORS] = {
       {STR("net.w"), DATA_F32, 2, {2, 3}, n->w},      {STR("net.b"), DATA_F32, 1, {3}, n->b},
       {STR("fit.m.net.w"), DATA_F64, 1, {2}, n->m},   {STR("ids"), DATA_I32, 1, {2}, n->i},
       {STR("fit.step"), DATA_I64, 0, {0}, &n->count}, {STR("mask"), DATA_BOOL, 1, {5}, n->mask},
-      {STR("none"), DATA_F32, 2, {0, 4}, n->w},
+      {STR("none"), DATA_F32, 2, {0, 4}, n->w},       {STR("half"), DATA_BF16, 1, {3}, n->half},
   };
   memcpy(n->t, t, sizeof t);
 }
@@ -64,6 +66,7 @@ static void net_clear(Net *n) {
   memset(n->m, 0x11, sizeof n->m);
   memset(n->i, 0x11, sizeof n->i);
   memset(n->mask, 0x11, sizeof n->mask);
+  memset(n->half, 0x11, sizeof n->half);
   n->count = 0x1111;
 }
 
@@ -185,7 +188,7 @@ START_TEST(mismatch) {
   ck_assert(same(&b, &clear));
   for (int i = 0; i < TENSORS; i++) b.t[i].name = str_fmt(&arena, "t%d", i);
   ck_assert(!load("w.safetensors", &b, strict, &m));
-  ck_assert_ptr_nonnull(strstr(err.what, "; and 9 more"));
+  ck_assert_ptr_nonnull(strstr(err.what, "; and 11 more"));
   /* Fewer tensors than the file has: only when asked. */
   net_clear(&b);
   ck_assert(!checkpoint_load(&arena, in("w.safetensors"), b.t, 2, strict, &m, &err));
@@ -221,6 +224,10 @@ START_TEST(non_finite) {
   a.m[1] = -INFINITY;
   ck_assert(!save("w.safetensors", &a));
   ck_assert_ptr_nonnull(strstr(err.what, "element 1 of 'fit.m.net.w'"));
+  net_init(&a);
+  a.half[2] = 0xff80;
+  ck_assert(!save("w.safetensors", &a));
+  ck_assert_ptr_nonnull(strstr(err.what, "element 2 of 'half' is not finite"));
   end();
 }
 END_TEST

@@ -8,16 +8,21 @@ START_TEST(first_of_many) {
   static const float bad[] = {NAN, -NAN, INFINITY, -INFINITY};
   static float f[MOST + 1];
   static double d[MOST + 1];
+  static uint16_t h[MOST + 1];
   for (size_t n = 0; n <= MOST; n += n < 70 ? 1 : 13) {
-    for (size_t i = 0; i < n; i++) f[i] = i % 2 ? -3.4e38f : 0, d[i] = i % 2 ? 1.7e308 : -0.0;
+    for (size_t i = 0; i < n; i++)
+      f[i] = i % 2 ? -3.4e38f : 0, d[i] = i % 2 ? 1.7e308 : -0.0, h[i] = i % 2 ? 0xff7f : 0;
     ck_assert_uint_eq(first_non_finite32(f, n), n);
     ck_assert_uint_eq(first_non_finite64(d, n), n);
+    ck_assert_uint_eq(first_non_finite16(h, n), n);
     for (size_t at = 0; at < n; at++) {
       float keep = f[at];
       f[at] = bad[at % 4], d[at] = (double)bad[at % 4];
+      h[at] = (uint16_t[]){0x7fc0, 0xff81, 0x7f80, 0xff80}[at % 4];
       ck_assert_uint_eq(first_non_finite32(f, n), at);
       ck_assert_uint_eq(first_non_finite64(d, n), at);
-      f[at] = keep, d[at] = 1;
+      ck_assert_uint_eq(first_non_finite16(h, n), at);
+      f[at] = keep, d[at] = 1, h[at] = 0x3f80;
     }
   }
 }

@@ -122,11 +122,83 @@ START_TEST(exact_or_refused) {
   CASE(F64, double, NAN, F32, false);
   CASE(F32, float, NAN, F32, false);
   CASE(F32, float, -INFINITY, F64, false);
-  CASE(F32, float, 1, U8, false);
+  CASE(F32, float, 1, I8, false); /* of files only */
+  CASE(F32, float, 255, U8, true);
+  CASE(F32, float, 256, U8, false);
+  CASE(F32, float, 1.5f, U8, false);
+  CASE(F64, double, -1, U8, false);
+  CASE(I8, int8_t, -1, U8, false);
+  CASE(I32, int32_t, 255, U8, true);
+  CASE(I32, int32_t, 256, U8, false);
+  CASE(I64, int64_t, -1, U8, false);
+  CASE(BOOL, uint8_t, 2, U8, false);
+  CASE(U8, uint8_t, 200, U8, true);
+  CASE(U8, uint8_t, 255, BF16, true);
+  CASE(I32, int32_t, 256, BF16, true);
+  CASE(I32, int32_t, 257, BF16, false);
+  CASE(I32, int32_t, INT32_MIN, BF16, true);
+  CASE(I64, int64_t, INT64_MAX, BF16, false);
+  CASE(BOOL, uint8_t, 2, BF16, false);
+  CASE(F32, float, FLT_MAX, BF16, false); /* it would become infinite */
+  CASE(F32, float, 0x1.fep127f, BF16, true);
+  CASE(F64, double, 1e39, BF16, false);
+  CASE(F32, float, NAN, BF16, false);
+  CASE(BF16, uint16_t, 0x3fc0, I32, false);
+  CASE(BF16, uint16_t, 0x4380, I32, true);
+  CASE(BF16, uint16_t, 0x437f, U8, true);
+  CASE(BF16, uint16_t, 0x4380, U8, false);
+  CASE(BF16, uint16_t, 0x7f80, F32, false);
+  CASE(BF16, uint16_t, 0x3f80, BOOL, true);
 #undef CASE
   ck_assert(one(DATA_F32, &(float){NAN}, DATA_F32, &room, any, true));
   ck_assert(!one(DATA_F64, &(double){1e300}, DATA_F32, &room, any, true));
   ck_assert_ptr_nonnull(strstr(err.what, "is no value of type f32"));
+}
+END_TEST
+
+/* bf16 from f32 and f64: to nearest, ties to even, once; back without a change. */
+START_TEST(bf16_rounds_once) {
+  static const struct {
+    double from;
+    uint16_t to;
+  } row[] = {{1, 0x3f80},
+             {1.00390625, 0x3f80},           /* halfway: down to even */
+             {1.01171875, 0x3f82},           /* halfway: up to even */
+             {1.00390625 + 0x1p-23, 0x3f81}, /* beyond, in f32 too */
+             {1.00390625 + 0x1p-40, 0x3f81}, /* beyond, in f64 alone */
+             {1.01171875 - 0x1p-40, 0x3f81}, /* short of it, in f64 alone */
+             {-1.01171875 + 0x1p-40, 0xbf81},
+             {0x1p-126, 0x0080},
+             {0x1.fffp-127, 0}, /* a subnormal is a zero before it is rounded */
+             {-0x1p-140, 0x8000},
+             {0x1.fefffp127, 0x7f7f}};
+  const DataRange any = {0};
+  for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+    uint16_t out = 0xdead, again;
+    float f = (float)row[i].from;
+    ck_assert_msg(one(DATA_F64, &row[i].from, DATA_BF16, &out, any, false), "%s", err.what);
+    ck_assert_msg(out == row[i].to, "%a becomes %04x, not %04x", row[i].from, out, row[i].to);
+    if ((double)f == row[i].from) {
+      ck_assert(one(DATA_F32, &f, DATA_BF16, &out, any, false));
+      ck_assert_uint_eq(out, row[i].to);
+    }
+    ck_assert_uint_eq(to_f32_bits(DATA_BF16, &out), (uint32_t)out << 16);
+    ck_assert(one(DATA_BF16, &out, DATA_BF16, &again, any, false));
+    ck_assert_uint_eq(again, out);
+  }
+  uint16_t nan;
+  ck_assert(one(DATA_F32, &(uint32_t){0xff800001}, DATA_BF16, &nan, any, true));
+  ck_assert_uint_eq(nan, 0x7fc0);
+  ck_assert_uint_eq(to_f32_bits(DATA_BF16, &(uint16_t){0x8001}), 0x80000000);
+  DataRange unit = {.kind = RANGE_CLOSED, .from = 0, .to = 1}, ten = {.kind = RANGE_INT, .lo = 0, .hi = 10};
+  ck_assert(data_in_range(&(uint16_t){0x3f80}, DATA_BF16, 1, unit));
+  ck_assert(!data_in_range(&(uint16_t){0x3f81}, DATA_BF16, 1, unit));
+  ck_assert(!data_in_range(&(uint16_t){0x7fc0}, DATA_BF16, 1, unit));
+  ck_assert(!data_in_range(&(uint16_t){0x3fc0}, DATA_BF16, 1, ten));
+  ck_assert(data_in_range((uint8_t[]){0, 9}, DATA_U8, 2, ten));
+  ck_assert(!data_in_range((uint8_t[]){0, 10}, DATA_U8, 2, ten));
+  ck_assert(!data_values_check(STR("x"), (uint8_t[]){3, 200}, DATA_U8, 2, ten, &err));
+  ck_assert_str_eq(err.what, "input 'x': element 1 is 200, outside the declared range 0:10");
 }
 END_TEST
 
@@ -299,5 +371,6 @@ START_TEST(shuffle) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("convert", subnormals_become_zeros, exact_or_refused, ranges, range_bounds, fits_and_rows),
+UNIT_MAIN(UNIT("convert", subnormals_become_zeros, exact_or_refused, bf16_rounds_once, ranges, range_bounds,
+               fits_and_rows),
           UNIT("batches", order, shuffle))
