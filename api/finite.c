@@ -12,9 +12,11 @@ static size_t first_wild(const Tensor *t) {
   switch (t->dtype) {
   case DT_F32: return first_non_finite32(t->data, t->count);
   case DT_F64: return first_non_finite64(t->data, t->count);
+  case DT_BF16: return first_non_finite16(t->data, t->count);
   case DT_I32:
   case DT_I64:
   case DT_BOOL:
+  case DT_U8:
   case DT_COUNT: break;
   }
   return t->count;

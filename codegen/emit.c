@@ -283,11 +283,13 @@ static void start(Emit *e, const Kernel *k, const CodegenTarget *t) {
   e->avx512 = t->level == CPU_AVX512;
   e->lanes = t->vector_bytes / (kernel_wide(k) ? 8 : 4);
   unsigned n = (unsigned)e->lanes;
-  for (int i = 0; i < DT_COUNT; i++) {
-    e->elem[i] = i == DT_F32   ? LLVMFloatTypeInContext(e->context)
-                 : i == DT_F64 ? LLVMDoubleTypeInContext(e->context)
-                 : i == DT_I64 ? e->i64
-                               : e->i32;
+  for (int i = 0; i < DT_ALL; i++) {
+    e->elem[i] = i == DT_F32    ? LLVMFloatTypeInContext(e->context)
+                 : i == DT_F64  ? LLVMDoubleTypeInContext(e->context)
+                 : i == DT_I64  ? e->i64
+                 : i == DT_U8   ? e->i8
+                 : i == DT_BF16 ? e->i16
+                                : e->i32;
     e->vec[i] = LLVMVectorType(i == DT_BOOL ? e->i1 : e->elem[i], n);
   }
   e->vi32 = e->vec[DT_I32];

@@ -32,8 +32,8 @@ typedef struct Emit {
   const Kernel *k;
   bool avx512;
   int lanes; /* 16, 8 or 4 */
-  LLVMTypeRef i1, i16, i8, i32, i64, ptr, elem[DT_COUNT],
-      vec[DT_COUNT]; /* vec[DT_BOOL]: of i1; elem[DT_BOOL]: i32 */
+  LLVMTypeRef i1, i16, i8, i32, i64, ptr, elem[DT_ALL],
+      vec[DT_ALL]; /* vec[DT_BOOL]: of i1; elem[DT_BOOL]: i32; of stored ones: integers of their bits */
   LLVMTypeRef vi32;
   AxisAffine var[KERNEL_LOOPS];
   Val buf[KERNEL_BUFFERS];

@@ -18,10 +18,32 @@ static Val offset_const(Emit *e, DType t, Val p, int64_t k) {
 static DType memory_type(DType t) { return t == DT_BOOL ? DT_I32 : t; }
 static LLVMTypeRef memory_vec(Emit *e, DType t) { return e->vec[memory_type(t)]; }
 
+/* What is stored narrower: between its bits in memory and vectors of its compute type. */
+static Val widen(Emit *e, DType t, Val bits) {
+  if (!dtype_is_stored(t)) return bits;
+  Val v = LLVMBuildZExt(e->b, bits, e->vi32, "");
+  if (t == DT_U8) return v;
+  v = LLVMBuildShl(e->b, v, emit_iota(e, e->i32, 16, 0), "");
+  return LLVMBuildBitCast(e->b, v, e->vec[DT_F32], "");
+}
+static Val narrow(Emit *e, DType t, Val v) {
+  if (t != DT_BF16) return v;
+  v = LLVMBuildLShr(e->b, LLVMBuildBitCast(e->b, v, e->vi32, ""), emit_iota(e, e->i32, 16, 0), "");
+  return LLVMBuildTrunc(e->b, v, e->vec[t], "");
+}
+/* Lanes that are off, in memory. What is stored narrower is given its pad where it is wide. */
+static Val memory_pad(Emit *e, const Opened *m) {
+  return dtype_is_stored(m->t) ? LLVMConstNull(e->vec[m->t]) : m->pad;
+}
+static Val padded(Emit *e, const Opened *m, Val mask, Val v) {
+  if (!dtype_is_stored(m->t) || !mask || LLVMIsNull(m->pad)) return v;
+  return LLVMBuildSelect(e->b, mask, v, m->pad, "");
+}
+
 Opened emit_open(Emit *e, const Access *x) {
   Opened m = {.x = x, .t = (DType)e->k->buffer[x->buffer].type, .at = emit_affine(e, &x->at.a)};
   m.base = m.at.dyn ? offset(e, m.t, e->buf[x->buffer], m.at.dyn) : e->buf[x->buffer];
-  m.pad = emit_const(e, memory_type(m.t), x->pad);
+  m.pad = emit_const(e, dtype_compute(memory_type(m.t)), x->pad);
   for (int i = 0; i < x->nguard; i++) m.guard[i] = emit_affine(e, &x->guard[i].at.a);
   if (x->index >= 0) m.index_at = emit_affine(e, &x->index_at.a);
   return m;
@@ -165,7 +187,7 @@ static Target locate(Emit *e, const Opened *m, Spot s) {
     t.lanes = true;
     return t;
   }
-  bool near = !row && step >= 2 && step <= EMIT_STEPS;
+  bool near = !row && step >= 2 && step <= EMIT_STEPS && !dtype_is_stored(m->t);
   t.step = near ? (int)step : 1;
   t.lanes = !row && !near;
   t.p = row || near ? offset_const(e, m->t, t.p, k) : offset(e, m->t, t.p, lane_steps(e, k, step));
@@ -187,10 +209,10 @@ static Val broadcast_lane0(Emit *e, Val v) {
 static Val load_one(Emit *e, const Opened *m, Val p) { /* one element to all lanes */
   Val v = LLVMBuildLoad2(e->b, e->elem[memory_type(m->t)], p, "");
   LLVMSetAlignment(v, align_of(m->t));
-  return emit_splat(e, v);
+  return widen(e, m->t, emit_splat(e, v));
 }
 
-/* The vector as in memory (masks: 32-bit words). */
+/* The vector as in memory (masks: 32-bit words), but wide. */
 static Val load_words(Emit *e, const Opened *m, Spot s) {
   Target t = locate(e, m, s);
   LLVMTypeRef vec = memory_vec(e, m->t);
@@ -199,7 +221,8 @@ static Val load_words(Emit *e, const Opened *m, Spot s) {
   if (t.lanes) {
     LLVMTypeRef types[2] = {vec, LLVMVectorType(e->ptr, (unsigned)e->lanes)};
     Val v = emit_intrinsic(e, "llvm.masked.gather", types, 2,
-                           (Val[]){t.p, align, t.mask ? t.mask : all_lanes(e), m->pad}, 4);
+                           (Val[]){t.p, align, t.mask ? t.mask : all_lanes(e), memory_pad(e, m)}, 4);
+    v = padded(e, m, t.mask, widen(e, m->t, v));
     return s.splat ? broadcast_lane0(e, v) : v;
   }
   if (s.splat && t.valid == ALL) return load_one(e, m, t.p);
@@ -208,11 +231,12 @@ static Val load_words(Emit *e, const Opened *m, Spot s) {
   if (t.valid == ALL) {
     Val v = LLVMBuildLoad2(e->b, vec, t.p, "");
     LLVMSetAlignment(v, align_of(m->t));
-    return v;
+    return widen(e, m->t, v);
   }
   Val mask = s.splat ? LLVMBuildAnd(e->b, t.mask, first_lane(e), "") : t.mask;
   Val v = emit_intrinsic(e, "llvm.masked.load", (LLVMTypeRef[]){vec, e->ptr}, 2,
-                         (Val[]){t.p, align, mask, m->pad}, 4);
+                         (Val[]){t.p, align, mask, memory_pad(e, m)}, 4);
+  v = padded(e, m, mask, widen(e, m->t, v));
   return s.splat ? broadcast_lane0(e, v) : v;
 }
 
@@ -254,6 +278,7 @@ static void store_words(Emit *e, const Opened *m, Spot s, Val words) {
   if (t.valid == NONE) return;
   LLVMTypeRef vec = memory_vec(e, m->t);
   Val align = emit_i32(e, align_of(m->t)), mask = t.mask;
+  words = narrow(e, m->t, words);
   if (s.splat && t.valid == ALL) {
     Val st = LLVMBuildStore(e->b, LLVMBuildExtractElement(e->b, words, emit_i32(e, 0), ""), t.p);
     LLVMSetAlignment(st, align_of(m->t));
@@ -280,9 +305,9 @@ void emit_store(Emit *e, const Opened *m, Spot s, Val v) { store_words(e, m, s, 
 /* ---- whole tiles ---- */
 
 /* Rows next to each other in memory and columns right behind them: together they fill whole vectors. */
-static bool by_rows(const Access *x, const KernelTile *t) {
-  bool fits = t->cols > 1 && x->index < 0 && !x->stream && x->at.r == 1 && t->rows >= 2 &&
-              t->rows <= EMIT_STEPS && x->at.c == t->rows;
+static bool by_rows(const Emit *e, const Access *x, const KernelTile *t) {
+  bool fits = !dtype_is_stored((DType)e->k->buffer[x->buffer].type) && t->cols > 1 && x->index < 0 &&
+              !x->stream && x->at.r == 1 && t->rows >= 2 && t->rows <= EMIT_STEPS && x->at.c == t->rows;
   for (int i = 0; i < x->nguard; i++) fits &= x->guard[i].at.r == 0;
   return fits;
 }
@@ -330,6 +355,7 @@ static void transposed_tile(Emit *e, const Access *x, const KernelTile *t, Val *
   int n = emit_vectors(e, t->cols), w = e->lanes;
   Access y = swapped(x);
   Opened m = emit_open(e, &y);
+  DType words = dtype_compute(memory_type(m.t));
   for (int r = 0; r < t->rows; r += w)
     for (int j = 0; j < n; j++) {
       Val square[KERNEL_LANES];
@@ -340,9 +366,9 @@ static void transposed_tile(Emit *e, const Access *x, const KernelTile *t, Val *
         else if (l < rows)
           square[l] = to_memory(e, m.t, v[(r + l) * n + j]);
         else
-          square[l] = LLVMGetPoison(memory_vec(e, m.t));
+          square[l] = LLVMGetPoison(e->vec[words]);
       }
-      emit_transpose(e, memory_type(m.t), square);
+      emit_transpose(e, words, square);
       for (int l = 0; l < w; l++) {
         if (!load)
           store_words(e, &m, (Spot){w * j + l, r, rows, false}, square[l]);
@@ -358,16 +384,16 @@ static Spot spot_of(const Emit *e, const KernelTile *t, int r, int j) {
 
 bool emit_prefers_tile(const Emit *e, const Access *x, int rows, int cols) {
   KernelTile t = {.rows = (uint16_t)rows, .cols = (uint16_t)cols};
-  return by_rows(x, &t) || by_transpose(e, x, &t, true);
+  return by_rows(e, x, &t) || by_transpose(e, x, &t, true);
 }
 
 bool emit_stores_vectors(const Emit *e, const Access *x, const KernelTile *t) {
-  return t->cols > 1 && !by_rows(x, t) && !by_transpose(e, x, t, false);
+  return t->cols > 1 && !by_rows(e, x, t) && !by_transpose(e, x, t, false);
 }
 
 void emit_load_tile(Emit *e, const Access *x, const KernelTile *t, Val *v) {
   int n = emit_vectors(e, t->cols);
-  if (by_rows(x, t)) {
+  if (by_rows(e, x, t)) {
     rows_tile(e, x, t, v, true);
     return;
   }
@@ -382,7 +408,7 @@ void emit_load_tile(Emit *e, const Access *x, const KernelTile *t, Val *v) {
 
 void emit_store_tile(Emit *e, const Access *x, const KernelTile *t, const Val *v) {
   int n = emit_vectors(e, t->cols);
-  if (by_rows(x, t)) {
+  if (by_rows(e, x, t)) {
     rows_tile(e, x, t, (Val *)v, false);
     return;
   }

@@ -19,7 +19,9 @@ Val emit_const(Emit *e, DType t, ScalarValue v) {
   case DT_I32: return const_splat(e, emit_i32(e, v.i));
   case DT_I64: return const_splat(e, emit_i64(e, v.l));
   case DT_BOOL: return const_splat(e, LLVMConstInt(e->i1, v.i != 0, 0));
-  case DT_COUNT: break;
+  case DT_COUNT:
+  case DT_U8:
+  case DT_BF16: break;
   }
   BUG(e->arena->mem, "constant without type");
 }

@@ -156,7 +156,8 @@ Graph *passes_reference(Arena *a, const Program *p, const Entry *e, const DimBin
     say_at(e->graph, at, &reason, why);
     return NULL;
   }
-  static const PassId list[] = {PASS_bind, PASS_outline, PASS_autodiff, PASS_erase, PASS_powers};
+  static const PassId list[] = {PASS_bind,  PASS_outline, PASS_autodiff,
+                                PASS_erase, PASS_powers,  PASS_storage};
   PassCx cx = {.arena = a, .program = p, .bind = bind, .nbind = nbind, .options = o, .why = why};
   return passes_run(e->graph, &cx, list, sizeof list / sizeof list[0]);
 }

@@ -16,7 +16,9 @@ static ScalarValue add(DType t, ScalarValue acc, const void *x, size_t at) {
   case DT_I32:
   case DT_BOOL: acc.u += ((const uint32_t *)x)[at]; break;
   case DT_I64: acc.w += ((const uint64_t *)x)[at]; break;
-  case DT_COUNT: break;
+  case DT_COUNT:
+  case DT_U8:
+  case DT_BF16: break;
   }
   return acc;
 }

@@ -78,7 +78,9 @@ static void add_to(DType t, void *to, size_t at, const void *x, size_t k) {
   case DT_I32:
   case DT_BOOL: ((uint32_t *)to)[at] += ((const uint32_t *)x)[k]; break; /* wraps */
   case DT_I64: ((uint64_t *)to)[at] += ((const uint64_t *)x)[k]; break;
-  case DT_COUNT: break;
+  case DT_COUNT:
+  case DT_U8:
+  case DT_BF16: break;
   }
 }
 

@@ -79,6 +79,9 @@ static bool infer_scalar(const Infer *f) {
       if (!f->out->dim[d].i) f->out->dim[d] = f->in[i]->dim[d];
   }
   DType result = bound[(unsigned char)sig[f->nin]];
+  if (dtype_is_stored((DType)f->in[0]->dtype) && f->given &&
+      f->given->dtype != dtype_compute((DType)f->in[0]->dtype))
+    return infer_types(f, "to another dtype than its elements have of", f->in[0], f->given);
   if (result == DT_COUNT) { /* a letter no operand binds: cast, unit */
     if (!infer_given(f)) return false;
     result = (DType)f->given->dtype;
@@ -110,9 +113,14 @@ bool op_infer(const Graph *g, Op op, const NodeId *in, uint32_t nin, const int64
   for (uint32_t i = 0; i < nin; i++) {
     types[i] = &g->node.at[in[i].i].type;
     if (types[i]->dtype == DT_NONE && !op_reads_region(op, i)) return infer_fail(&f, "of what has no value");
+    if (dtype_is_stored((DType)types[i]->dtype) && op != OP_CAST)
+      return infer_types(&f, "is not defined for", types[i], NULL);
   }
   f.in = types;
   bool ok = infer_of[op](&f);
+  if (ok && dtype_is_stored((DType)out->dtype) && op != OP_LEAF &&
+      (op != OP_CAST || types[0]->dtype != dtype_compute((DType)out->dtype)))
+    return infer_types(&f, "cannot give", out, NULL);
   for (uint8_t i = out->rank; i < MAX_RANK; i++) out->dim[i] = (DimId){0};
   return ok;
 }

@@ -7,9 +7,11 @@ bool infer_leaf(const Infer *f) {
   if (!infer_attr(f, 0, 0, (int64_t)p->leaf.n - 1)) return false;
   const Type *own = &p->leaf.at[f->attr[0]].type;
   *f->out = *own;
+  f->out->dtype = (uint8_t)dtype_compute((DType)own->dtype); /* as it is read */
   if (!f->given) return true;
   int64_t v;
-  bool same = own->rank == f->given->rank && own->dtype == f->given->dtype;
+  bool dtype = f->given->dtype == own->dtype || f->given->dtype == f->out->dtype,
+       same = own->rank == f->given->rank && dtype;
   for (uint8_t i = 0; same && i < own->rank;
        i++) /* in a graph with bound dims, symbols have become numbers */
     same = infer_dim_eq(own->dim[i], f->given->dim[i]) || !dim_is_const(f->dims, own->dim[i], &v);

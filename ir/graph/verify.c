@@ -25,7 +25,8 @@ bool verify_agrees(const Type *a, const Type *b) {
 static bool node_verify(const Graph *g, uint32_t id, Sb *why) {
   const Node *n = &g->node.at[id];
   if (n->op >= OP_COUNT) return verify_wrong(g, id, why, "no such op");
-  if ((n->type.dtype >= DT_COUNT && !(op_info[n->op].flags & OPF_NO_VALUE)) || n->type.rank > MAX_RANK)
+  bool value = n->type.dtype < DT_COUNT || dtype_is_stored((DType)n->type.dtype);
+  if ((!value && !(op_info[n->op].flags & OPF_NO_VALUE)) || n->type.rank > MAX_RANK)
     return verify_wrong(g, id, why, "no such type");
   uint8_t nattr = op_info[n->op].nattr;
   if ((uint64_t)n->in + n->nin > g->edge.n || (uint64_t)n->attr + nattr > g->attr.n)
@@ -73,8 +74,9 @@ static bool root_verify(const Graph *g, uint32_t at, uint8_t *assigned, Sb *why)
   const Leaf *l = program_leaf_at(g->program, r->leaf);
   const Type *t = &graph_node(g, r->node)->type;
   int64_t v;
-  bool ok = (l->kind == LEAF_PARAM || l->kind == LEAF_STATE) && l->type.dtype == t->dtype &&
-            l->type.rank == t->rank;
+  bool dtype = l->type.dtype == t->dtype || dtype_compute((DType)l->type.dtype) == (DType)t->dtype,
+       ok = (l->kind == LEAF_PARAM || l->kind == LEAF_STATE) && dtype && l->type.rank == t->rank &&
+            l->type.dtype != DT_U8;
   for (uint8_t i = 0; ok && i < t->rank; i++) { /* bound dims: the leaf keeps its symbols */
     DimId a = l->type.dim[i], b = t->dim[i];
     ok = dim_eq(a, b) || !a.i || !b.i || !dim_is_const(g->program->dims, a, &v);

@@ -39,7 +39,7 @@ void interp_map(Run *r, Op op, DType t, size_t n, const void *x, void *y) {
 bool interp_has_fma(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
 static DType held(const Run *r, DType t) { /* the oracle modes hold every float as f64 */
-  return r->it->mode != INTERP_NATIVE && t == DT_F32 ? DT_F64 : t;
+  return r->it->mode != INTERP_NATIVE && dtype_compute(t) == DT_F32 ? DT_F64 : t;
 }
 
 bool interp_shape(const Run *r, const Type *t, Tensor *out) {

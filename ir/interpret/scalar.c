@@ -1,7 +1,17 @@
 /* Elementwise ops: the row's program over all elements. */
 #include "ir/interpret/eval.h"
+#include "ir/scalar/literal.h"
 
 static void run(Eval *e) {
+  DType from = e->in[0]->dtype, to = e->out->dtype;
+  if (dtype_is_stored(from)) {
+    literal_load(from, e->out->count, e->in[0]->data, e->out->data);
+    return;
+  }
+  if (dtype_is_stored(to)) {
+    literal_store(to, e->out->count, e->in[0]->data, e->out->data);
+    return;
+  }
   DType type[3];
   const void *in[3];
   for (uint32_t i = 0; i < e->nin; i++) {

@@ -1,6 +1,7 @@
 /* The slow evaluator of kernels: element by element, without LLVM; what native code must equal bit for bit.
  */
 #include "ir/kernel/internal.h"
+#include "ir/scalar/literal.h"
 
 typedef struct Eval {
   const Kernel *k;
@@ -18,7 +19,7 @@ static int64_t at(const Eval *e, const Place *p, int r, int c) {
 }
 
 static void *nth(void *p, uint8_t type, int64_t i) { /* element i of an array */
-  return dtype_bytes((DType)type) == 8 ? (void *)((int64_t *)p + i) : (void *)((int32_t *)p + i);
+  return (char *)p + i * (int64_t)dtype_bytes((DType)type);
 }
 static void set(void *to, const void *from, uint8_t type) { memcpy(to, from, dtype_bytes((DType)type)); }
 
@@ -45,6 +46,22 @@ static void *access_element(const Eval *e, const Access *x, int r, int c) {
   return element(e, x->buffer, o);
 }
 
+/* Element of an access, of compute type `type`; NULL: the pad. */
+static void load(const Eval *e, const Access *x, const void *mem, void *to, uint8_t type) {
+  DType t = (DType)e->k->buffer[x->buffer].type;
+  if (mem && dtype_is_stored(t))
+    literal_load(t, 1, mem, to);
+  else
+    set(to, mem ? mem : &x->pad, type);
+}
+static void store(const Eval *e, const Access *x, void *mem, const void *from, uint8_t type) {
+  DType t = (DType)e->k->buffer[x->buffer].type;
+  if (dtype_is_stored(t))
+    literal_store(t, 1, from, mem);
+  else
+    set(mem, from, type);
+}
+
 static void eval_mem(const Eval *e, const KernelStmt *s) {
   const KernelTile *t = &e->k->tile[s->mem.tile];
   for (int r = 0; r < t->rows; r++)
@@ -52,9 +69,9 @@ static void eval_mem(const Eval *e, const KernelStmt *s) {
       void *reg = nth(e->tile[s->mem.tile], t->type, r * t->cols + c),
            *mem = access_element(e, &s->mem.access, r, c);
       if (s->kind == STMT_LOAD)
-        set(reg, mem ? mem : &s->mem.access.pad, t->type);
+        load(e, &s->mem.access, mem, reg, t->type);
       else if (mem)
-        set(mem, reg, t->type);
+        store(e, &s->mem.access, mem, reg, t->type);
     }
 }
 
@@ -97,11 +114,7 @@ static void fill_operand(const Eval *e, const KernelOperand *o, const KernelTile
       switch ((OperandKind)o->kind) {
       case OPERAND_TILE: set(el, nth(e->tile[o->tile], o->type, rr * o->cols + cc), o->type); break;
       case OPERAND_COORD: *(int32_t *)el = (int32_t)at(e, &o->access.at, rr, cc); break;
-      case OPERAND_MEMORY: {
-        void *mem = access_element(e, &o->access, rr, cc);
-        set(el, mem ? mem : &o->access.pad, o->type);
-        break;
-      }
+      case OPERAND_MEMORY: load(e, &o->access, access_element(e, &o->access, rr, cc), el, o->type); break;
       }
     }
 }

@@ -136,7 +136,7 @@ Access access_guard(Access x, Affine a, int64_t r, int64_t c, int64_t extent) {
   return x;
 }
 Access access_pad(Access x, DType t, double pad) {
-  x.pad = literal_from(t, pad);
+  x.pad = literal_from(dtype_compute(t), pad);
   return x;
 }
 Access access_index(Access x, int index, Affine a, int64_t r, int64_t c, int64_t scale,
@@ -158,7 +158,7 @@ KernelOperand operand_tile(const KernelBuilder *b, int tile) {
 }
 KernelOperand operand_memory(const KernelBuilder *b, int rows, int cols, Access x) {
   return (KernelOperand){.kind = OPERAND_MEMORY,
-                         .type = b->kernel->buffer[x.buffer].type,
+                         .type = (uint8_t)dtype_compute((DType)b->kernel->buffer[x.buffer].type),
                          .rows = (uint16_t)rows,
                          .cols = (uint16_t)cols,
                          .access = x};

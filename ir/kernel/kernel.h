@@ -46,11 +46,14 @@ typedef struct Access {
   int64_t scale, index_extent;
   Place at, index_at;
   Guard guard[KERNEL_GUARDS];
-  ScalarValue pad; /* of the buffer's type. Identity of a sum is -0 (flushing makes +0 none), of max -inf */
+  ScalarValue
+      pad; /* of the buffer's compute type. Identity of a sum is -0 (flushing makes +0 none), of max -inf */
 } Access;
 
 typedef enum { BUFFER_IN, BUFFER_OUT, BUFFER_SCRATCH } BufferKind;
-typedef struct KernelBuffer { /* BOOL: 32-bit words 0 or 1 */
+/* BOOL: 32-bit words 0 or 1. Of a stored type: tiles and operands have its compute type, a load widens, a
+ * store to bf16 keeps the upper half of an f32 (which the program has rounded), u8 is not stored to. */
+typedef struct KernelBuffer {
   Str name;
   uint8_t type, kind; /* DType, BufferKind. OUT may also be read. SCRATCH: one per worker, contents dead
                          between units */

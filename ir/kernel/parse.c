@@ -143,7 +143,8 @@ static Access access(Reader *r) {
   DType t;
   if (take(r, "else")) {
     blank(r);
-    if (!scalar_constant_read(&r->p, &t, &x.pad) || t != (DType)r->b.kernel->buffer[x.buffer].type)
+    if (!scalar_constant_read(&r->p, &t, &x.pad) ||
+        t != dtype_compute((DType)r->b.kernel->buffer[x.buffer].type))
       fail(r, "a pad of the buffer's type is expected");
   }
   x.stream = take(r, "stream");

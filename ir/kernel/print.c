@@ -91,7 +91,7 @@ static void print_access(const Printer *p, const Access *x) {
   }
   if (x->pad.w) {
     sb_fmt(b, " else ");
-    scalar_constant_print((DType)p->k->buffer[x->buffer].type, x->pad, b);
+    scalar_constant_print(dtype_compute((DType)p->k->buffer[x->buffer].type), x->pad, b);
   }
   if (x->stream) sb_fmt(b, " stream");
 }

@@ -225,6 +225,8 @@ static void check_access(Verifier *v, const Access *x, int depth, int rows, int 
   if (x->stream) check_stream(v, x, cols);
 }
 
+static DType computed(const Kernel *k, int buffer) { return dtype_compute((DType)k->buffer[buffer].type); }
+
 static void check_map(Verifier *v, const KernelStmt *s, int depth) {
   const Kernel *k = v->k;
   const Scalar *p = s->map.program;
@@ -251,7 +253,7 @@ static void check_map(Verifier *v, const KernelStmt *s, int depth) {
       break;
     case OPERAND_MEMORY:
       check_access(v, &o->access, depth, o->rows, o->cols);
-      if (!v->bad && k->buffer[o->access.buffer].type != o->type)
+      if (!v->bad && computed(k, o->access.buffer) != (DType)o->type)
         no(v, "operand %d has not its buffer's type", i);
       break;
     case OPERAND_COORD: {
@@ -320,7 +322,8 @@ static void check_list(Verifier *v, const KernelStmt *s, int depth) {
       if (s->kind == STMT_STORE) read_tile(v, s->mem.tile);
       check_access(v, x, depth, t->rows, t->cols);
       if (v->bad) return;
-      if (k->buffer[x->buffer].type != t->type) no(v, "tile and buffer differ in type");
+      if (computed(k, x->buffer) != (DType)t->type) no(v, "tile and buffer differ in type");
+      if (s->kind == STMT_STORE && k->buffer[x->buffer].type == DT_U8) no(v, "a store to bytes");
       if (s->kind == STMT_STORE && k->buffer[x->buffer].kind == BUFFER_IN) no(v, "a store to an input");
       if (s->kind == STMT_LOAD && x->stream) no(v, "only stores stream");
       if (s->kind == STMT_LOAD) tileset_add(&v->set, s->mem.tile);
@@ -335,7 +338,8 @@ static void check_list(Verifier *v, const KernelStmt *s, int depth) {
 bool kernel_verify(const Kernel *k, Sb *why) {
   Verifier v = {.k = k, .why = why};
   for (int i = 0; i < k->nbuffer; i++)
-    if (k->buffer[i].type >= DT_COUNT || k->buffer[i].n < 0 || k->buffer[i].n > FAR)
+    if (k->buffer[i].type >= DT_ALL || k->buffer[i].type == DT_NONE || k->buffer[i].n < 0 ||
+        k->buffer[i].n > FAR)
       no(&v, "buffer " STRF, STRA(k->buffer[i].name));
   for (int i = 0; i < k->ntile; i++) {
     const KernelTile *t = &k->tile[i];

@@ -32,10 +32,13 @@ void fp_leave(uint32_t saved) { _mm_setcsr(saved); }
 void fp_flush(DType t, void *data, size_t n) {
   if (t == DT_F32) clean32(data, n);
   if (t == DT_F64) clean64(data, n);
+  if (t == DT_BF16) clean16(data, n);
 }
 
 bool fp_clean(DType t, const void *data, size_t n) {
-  return t == DT_F32 ? is_clean32(data, n) : t != DT_F64 || is_clean64(data, n);
+  if (t == DT_F32) return is_clean32(data, n);
+  if (t == DT_BF16) return is_clean16(data, n);
+  return t != DT_F64 || is_clean64(data, n);
 }
 
 /* ---- definitions that are more than one C operator ---- */
@@ -127,7 +130,9 @@ static void cast_block(const ScalarIns *n, View a, View r, int m) {
   case DT_I32: EACH(i, narrow32);                                                                            \
   case DT_I64: EACH(l, narrow64);                                                                            \
   case DT_BOOL: EACH(i, x != 0);                                                                             \
-  case DT_COUNT: return;                                                                                     \
+  case DT_COUNT:                                                                                             \
+  case DT_U8:                                                                                                \
+  case DT_BF16: return;                                                                                      \
   }
   switch ((DType)n->type) {
   case DT_F32: FROM(a.s[e], , f2i(a.s[e]), f2l(a.s[e])) return;
@@ -135,7 +140,9 @@ static void cast_block(const ScalarIns *n, View a, View r, int m) {
   case DT_I32:
   case DT_BOOL: FROM(a.i[e], , a.i[e], a.i[e]) return;
   case DT_I64: FROM(a.l[e], , (int32_t)a.l[e], a.l[e]) return;
-  case DT_COUNT: return;
+  case DT_COUNT:
+  case DT_U8:
+  case DT_BF16: return;
   }
 #undef FROM
 #undef EACH

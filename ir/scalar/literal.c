@@ -1,5 +1,7 @@
 #include "ir/scalar/literal.h"
 
+#include "runtime/core/clean.h"
+
 #include <math.h>
 
 /* Every integer below 2^63 that a double can be is whole and in range of the cast. */
@@ -10,7 +12,7 @@ static int64_t whole(double x) {
 
 ScalarValue literal_from(DType t, double x) {
   ScalarValue v = {.w = 0};
-  switch (t) {
+  switch (dtype_compute(t)) {
   case DT_F32: v.s = (float)x; break;
   case DT_F64: v.d = x; break;
   case DT_I32: {
@@ -20,19 +22,23 @@ ScalarValue literal_from(DType t, double x) {
   }
   case DT_I64: v.l = whole(x); break;
   case DT_BOOL: v.i = x != 0; break;
-  case DT_COUNT: break;
+  case DT_COUNT:
+  case DT_U8:
+  case DT_BF16: break;
   }
   return v;
 }
 
 double literal_double(DType t, ScalarValue v) {
-  switch (t) {
+  switch (dtype_compute(t)) {
   case DT_F32: return (double)v.s;
   case DT_F64: return v.d;
   case DT_I32:
   case DT_BOOL: return v.i;
   case DT_I64: return (double)v.l;
-  case DT_COUNT: break;
+  case DT_COUNT:
+  case DT_U8:
+  case DT_BF16: break;
   }
   return 0;
 }
@@ -67,13 +73,33 @@ bool literal_is(DType t, int64_t word) {
 }
 
 ScalarValue literal_get(DType t, const void *data, size_t at) {
+  if (t == DT_U8) return (ScalarValue){.u = ((const uint8_t *)data)[at]};
+  if (t == DT_BF16) return (ScalarValue){.u = (uint32_t)((const uint16_t *)data)[at] << 16};
   if (dtype_bytes(t) == 8) return (ScalarValue){.w = ((const uint64_t *)data)[at]};
   return (ScalarValue){.u = ((const uint32_t *)data)[at]};
 }
 
 void literal_put(DType t, void *data, size_t at, ScalarValue v) {
-  if (dtype_bytes(t) == 8)
+  if (t == DT_U8)
+    ((uint8_t *)data)[at] = (uint8_t)v.u;
+  else if (t == DT_BF16)
+    ((uint16_t *)data)[at] = (uint16_t)(v.u >> 16);
+  else if (dtype_bytes(t) == 8)
     ((uint64_t *)data)[at] = v.w;
   else
     ((uint32_t *)data)[at] = v.u;
+}
+
+ScalarValue literal_bf16(float x) {
+  ScalarValue v = {.s = x};
+  v.u = clean_bits32(v.u);
+  if (x == x) v.u = (v.u + 0x7fff + (v.u >> 16 & 1)) & 0xffff0000;
+  return v;
+}
+
+void literal_load(DType t, size_t n, const void *from, void *to) {
+  for (size_t i = 0; i < n; i++) literal_put(dtype_compute(t), to, i, literal_get(t, from, i));
+}
+void literal_store(DType t, size_t n, const void *from, void *to) {
+  for (size_t i = 0; i < n; i++) literal_put(t, to, i, literal_get(dtype_compute(t), from, i));
 }

@@ -21,8 +21,13 @@ double literal_number(DType t, int64_t word);
 /* Is the word one that elements of the type have? */
 bool literal_is(DType t, int64_t word);
 
-/* Elements in memory, as in compiled programs. */
+/* Elements in memory, as in compiled programs. Those of a stored dtype have the value of its compute dtype;
+ * putting one keeps what fits: the upper half of an f32, which ROUND_BF16 made all there is. */
 ScalarValue literal_get(DType t, const void *data, size_t at);
 void literal_put(DType t, void *data, size_t at, ScalarValue v);
+ScalarValue literal_bf16(float x); /* as ROUND_BF16 does */
+/* n elements of a stored dtype to its compute dtype and back. */
+void literal_load(DType t, size_t n, const void *from, void *to);
+void literal_store(DType t, size_t n, const void *from, void *to);
 
 #endif

@@ -48,7 +48,9 @@ ScalarRange range_fit(ScalarRange r, DType t) {
   case DT_I64: return r.lo < -0x1p53 || r.hi > 0x1p53 ? range_any() : r;
   case DT_F64:
   case DT_BOOL:
-  case DT_COUNT: break;
+  case DT_COUNT:
+  case DT_U8:
+  case DT_BF16: break;
   }
   return r;
 }

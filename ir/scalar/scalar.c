@@ -32,7 +32,9 @@ static DType bits_partner(DType t) {
   case DT_F64: return DT_I64;
   case DT_I64: return DT_F64;
   case DT_BOOL:
-  case DT_COUNT: break;
+  case DT_COUNT:
+  case DT_U8:
+  case DT_BF16: break;
   }
   return DT_COUNT;
 }
@@ -107,7 +109,9 @@ ScalarRef scalar_const(ScalarBuilder *b, DType t, ScalarValue v) {
   case DT_I32: c.i = v.i; break;
   case DT_I64: c.l = v.l; break;
   case DT_BOOL: c.i = v.i != 0; break;
-  case DT_COUNT: BUG(b->arena->mem, "constant without type");
+  case DT_COUNT:
+  case DT_U8:
+  case DT_BF16: BUG(b->arena->mem, "a constant of %s", dtype_name(t));
   }
   return leaf_add(b, (ScalarLeaf){.type = (uint8_t)t, .value = c});
 }
@@ -129,7 +133,9 @@ static bool is_number(const ScalarBuilder *b, ScalarRef r, double x) { /* sign o
   case DT_I32: return l->value.i == x;
   case DT_I64: return (double)l->value.l == x;
   case DT_BOOL:
-  case DT_COUNT: break;
+  case DT_COUNT:
+  case DT_U8:
+  case DT_BF16: break;
   }
   return false;
 }

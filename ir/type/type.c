@@ -4,20 +4,26 @@
 static const struct {
   const char *name;
   size_t bytes;
-  char letter;
-} dtype_row[DT_COUNT] = {
-#define X(id, name, bytes, letter) {name, bytes, letter},
+  char letter; /* none of stored ones */
+  uint8_t compute;
+} dtype_row[DT_ALL] = {
+#define X(id, name, bytes, letter) [DT_##id] = {name, bytes, letter, DT_##id},
     DTYPES(X)
+#undef X
+        [DT_NONE] = {"none", 0, 0, DT_NONE},
+#define X(id, name, bytes, compute) [DT_##id] = {name, bytes, 0, DT_##compute},
+    STORED_DTYPES(X)
 #undef X
 };
 
-const char *dtype_name(DType t) { return t < DT_COUNT ? dtype_row[t].name : "none"; }
+const char *dtype_name(DType t) { return dtype_row[(int)t < DT_ALL ? t : DT_NONE].name; }
 size_t dtype_bytes(DType t) { return dtype_row[t].bytes; }
 char dtype_letter(DType t) { return dtype_row[t].letter; }
+DType dtype_compute(DType t) { return (DType)dtype_row[t].compute; }
 
 bool dtype_parse(Str s, DType *out) {
-  for (int t = 0; t < DT_COUNT; t++)
-    if (str_eq(s, str_z(dtype_row[t].name))) return *out = (DType)t, true;
+  for (int t = 0; t < DT_ALL; t++)
+    if (t != DT_NONE && str_eq(s, str_z(dtype_row[t].name))) return *out = (DType)t, true;
   return false;
 }
 

@@ -14,18 +14,29 @@ enum { MAX_RANK = 8 };
   X(I32, "i32", 4, 'i')                                                                                      \
   X(I64, "i64", 8, 'l')                                                                                      \
   X(BOOL, "bool", 4, 'b') /* one 32-bit word, 0 or 1 */
+/* Dtypes of memory only: name, bytes of an element, and the dtype that a load makes of it and a store takes.
+ * Nothing is computed with them: only LEAF and CAST have one. */
+#define STORED_DTYPES(X)                                                                                     \
+  X(U8, "u8", 1, I32)                                                                                        \
+  X(BF16, "bf16", 2, F32)
 
 typedef enum {
 #define X(id, name, bytes, letter) DT_##id,
   DTYPES(X)
 #undef X
-      DT_COUNT,
-  DT_NONE = DT_COUNT /* no value: of nodes that hold results for others (yield, loop, cond) */
+      DT_COUNT,       /* of those with values */
+  DT_NONE = DT_COUNT, /* no value: of nodes that hold results for others (yield, loop, cond) */
+#define X(id, name, bytes, compute) DT_##id,
+  STORED_DTYPES(X)
+#undef X
 } DType;
+enum { DT_ALL = DT_BF16 + 1 }; /* stored ones, too */
 
 const char *dtype_name(DType t);
 size_t dtype_bytes(DType t);
 char dtype_letter(DType t);
+DType dtype_compute(DType t); /* what its elements are computed in: t itself, but for stored ones */
+static inline bool dtype_is_stored(DType t) { return dtype_compute(t) != t; }
 MUST_USE bool dtype_parse(Str s, DType *out);
 static inline bool dtype_is_float(DType t) { return t == DT_F32 || t == DT_F64; }
 static inline bool dtype_is_int(DType t) { return t == DT_I32 || t == DT_I64; }

@@ -24,6 +24,7 @@ static Literal classify(const Graph *g, NodeId n, const Literal *of) {
   if (!small_enough(g, n)) return NOT_LITERAL;
   if (node->op == OP_CONST || node->op == OP_TABLE) return LITERAL;
   if (node->op == OP_IOTA) return LITERAL_INDEX;
+  if (dtype_is_stored((DType)node->type.dtype)) return NOT_LITERAL; /* literals are computed with */
   if (node->nin == 0 || (op_info[node->op].flags & (OPF_NO_MERGE | OPF_NO_VALUE))) return NOT_LITERAL;
   Literal r = LITERAL;
   for (uint32_t i = 0; i < node->nin; i++) {

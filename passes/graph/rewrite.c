@@ -179,7 +179,7 @@ bool rewrite_undefined(Rewrite *w, NodeId n) {
 static NodeId fold(Rewrite *w, NodeId n) {
   Graph *g = w->b.g;
   const Node *node = graph_node(g, n);
-  if (!op_info[node->op].scalar) return NO_NODE;
+  if (!op_info[node->op].scalar || dtype_is_stored((DType)node->type.dtype)) return NO_NODE;
   DType t[3];
   ScalarValue in[3], out = {.w = 0};
   for (uint32_t i = 0; i < node->nin; i++) {

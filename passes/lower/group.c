@@ -20,8 +20,9 @@ const Scalar *program_fma(Arena *a, DType t) {
 const Scalar *lower_op_program(LowerCx *lo, NodeId n) {
   const Node *d = graph_node(lo->g, n);
   DType in[3] = {DT_F32, DT_F32, DT_F32};
-  for (uint32_t i = 0; i < d->nin; i++) in[i] = (DType)graph_node(lo->g, graph_in(lo->g, n)[i])->type.dtype;
-  return op_program(&lo->programs, (Op)d->op, in, d->nin, (DType)d->type.dtype);
+  for (uint32_t i = 0; i < d->nin; i++)
+    in[i] = dtype_compute((DType)graph_node(lo->g, graph_in(lo->g, n)[i])->type.dtype);
+  return op_program(&lo->programs, (Op)d->op, in, d->nin, dtype_compute((DType)d->type.dtype));
 }
 
 typedef struct BodyCx {
@@ -42,7 +43,7 @@ static ScalarRef view_ref(BodyCx *x, NodeId n, bool own) {
   NodeId stuck;
   GroupBody *g = x->out;
   if (!lower_view(x->lo, n, own, &s, &stuck)) BUG(x->lo->arena->mem, "lower: %%%u cannot be read", n.i);
-  DType t = (DType)s.type;
+  DType t = dtype_compute((DType)s.type); /* a load has widened what is stored */
   if (s.kind == VIEW_CONST) return const_ref(x, s.base);
   int i = 0;
   for (; i < g->nsrc; i++) {
@@ -76,7 +77,7 @@ static ScalarRef operand_ref(BodyCx *x, NodeId n) {
 
 static ScalarRef node_ref(BodyCx *x, NodeId n) {
   const Node *d = graph_node(x->lo->g, n);
-  DType t = (DType)d->type.dtype;
+  DType t = dtype_compute((DType)d->type.dtype);
   if (x->lo->role[n.i] == ROLE_TILE) return scalar_input(x->b, 0, t);
   if (x->lo->materialised[n.i]) return view_ref(x, n, true);
   ScalarRef a[3];
@@ -143,7 +144,7 @@ void group_emit(LowerKernel *m, const GroupBody *gb, const Coord *c, int acc) {
     if (gb->acc) src[nsrc++] = operand_tile(b, acc);
     for (int i = 0; i < gb->nsrc; i++) src[nsrc++] = coord_operand(m, c, &gb->src[i]);
     for (int i = 0; i < gb->nout; i++) {
-      DType t = (DType)gb->dst[i].type;
+      DType t = dtype_compute((DType)gb->dst[i].type);
       dst[i] = kernel_tile(b, STR("t"), t, c->rows, c->cols);
     }
     kernel_map(b, gb->program, gb->nout, dst, nsrc, src);

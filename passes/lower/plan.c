@@ -97,7 +97,7 @@ static void copy_body(LowerKernel *m, const Coord *c, void *cx) {
   const PlanBuffer *b = &m->lo->plan->buffer.at[pair[0]];
   View s = {.kind = VIEW_MEMORY, .type = b->dtype, .at = axis_affine_axis(0)};
   int from = lower_kernel_in(m, pair[0]), to = lower_kernel_out(m, pair[1]);
-  int t = kernel_tile(&m->b, STR("t"), (DType)b->dtype, c->rows, c->cols);
+  int t = kernel_tile(&m->b, STR("t"), dtype_compute((DType)b->dtype), c->rows, c->cols);
   kernel_load(&m->b, t, coord_access(c, from, &s, (DType)b->dtype));
   kernel_store(&m->b, t, coord_access(c, to, &s, (DType)b->dtype));
 }

@@ -63,9 +63,10 @@ bool *lower_updates(LowerCx *lo) {
     if (u.own[i]) lower_reads(lo, u.user, see_operand, &u);
   }
   for (uint32_t i = 0; i < n; i++) {
-    int64_t arrays = u.own[i] ? u.arrays[find(&u, i)] : 0,
+    if (!u.own[i]) continue; /* it may have no type of elements */
+    int64_t arrays = u.arrays[find(&u, i)],
             most = lo->opt.cache_l2 / 2 / (int64_t)dtype_bytes((DType)lo->g->node.at[i].type.dtype);
-    apart[i] = u.own[i] && (lo->opt.updates_last || (arrays >= ARRAYS && lo->count[i] > most / (arrays + 1)));
+    apart[i] = lo->opt.updates_last || (arrays >= ARRAYS && lo->count[i] > most / (arrays + 1));
   }
   return apart;
 }

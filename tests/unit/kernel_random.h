@@ -5,6 +5,7 @@
 #define DG_TESTS_KERNEL_RANDOM_H
 
 #include "ir/kernel/kernel.h"
+#include "ir/scalar/literal.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -30,6 +31,8 @@ static inline ScalarValue random_value(Rng *g, DType t, bool specials) {
   double x = (double)(int32_t)rnd(g) * 0x1p-30;
   if (specials && chance(g, 8)) x = special[below(g, 12)];
   switch (t) {
+  case DT_U8: v.u = rnd(g) & 0xff; break;
+  case DT_BF16: return (ScalarValue){.u = literal_bf16((float)x).u >> 16};
   case DT_F32: v.s = (float)x; break;
   case DT_F64: v.d = x; break;
   case DT_I32: v.i = chance(g, 70) ? below(g, 9) - 2 : (int32_t)rnd(g); break;
@@ -58,10 +61,18 @@ static inline void fill_random(Rng *g, DType t, int64_t n, void *p, bool special
   }
   fp_flush(t, p, (size_t)n);
 }
+static inline bool literal_nan16(const void *p) { return isnan(literal_get(DT_BF16, p, 0).s); }
 static inline bool same_value(DType t, const void *a, const void *b) { /* bitwise; all NaNs are one */
   if (memcmp(a, b, dtype_bytes(t)) == 0) return true;
   if (t == DT_F32) return isnan(*(const float *)a) && isnan(*(const float *)b);
+  if (t == DT_BF16) return literal_nan16(a) && literal_nan16(b);
   return t == DT_F64 && isnan(*(const double *)a) && isnan(*(const double *)b);
+}
+
+/* How elements that are computed in t lie in memory. */
+static inline DType stored_as(Rng *g, DType t, bool written) {
+  if (t == DT_F32 && chance(g, 25)) return DT_BF16;
+  return t == DT_I32 && !written && chance(g, 40) ? DT_U8 : t;
 }
 
 /* ---- programs ---- */
@@ -196,7 +207,7 @@ static inline Access random_access(RandomKernel *k, DType t, int rows, int cols)
     x = access_index(x, ix, ia, ir, ic, scale, ext);
     hi += scale * (ext - 1);
   }
-  x.buffer = (int16_t)kernel_buffer(&k->b, STR("in"), t, hi + 1, BUFFER_IN);
+  x.buffer = (int16_t)kernel_buffer(&k->b, STR("in"), stored_as(g, t, false), hi + 1, BUFFER_IN);
   x.pad = random_value(g, t, true);
   fp_flush(t, &x.pad, 1);
   if (t == DT_F32 && isnan(x.pad.s)) x.pad.u = 0x7fc00000u;
@@ -282,7 +293,8 @@ static inline void random_store(RandomKernel *k, int64_t units, int64_t first) {
   if (chance(g, 30)) u = 1, r *= units, c *= units;
   int64_t inner = 1; /* loops inside the unit write blocks of their own */
   for (int i = 1; i < k->depth; i++) inner *= k->extent[i];
-  int out = kernel_buffer(&k->b, STR("out"), (DType)tt->type, block * units * inner, BUFFER_OUT);
+  int out = kernel_buffer(&k->b, STR("out"), stored_as(g, (DType)tt->type, true), block * units * inner,
+                          BUFFER_OUT);
   Affine a = affine_add(affine(first * u), 0, u);
   int64_t step = block * units;
   for (int i = 1; i < k->depth; i++) {

@@ -6,6 +6,7 @@
 #include "ir/graph/build.h"
 #include "ir/interpret/interp.h"
 #include "ir/plan/plan.h"
+#include "ir/scalar/literal.h"
 #include "op_cases.h"
 #include "passes/lower/lower.h"
 #include "passes/pass.h"
@@ -67,6 +68,8 @@ static inline void kit_fill(Kit *k, DType t, void *p, size_t n) {
     case DT_I32: ((int32_t *)p)[i] = (int32_t)(kit_random(k) % 9) - 2; break;
     case DT_I64: ((int64_t *)p)[i] = (int64_t)(kit_random(k) % 9) - 2; break;
     case DT_BOOL: ((int32_t *)p)[i] = (int32_t)(kit_random(k) % 2); break;
+    case DT_U8: ((uint8_t *)p)[i] = (uint8_t)kit_random(k); break;
+    case DT_BF16: literal_put(t, p, i, literal_bf16((float)kit_number(k))); break;
     case DT_COUNT: break;
     }
   fp_flush(t, p, n);
@@ -94,6 +97,36 @@ static inline void kit_root(Kit *k, NodeId n) {
 }
 static inline void kit_assign(Kit *k, LeafId l, NodeId n) {
   graph_root(k->b.g, ROOT_ASSIGN, (Sym){0}, l, n, (Span){0});
+}
+
+/* Leaves that are stored as bf16 and u8 among those of f32: read by arithmetic, moves, reductions, products
+ * and as an index, and assigned. */
+static inline void kit_stored(Kit *k, uint64_t seed, int64_t m, int64_t n) {
+  kit_begin(k, seed);
+  Builder *b = &k->b;
+  LeafId w16 = kit_leaf_id(k, KIT_TYPE(k, DT_BF16, m, n)), v16 = kit_leaf_id(k, KIT_TYPE(k, DT_BF16, n)),
+         plain = kit_leaf_id(k, KIT_TYPE(k, DT_F32, m, n));
+  NodeId w = build_leaf(b, w16), v = build_leaf(b, v16), f = build_leaf(b, plain),
+         x = build_cast(b, kit_leaf(k, KIT_TYPE(k, DT_U8, m, n)), DT_F32),
+         at = kit_leaf(k, KIT_TYPE(k, DT_U8, m));
+  Type square = graph_node(b->g, w)->type;
+  NodeId y = build_scalar(b, OP_FMA, x, w, build_broadcast(b, v, square)),
+         e = build_scalar(b, OP_MUL, w, build_const(b, square, 0.3), NO_NODE);
+  kit_root(k, y);
+  kit_root(k, w);
+  kit_root(k, build_reduce(b, OP_SUM, build_scalar(b, OP_MUL, x, w, NO_NODE), 2));
+  kit_root(k, build_reduce(b, OP_MAX, w, 1));
+  kit_root(k, build_scalar(b, OP_ADD, build_transpose(b, w, (uint8_t[]){1, 0}),
+                           build_transpose(b, y, (uint8_t[]){1, 0}), NO_NODE));
+  kit_root(k, build_contract(b, x, w, false, true));
+  kit_root(k, build_contract(b, w, f, true, false));
+  kit_root(k, build_op(b, OP_GATHER, (NodeId[]){w, at}, 2, (int64_t[]){0, 0}, NULL));
+  kit_assign(k, w16,
+             build_scalar(b, OP_ROUND_BF16, build_scalar(b, OP_ADD, e, f, NO_NODE), NO_NODE, NO_NODE));
+  kit_assign(k, v16, build_scalar(b, OP_MUL, v, build_const(b, graph_node(b->g, v)->type, 0.7), NO_NODE));
+  kit_assign(k, plain, build_scalar(b, OP_SUB, f, w, NO_NODE));
+  PassCx cx = {.arena = &k->arena, .program = &k->program};
+  b->g = passes_run(b->g, &cx, (PassId[]){PASS_storage}, 1);
 }
 
 static inline NodeId kit_product(Kit *k, DType t, int64_t m, int64_t n, int64_t depth, bool ta, bool tb,
@@ -145,6 +178,11 @@ static inline bool kit_same(DType t, const void *a, const void *b, size_t i) {
   case DT_I32:
   case DT_BOOL: return ((const int32_t *)a)[i] == ((const int32_t *)b)[i];
   case DT_I64: return ((const int64_t *)a)[i] == ((const int64_t *)b)[i];
+  case DT_U8: return ((const uint8_t *)a)[i] == ((const uint8_t *)b)[i];
+  case DT_BF16: {
+    uint16_t x = ((const uint16_t *)a)[i], y = ((const uint16_t *)b)[i];
+    return x == y || ((x & 0x7fff) > 0x7f80 && (y & 0x7fff) > 0x7f80);
+  }
   case DT_COUNT: break;
   }
   return false;

@@ -527,6 +527,8 @@ static double tensor_number(const Tensor *t) { /* its first element */
   case DT_I32: return ((const int32_t *)t->data)[0];
   case DT_I64: return (double)((const int64_t *)t->data)[0];
   case DT_BOOL: return ((const int32_t *)t->data)[0];
+  case DT_U8:
+  case DT_BF16:
   case DT_COUNT: break;
   }
   return 0;

@@ -274,6 +274,12 @@ START_TEST(verifier_refuses) {
   refused(HEAD "t = load X[i1+c]\n}\n", "not open");
   refused(HEAD "store Y[c] = t\n}\n", "read before it is set");
   refused(HEAD "t = load X[16*r+c]\nstore X[c] = t\n}\n", "store to an input");
+  refused("kernel k\n  out Y: u8[32]\n  tile w: i32[2x16]\n  par i0 < 1 {\nw = map {| ret 1i}\n"
+          "store Y[16*r+c] = w\n}\n",
+          "a store to bytes");
+  refused("kernel k\n  in X: bf16[32]\n  out Y: f32[32]\n  tile w: i32[2x16]\n  par i0 < 1 {\n"
+          "w = load X[16*r+c]\n}\n",
+          "tile and buffer differ in type");
   refused(HEAD "t = load ix[0]\n}\n", "differ in type");
   refused(HEAD "u = load X[r]\nt = fold.sum u\n}\n", "fold");
   refused(HEAD "t = map {x0:f32 | ret x0} 3x16 X[0]\n}\n", "broadcast");

@@ -587,6 +587,15 @@ START_TEST(empty) {
 }
 END_TEST
 
+START_TEST(stored) {
+  static const int64_t size[] = {1, 2, 5, 16, 17, 33, 70};
+  for (uint64_t i = 0; i < 7; i++) {
+    kit_stored(&kit, i, size[i], size[(3 * i + 2) % 7]);
+    kit_check(&kit);
+  }
+}
+END_TEST
+
 START_TEST(random_graphs) {
   for (int turn = 0; turn < 60; turn++) {
     random_graph(&kit, turn);
@@ -620,5 +629,5 @@ END_TEST
 UNIT_MAIN(UNIT("rows", structural_rows, scalar_rows, casts, reductions, padded_reductions, long_reductions,
                extreme_places, rows, short_rows),
           UNIT("moves", moves, padded_sums, constants), UNIT("windows", convolutions, pools),
-          UNIT("steps", assignments, deep_programs, random_graphs, host_functions, checks, fuses,
+          UNIT("steps", assignments, deep_programs, stored, random_graphs, host_functions, checks, fuses,
                updates_come_early, updates_stay_apart, updates_come_last, empty, many_buffers_are_placed))

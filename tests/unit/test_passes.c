@@ -56,6 +56,49 @@ START_TEST(half_powers_are_roots) { /* also in what differentiates them; others 
 }
 END_TEST
 
+/* What is stored as bf16 is widened once it is read, and rounded before it is stored, once. */
+START_TEST(storage_is_cast) {
+  fix_begin(&f);
+  Type t = FIX_T(&f, DT_BF16, 4);
+  fix_step(&f, "t");
+  LeafId w = fix_leaf(&f, LEAF_PARAM, "w", t), s = fix_leaf(&f, LEAF_STATE, "s", t),
+         u = fix_leaf(&f, LEAF_INPUT, "u", FIX_T(&f, DT_U8, 4));
+  NodeId x = build_leaf(&f.b, w);
+  ck_assert_int_eq(graph_node(f.b.g, x)->type.dtype, DT_F32);
+  ck_assert_int_eq(graph_node(f.b.g, build_leaf(&f.b, u))->type.dtype, DT_I32);
+  NodeId twice = fix_2(&f, OP_ADD, x, x);
+  graph_root(f.b.g, ROOT_ASSIGN, (Sym){0}, w, fix_1(&f, OP_ROUND_BF16, twice), (Span){0});
+  graph_root(f.b.g, ROOT_ASSIGN, (Sym){0}, s, twice, (Span){0});
+  PassCx cx = {.arena = &f.arena, .program = f.b.g->program};
+  Graph *g = pass_storage(f.b.g, &cx);
+  ck_assert_uint_eq(count(g, OP_CAST), 3);
+  ck_assert_uint_eq(count(g, OP_ROUND_BF16), 2);
+  for (int i = 0; i < 2; i++) ck_assert_int_eq(graph_node(g, g->root.at[i].node)->type.dtype, DT_BF16);
+  ck_assert(pass_storage(g, &cx) == g);
+  fix_end(&f);
+}
+END_TEST
+
+/* Nothing but a cast reads or makes what is only stored. */
+START_TEST(stored_types_are_read_by_casts) {
+  fix_begin(&f);
+  Type t = FIX_T(&f, DT_BF16, 4), to = FIX_T(&f, DT_F32, 4), wrong = FIX_T(&f, DT_F64, 4), out;
+  fix_step(&f, "t");
+  LeafId w = fix_leaf(&f, LEAF_PARAM, "w", t);
+  NodeId x = graph_add(f.b.g, OP_LEAF, t, NULL, 0, &(int64_t){w.i}, (LocationId){0}, NO_NODE),
+         y = build_leaf(&f.b, w);
+  Sb why;
+  sb_init(&why, &f.arena);
+  ck_assert(op_infer(f.b.g, OP_CAST, &x, 1, NULL, &to, &out, &why));
+  ck_assert(op_infer(f.b.g, OP_CAST, &y, 1, NULL, &t, &out, &why));
+  ck_assert(!op_infer(f.b.g, OP_CAST, &x, 1, NULL, &wrong, &out, &why));
+  ck_assert(!op_infer(f.b.g, OP_NEG, &x, 1, NULL, NULL, &out, &why));
+  ck_assert(!op_infer(f.b.g, OP_RESHAPE, &x, 1, NULL, &t, &out, &why));
+  ck_assert(!op_infer(f.b.g, OP_CONST, NULL, 0, &(int64_t){0}, &t, &out, &why));
+  fix_end(&f);
+}
+END_TEST
+
 static bool holds(const Sb *b, const char *text) { return memmem(b->p, b->n, text, strlen(text)) != NULL; }
 
 START_TEST(orders_operands) { /* x + y and y + x are one node, x - y and y - x are two */
@@ -192,5 +235,6 @@ START_TEST(folds_to_one_nan) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("passes", folds_to_one_nan, optimises, orders_operands, half_powers_are_roots,
-               prints_and_stops, binds_dims, dims_that_do_not_fit, looks_for_what_is_needed))
+UNIT_MAIN(UNIT("passes", folds_to_one_nan, optimises, orders_operands, storage_is_cast,
+               stored_types_are_read_by_casts, half_powers_are_roots, prints_and_stops, binds_dims,
+               dims_that_do_not_fit, looks_for_what_is_needed))

@@ -2,6 +2,7 @@
  * against differences. */
 #include "base/mem.h"
 #include "ir/scalar/literal.h"
+#include "runtime/core/clean.h"
 #include "ulp_kit.h"
 #include "unit.h"
 
@@ -442,6 +443,45 @@ START_TEST(caps_are_limits) {
 END_TEST
 
 /* Between double, element, memory and word: rounded, in range, one NaN, and back. */
+/* Rounding to bf16 against its definition: the nearest of the two neighbours with eight digits, by distance,
+ * the one with an even last digit where both are as near. */
+static uint32_t nearest_bf16(uint32_t u) {
+  ScalarValue x = {.u = u}, low = {.u = u & 0xffff0000u}, high = {.u = low.u + 0x10000u};
+  if (isnan(x.s)) return 0x7fc00000u;
+  if (isinf(x.s) || x.u == low.u) return low.u;
+  double to_low = fabs((double)x.s - (double)low.s),
+         to_high = fabs((isinf(high.s) ? copysign(0x1p128, (double)x.s) : (double)high.s) - (double)x.s);
+  return to_low < to_high || (to_low == to_high && !(low.u & 0x10000u)) ? low.u : high.u;
+}
+
+START_TEST(bf16_is_nearest_even) {
+  static const uint32_t behind[] = {0, 1, 0x1234, 0x7fff, 0x8000, 0x8001, 0xedcb, 0xffff};
+  begin();
+  const Scalar *p = parse("round_bf16(x)", DT_F32, DT_F32);
+  uint32_t env = fp_enter();
+  for (uint32_t upper = 0; upper < 0x10000u; upper++)
+    for (size_t i = 0; i < sizeof behind / sizeof *behind; i++) {
+      ScalarValue x = {.u = upper << 16 | behind[i]}, r = {.w = 0};
+      if (x.u != clean_bits32(x.u)) continue; /* none enters */
+      scalar_eval(p, &x, &r);
+      ck_assert_msg(r.u == nearest_bf16(x.u), "%08x becomes %08x, not %08x", x.u, r.u, nearest_bf16(x.u));
+      ck_assert_uint_eq(literal_bf16(x.s).u, r.u);
+      uint16_t kept;
+      literal_store(DT_BF16, 1, &r, &kept);
+      literal_load(DT_BF16, 1, &kept, &x);
+      ck_assert_uint_eq(x.u, r.u);
+      ck_assert(fp_clean(DT_BF16, &kept, 1));
+    }
+  fp_leave(env);
+  uint16_t dirty[] = {0x0001, 0x807f, 0xff81, 0x7f80, 0x0080}, clean[] = {0, 0x8000, 0x7fc0, 0x7f80, 0x0080};
+  ck_assert(!fp_clean(DT_BF16, dirty, 1) && !fp_clean(DT_BF16, dirty + 2, 1) &&
+            fp_clean(DT_BF16, dirty + 3, 2));
+  fp_flush(DT_BF16, dirty, 5);
+  ck_assert(!memcmp(dirty, clean, sizeof clean));
+  ck_assert(!memcmp(&(uint8_t){200}, &(uint8_t){literal_get(DT_U8, &(uint8_t){200}, 0).u}, 1));
+}
+END_TEST
+
 START_TEST(literals) {
   static const struct {
     DType t;
@@ -498,6 +538,7 @@ int main(void) {
                                               &verifier_refuses,
                                               &caps_are_limits,
                                               &clean_data,
+                                              &bf16_is_nearest_even,
                                               &literals};
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) tcase_add_test(c, *tests[i]);
   tcase_add_loop_test(c, library_within_ulps, 0, 2 * ULP_ROWS);

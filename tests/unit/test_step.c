@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "frontend/frontend.h"
 #include "ir/interpret/interp.h"
-#include "ir/scalar/scalar.h"
+#include "ir/scalar/literal.h"
 #include "passes/passes.h"
 #include "unit.h"
 
@@ -38,6 +38,8 @@ static void fill(const Leaf *leaf, Tensor *t) {
     case DT_I32: ((int32_t *)t->data)[i] = (int32_t)v; break;
     case DT_I64: ((int64_t *)t->data)[i] = (int64_t)v; break;
     case DT_BOOL: ((uint32_t *)t->data)[i] = v > 0.5; break;
+    case DT_U8: ((uint8_t *)t->data)[i] = (uint8_t)v; break;
+    case DT_BF16: literal_put(DT_BF16, t->data, i, literal_bf16((float)v)); break;
     case DT_COUNT: break;
     }
   }

@@ -17,7 +17,7 @@ static Tensor *leaves(const Case *c, const Loaded *l, Arena *a, bool wide, uint6
   for (uint32_t i = 0; i < l->p.leaf.n; i++) {
     const Leaf *from = &l->p.leaf.at[i];
     Type t = load_type(l, &from->type);
-    if (wide && dtype_is_float((DType)t.dtype)) t.dtype = DT_F64;
+    if (wide && dtype_is_float(dtype_compute((DType)t.dtype))) t.dtype = DT_F64;
     if (!tensor_of_type(a, l->p.dims, &t, &leaf[i])) return NULL;
     value_fill(more && from->kind == LEAF_PARAM ? &other : c, from, &l->names, leaf[i].dtype, leaf[i].count,
                wide, leaf[i].data);

@@ -1,5 +1,6 @@
 /* A case is read and elaborated; what it is given; the host's functions. */
 #include "check.h"
+#include "ir/scalar/literal.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -81,11 +82,13 @@ void value_fill(const Case *c, const Leaf *leaf, const Names *names, DType t, si
   Str name = names_str(names, leaf->path);
   uint64_t seed = c->data * 0xd1342543de82ef95u + 77;
   for (size_t i = 0; i < name.n; i++) seed = (seed ^ (unsigned char)name.p[i]) * 0x100000001b3u;
-  bool single = t == DT_F32 || (wide && leaf->type.dtype == DT_F32);
+  DType own = (DType)leaf->type.dtype;
+  bool single = dtype_compute(t) == DT_F32 || (wide && dtype_compute(own) == DT_F32);
   for (size_t i = 0; i < count; i++) {
-    double v = dtype_is_float(t) ? real(&seed, leaf, c->specials && !wide, !wide) : 0;
+    double v = dtype_is_float(dtype_compute(t)) ? real(&seed, leaf, c->specials && !wide, !wide) : 0;
     if (leaf->kind == LEAF_STATE) v = 0.5 + fabs(v) / 4;
     if (single) v = (float)v;
+    if (own == DT_BF16) v = (double)literal_bf16((float)v).s;
     switch (t) {
     case DT_F64: ((double *)to)[i] = v; break;
     case DT_F32: ((float *)to)[i] = (float)v; break;
@@ -96,6 +99,10 @@ void value_fill(const Case *c, const Leaf *leaf, const Names *names, DType t, si
                                                      : (int32_t)integer(&seed, leaf, t);
       break;
     case DT_BOOL: ((int32_t *)to)[i] = (int32_t)next(&seed, 2); break;
+    case DT_U8:
+      ((uint8_t *)to)[i] = (uint8_t)(leaf->range.has ? integer(&seed, leaf, t) : next(&seed, 256));
+      break;
+    case DT_BF16: literal_put(t, to, i, (ScalarValue){.s = (float)v}); break;
     case DT_COUNT: break;
     }
   }
