@@ -41,18 +41,16 @@ void aot_reserve_macros(Build *b, BuildNames *taken) {
 }
 
 static const char *c_type(DType t) {
-  static const char *const name[DT_COUNT] = {[DT_F32] = "float",
-                                             [DT_F64] = "double",
-                                             [DT_I32] = "int32_t",
-                                             [DT_I64] = "int64_t",
-                                             [DT_BOOL] = "int32_t"};
+  static const char *const name[DT_ALL] = {
+      [DT_F32] = "float",    [DT_F64] = "double", [DT_I32] = "int32_t",  [DT_I64] = "int64_t",
+      [DT_BOOL] = "int32_t", [DT_U8] = "uint8_t", [DT_BF16] = "uint16_t"}; /* the upper half of a float */
   return name[t];
 }
 
 /* As safetensors spell them; a bool is a byte there and a word here. */
 static const char *tensor_type(DType t) {
-  static const char *const name[DT_COUNT] = {
-      [DT_F32] = "F32", [DT_F64] = "F64", [DT_I32] = "I32", [DT_I64] = "I64", [DT_BOOL] = "BOOL"};
+  static const char *const name[DT_ALL] = {[DT_F32] = "F32", [DT_F64] = "F64",   [DT_I32] = "I32",
+                                           [DT_I64] = "I64", [DT_BOOL] = "BOOL", [DT_BF16] = "BF16"};
   return name[t];
 }
 

@@ -144,7 +144,10 @@ static uint32_t put(Build *b, const void *from, size_t bytes, size_t align) {
 }
 
 static ModelType type_of(DType t) {
-  return t == DT_F32 ? MODEL_F32 : t == DT_F64 ? MODEL_F64 : t == DT_I64 ? MODEL_I64 : MODEL_I32;
+  static const ModelType to[DT_ALL] = {
+      [DT_F32] = MODEL_F32,  [DT_F64] = MODEL_F64, [DT_I32] = MODEL_I32,  [DT_I64] = MODEL_I64,
+      [DT_BOOL] = MODEL_I32, [DT_U8] = MODEL_U8,   [DT_BF16] = MODEL_BF16};
+  return to[t];
 }
 
 static ModelInput input_of(const Build *b, const BuildArg *a) {
@@ -191,7 +194,7 @@ static ModelEntry entry_of(Build *b, const BuildEntry *e, uint64_t *copies) {
   for (uint32_t i = 0; i < e->input.n; i++) {
     in[i] = input_of(b, &e->input.at[i]);
     size_t bytes = in[i].n * dtype_bytes(e->input.at[i].shape.dtype); /* size-ok: seen to fit */
-    if (dtype_is_float(e->input.at[i].shape.dtype)) room += step_up(bytes);
+    if (dtype_is_float(dtype_compute(e->input.at[i].shape.dtype))) room += step_up(bytes);
   }
   if (room > *copies) *copies = room;
   m.input = put(b, in, e->input.n * sizeof *in, 8); /* size-ok: as allocated */
@@ -203,11 +206,8 @@ static ModelEntry entry_of(Build *b, const BuildEntry *e, uint64_t *copies) {
 }
 
 static SafeDtype safe_type(DType t) {
-  static const SafeDtype to[DT_COUNT] = {[DT_F32] = SAFE_F32,
-                                         [DT_F64] = SAFE_F64,
-                                         [DT_I32] = SAFE_I32,
-                                         [DT_I64] = SAFE_I64,
-                                         [DT_BOOL] = SAFE_BOOL};
+  static const SafeDtype to[DT_ALL] = {[DT_F32] = SAFE_F32, [DT_F64] = SAFE_F64,   [DT_I32] = SAFE_I32,
+                                       [DT_I64] = SAFE_I64, [DT_BOOL] = SAFE_BOOL, [DT_BF16] = SAFE_BF16};
   return to[t];
 }
 

@@ -4,11 +4,9 @@
 #include "base/size.h"
 
 DataType session_data_type(DType t) {
-  static const DataType to[DT_COUNT] = {[DT_F32] = DATA_F32,
-                                        [DT_F64] = DATA_F64,
-                                        [DT_I32] = DATA_I32,
-                                        [DT_I64] = DATA_I64,
-                                        [DT_BOOL] = DATA_BOOL};
+  static const DataType to[DT_ALL] = {
+      [DT_F32] = DATA_F32,   [DT_F64] = DATA_F64, [DT_I32] = DATA_I32,  [DT_I64] = DATA_I64,
+      [DT_BOOL] = DATA_BOOL, [DT_U8] = DATA_U8,   [DT_BF16] = DATA_BF16};
   return to[t];
 }
 
@@ -66,7 +64,9 @@ static dg_status read_view(dg_session *s, View *f, Str path, Part part) {
       .limit = {s->p->cx->limits.data_bytes, s->p->cx->limits.unpack_ratio, s->p->cx->limits.line_bytes},
       .want = &want,
       .header = header[part.header],
-      .type = type == DATA_BOOL ? DATA_I32 : type,
+      .type = type == DATA_BOOL || type == DATA_U8 ? DATA_I32
+              : type == DATA_BF16                  ? DATA_F32
+                                                   : type,
   };
   VEC(Str) parts = {0};
   bool one = part.format == DATA_SAFETENSORS;

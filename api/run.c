@@ -142,8 +142,9 @@ dg_status dg_read(dg_session *s, const char *name, dg_array *out) {
 /* "f32[2, 3]" */
 static const char *array_text(const dg_array *a, char *z, size_t n) {
   static const char *const name[] = {
-      [DG_F32] = "f32", [DG_F64] = "f64", [DG_I32] = "i32", [DG_I64] = "i64", [DG_BOOL] = "bool"};
-  size_t at = (size_t)snprintf(z, n, "%s", (unsigned)a->dtype <= DG_BOOL ? name[a->dtype] : "no dg_dtype");
+      [DG_F32] = "f32",   [DG_F64] = "f64", [DG_I32] = "i32",  [DG_I64] = "i64",
+      [DG_BOOL] = "bool", [DG_U8] = "u8",   [DG_BF16] = "bf16"};
+  size_t at = (size_t)snprintf(z, n, "%s", (unsigned)a->dtype <= DG_BF16 ? name[a->dtype] : "no dg_dtype");
   for (int i = 0; i < a->rank && i < MAX_RANK && at < n; i++)
     at += (size_t)snprintf(z + at, n - at, "%s%lld", i ? ", " : "[", (long long)a->extent[i]);
   if (a->rank > 0 && at < n) snprintf(z + at, n - at, "]");

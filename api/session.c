@@ -16,8 +16,9 @@ typedef struct HostThunk {
 } HostThunk;
 
 dg_array session_array(const Tensor *t) {
-  static const dg_dtype to[DT_COUNT] = {
-      [DT_F32] = DG_F32, [DT_F64] = DG_F64, [DT_I32] = DG_I32, [DT_I64] = DG_I64, [DT_BOOL] = DG_BOOL};
+  static const dg_dtype to[DT_ALL] = {
+      [DT_F32] = DG_F32,   [DT_F64] = DG_F64, [DT_I32] = DG_I32,  [DT_I64] = DG_I64,
+      [DT_BOOL] = DG_BOOL, [DT_U8] = DG_U8,   [DT_BF16] = DG_BF16};
   dg_array a = {.dtype = to[t->dtype], .rank = t->rank, .data = t->data};
   for (int i = 0; i < t->rank; i++) a.extent[i] = t->ext[i];
   return a;
@@ -29,8 +30,8 @@ void session_one_nan(const Tensor *t) {
 }
 
 static bool from_dtype(dg_dtype d, DType *out) {
-  static const DType from[] = {
-      [DG_F32] = DT_F32, [DG_F64] = DT_F64, [DG_I32] = DT_I32, [DG_I64] = DT_I64, [DG_BOOL] = DT_BOOL};
+  static const DType from[] = {[DG_F32] = DT_F32,   [DG_F64] = DT_F64, [DG_I32] = DT_I32,  [DG_I64] = DT_I64,
+                               [DG_BOOL] = DT_BOOL, [DG_U8] = DT_U8,   [DG_BF16] = DT_BF16};
   if ((unsigned)d >= sizeof from / sizeof *from) return false;
   *out = from[d];
   return true;

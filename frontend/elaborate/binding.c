@@ -91,6 +91,9 @@ static Value evaluate_decl(Elab *x, Scope *s, Binding *b) {
            val_tensor(v) ? val_text(x, v) : STR("made of tensors"));
       return val_poison();
     }
+    const AstType *type = t->bind.type;
+    if (type && type->kind == ATYPE_DTYPE && dtype_is_stored(dtype_of_word(type->dtype)))
+      return unify_check(x, s, type, v, t->bind.value->at, "the value"); /* no value has such a type */
     return main ? keep_constant(x, b, v, false) : v;
   }
   case STMT_LET:

@@ -371,6 +371,12 @@ static Value cast(Elab *x, const AstExpr *e, ArgVec *args, DType to) {
     complain(x, e->at, str_z(dtype_name(to)), STR("a conversion takes one value"));
     return val_poison();
   }
+  if (dtype_is_stored(to)) {
+    complain(x, e->at, str_z(dtype_name(to)),
+             to == DT_U8 ? STR("no value has this type, inputs alone are kept so")
+                         : STR("no value has this type; inputs, parameters and states are kept so"));
+    return val_poison();
+  }
   Arg *a = &args->at[0];
   if (a->v.kind == VAL_REAL && dtype_is_int(to)) { /* what an integer holds, val_to_node checks */
     if (!(a->v.real < 0x1p63 && a->v.real >= -0x1p63)) {
@@ -383,7 +389,7 @@ static Value cast(Elab *x, const AstExpr *e, ArgVec *args, DType to) {
   }
   if (a->v.kind == VAL_BOOL && to != DT_BOOL) a->v = val_int(a->v.boolean);
   if (!val_tensor(a->v)) return val_node(val_to_node(x, a->v, a->at, (int)to));
-  NodeId n = val_to_node(x, a->v, a->at, (int)to);
+  NodeId n = a->v.kind == VAL_LEAF ? leaf_to_node(x, a->v.leaf) : val_to_node(x, a->v, a->at, (int)to);
   if (!node_ok(n)) return val_poison();
   Builder b = builder_at(x, e->at);
   if (node_type(x, n).dtype != to) n = build_cast(&b, n, to);

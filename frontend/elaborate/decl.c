@@ -104,7 +104,7 @@ static void input_range(Elab *x, Scope *s, const AstStmt *t, Leaf *leaf) {
 static Value same_leaf(Elab *x, Scope *s, const AstStmt *t, LeafId id) {
   const Leaf *leaf = program_leaf_at(x->p, id);
   Leaf now = *leaf;
-  if (!type_of(x, s, t->bind.type, &now.type)) return val_poison();
+  if (!type_of_leaf(x, s, t->bind.type, &now.type)) return val_poison();
   if (t->kind == STMT_INPUT) input_range(x, s, t, &now);
   const Range *r = &now.range, *was = &leaf->range;
   if (type_eq(&now.type, &leaf->type) && r->lo == was->lo && r->hi == was->hi && r->closed == was->closed)
@@ -113,6 +113,13 @@ static Value same_leaf(Elab *x, Scope *s, const AstStmt *t, LeafId id) {
        str_fmt(x->a, "the declaration of '" STRF "' depends on 'training', and it is the same outside of it",
                STRA(sym_str(x, leaf->path))));
   return val_poison();
+}
+
+bool leaf_keeps(Elab *x, const AstType *t, LeafKind kind, Type type) {
+  if (type.dtype != DT_U8 || kind == LEAF_INPUT) return true;
+  TELL(x, declaration, t->at,
+       STR("u8 is how an input is kept; what changes is f32, f64, bf16, i32, i64 or bool"));
+  return false;
 }
 
 Value declare_leaf(Elab *x, Scope *s, const AstStmt *t) {
@@ -136,8 +143,9 @@ Value declare_leaf(Elab *x, Scope *s, const AstStmt *t) {
                .at = name.at,
                .made_at = s->inst ? s->inst->made : (Span){0},
                .of = {UINT32_MAX}};
-  if (!type_of(x, s, t->bind.type, &leaf.type)) return val_poison();
-  if (kind == LEAF_PARAM && !dtype_is_float((DType)leaf.type.dtype)) {
+  if (!type_of_leaf(x, s, t->bind.type, &leaf.type)) return val_poison();
+  if (!leaf_keeps(x, t->bind.type, kind, leaf.type)) return val_poison();
+  if (kind == LEAF_PARAM && !dtype_is_float(dtype_compute((DType)leaf.type.dtype))) {
     diag_help(TELL(x, param_type, t->bind.type->at, sym_str(x, name.name), type_text(x, leaf.type)),
               "declare it 'state' or 'const' if it does not train");
     return val_poison();
@@ -184,7 +192,7 @@ NodeId leaf_initial(Elab *x, LeafId l) {
   d->busy = true;
   d->asked = x->initial;
   x->initial = l;
-  Type want = leaf->type;
+  Type want = leaf_type(x, l);
   Span at = d->copied && d->init_at.file ? d->init_at : leaf->at;
   NodeId n = NO_NODE;
   if (d->copied)
@@ -205,5 +213,5 @@ NodeId leaf_initial(Elab *x, LeafId l) {
   }
   x->initial = x->leaf.at[l.i].asked;
   x->leaf.at[l.i].busy = false;
-  return x->leaf.at[l.i].node = n;
+  return x->leaf.at[l.i].node = leaf_kept(x, l, n, at);
 }

@@ -281,6 +281,8 @@ Sym sym_of(Elab *x, const char *z);
  * kinds. */
 NodeId val_to_node(Elab *x, Value v, Span at, int dtype);
 NodeId leaf_to_node(Elab *x, LeafId l);
+/* n as leaf l keeps it: a bf16 rounds it. */
+NodeId leaf_kept(Elab *x, LeafId l, NodeId n, Span at);
 /* Fits v to a declared type: equal types, a number or scalar that fills it, a list of numbers. `what` is for
  * the message. */
 NodeId val_coerce(Elab *x, Value v, Type want, Span at, const char *what);
@@ -353,8 +355,9 @@ const ElabDefine *define_of(const Elab *x, Sym name);
 
 /* ---- types.c ---- */
 bool dim_of(Elab *x, Scope *s, const AstExpr *e, DimId *out);
-bool type_of(Elab *x, Scope *s, const AstType *t, Type *out); /* a tensor type, all dims known */
-bool dtype_of_word(Elab *x, AstDtype w, Span at, DType *out);
+bool type_of(Elab *x, Scope *s, const AstType *t, Type *out);      /* a tensor type, all dims known */
+bool type_of_leaf(Elab *x, Scope *s, const AstType *t, Type *out); /* of what is declared: bf16, too */
+DType dtype_of_word(AstDtype w);
 bool type_is_static(Elab *x, Scope *s, const AstType *t);
 /* First pass over the arguments: binds lone symbols, `..` and dtype variables; second: checks and converts.
  */
@@ -450,6 +453,7 @@ uint64_t frame_key(Elab *x, Sym name);
 
 /* ---- decl.c, train.c, data.c, import.c ---- */
 Value declare_leaf(Elab *x, Scope *s, const AstStmt *t);
+bool leaf_keeps(Elab *x, const AstType *t, LeafKind kind, Type type); /* false after a report */
 NodeId leaf_initial(Elab *x, LeafId l);
 bool leaf_find(const Elab *x, Str path, LeafId *out);
 LeafId new_leaf(Elab *x, Leaf leaf, LeafDecl decl);

@@ -124,10 +124,7 @@ static Value eval_form(Elab *x, Scope *s, const AstExpr *e) {
     TELL(x, stands_not, e->at, word, "here: it needs an index or a dim around it");
     return val_poison();
   }
-  case EXPR_DTYPE: {
-    DType d;
-    return dtype_of_word(x, e->dtype, e->at, &d) ? (Value){.kind = VAL_DTYPE, .dtype = d} : val_poison();
-  }
+  case EXPR_DTYPE: return (Value){.kind = VAL_DTYPE, .dtype = dtype_of_word(e->dtype)};
   case EXPR_UNARY: return eval_unary(x, s, e);
   case EXPR_BINARY: {
     Operand a = {eval(x, s, e->binary.left), e->binary.left->at},

@@ -153,7 +153,7 @@ static Value of_type(Elab *x, Scope *callee, const AstType *t, AstIdent name, bo
     return known ? list_value(VAL_TUPLE, at, t->items.n) : val_poison();
   }
   if ((t->kind != ATYPE_DTYPE && t->kind != ATYPE_NAME) || type_is_static(x, callee, t)) return val_poison();
-  if (!type_of(x, callee, t, &want) || !tensors) return val_poison();
+  if (!type_of(x, callee, t, &want) || !tensors || want.dtype == DT_U8) return val_poison();
   Value v = val_node(probe_tensor(x, want, name.at));
   int64_t one;
   for (int i = 0; i < want.rank && val_ok(v); i++) /* the caller may have written it as one */

@@ -378,8 +378,7 @@ static void assign_leaf(Elab *x, Scope *s, LeafId l, Value v, Span at, Span targ
     diag_help(g, "declare it 'state', or change it in an 'after' block");
     return;
   }
-  Type want = f->type;
-  NodeId n = val_coerce(x, v, want, at, "the value");
+  NodeId n = leaf_kept(x, l, val_coerce(x, v, leaf_type(x, l), at, "the value"), at);
   if (!node_ok(n)) return;
   Pending *p = pending_of(x, l);
   if (p && p->serial == s->serial) {

@@ -272,8 +272,9 @@ static void clip(Elab *x, Step *st, NodeId *grad) {
 void optimizer_state(Elab *x, Scope *s, const AstStmt *t) {
   AstIdent name = t->bind.names.at[0];
   const Leaf *param = program_leaf_at(x->p, x->opt_param);
-  Leaf leaf = {.kind = LEAF_STATE, .at = name.at, .of = x->opt_param, .type = param->type};
-  if (t->bind.type && !type_of(x, s, t->bind.type, &leaf.type)) return;
+  Leaf leaf = {.kind = LEAF_STATE, .at = name.at, .of = x->opt_param, .type = leaf_type(x, x->opt_param)};
+  if (t->bind.type && !type_of_leaf(x, s, t->bind.type, &leaf.type)) return;
+  if (t->bind.type && !leaf_keeps(x, t->bind.type, LEAF_STATE, leaf.type)) return;
   if (!t->bind.value && !t->bind.init) {
     TELL(x, declaration, t->at, STR("a state has an initial value"));
     return;

@@ -6,19 +6,18 @@
 
 static bool upper(Str s) { return s.n && s.p[0] >= 'A' && s.p[0] <= 'Z'; }
 
-bool dtype_of_word(Elab *x, AstDtype w, Span at, DType *out) {
+DType dtype_of_word(AstDtype w) {
   switch (w) {
-  case DTYPE_WORD_F32: *out = DT_F32; return true;
-  case DTYPE_WORD_F64: *out = DT_F64; return true;
-  case DTYPE_WORD_I32: *out = DT_I32; return true;
-  case DTYPE_WORD_I64: *out = DT_I64; return true;
-  case DTYPE_WORD_BOOL: *out = DT_BOOL; return true;
-  case DTYPE_WORD_U8:
-  case DTYPE_WORD_BF16:
+  case DTYPE_WORD_F32: return DT_F32;
+  case DTYPE_WORD_F64: return DT_F64;
+  case DTYPE_WORD_I32: return DT_I32;
+  case DTYPE_WORD_I64: return DT_I64;
+  case DTYPE_WORD_BOOL: return DT_BOOL;
+  case DTYPE_WORD_U8: return DT_U8;
+  case DTYPE_WORD_BF16: return DT_BF16;
   case DTYPE_WORD_COUNT: break;
   }
-  not_built(x, at, w == DTYPE_WORD_U8 ? "'u8' (a byte data set feeds an f32 or i32 input)" : "'bf16'");
-  return false;
+  return DT_NONE;
 }
 
 /* Reports a name in a dim that nothing declares; false then. */
@@ -125,13 +124,24 @@ static Scope *rest_scope(Scope *s) {
 }
 
 bool type_of(Elab *x, Scope *s, const AstType *t, Type *out) {
+  if (!type_of_leaf(x, s, t, out)) return false;
+  if (out->dtype != DT_BF16) return true;
+  out->dtype = DT_F32;
+  if (t->kind == ATYPE_NAME) return true; /* of a module whose parameters are kept so */
+  diag_help(TELL(x, declaration, t->at,
+                 STR("nothing has values of bf16: it is how an input, a parameter or a state is kept")),
+            "it is read as f32: write that");
+  return false;
+}
+
+bool type_of_leaf(Elab *x, Scope *s, const AstType *t, Type *out) {
   DType d;
   if (t->kind == ATYPE_ERROR) return false;
   if (t->kind == ATYPE_NAME && !t->qualifier.at.file && dtype_named(x, s, t->name.name, &d))
     ;
-  else if (t->kind == ATYPE_DTYPE) {
-    if (!dtype_of_word(x, t->dtype, t->at, &d)) return false;
-  } else {
+  else if (t->kind == ATYPE_DTYPE)
+    d = dtype_of_word(t->dtype);
+  else {
     if (t->kind == ATYPE_NAME)
       no_dtype(x, s, t->name);
     else
@@ -258,7 +268,8 @@ static Value check_tensor(Elab *x, Scope *s, const AstType *t, Value v, Span at,
   bool number = val_number(v) || v.kind == VAL_BOOL;
   DType d;
   bool variable = t->kind == ATYPE_NAME && !dtype_named(x, s, t->name.name, &d);
-  if (number) {
+  bool stored = t->kind == ATYPE_DTYPE && dtype_is_stored(dtype_of_word(t->dtype)); /* of no number */
+  if (number && !stored) {
     if (!t->has_dims || variable) { /* scalars stay exact until they meet a tensor */
       if (v.kind == VAL_BOOL && t->kind == ATYPE_DTYPE && t->dtype != DTYPE_WORD_BOOL)
         return wrong_kind(x, at, v, "a number");

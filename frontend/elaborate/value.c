@@ -11,7 +11,17 @@
 Str sym_str(const Elab *x, Sym s) { return names_str(x->n, s); }
 Sym sym_of(Elab *x, const char *z) { return names_add(x->n, str_z(z)); }
 Type node_type(const Elab *x, NodeId n) { return graph_node(x->g, n)->type; }
-Type leaf_type(const Elab *x, LeafId l) { return program_leaf_at(x->p, l)->type; }
+/* As values are: what is kept as bf16 is read as f32. u8 stays what it is, for only a conversion reads it. */
+Type leaf_type(const Elab *x, LeafId l) {
+  Type t = program_leaf_at(x->p, l)->type;
+  if (t.dtype == DT_BF16) t.dtype = DT_F32;
+  return t;
+}
+NodeId leaf_kept(Elab *x, LeafId l, NodeId n, Span at) {
+  Builder b = builder_at(x, at);
+  bool rounds = node_ok(n) && program_leaf_at(x->p, l)->type.dtype == DT_BF16;
+  return rounds ? build_op(&b, OP_ROUND_BF16, &n, 1, NULL, NULL) : n;
+}
 /* A weak real number is a node of f64 (arith.c) and, where nothing gives it another type, an f32. */
 Type val_type(Elab *x, Value v) {
   Type t = v.kind == VAL_LEAF ? leaf_type(x, v.leaf) : node_type(x, v.node);
@@ -264,6 +274,14 @@ static int64_t number_word(Value v, DType t) {
   return literal_of(t, v.kind == VAL_BOOL ? v.boolean : static_real(v));
 }
 
+/* Bytes are no numbers to compute with. */
+static NodeId unconverted(Elab *x, Value v, Span at) {
+  Str name = sym_str(x, program_leaf_at(x->p, v.leaf)->path);
+  diag_help(TELL(x, wrong_kind, at, val_text(x, v), "f32 or i32"),
+            "convert it where it is read: f32(" STRF ") or i32(" STRF ")", STRA(name), STRA(name));
+  return NO_NODE;
+}
+
 NodeId val_to_node(Elab *x, Value v, Span at, int dtype) {
   Builder b = builder_at(x, at);
   switch (v.kind) {
@@ -271,7 +289,7 @@ NodeId val_to_node(Elab *x, Value v, Span at, int dtype) {
     return v.weak && (dtype < 0 || dtype == DT_F32) && node_type(x, v.node).dtype == DT_F64
                ? build_cast(&b, v.node, DT_F32)
                : v.node;
-  case VAL_LEAF: return leaf_to_node(x, v.leaf);
+  case VAL_LEAF: return leaf_type(x, v.leaf).dtype == DT_U8 ? unconverted(x, v, at) : leaf_to_node(x, v.leaf);
   case VAL_INT:
   case VAL_REAL: {
     DType t = dtype >= 0 ? (DType)dtype : v.kind == VAL_INT ? DT_I32 : DT_F32;
@@ -357,6 +375,10 @@ static NodeId table_node(Elab *x, Value v, const Type *t, Span at) {
 
 NodeId val_coerce(Elab *x, Value v, Type want, Span at, const char *what) {
   if (!val_ok(v) || !type_small(x, at, &want)) return NO_NODE;
+  if (want.dtype == DT_U8) {
+    TELL(x, declaration, at, STR("nothing has values of u8: it is how an input is kept"));
+    return NO_NODE;
+  }
   Builder b = builder_at(x, at);
   if (v.kind == VAL_LIST) return table_node(x, v, &want, at);
   if (v.kind == VAL_INT || v.kind == VAL_REAL || v.kind == VAL_BOOL)

@@ -112,14 +112,18 @@ bool import_start(Reader *x) {
   if (!known) return lines_bad(&x->r, "no such leaf");
   if (!lines_number(&x->r, &value)) return false;
   const Leaf *l = &p->leaf.at[leaf.i];
-  if ((l->kind != LEAF_PARAM && l->kind != LEAF_STATE) || !dtype_is_float((DType)l->type.dtype))
+  Type t = l->type;
+  t.dtype = (uint8_t)dtype_compute((DType)t.dtype);
+  if ((l->kind != LEAF_PARAM && l->kind != LEAF_STATE) || !dtype_is_float((DType)t.dtype))
     return lines_bad(&x->r, "a real parameter or state expected");
   if (!x->first) x->first = graph_new(p->arena, p, (Sym){0});
   uint32_t other;
   if (map_get(&x->started, leaf.i, &other)) return lines_bad(&x->r, "a second initial value");
   map_put(&x->started, leaf.i, 0);
   Builder b = {.g = x->first, .primal = NO_NODE};
-  graph_root(x->first, ROOT_ASSIGN, (Sym){0}, leaf, build_const(&b, l->type, value), (Span){0});
+  NodeId n = build_const(&b, t, value);
+  if (l->type.dtype == DT_BF16) n = build_op(&b, OP_ROUND_BF16, &n, 1, NULL, NULL);
+  graph_root(x->first, ROOT_ASSIGN, (Sym){0}, leaf, n, (Span){0});
   return true;
 }
 

@@ -138,7 +138,9 @@ typedef enum {
  * values, and nothing is said of a parameter that rests on those. */
 DG_API DG_MUST_USE dg_status dg_will_load(dg_context *cx, dg_load_what what);
 
-typedef enum { DG_F32, DG_F64, DG_I32, DG_I64, DG_BOOL } dg_dtype;
+/* An element of DG_BOOL is an int32_t of 0 or 1, of DG_U8 a uint8_t, of DG_BF16 a uint16_t: the upper half of
+ * a float. The last two are types of inputs, parameters and states; outputs have the first five. */
+typedef enum { DG_F32, DG_F64, DG_I32, DG_I64, DG_BOOL, DG_U8, DG_BF16 } dg_dtype;
 typedef struct dg_array {
   dg_dtype dtype;
   int rank;

@@ -52,7 +52,10 @@ Ratio ratio_add(Ratio a, Ratio b) {
 
 /* ---- the table */
 
-DType value_dtype(DType t) { return dtype_is_float(t) ? DT_F64 : t; }
+DType value_dtype(DType t) {
+  t = dtype_compute(t);
+  return dtype_is_float(t) ? DT_F64 : t;
+}
 
 static uint64_t mix(uint64_t h, uint64_t word) { return (h ^ word) * UINT64_C(0x9e3779b97f4a7c15) ^ h >> 29; }
 static uint64_t mix_ratio(uint64_t h, Ratio r) {

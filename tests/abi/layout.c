@@ -25,6 +25,8 @@ int main(void) {
   E(DG_I32);
   E(DG_I64);
   E(DG_BOOL);
+  E(DG_U8);
+  E(DG_BF16);
   E(DG_SEV_NOTE);
   E(DG_SEV_WARNING);
   E(DG_SEV_ERROR);

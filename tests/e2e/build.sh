@@ -32,6 +32,10 @@ put("label.i32", "i", list(label))
 put("noise.f32", "f", [math.sin(i * i) for i in range(16 * 6)])
 put("target.f32", "f", [math.cos(i) for i in range(16 * 3)])
 put("class.i32", "i", [i % 3 for i in range(16)])
+put("image.u8", "B", list(pixel)[:16 * 40])
+put("class.u8", "B", [i % 3 for i in range(16)])
+put("bad.u8", "B", [i % 4 for i in range(16)])
+put("scale.bf16", "H", [0x3f80 + 3 * i for i in range(39)] + [1])  # the last is subnormal
 put("bad.i32", "i", [i % 4 for i in range(16)])
 put("tiny.f32", "f", [math.sin(i * i) if i % 5 else 1e-41 for i in range(16 * 6)])
 E
@@ -111,8 +115,28 @@ train fit {
   update w using sgd(lr = 0.1)
 }
 E
+cat >stored.dg <<'E'
+input image: u8[N, 40]
+input class: u8[N]
+input scale: bf16[40] in [0, 2]
+param w: bf16[40, 3] ~ normal(0, 0.1)
+param b: f32[3] = 0
+state seen: bf16[40] = 0
+let y = f32(image) / 255 * scale @ w + b
+loss ce = mean(cross_entropy(y, i32(class)))
+output prob = softmax(y)
+output weights = w
+train fit {
+  minimize ce
+  update w, b using adam(lr = 0.05)
+  seen := 0.9*seen + 0.1*mean(f32(image), axis = 0)
+}
+E
 for isa in $levels; do
   line "$isa"
+  agree "bytes and halves of floats" "$isa" stored stored.dg fit 12 ce float "N=16" "step_fit(s, in[0], in[1], in[2], &loss)" \
+    "predict(s, in[0], in[2], out[0], out[1])" '{"prob", 192}, {"weights", 480},' image:u8:16,40:image.u8 \
+    class:u8:16:class.u8 scale:bf16:40:scale.bf16
   agree "the pendulum's loop" "$isa" pendulum "$TOP/examples/pendulum.dg" fit 5 error double "" "step_fit(s, &loss, NULL)" \
     "predict(s, out[0])" '{"angle", 8000},'
   agree "Fashion-MNIST" "$isa" mlp "$TOP/examples/fashion-mnist/mlp.dg" fit 20 ce float "N=128" "step_fit(s, in[0], in[1], &loss, NULL)" \
@@ -151,6 +175,14 @@ gives "a flipped bit" 3 env LOAD=flipped.safetensors ./noisy 0 1 noise.f32 class
 gives "a file of another model" 9 env LOAD=four.safetensors ./branch 0 1 noise.f32 target.f32
 gives "no file of that kind" 3 env LOAD=noisy.dg ./noisy 0 1 noise.f32 class.i32
 
+# The same of halves of floats.
+halves="image:u8:16,40:image.u8 class:u8:16:class.u8 scale:bf16:40:scale.bf16"
+gives "a session saves bf16" 0 env SAVE=halves.safetensors "$jit" stored.dg $isa 7 fit 4 ce N=16 $halves
+"$jit" stored.dg $isa 7 fit 9 ce N=16 $halves | grep -v loss | sort >jit.txt
+gives "a program goes on from there" 0 env LOAD=halves.safetensors ./stored 0 5 image.u8 class.u8 scale.bf16
+grep -v loss out | sort | diff jit.txt - >out
+result $? "4 steps and 5 are 9"
+
 # What the objects hold and what the programs need.
 gives "what an object needs" 0 nm -u noisy.o
 [ "$(sed 's/.* //' out | sort | tr '\n' ' ')" = "dgc_model_init dgc_model_load dgc_model_run dgc_model_save " ]
@@ -185,6 +217,7 @@ says "line(0) = -1.00, line(2) = 5.00"
 
 # What is refused while it runs.
 gives "a class outside its range" 3 ./noisy 7 1 noise.f32 bad.i32
+gives "the same in bytes" 3 ./stored 7 1 image.u8 bad.u8 scale.bf16
 gives "an input that is missing" 2 ./noisy 7 1 noise.f32
 if [ "$levels" != avx2 ]; then
   gives "a lesser CPU" 0 cc -std=gnu11 -DDG_ISA_MOST=CPU_AVX2 -I"$TOP" -c "$TOP/runtime/core/cpu.c" -o cpu.o

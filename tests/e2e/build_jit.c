@@ -26,11 +26,11 @@ static void *read_file(const char *path) {
 }
 
 static void bind(dg_session *s, char *text) {
-  static const char *const type[] = {"f32", "f64", "i32", "i64", "bool"};
+  static const char *const type[] = {"f32", "f64", "i32", "i64", "bool", "u8", "bf16"};
   char *name = strtok(text, ":"), *dtype = strtok(NULL, ":"), *extents = strtok(NULL, ":"),
        *file = strtok(NULL, ":");
   dg_array a = {.rank = 0};
-  for (int i = 0; i < 5; i++)
+  for (int i = 0; i < 7; i++)
     if (!strcmp(type[i], dtype)) a.dtype = (dg_dtype)i;
   for (char *e = strtok(extents, ","); e; e = strtok(NULL, ",")) a.extent[a.rank++] = atoll(e);
   a.data = read_file(file);
@@ -38,7 +38,8 @@ static void bind(dg_session *s, char *text) {
 }
 
 static void print_array(dg_session *s, const char *what, const char *name) {
-  static const size_t bytes[] = {[DG_F32] = 4, [DG_F64] = 8, [DG_I32] = 4, [DG_I64] = 8, [DG_BOOL] = 4};
+  static const size_t bytes[] = {
+      [DG_F32] = 4, [DG_F64] = 8, [DG_I32] = 4, [DG_I64] = 8, [DG_BOOL] = 4, [DG_U8] = 1, [DG_BF16] = 2};
   dg_array a;
   must(dg_read(s, name, &a), name);
   size_t n = bytes[a.dtype];

@@ -55,7 +55,10 @@ static inline char *slurp(const char *path, size_t *n) {
 }
 
 static inline size_t array_bytes(const dg_array *a) {
-  size_t n = a->dtype == DG_F64 || a->dtype == DG_I64 ? 8 : 4;
+  size_t n = a->dtype == DG_F64 || a->dtype == DG_I64 ? 8
+             : a->dtype == DG_BF16                    ? 2
+             : a->dtype == DG_U8                      ? 1
+                                                      : 4;
   for (int i = 0; i < a->rank; i++) n *= (size_t)a->extent[i];
   return n;
 }

@@ -121,4 +121,61 @@ START_TEST(refused) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("feed", rows_or_whole, whole_inputs, refused))
+/* Buffers of bytes and of halves of floats: what is bound, read and written, and with strides. */
+START_TEST(bytes_and_halves) {
+  static const char text[] = "input image: u8[N, 3] in 0:200\ninput scale: bf16[3]\nparam w: bf16[3] = 0.3\n"
+                             "output y = f32(image) * scale + w\nloss l = mean(y)\n"
+                             "train fit { minimize l; update w using sgd(lr = 1) }\n";
+  for (int interpret = 0; interpret < 2; interpret++) {
+    dg_context *cx = context();
+    dg_program *p = program(cx, text);
+    dg_session *s = session(cx, p, interpret, 1);
+    uint8_t image[] = {1, 2, 3, 199, 0, 5, 200, 7, 8};
+    uint16_t scale[] = {0x3f80, 0x4000, 0x0001}; /* 1, 2, a subnormal, which counts as 0 */
+    float wrong[3] = {0};
+    dg_array a = {.dtype = DG_U8, .rank = 2, .extent = {2, 3}, .data = image},
+             c = {.dtype = DG_BF16, .rank = 1, .extent = {3}, .data = scale}, y, w;
+    fails(DG_REJECTED, "input 'scale' is bf16, the array f32",
+          dg_bind(s, "scale", &(dg_array){.dtype = DG_F32, .rank = 1, .extent = {3}, .data = wrong}));
+    fails(DG_USAGE, "do not lie at a multiple of 2 bytes",
+          dg_bind(s, "scale",
+                  &(dg_array){.dtype = DG_BF16, .rank = 1, .extent = {3}, .data = (char *)scale + 1}));
+    ok(dg_bind(s, "image", &a));
+    ok(dg_bind(s, "scale", &c));
+    ok(dg_predict(s));
+    ok(dg_read(s, "y", &y));
+    ck_assert_int_eq(y.dtype, DG_F32);
+    static const float shift = 0x1.34p-2f; /* 0.3 as bf16 */
+    for (int i = 0; i < 6; i++)
+      ck_assert_float_eq(((float *)y.data)[i],
+                         (float)image[i] * (i % 3 == 2 ? 0 : (float)(i % 3 + 1)) + shift);
+    ok(dg_step(s, "fit")); /* the slope is 1/3: -0.03255 is what is left of 0.30078, rounded */
+    ok(dg_read(s, "w", &w));
+    ck_assert_int_eq(w.dtype, DG_BF16);
+    ck_assert_uint_eq(((uint16_t *)w.data)[0], 0xbd05);
+    uint16_t put[] = {0x3f80, 0x8001, 0xffff}; /* a subnormal and a NaN of another form */
+    ok(dg_write(s, "w", &(dg_array){.dtype = DG_BF16, .rank = 1, .extent = {3}, .data = put}));
+    ok(dg_read(s, "w", &w));
+    ck_assert_uint_eq(((uint16_t *)w.data)[1], 0x8000);
+    ck_assert_uint_eq(((uint16_t *)w.data)[2], 0x7fc0);
+    fails(DG_REJECTED, "'w' is bf16[3], the array f32[3]",
+          dg_write(s, "w", &(dg_array){.dtype = DG_F32, .rank = 1, .extent = {3}, .data = wrong}));
+    a.extent[0] = 3;
+    ok(dg_bind(s, "image", &a));
+    fails(DG_BAD_DATA, "element 6 is 200, outside the declared range 0:200", dg_predict(s));
+    a = (dg_array){.dtype = DG_U8, .rank = 2, .extent = {2, 3}, .stride = {1, 3}, .data = image};
+    image[6] = 9;
+    ok(dg_bind(s, "image", &a)); /* columns one after the other */
+    ok(dg_write(s, "w", &(dg_array){.dtype = DG_BF16, .rank = 1, .extent = {3}, .data = scale}));
+    ok(dg_predict(s));
+    ok(dg_read(s, "y", &y));
+    ck_assert_float_eq(((float *)y.data)[4], 0 * 2 + 2);
+    ck_assert_float_eq(((float *)y.data)[1], 199 * 2 + 2);
+    dg_session_free(s);
+    dg_program_free(p);
+    dg_context_free(cx);
+  }
+}
+END_TEST
+
+UNIT_MAIN(UNIT("feed", rows_or_whole, whole_inputs, refused, bytes_and_halves))
