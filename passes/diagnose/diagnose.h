@@ -51,6 +51,7 @@ typedef struct Verdict {
   bool always;    /* IDLE: it would be with any gradient, too */
   bool unread;    /* the rule as it is written reads no gradient */
   bool rounds;    /* IDLE: in real arithmetic; the update rounds */
+  bool lost;      /* IDLE: what the rule gives is another value, which bf16 rounds to the old one */
   Assumes assumes;
 } Verdict;
 

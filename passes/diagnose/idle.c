@@ -131,12 +131,15 @@ void say_rule(const Say *s) {
   Str step = names_str(x->p->names, v->step->name), who = say_who(s);
   Span at = say_place(x->p, program_leaf_at(x->p, s->who.at[0]));
   const Group *group = say_group(v, s->first->param);
-  bool idle = s->first->head == HEAD_IDLE, one = s->who.n == 1;
+  bool idle = s->first->head == HEAD_IDLE, one = s->who.n == 1, lost = false;
   const char *it = one ? "it" : "them";
   const Verdict *verdict = &v->param[s->first->param.i];
   const char *changes = may_change(s, v) ? one ? "learns" : "learn" : one ? "changes" : "change";
   bool drifts = true, dead = verdict->flow != FLOW_OPEN;
-  for (uint32_t i = 0; i < s->who.n; i++) drifts &= v->param[s->who.at[i].i].rule == RULE_DRIFTS;
+  for (uint32_t i = 0; i < s->who.n; i++) {
+    drifts &= v->param[s->who.at[i].i].rule == RULE_DRIFTS;
+    lost |= idle && v->param[s->who.at[i].i].lost;
+  }
   const char *moved = one ? "is changed without a gradient" : "are changed without a gradient",
              *blind = one ? "gets nothing from its gradient" : "get nothing from their gradients";
   Diag *g = idle ? diag_idle(x->d, at, who, changes, step, if_kept(s, v))
@@ -150,13 +153,16 @@ void say_rule(const Say *s) {
   bool inside = zero.file == using_at.file && zero.lo >= using_at.lo && zero.hi <= using_at.hi;
   if (using_at.file && !inside)
     diag_label(g, using_at,
-               idle     ? "this rule changes nothing"
+               lost     ? "bf16 rounds what this rule gives to the old value"
+               : idle   ? "this rule changes nothing"
                : drifts ? "this rule changes %s by itself"
                         : "this rule reads no gradient",
                it);
   const char *freeze = one ? "declare the parameter 'frozen'" : "declare the parameters 'frozen'";
   if (!idle)
     diag_help(g, "%s, or let the rule use the gradient", freeze);
+  else if (lost)
+    diag_help(g, "keep it as f32, let the steps be larger, or %s", freeze);
   else if (setting)
     diag_help(g, "give '" STRF "' a value that %s, or %s", STRA(names_str(x->p->names, setting->name)),
               rounds_away(setting->number) ? "does not round to 0" : "is not 0", freeze);

@@ -41,7 +41,7 @@ static Interval range_of(const Rules *r, ValueId v) { return value_at(r->values,
 /* A result larger than the type holds, of operands that are bounded. */
 static bool overflows(const Rules *r, const RuleGraph *at, NodeId n, ValueId made) {
   const Node *node = graph_node(at->g, n);
-  double most = node->type.dtype == DT_F32 ? FLT_MAX : DBL_MAX;
+  double most = node->op == OP_ROUND_BF16 ? 0x1.fep127 : node->type.dtype == DT_F32 ? FLT_MAX : DBL_MAX;
   if (!dtype_is_float((DType)node->type.dtype) || !node->nin) return false;
   for (uint32_t k = 0; k < node->nin; k++) {
     Interval x = range_of(r, at->of[graph_in(at->g, n)[k].i]);
@@ -244,6 +244,12 @@ bool rule_is_same(const Rules *r, const RuleGraph *at, LeafId param) {
   return value_eq(at->of[u.i], value_leaf(r->values, param, &(LeafFacts){.is = r->leaf}));
 }
 
+/* The new value is the old one only by the rounding to bf16. */
+static bool rounds_back(const RuleGraph *at, LeafId param) {
+  NodeId u = at->assign[param.i];
+  return node_op(at->g, u) == OP_ROUND_BF16 && !value_eq(at->of[graph_in(at->g, u)[0].i], at->of[u.i]);
+}
+
 static void judge(Rules *r, RuleGraph *at, const bool *reads, const bool *written, First *first) {
   const TrainStep *step = at->view->step;
   bool *blind = ARENA_ARRAY(r->x->arena, bool, r->x->p->leaf.n),
@@ -256,6 +262,7 @@ static void judge(Rules *r, RuleGraph *at, const bool *reads, const bool *writte
     v->unread = !written[at->assign[p.i].i];
     if (rule_is_same(r, at, p)) {
       v->rule = RULE_IDLE;
+      v->lost = rounds_back(at, p);
       idle[p.i] = v->flow >= FLOW_ZERO;
       v->always = v->flow != FLOW_OPEN;
     } else if (at->poison[at->assign[p.i].i]) {

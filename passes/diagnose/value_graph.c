@@ -6,6 +6,11 @@
 /* A run ends long before its counter does; so step + 1 is no overflow. */
 enum { CLOCK_MAX = INT32_MAX - (1 << 20) };
 
+static Interval of_dtype(const Leaf *leaf) {
+  if (leaf->type.dtype == DT_U8) return interval_of(0, UINT8_MAX);
+  return leaf->type.dtype == DT_BOOL ? interval_of(0, 1) : interval_all();
+}
+
 static Interval declared(const Leaf *leaf) {
   switch (leaf->kind) {
   case LEAF_STEP:
@@ -15,15 +20,19 @@ static Interval declared(const Leaf *leaf) {
   case LEAF_STATE:
   case LEAF_SEED: return interval_all();
   }
-  if (!leaf->range.has) return leaf->type.dtype == DT_BOOL ? interval_of(0, 1) : interval_all();
-  return interval_of(leaf->range.lo, leaf->range.hi - (leaf->range.closed ? 0 : 1));
+  if (!leaf->range.has) return of_dtype(leaf);
+  Interval own = of_dtype(leaf);
+  double hi = leaf->range.hi - (leaf->range.closed ? 0 : 1);
+  return interval_of(fmax(leaf->range.lo, own.lo), fmin(hi, own.hi));
 }
 
 ValueId value_leaf(Values *v, LeafId id, const LeafFacts *known) {
   const Leaf *leaf = program_leaf_at(v->p, id);
   if (known->is && !value_eq(known->is[id.i], NO_VALUE)) return known->is[id.i];
   int64_t attr[2] = {id.i, known->ranges};
-  Interval r = known->ranges || leaf->kind != LEAF_INPUT ? declared(leaf) : interval_all();
+  Interval r = known->ranges || leaf->kind != LEAF_INPUT ? declared(leaf)
+               : leaf->type.dtype == DT_U8               ? of_dtype(leaf)
+                                                         : interval_all();
   return value_op(v, OP_LEAF, (DType)leaf->type.dtype, NULL, 0, attr, 2, shape_of(v, &leaf->type), r);
 }
 

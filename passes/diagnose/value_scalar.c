@@ -296,6 +296,20 @@ static ValueId function(const ValueNode *f) {
   }
 }
 
+static double bf16(double x) { return literal_double(DT_F32, literal_bf16((float)x)); }
+
+/* Keeps what is one already. What lies near a middle is not known, for what is computed may lie beyond it. */
+static ValueId round_bf16(const ValueNode *f) {
+  const Value *in = at(f, 0);
+  if (dtype(f) != DT_F32 || in->undefined || in->infinite) return atom(f, interval_all());
+  if (in->kind == VALUE_OP && in->op == OP_LEAF &&
+      program_leaf_at(f->v->p, (LeafId){(uint32_t)in->attr[0]})->type.dtype == DT_BF16)
+    return f->in[0];
+  Interval x = value_is_const(f->v, f->in[0]) ? interval_point(ratio_number(in->c)) : in->range;
+  double lo = bf16(x.lo - fabs(x.lo) * 0x1p-20), hi = bf16(x.hi + fabs(x.hi) * 0x1p-20);
+  return lo == hi ? value_const(f->v, DT_F64, lo) : atom(f, interval_of(lo, hi));
+}
+
 static ValueId power(const ValueNode *f) {
   if (!value_is_const(f->v, f->in[1]) || at(f, 1)->undefined) return function(f);
   Ratio e = at(f, 1)->c;
@@ -309,6 +323,7 @@ ValueId values_scalar(const ValueNode *f) {
   ValueId r, minus;
   Op op = node_op(f->g, f->n);
   if (op == OP_CAST) return fold(f, &r) ? r : cast(f);
+  if (op == OP_ROUND_BF16) return round_bf16(f);
   bool compares = op == OP_EQ || op == OP_NE || op == OP_LT || op == OP_LE;
   if (compares && f->v->rounds) return compare(f);
   /* what fractions hold without loss is not rounded */
