@@ -577,5 +577,33 @@ START_TEST(no_fact_is_violated) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("value_facts", a_change_stands_along_its_axis, no_fact_is_violated, no_zero_is_another_number,
-               what_rests_stays_at_rest))
+/* A bf16 stays what it is; another number becomes the nearest one, unless it lies so near to the middle of
+ * two that what is computed may lie beyond it. Bytes lie in 0..255. */
+START_TEST(stored_values) {
+  fix_begin(&f);
+  fix_step(&f, "t");
+  Type t = FIX_T(&f, DT_F32, 3);
+  NodeId w = build_leaf(&f.b, fix_leaf(&f, LEAF_PARAM, "w", FIX_T(&f, DT_BF16, 3))),
+         x = build_leaf(&f.b, fix_leaf(&f, LEAF_PARAM, "x", t)),
+         u = build_leaf(&f.b, fix_leaf(&f, LEAF_INPUT, "u", FIX_T(&f, DT_U8, 3)));
+  NodeId kept = fix_1(&f, OP_ROUND_BF16, w), other = fix_1(&f, OP_ROUND_BF16, x),
+         near_one = fix_1(&f, OP_ROUND_BF16, build_const(&f.b, t, 1.001)),
+         middle = fix_1(&f, OP_ROUND_BF16, build_const(&f.b, t, 1.00390625)),
+         small = fix_1(&f, OP_ROUND_BF16,
+                       fix_2(&f, OP_SUB, build_const(&f.b, t, 1), build_const(&f.b, t, 0.0019)));
+  Values v;
+  values_init(&v, &f.p, &f.arena);
+  const ValueId *of = values_graph(&v, f.b.g, NULL, &(LeafFacts){.ranges = false});
+  ck_assert(value_eq(of[kept.i], of[w.i]));
+  ck_assert(!value_eq(of[other.i], of[x.i]));
+  ck_assert(value_is(&v, of[near_one.i], 1));
+  ck_assert(value_is(&v, of[small.i], 1));
+  ck_assert(!value_is_const(&v, of[middle.i]));
+  ck_assert(value_at(&v, of[middle.i])->range.lo == 1 && value_at(&v, of[middle.i])->range.hi == 1.0078125);
+  ck_assert(value_at(&v, of[u.i])->range.lo == 0 && value_at(&v, of[u.i])->range.hi == 255);
+  fix_end(&f);
+}
+END_TEST
+
+UNIT_MAIN(UNIT("value_facts", a_change_stands_along_its_axis, stored_values, no_fact_is_violated,
+               no_zero_is_another_number, what_rests_stays_at_rest))
