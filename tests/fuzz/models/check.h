@@ -39,6 +39,7 @@ int host_half(void *user, const dg_array *in, int n, dg_array *out);
 int host_mix(void *user, const dg_array *in, int n, dg_array *out);
 const HostEntry *host_entries(const Loaded *l, Arena *a);
 
+dg_dtype host_dtype(DType t);
 bool same_bits(const dg_array *a, const dg_array *b);
 size_t array_count(const dg_array *a);
 

@@ -68,7 +68,7 @@ static bool plan_one(const Case *c, Loaded *l, Arena *a, const Graph *r, const I
   if (plan_eval(plan, &m, a) != ST_OK) return finding(f, "plan", "%s: does not run", entry);
   for (uint32_t i = 0; i < r->root.n; i++) {
     const Tensor *want = &it->value[r->root.at[i].node.i];
-    dg_array x = {.dtype = (dg_dtype)want->dtype,
+    dg_array x = {.dtype = host_dtype(want->dtype),
                   .rank = 1,
                   .extent = {(int64_t)want->count},
                   .data = want->data},

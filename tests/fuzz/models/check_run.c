@@ -22,7 +22,7 @@ bool host_open(const Case *c, const Loaded *l, const char *path, Host *h, Fault 
     const Leaf *leaf = program_leaf_at(&l->p, id);
     Type t = load_type(l, &leaf->type);
     dg_array *a = &h->array[h->inputs];
-    a->dtype = (dg_dtype)t.dtype, a->rank = t.rank;
+    a->dtype = host_dtype((DType)t.dtype), a->rank = t.rank;
     for (int k = 0; k < t.rank; k++)
       if (!dim_is_const(l->p.dims, t.dim[k], &a->extent[k]))
         return finding(f, "bind", "a dim without a value");
@@ -88,7 +88,9 @@ typedef struct Trace {
 
 /* One array, NaN as one value. */
 static void put(Trace *t, const char *name, const char *when, const dg_array *a) {
-  size_t n = array_count(a), w = a->dtype == DG_F64 || a->dtype == DG_I64 ? 8 : 4;
+  static const size_t bytes[] = {
+      [DG_F32] = 4, [DG_F64] = 8, [DG_I32] = 4, [DG_I64] = 8, [DG_BOOL] = 4, [DG_U8] = 1, [DG_BF16] = 2};
+  size_t n = array_count(a), w = bytes[a->dtype];
   if (t->marks % 64 == 0) t->mark = realloc(t->mark, sizeof *t->mark * (size_t)(t->marks + 64));
   Mark *mark = &t->mark[t->marks++];
   mark->from = t->written, t->written += n * w;

@@ -1,6 +1,7 @@
 /* Programs with data sets: training as the command does it. What the interpreter and native code reach, and
  * what training reaches that was saved on the way and resumed by another session, is the same to the bit. */
 #include "check.h"
+#include "ir/scalar/literal.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -30,6 +31,8 @@ static void put_csv(FILE *to, const Type *t, size_t rows, size_t row, const void
     case DT_F64: fprintf(to, "%.17g%s", ((const double *)data)[i], end); break;
     case DT_F32: fprintf(to, "%.9g%s", (double)((const float *)data)[i], end); break;
     case DT_I64: fprintf(to, "%lld%s", (long long)((const int64_t *)data)[i], end); break;
+    case DT_U8: fprintf(to, "%d%s", ((const uint8_t *)data)[i], end); break;
+    case DT_BF16: fprintf(to, "%.9g%s", (double)literal_get(DT_BF16, data, i).s, end); break;
     default: fprintf(to, "%d%s", ((const int32_t *)data)[i], end);
     }
   }
@@ -37,7 +40,8 @@ static void put_csv(FILE *to, const Type *t, size_t rows, size_t row, const void
 
 static void put_npy(FILE *to, const Type *t, const int64_t *ext, size_t rows, size_t row, const void *data) {
   static const char *const type[] = {
-      [DT_F32] = "<f4", [DT_F64] = "<f8", [DT_I32] = "<i4", [DT_I64] = "<i8", [DT_BOOL] = "|b1"};
+      [DT_F32] = "<f4",  [DT_F64] = "<f8", [DT_I32] = "<i4", [DT_I64] = "<i8",
+      [DT_BOOL] = "|b1", [DT_U8] = "|u1",  [DT_BF16] = "<f4"}; /* NumPy has no bf16 */
   char head[256], shape[128];
   size_t n = (size_t)snprintf(shape, sizeof shape, "%zu,", rows);
   for (int i = 1; i < t->rank; i++)
@@ -51,6 +55,8 @@ static void put_npy(FILE *to, const Type *t, const int64_t *ext, size_t rows, si
   for (size_t i = 0; i < rows * row; i++)
     if (t->dtype == DT_BOOL)
       fputc(((const int32_t *)data)[i] != 0, to);
+    else if (t->dtype == DT_BF16)
+      fwrite(&(float){literal_get(DT_BF16, data, i).s}, 4, 1, to);
     else
       fwrite((const char *)data + i * dtype_bytes((DType)t->dtype), dtype_bytes((DType)t->dtype), 1, to);
 }
@@ -58,7 +64,8 @@ static void put_npy(FILE *to, const Type *t, const int64_t *ext, size_t rows, si
 static void put_safetensors(FILE *to, const Type *t, const int64_t *ext, size_t rows, size_t row, Str name,
                             const void *data) {
   static const char *const type[] = {
-      [DT_F32] = "F32", [DT_F64] = "F64", [DT_I32] = "I32", [DT_I64] = "I64", [DT_BOOL] = "BOOL"};
+      [DT_F32] = "F32",   [DT_F64] = "F64", [DT_I32] = "I32",  [DT_I64] = "I64",
+      [DT_BOOL] = "BOOL", [DT_U8] = "U8",   [DT_BF16] = "BF16"};
   char head[512];
   size_t bytes = t->dtype == DT_BOOL ? 1 : dtype_bytes((DType)t->dtype), n;
   n = (size_t)snprintf(head, sizeof head, "{\"" STRF "\":{\"dtype\":\"%s\",\"shape\":[%zu", STRA(name),

@@ -105,6 +105,20 @@ static void gen_inputs(Gen *g) {
     input(g, "other", gval_matrix(!g->dt, n, a), gen_one_in(g, 2) ? "" : " in [-1, 2]"),
         gen_feature(g, FEAT_mixed_floats);
   if (gen_one_in(g, 3)) input(g, "count", (Val){.type = I32, .rank = 1, .dim = {b}}, " in -5:5");
+  if (gen_one_in(g, 3)) { /* of memory only: read by a conversion, or as f32 */
+    char d[80];
+    Val v = gval_matrix(gen_one_in(g, 3) ? I32 : F32, n, a);
+    say(g, "input bytes: u8%s%s\n", dims_text(g, &v, d), gen_one_in(g, 2) ? "" : " in 0:100");
+    gen_let(g, v, v.type == I32 ? "i32(bytes) - 100" : "f32(bytes) / 64");
+    gen_feature(g, FEAT_byte_data);
+  }
+  if (gen_one_in(g, 3)) {
+    char d[80];
+    Val v = gval_matrix(F32, n, a);
+    say(g, "input half: bf16%s%s\n", dims_text(g, &v, d), gen_one_in(g, 2) ? "" : " in [-1, 2]");
+    gen_keep(g, v, "half");
+    gen_feature(g, FEAT_half_data);
+  }
 }
 
 /* ---- a program ---- */

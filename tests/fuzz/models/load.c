@@ -114,6 +114,13 @@ size_t array_count(const dg_array *a) {
   return n;
 }
 
+dg_dtype host_dtype(DType t) {
+  static const dg_dtype to[DT_ALL] = {
+      [DT_F32] = DG_F32,   [DT_F64] = DG_F64, [DT_I32] = DG_I32,  [DT_I64] = DG_I64,
+      [DT_BOOL] = DG_BOOL, [DT_U8] = DG_U8,   [DT_BF16] = DG_BF16};
+  return to[t];
+}
+
 bool same_bits(const dg_array *a, const dg_array *b) {
   size_t n = array_count(a);
   if (a->dtype != b->dtype || n != array_count(b)) return false;
@@ -125,7 +132,7 @@ bool same_bits(const dg_array *a, const dg_array *b) {
       const float *x = (float *)a->data + i, *y = (float *)b->data + i;
       if (memcmp(x, y, 4) != 0 && !(isnan(*x) && isnan(*y))) return false;
     } else {
-      size_t w = a->dtype == DG_I64 ? 8 : 4;
+      size_t w = a->dtype == DG_I64 ? 8 : a->dtype == DG_U8 ? 1 : a->dtype == DG_BF16 ? 2 : 4;
       if (memcmp((char *)a->data + i * w, (char *)b->data + i * w, w) != 0) return false;
     }
   }
