@@ -24,7 +24,7 @@ static void bind_any(dg_context *cx, const dg_program *p, dg_session *s, int64_t
   for (int i = 0; i < dg_name_count(p, DG_INPUT); i++) {
     const char *name = dg_name_at(p, DG_INPUT, i);
     bool label = !strcmp(name, "label"), image = !strcmp(name, "image"), y = !strcmp(name, "y");
-    dg_array a = {.dtype = label ? DG_I32 : DG_F32,
+    dg_array a = {.dtype = label ? DG_I32 : image ? DG_U8 : DG_F32,
                   .rank = label || y ? 1 : 2,
                   .extent = {rows, image ? 784 : 3},
                   .data = memory};
@@ -34,10 +34,10 @@ static void bind_any(dg_context *cx, const dg_program *p, dg_session *s, int64_t
     for (int64_t k = 0; k < n; k++)
       if (label)
         ((int32_t *)memory)[k] = (int32_t)(next(&seed) % 10);
+      else if (image)
+        ((uint8_t *)memory)[k] = (uint8_t)(next(&seed) % 256);
       else
-        ((float *)memory)[k] = image ? (float)(next(&seed) % 256)
-                               : y   ? (float)(next(&seed) % 2)
-                                     : (float)next(&seed) * 0x1p-23f - 1;
+        ((float *)memory)[k] = y ? (float)(next(&seed) % 2) : (float)next(&seed) * 0x1p-23f - 1;
     ok(dg_bind(s, name, &a));
     memory += n * 4, capacity -= (size_t)n * 4;
   }
