@@ -24,7 +24,9 @@ static void bind_any(dg_context *cx, const dg_program *p, dg_session *s, int64_t
   for (int i = 0; i < dg_name_count(p, DG_INPUT); i++) {
     const char *name = dg_name_at(p, DG_INPUT, i);
     bool label = !strcmp(name, "label"), image = !strcmp(name, "image"), y = !strcmp(name, "y");
-    dg_array a = {.dtype = label ? DG_I32 : image ? DG_U8 : DG_F32,
+    dg_array a = {.dtype = label   ? DG_I32
+                           : image ? DG_U8
+                                   : DG_F32,
                   .rank = label || y ? 1 : 2,
                   .extent = {rows, image ? 784 : 3},
                   .data = memory};
