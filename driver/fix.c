@@ -167,7 +167,7 @@ int command_fix(dg_context *cx, const Options *o) {
   dg_status st = dg_check_file(cx, o->subject, &p);
   if (!p) return (int)say(cx, st);
   if (st == DG_IO || st == DG_LIMIT) { /* it was not read, or not to its end */
-    fputs(dg_diagnostics_text(p, o->color), stderr);
+    say_diagnostics(o, p);
     if (!strstr(dg_error(cx), "[DG")) (void)say(cx, st);
     dg_program_free(p);
     return (int)st;

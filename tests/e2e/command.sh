@@ -271,6 +271,9 @@ says "dgc: nothing to mend"
 says "1 finding has no edit"
 lacks "--maybe"
 gives "fix of no file" 4 "$DGC" fix missing.dg
+gives "fix of no file, as JSON" 4 "$DGC" fix --diagnostics-format=json missing.dg
+python3 -c 'import json; assert json.load(open("err"))["diagnostics"][0]["code"] == "DG0001"'
+result $? "$name: one document"
 gives "--write of another command" 2 "$DGC" check --write "$good"
 
 # train, eval, predict
