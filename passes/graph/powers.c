@@ -34,10 +34,12 @@ static NodeId power(Builder *b, NodeId x, int k) {
   NodeId plus = build_scalar(b, OP_ADD, x, build_const(b, t, 0), NO_NODE);
   NodeId base = build_scalar(b, OP_WHERE, low, build_const(b, t, INFINITY), plus);
   NodeId r = build_scalar(b, OP_SQRT, base, NO_NODE, NO_NODE), square = base, over = build_const(b, t, 1);
-  /* A flushed number can have a finite reciprocal: least * most is almost 4. Four times as large it is kept,
-   * and what overflows then has a reciprocal that is flushed. */
+  /* A flushed number can have a finite reciprocal, for least * most is almost 4: a small power is calculated
+   * four times too large. A large one, whose reciprocal may be the least number there is, four times too
+   * small. */
   if (k < -1) {
-    over = build_const(b, t, 4);
+    NodeId large = build_scalar(b, OP_LT, build_const(b, t, 1), base, NO_NODE);
+    over = build_scalar(b, OP_WHERE, large, build_const(b, t, 0.25), build_const(b, t, 4));
     r = build_scalar(b, OP_MUL, r, over, NO_NODE);
   }
   for (int n = abs(k) / 2; n; n >>= 1) {

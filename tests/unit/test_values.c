@@ -215,7 +215,7 @@ END_TEST
 /* The same where the power, or what it is the reciprocal of, is at an end of the range: a subnormal is
  * flushed, and its reciprocal may be finite. */
 START_TEST(powers_by_halves_at_the_ends) {
-  static const double part[] = {0.26, 0.3, 0.49, 0.51, 0.9, 0.99, 1.01, 1.5, 2.1, 3.9, 4.1, 8};
+  static const double part[] = {0.26, 0.3, 0.49, 0.5, 0.51, 0.9, 0.99, 1.01, 1.5, 2, 2.1, 3.9, 4.1, 8};
   enum { N = sizeof part / sizeof *part };
   for (int t = 0; t < 2; t++)
     for (int k = -9; k <= 9; k += 2) {
@@ -236,6 +236,13 @@ START_TEST(powers_by_halves_at_the_ends) {
       snprintf(text, sizeof text, "input x: %s[N]\noutput p = x^%g\n", t ? "f64" : "f32", k / 2.0);
       GIVES({text, x, NULL, 0, 0, t ? 7e-16 : 4e-7, want});
     }
+  /* the least number itself, and its reciprocal */
+  GIVES({"input x: f32[2]\noutput a = x^-1.5\n", "0x1p84 0x1p-42", NULL, 0, 0, 0, "a: 0x1p-126 0x1p63"},
+        {"input x: f32[3]\noutput a = x^-3.5\n", "0x1p36 0x1p-36 0x1.000002p36", NULL, 0, 0, 0,
+         "a: 0x1p-126 0x1p126 0"},
+        {"input x: f32[2]\noutput a = x^-4.5\n", "0x1p28 0x1p-28", NULL, 0, 0, 0, "a: 0x1p-126 0x1p126"},
+        {"input x: f64[3]\noutput a = x^-3.5\n", "0x1p292 0x1p-292 0x1.0000000000001p292", NULL, 0, 0, 0,
+         "a: 0x1p-1022 0x1p1022 0"});
 }
 END_TEST
 
