@@ -8,7 +8,6 @@
 #include <llvm-c/Error.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Orc.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -249,13 +248,6 @@ static void run_jobs(Jobs *j, bool alone) {
   for (uint32_t i = 0; i < started; i++) pthread_join(thread[i], NULL);
 }
 
-/* What LLVM freed lies between what it keeps, and stays with the process unless the allocator is asked. */
-static void give_back(void) {
-#ifdef __GLIBC__
-  malloc_trim(0);
-#endif
-}
-
 static void dispose_objects(Jobs *j) {
   for (uint32_t i = 0; i < j->n; i++)
     if (j->at[i].buffer) LLVMDisposeMemoryBuffer(j->at[i].buffer);
@@ -298,7 +290,6 @@ Status codegen_compile(Arena *a, const KernelSet *set, const CodegenOptions *o, 
     if (g == GUARD_OK) code->jit = l.jit; /* after a caught failure the JIT is dead */
   }
   dispose_objects(&jobs);
-  give_back();
   if (st != ST_OK) {
     native_release(code);
     sb_fmt(why, "%s", what); /* the last thing, because it may raise */

@@ -6,7 +6,6 @@
 #include "isa_kit.h"
 #include "kernel_random.h"
 
-#include <malloc.h>
 #include <math.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -708,39 +707,6 @@ START_TEST(memory_limits) {
 }
 END_TEST
 
-/* Kilobytes of the process that no file has. */
-static long anonymous_kb(void) {
-  char line[200];
-  long kb = -1;
-  FILE *f = fopen("/proc/self/status", "r");
-  ck_assert(f);
-  while (kb < 0 && fgets(line, sizeof line, f)) (void)sscanf(line, "RssAnon: %ld", &kb);
-  fclose(f);
-  return kb;
-}
-
-/* What LLVM freed while it compiled does not stay with the process. */
-START_TEST(frees_are_given_back) {
-#if defined __GLIBC__ && !defined __SANITIZE_ADDRESS__
-  begin();
-  CodegenOptions o;
-  NativeCode *code;
-  KernelFn *fn[WRITTEN];
-  const Kernel *k[WRITTEN];
-  Sb why;
-  sb_init(&why, &arena);
-  options_for(isa_name(), -1, &o);
-  for (int i = 0; i < WRITTEN; i++) k[i] = read_kernel(written[i]);
-  ck_assert_int_eq(codegen_compile(&arena, &(KernelSet){k, WRITTEN}, &o, &code, fn, NULL, &why), ST_OK);
-  long held = anonymous_kb();
-  malloc_trim(0);
-  long least = anonymous_kb();
-  native_release(code);
-  ck_assert_msg(held - least < 1000, "%ld KB, of which %ld are free", held, held - least);
-#endif
-}
-END_TEST
-
 #if defined __SANITIZE_ADDRESS__
 /* LLVM's address sanitizer over our kernels: silent on right ones, loud when a buffer is shorter than
  * declared. */
@@ -783,7 +749,7 @@ END_TEST
 #endif
 ISA_MAIN(UNIT("compiler", equal_kernels_are_one_function, products_do_not_spill, updates_do_not_spill,
               powers_stay_in_vectors, long_updates_are_loops, failures_come_back, fatal_errors_come_back,
-              memory_limits, frees_are_given_back SANITIZED),
+              memory_limits SANITIZED),
          UNIT_TURNS("kernels", SETTINGS, written_kernels, extents_are_arguments),
          UNIT_TURNS("main", MAIN_SETTINGS, transposes, library_functions, powers_of_two),
          UNIT_TURNS("random", SETTINGS, random_programs, random_kernels, random_tile_functions))
