@@ -9,13 +9,16 @@ Status code_leaf_shape(const Program *p, uint32_t leaf, const DimBinding *bind, 
                        Sb *why) {
   const Leaf *l = &p->leaf.at[leaf];
   *out = (Tensor){.dtype = (DType)l->type.dtype, .rank = l->type.rank, .count = 1};
-  for (int k = 0; k < l->type.rank; k++)
-    if (!dim_eval(p->dims, l->type.dim[k], bind, nbind, &out->ext[k]) ||
-        !size_mul(out->count, (size_t)out->ext[k], &out->count)) {
-      sb_fmt(why, "'" STRF "': axis %d has no value: bind its dim (-D NAME=VALUE, or data)",
-             STRA(names_str(p->names, l->path)), k);
+  for (int k = 0; k < l->type.rank; k++) {
+    if (!dim_eval(p->dims, l->type.dim[k], bind, nbind, &out->ext[k])) {
+      sb_fmt(why, "'" STRF "': axis %d has no value: bind its dim", STRA(names_str(p->names, l->path)), k);
       return ST_REJECTED;
     }
+    if (!size_mul(out->count, (size_t)out->ext[k], &out->count)) {
+      sb_fmt(why, "'" STRF "' has more elements than can be counted", STRA(names_str(p->names, l->path)));
+      return ST_LIMIT;
+    }
+  }
   return ST_OK;
 }
 

@@ -52,7 +52,7 @@ void code_memory(PassOptions *o, int64_t memory, ExecOptions *x);
  * NULL: *why says what does not fit. */
 MUST_USE Graph *code_graph(Arena *a, Program *own, const Entry *e, const DimBinding *bind, size_t nbind,
                            const PassOptions *o, Sb *why);
-/* A leaf's shape, without data. ST_REJECTED: an extent has no value, or no number of elements (*why). */
+/* A leaf's shape, without data. ST_REJECTED: an extent has no value; ST_LIMIT: too many elements (*why). */
 MUST_USE Status code_leaf_shape(const Program *p, uint32_t leaf, const DimBinding *bind, size_t nbind,
                                 Tensor *out, Sb *why);
 #endif
