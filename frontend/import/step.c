@@ -81,6 +81,13 @@ bool import_group(Reader *x) {
   return true;
 }
 
+/* As its values are, whatever it is stored as. */
+static Type computed(const Leaf *leaf) {
+  Type t = leaf->type;
+  t.dtype = (uint8_t)dtype_compute((DType)t.dtype);
+  return t;
+}
+
 /* own PARAM grad=%I update=%I: by the group above */
 bool import_own(Reader *x) {
   Program *p = x->r.p;
@@ -93,7 +100,8 @@ bool import_own(Reader *x) {
       !lines_node(r, &o.update))
     return lines_bad(r, "'grad=%NODE update=%NODE' expected");
   const Leaf *leaf = &p->leaf.at[o.param.i];
-  if (node_op(r->g, o.grad) != OP_GRAD || !type_eq(&graph_node(r->g, o.update)->type, &leaf->type))
+  Type want = computed(leaf);
+  if (node_op(r->g, o.grad) != OP_GRAD || !type_eq(&graph_node(r->g, o.update)->type, &want))
     return lines_bad(r, "no gradient and update of that parameter");
   if (leaf->frozen) return lines_bad(r, "a frozen parameter is not updated");
   o.group = t->group.n - 1;
@@ -112,8 +120,7 @@ bool import_start(Reader *x) {
   if (!known) return lines_bad(&x->r, "no such leaf");
   if (!lines_number(&x->r, &value)) return false;
   const Leaf *l = &p->leaf.at[leaf.i];
-  Type t = l->type;
-  t.dtype = (uint8_t)dtype_compute((DType)t.dtype);
+  Type t = computed(l);
   if ((l->kind != LEAF_PARAM && l->kind != LEAF_STATE) || !dtype_is_float((DType)t.dtype))
     return lines_bad(&x->r, "a real parameter or state expected");
   if (!x->first) x->first = graph_new(p->arena, p, (Sym){0});

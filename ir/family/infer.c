@@ -81,7 +81,7 @@ static bool infer_scalar(const Infer *f) {
   DType result = bound[(unsigned char)sig[f->nin]];
   if (dtype_is_stored((DType)f->in[0]->dtype) && f->given &&
       f->given->dtype != dtype_compute((DType)f->in[0]->dtype))
-    return infer_types(f, "to another dtype than its elements have of", f->in[0], f->given);
+    return infer_types(f, "is not defined between", f->in[0], f->given);
   if (result == DT_COUNT) { /* a letter no operand binds: cast, unit */
     if (!infer_given(f)) return false;
     result = (DType)f->given->dtype;

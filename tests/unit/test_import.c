@@ -158,6 +158,28 @@ START_TEST(what_is_wrong_is_refused_at_its_line) {
 }
 END_TEST
 
+/* A leaf that is stored as bf16 or u8 is read in the type it is computed in, and its own converts to nothing
+ * else. */
+START_TEST(stored_types_are_read) {
+  static const char *const text =
+      "dgg 1 test\nfile 1 nowhere.py\nplace 1 1 3 4 3 10 0 made\ngraph opt\nparam w: bf16[3] @1\n"
+      "input x: u8[3]\n%%0: f32[3] = leaf w\n%%1: %s[3] = leaf x\n%%2: f32[3] = cast %%1\n"
+      "%%3: f32[3] = mul %%0 %%2\n%%4: f32[1] = sum %%3 {axes=[0] order=0}\n%%5: f32 = reshape %%4\n"
+      "train opt loss=%%5\ngroup SGD lr=1\n%%6: f32[3] = grad %%5 %%0\n%%7: f32[3] = sub %%0 %%6\n"
+      "%%8: f32[3] = round_bf16 %%7\nown w grad=%%6 update=%%8\nstart w 0.3\nend nodes=9 graphs=1\n";
+  char made[1024];
+  snprintf(made, sizeof made, text, "i32");
+  const Run *r = run(str_z(made));
+  ck_assert(r->ok);
+  ck_assert_uint_eq(r->d.all.n, 0);
+  snprintf(made, sizeof made, text, "u8");
+  r = run(str_z(made));
+  ck_assert(!r->ok);
+  ck_assert_ptr_nonnull(memmem(r->d.all.at[0]->text.p, r->d.all.at[0]->text.n,
+                               "cast: is not defined between u8[3] and f32[3]", 45));
+}
+END_TEST
+
 /* DG0704 */
 START_TEST(a_column_that_learns_meets_a_row_of_data) {
   static const char *const text =
@@ -192,4 +214,5 @@ END_TEST
 UNIT_MAIN(UNIT("import", a_cut_is_told_at_its_place, an_end_is_told_by_the_name_it_has,
                a_live_gradient_makes_it_a_fault, host_values_cut_and_unknown_ones_do_not,
                what_was_seen_is_told_from_the_second_step_on, what_is_wrong_is_refused_at_its_line,
-               a_column_that_learns_meets_a_row_of_data, a_file_without_its_end_is_refused))
+               stored_types_are_read, a_column_that_learns_meets_a_row_of_data,
+               a_file_without_its_end_is_refused))
