@@ -124,7 +124,9 @@ static void log_of_negative(const Hygiene *h, NodeId n, NodeId operand) {
 static void divided_by_zero(const Hygiene *h, NodeId n) {
   NodeId by = graph_in(h->g, n)[1];
   Span at = place(h, n), inner = graph_user_span(h->g, h->x->p->sources, by);
-  if (!at.file || !h->taken[n.i] || !value_is_zero(&h->x->values, h->v->value[by.i])) return;
+  ValueId divisor = h->v->value[by.i];
+  if (!at.file || !h->taken[n.i] || !value_is_zero(&h->x->values, divisor)) return;
+  if (value_at(&h->x->values, divisor)->noise) return; /* of rounding: no 0 */
   Diag *g = diag_divided_by_zero(h->x->d, at);
   if (inner.file && (inner.lo != at.lo || inner.hi != at.hi)) diag_label(g, inner, "this is 0");
   diag_help(g, "divide by something else: nothing is proved about what reads this");

@@ -68,6 +68,7 @@ static uint64_t key_of(const Value *x, const Term *term, const int64_t *attr) {
   uint64_t h = mix((uint64_t)x->kind << 32 | (uint64_t)x->op << 8 | (uint64_t)x->dtype,
                    (uint64_t)x->n << 40 | (uint64_t)x->nattr << 16 | (uint64_t)x->shape.rank << 2 |
                        (uint64_t)x->undefined << 1 | x->infinite);
+  h = mix(h, x->noise);
   for (uint8_t i = 0; i < x->shape.rank; i++) h = mix(h, x->shape.dim[i].i);
   h = mix_ratio(h, x->c);
   for (uint32_t i = 0; i < x->n; i++) h = mix_ratio(mix(h, term[i].of.i), term[i].k);
@@ -77,8 +78,8 @@ static uint64_t key_of(const Value *x, const Term *term, const int64_t *attr) {
 
 static bool same(const Value *a, const Value *b, const Term *term, const int64_t *attr) {
   if (a->kind != b->kind || a->op != b->op || a->dtype != b->dtype || a->n != b->n || a->nattr != b->nattr ||
-      a->undefined != b->undefined || a->infinite != b->infinite || a->c.p != b->c.p || a->c.q != b->c.q ||
-      !shape_eq(&a->shape, &b->shape))
+      a->undefined != b->undefined || a->infinite != b->infinite || a->noise != b->noise ||
+      a->c.p != b->c.p || a->c.q != b->c.q || !shape_eq(&a->shape, &b->shape))
     return false;
   for (uint32_t i = 0; i < a->n; i++) {
     const Term *t = &a->term[i];
@@ -134,6 +135,14 @@ ValueId value_const(Values *v, DType t, double x) {
   Value inf = {.kind = VALUE_OP, .op = OP_CONST, .dtype = value_dtype(t), .infinite = true, .nattr = 1};
   inf.range = interval_all();
   return intern(v, inf, NULL, &sign);
+}
+
+ValueId value_noisy(Values *v, ValueId a) {
+  Value x = *value_at(v, a);
+  if (!value_is_const(v, a) || x.noise || x.dtype != DT_F64) return a;
+  x.noise = true;
+  x.range = interval_all();
+  return intern(v, x, NULL, NULL);
 }
 
 static ValueId unique(Values *v, DType t, Shape s, bool undefined) {
@@ -215,6 +224,7 @@ typedef struct Build { /* terms in ascending order, like ones together */
   bool full, bad;  /* too many; an infinity less an infinity */
   bool lost;       /* a factor that no double holds, or a term that cancelled */
   bool merged;     /* what is one term was several, or cancelled */
+  bool noise;      /* something cancelled, here or in an operand */
 } Build;
 
 static void put(Build *b, ValueId of, Ratio k) {
@@ -228,6 +238,7 @@ static void put(Build *b, ValueId of, Ratio k) {
     b->lost |= isnan(b->t[i].k.p);
     if (b->t[i].k.p != 0) return;
     b->bad |= value_at(b->v, of)->infinite;
+    b->noise = true;
     if (b->v->exact) { /* x (1 / x) is not always 1, nor is x + y - x always y */
       b->lost = true;
       b->gone = shape_union(b->v, &b->gone, &value_at(b->v, of)->shape);
@@ -261,6 +272,7 @@ static void put_sum(Build *b, ValueId a, Ratio k) {
     return;
   }
   Ratio c = ratio_mul(k, x->c), was = b->c;
+  b->noise |= x->noise;
   b->c = ratio_add(b->c, c);
   b->c_size += fabs(ratio_number(c));
   b->merged |= was.p != 0 && c.p != 0; /* x + 3 - 3 */
@@ -299,10 +311,15 @@ static bool only(const Build *b) {
   return b->n == 1 && b->t[0].k.p == 1 && b->t[0].k.q == 1 && !b->bad && !rounded;
 }
 
+static ValueId literal_of(const Build *b, Ratio c) {
+  ValueId r = value_ratio(b->v, c);
+  return b->noise ? value_noisy(b->v, r) : r;
+}
+
 static ValueId finish_sum(Build *b) {
   Values *v = b->v;
   if (!b->n && b->lost && !b->bad) return lost(b, (Shape){0});
-  if (!b->n) return b->bad ? value_undefined(v, DT_F64, (Shape){0}) : value_ratio(v, b->c);
+  if (!b->n) return b->bad ? value_undefined(v, DT_F64, (Shape){0}) : literal_of(b, b->c);
   if (b->c.p == 0 && only(b)) return b->t[0].of;
   Value x = {.kind = VALUE_SUM, .dtype = DT_F64, .n = b->n, .c = b->c};
   for (uint32_t i = 0; i < b->n; i++) {
@@ -358,6 +375,7 @@ void value_split(Values *v, ValueId a, uint32_t mask, ValueId *flat, ValueId *re
   }
   Build f = {.v = v, .c = x.c, .direct = interval_all()}, r = {.v = v, .c = {0, 1}, .direct = interval_all()};
   f.c_size = fabs(ratio_number(x.c));
+  f.noise = x.noise;
   for (uint32_t i = 0; i < x.n; i++) {
     Term t = *value_term(v, a, i);
     put(value_flat_along(v, t.of, mask) ? &f : &r, t.of, t.k);
@@ -387,7 +405,7 @@ static void put_product(Build *b, ValueId a, Ratio e) {
 static ValueId finish_product(Build *b) {
   Values *v = b->v;
   if (!b->n && b->lost && !b->bad) return lost(b, (Shape){0});
-  if (!b->n) return b->bad ? value_undefined(v, DT_F64, (Shape){0}) : value_ratio(v, ratio(1));
+  if (!b->n) return b->bad ? value_undefined(v, DT_F64, (Shape){0}) : literal_of(b, ratio(1));
   if (only(b)) return b->t[0].of;
   Value x = {.kind = VALUE_PRODUCT, .dtype = DT_F64, .n = b->n, .c = {1, 1}};
   x.range = interval_point(1);
@@ -407,8 +425,11 @@ static ValueId finish_product(Build *b) {
 ValueId value_mul(Values *v, ValueId a, ValueId b) {
   const Value *x = value_at(v, a), *y = value_at(v, b);
   if (x->undefined || y->undefined) return value_undefined(v, DT_F64, shape_union(v, &x->shape, &y->shape));
-  if (value_is_const(v, a)) return value_scale(v, b, x->c);
-  if (value_is_const(v, b)) return value_scale(v, a, y->c);
+  if (value_is_const(v, a) || value_is_const(v, b)) {
+    bool noise = x->noise || y->noise;
+    ValueId r = value_is_const(v, a) ? value_scale(v, b, x->c) : value_scale(v, a, y->c);
+    return noise ? value_noisy(v, r) : r;
+  }
   Ratio ka, kb;
   a = value_factor(v, a, &ka);
   b = value_factor(v, b, &kb);
@@ -448,9 +469,9 @@ ValueId value_power(Values *v, ValueId a, Ratio e) {
   if (x.undefined || x.infinite) return value_undefined(v, DT_F64, x.shape);
   if (value_is_const(v, a)) {
     if ((x.c.p == 0 && e.p < 0) || (x.c.p < 0 && !integer)) return value_undefined(v, DT_F64, x.shape);
-    if (e.p == -1 && integer) return value_ratio(v, ratio_inverse(x.c));
-    Ratio r = ratio_power(x.c, e);
-    return isnan(r.p) ? value_unknown(v, DT_F64, x.shape) : value_ratio(v, r);
+    Ratio r = e.p == -1 && integer ? ratio_inverse(x.c) : ratio_power(x.c, e);
+    if (isnan(r.p)) return value_unknown(v, DT_F64, x.shape);
+    return x.noise ? value_noisy(v, value_ratio(v, r)) : value_ratio(v, r);
   }
   if (e.p == 0) return value_ratio(v, ratio(1));
   Ratio k;
@@ -464,8 +485,7 @@ ValueId value_power(Values *v, ValueId a, Ratio e) {
       const Term *t = value_term(v, f, i);
       apart &= even(t->k) || value_at(v, t->of)->range.lo >= 0;
     }
-    if (!apart) f = a, k = ratio(1);
-    if (!apart) p.direct = interval_power(x.range, ratio_number(e));
+    if (!apart) f = a, k = ratio(1), p.direct = interval_power(x.range, ratio_number(e));
     if (!apart) put(&p, f, e);
   }
   if (!p.n) {
@@ -480,11 +500,4 @@ ValueId value_power(Values *v, ValueId a, Ratio e) {
   ValueId r = finish_product(&p);
   if (k.p == 1 && k.q == 1) return r;
   return value_scale(v, r, integer && e.p == -1 ? ratio_inverse(k) : ratio_power(k, e));
-}
-
-ValueId value_extent(Values *v, DimId d) {
-  int64_t n;
-  if (dim_is_const(v->p->dims, d, &n)) return value_ratio(v, ratio((double)n));
-  int64_t attr = d.i;
-  return value_op(v, OP_IOTA, DT_F64, NULL, 0, &attr, 1, (Shape){0}, interval_of(1, INFINITY));
 }

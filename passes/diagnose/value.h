@@ -45,6 +45,7 @@ typedef struct Value { /* one for each node of every graph, several times: small
   bool undefined;  /* reads a division by the literal 0 or the like: equal to nothing, and never multiplied
                       away */
   bool infinite;   /* may be a written infinity: no number to calculate with */
+  bool noise;      /* a literal by cancelling only: in floats it is near that number, on either side */
   Shape shape;
   Interval range;
   Ratio c; /* SUM: the constant term. A literal is a sum without terms */
@@ -86,6 +87,7 @@ bool value_flat(const Values *v, ValueId id, uint32_t k);
 /* Making values. */
 ValueId value_const(Values *v, DType t, double x);
 ValueId value_ratio(Values *v, Ratio r);
+ValueId value_noisy(Values *v, ValueId a);          /* a literal that is met nearly; anything else as it is */
 ValueId value_unknown(Values *v, DType t, Shape s); /* equal to nothing else */
 ValueId value_undefined(Values *v, DType t, Shape s);
 ValueId value_op(Values *v, Op op, DType t, const ValueId *in, uint32_t nin, const int64_t *attr,

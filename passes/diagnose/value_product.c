@@ -87,7 +87,7 @@ ValueId values_CONTRACT(const ValueNode *f) {
   Values *v = f->v;
   const Type *t = values_type_in(f, 0);
   bool ta = values_attr(f, 0) != 0, tb = values_attr(f, 1) != 0;
-  if (nothing(f, 0, 1)) return value_const(v, DT_F64, 0);
+  if (nothing(f, 0, 1)) return f->in[!value_is_zero(v, f->in[0])];
   if (!usable(value_at(v, f->in[0])) || !usable(value_at(v, f->in[1])) || t->rank < 2)
     return values_unknown(f);
   Product p = {v, t->dim[t->rank - (ta ? 2 : 1)]};
@@ -101,7 +101,7 @@ static ValueId convolution(const ValueNode *f) {
   Values *v = f->v;
   ValueId in[2];
   Ratio k[2];
-  if (nothing(f, 0, 1)) return value_const(v, DT_F64, 0);
+  if (nothing(f, 0, 1)) return f->in[!value_is_zero(v, f->in[0])];
   if (!usable(value_at(v, f->in[0])) || !usable(value_at(v, f->in[1]))) return values_unknown(f);
   for (int i = 0; i < 2; i++) in[i] = value_factor(v, f->in[i], &k[i]);
   ValueNode g = *f;

@@ -78,7 +78,7 @@ static ValueId sum_of(Values *v, ValueId a, uint32_t mask, const Shape *full, in
   Value x = *value_at(v, a);
   if (x.undefined || x.infinite) return value_undefined(v, DT_F64, without(v, x.shape, mask));
   if (x.kind != VALUE_SUM) return sum_term(v, a, mask, full, depth);
-  ValueId r = sum_term(v, value_ratio(v, x.c), mask, full, depth);
+  ValueId r = sum_term(v, x.n ? value_ratio(v, x.c) : a, mask, full, depth);
   for (uint32_t i = 0; i < x.n; i++) {
     Term t = *value_term(v, a, i);
     r = value_add(v, r, ratio(1), sum_term(v, t.of, mask, full, depth), t.k);
@@ -165,7 +165,7 @@ ValueId values_CUMSUM(const ValueNode *f) { /* integers wrap */
 static ValueId position(const ValueNode *f) {
   const Value *x = value_at(f->v, f->in[0]);
   int64_t n;
-  if (value_flat(f->v, f->in[0], from_last(f, values_attr(f, 0))) && !x->undefined)
+  if (value_flat(f->v, f->in[0], from_last(f, values_attr(f, 0))) && !x->undefined && !x->noise)
     return value_const(f->v, (DType)values_type(f)->dtype, 0);
   bool known = dim_is_const(f->v->p->dims, values_type_in(f, 0)->dim[values_attr(f, 0)], &n);
   return values_within(f, interval_of(0, known ? (double)n - 1 : INT32_MAX));

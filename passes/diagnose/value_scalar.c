@@ -64,6 +64,24 @@ static ValueId atom(const ValueNode *f, Interval r) {
   return value_op(f->v, op, dtype(f), in, nin, &from, 1, shape(f), r);
 }
 
+/* Of a literal that is met nearly: is another number taken on its other side? */
+static bool jumps(const ValueNode *f) {
+  double x = ratio_number(at(f, 0)->c);
+  switch (node_op(f->g, f->n)) {
+  case OP_EQ:
+  case OP_NE:
+  case OP_LT:
+  case OP_LE: return x == ratio_number(at(f, 1)->c);
+  case OP_SIGN: return x == 0;
+  case OP_FLOOR:
+  case OP_CEIL: return x == floor(x);
+  case OP_ROUND: return 2 * x == floor(2 * x) && x != floor(x);
+  case OP_CAST: return !dtype_is_float(dtype(f)) && x == floor(x);
+  case OP_MOD: return true;
+  default: return false; /* default: continuous, where it is defined */
+  }
+}
+
 /* Everything is a literal: the op's own program, floats in f64. */
 static bool fold(const ValueNode *f, ValueId *out) {
   const Node *n = graph_node(f->g, f->n);
@@ -71,6 +89,12 @@ static bool fold(const ValueNode *f, ValueId *out) {
   for (uint32_t i = 0; i < n->nin; i++) {
     if (!value_is_const(f->v, f->in[i]) || at(f, i)->undefined) return false;
     t[i] = value_dtype((DType)values_type_in(f, i)->dtype);
+  }
+  bool noise = false;
+  for (uint32_t i = 0; i < n->nin; i++) noise |= at(f, i)->noise;
+  if (noise && jumps(f)) {
+    *out = atom(f, to == DT_BOOL ? interval_of(0, 1) : interval_all());
+    return true;
   }
   double x = 0;
   if (f->v->exact && !fold_native(f, t, &x)) {
@@ -87,6 +111,7 @@ static bool fold(const ValueNode *f, ValueId *out) {
   *out = !isfinite(x) ? value_undefined(f->v, dtype(f), (Shape){0})
          : lost       ? value_unknown(f->v, dtype(f), (Shape){0})
                       : value_const(f->v, dtype(f), x);
+  if (noise) *out = value_noisy(f->v, *out);
   return true;
 }
 
@@ -109,12 +134,25 @@ static bool close_by(const ValueNode *f) {
   return !sides && !(x.hi + room < y.lo || y.hi + room < x.lo);
 }
 
+/* The same numbers: one node, or copies of it. */
+static bool one_node(const ValueNode *f) {
+  NodeId n[2] = {graph_in(f->g, f->n)[0], graph_in(f->g, f->n)[1]};
+  for (int k = 0; k < 2; k++)
+    for (Op op = node_op(f->g, n[k]);
+         op == OP_STOP || op == OP_NAME || op == OP_BROADCAST || op == OP_CHECKPOINT;
+         op = node_op(f->g, n[k]))
+      n[k] = graph_in(f->g, n[k])[0];
+  return node_eq(n[0], n[1]);
+}
+
 static ValueId compare(const ValueNode *f) {
   Op op = node_op(f->g, f->n);
   Interval x = range(f, 0), y = range(f, 1), d;
   if (at(f, 0)->undefined || at(f, 1)->undefined) return atom(f, interval_of(0, 1));
   bool same = value_eq(f->in[0], f->in[1]) && !at(f, 0)->infinite;
   if (f->v->rounds && close_by(f)) return atom(f, interval_of(0, 1));
+  if (same && !f->v->exact && dtype_is_float((DType)values_type_in(f, 0)->dtype) && !one_node(f))
+    return atom(f, interval_of(0, 1)); /* two calculations of one number: rounding decides */
   if (same) return truth(f, op == OP_EQ || op == OP_LE);
   d = difference(f);
   bool less = interval_less(x, y) || d.lo > 0, greater = interval_less(y, x) || d.hi < 0;
@@ -155,7 +193,8 @@ static ValueId choose(const ValueNode *f) {
     if (!value_is_zero(f->v, f->in[3 - k])) continue;
     ValueId in[3] = {f->in[0], f->in[1], f->in[2]};
     in[k] = value_factor(f->v, f->in[k], &c);
-    if (value_is_const(f->v, f->in[k])) { /* k where(c, 1, 0) */
+    if (at(f, k)->noise && value_is_zero(f->v, f->in[k])) return f->in[k]; /* both 0, or nearly */
+    if (value_is_const(f->v, f->in[k])) {                                  /* k where(c, 1, 0) */
       c = at(f, k)->c;
       in[k] = value_ratio(f->v, ratio(1));
     }
@@ -343,9 +382,12 @@ ValueId values_scalar(const ValueNode *f) {
   }
   if (!dtype_is_float(dtype(f))) return integers(f);
   Values *v = f->v;
+  bool number = !at(f, 0)->undefined && !at(f, 0)->infinite;
   switch (op) {
   case OP_ADD: return value_add(v, f->in[0], ratio(1), f->in[1], ratio(1));
-  case OP_SUB: return value_add(v, f->in[0], ratio(1), f->in[1], ratio(-1));
+  case OP_SUB:
+    if (number && !v->exact && one_node(f)) return value_const(v, dtype(f), 0);
+    return value_add(v, f->in[0], ratio(1), f->in[1], ratio(-1));
   case OP_NEG: return value_scale(v, f->in[0], ratio(-1));
   case OP_MUL: return value_mul(v, f->in[0], f->in[1]);
   case OP_DIV: minus = value_power(v, f->in[1], ratio(-1)); return value_mul(v, f->in[0], minus);

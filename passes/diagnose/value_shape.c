@@ -1,5 +1,7 @@
-/* Natural shapes, and along which axes a value is constant. */
+/* Natural shapes, along which axes a value is constant, and extents as numbers. */
 #include "passes/diagnose/value.h"
+
+#include <math.h>
 
 bool shape_one(const Values *v, DimId d) {
   int64_t n;
@@ -49,4 +51,11 @@ bool value_flat_along(const Values *v, ValueId id, uint32_t mask) {
   for (uint32_t k = 0; k < MAX_RANK; k++)
     if ((mask >> k & 1) && !value_flat(v, id, k)) return false;
   return true;
+}
+
+ValueId value_extent(Values *v, DimId d) {
+  int64_t n;
+  if (dim_is_const(v->p->dims, d, &n)) return value_ratio(v, ratio((double)n));
+  int64_t attr = d.i;
+  return value_op(v, OP_IOTA, DT_F64, NULL, 0, &attr, 1, (Shape){0}, interval_of(1, INFINITY));
 }

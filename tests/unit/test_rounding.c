@@ -31,7 +31,10 @@ static void evaluate(bool exact, double lo, double hi) {
   of = values_graph(&v, f.b.g, NULL, &(LeafFacts){.is = is});
 }
 
-static bool same(NodeId a, NodeId b) { return value_eq(of[a.i], of[b.i]); }
+static bool same(NodeId a, NodeId b) { /* 1 nearly is 1 in real numbers */
+  const Value *x = value_at(&v, of[a.i]), *y = value_at(&v, of[b.i]);
+  return value_eq(of[a.i], of[b.i]) || (x->noise && value_is_const(&v, of[b.i]) && x->c.p == y->c.p);
+}
 static Interval range(NodeId n) { return value_at(&v, of[n.i])->range; }
 static NodeId power(NodeId x, double e) { return fix_2(&f, OP_POW, x, fix_c(&f, x, e)); }
 
@@ -141,6 +144,38 @@ START_TEST(long_sums_and_powers) {
 }
 END_TEST
 
+/* Of centred numbers: the sum is 0 in the reals, and decides nothing; 0 of one number less itself does. */
+START_TEST(noise_decides_nothing) {
+  NodeId x, y, z;
+  begin(&x, &y, &z);
+  NodeId mean = build_broadcast(&f.b, build_reduce(&f.b, OP_MEAN, x, 1), graph_node(f.b.g, x)->type);
+  NodeId near = build_broadcast(&f.b, build_reduce(&f.b, OP_SUM, fix_2(&f, OP_SUB, x, mean), 1),
+                                graph_node(f.b.g, x)->type);
+  NodeId none = fix_2(&f, OP_SUB, x, x), zero = fix_c(&f, x, 0), half = fix_c(&f, x, 0.5);
+  static const Op test[] = {OP_EQ, OP_NE, OP_LT, OP_LE};
+  static const Op step[] = {OP_SIGN, OP_FLOOR, OP_CEIL};
+  NodeId by[2][12], again = fix_2(&f, OP_ADD, near, x);
+  for (int k = 0; k < 2; k++) {
+    NodeId n = k ? none : near;
+    for (int i = 0; i < 4; i++) by[k][i] = fix_2(&f, test[i], n, zero);
+    for (int i = 0; i < 3; i++) by[k][4 + i] = fix_1(&f, step[i], n);
+    by[k][7] = build_cast(&f.b, n, DT_I32);
+    by[k][8] = build_cast(&f.b, n, DT_BOOL);
+    by[k][9] = fix_1(&f, OP_ROUND, fix_2(&f, OP_ADD, n, half));
+    by[k][10] = fix_2(&f, OP_LT, k ? x : again, x);
+    by[k][11] = fix_1(&f, OP_SIGN, fix_2(&f, OP_MUL, n, half));
+  }
+  NodeId far = fix_2(&f, OP_LT, near, half), flat = fix_2(&f, OP_MUL, near, x);
+  evaluate(false, -1, 1);
+  ck_assert(value_is_zero(&v, of[near.i]) && value_at(&v, of[near.i])->noise);
+  ck_assert(value_is_zero(&v, of[flat.i]) && value_is(&v, of[far.i], 1));
+  for (int k = 0; k < 2; k++)
+    for (int i = 0; i < 12; i++)
+      ck_assert_msg(value_is_const(&v, of[by[k][i].i]) == k, "%s, %d", k ? "one number" : "noise", i);
+  fix_end(&f);
+}
+END_TEST
+
 /* A place that may lie outside reads 0. */
 START_TEST(where_gather_lies) {
   NodeId x, y, z;
@@ -157,4 +192,4 @@ START_TEST(where_gather_lies) {
 END_TEST
 
 UNIT_MAIN(UNIT("rounding", equal_in_real_numbers, what_cancels_varies, nothing_times, any_order,
-               long_sums_and_powers, where_gather_lies))
+               long_sums_and_powers, noise_decides_nothing, where_gather_lies))

@@ -17,6 +17,9 @@ static const Plant plant[] = {
     {"param pa: $[2, 6] ~ normal(0, 1)\nparam pb: $[3, 2] ~ normal(0, 1)\n",
      "mean((concat([pa[:, 0:2], $(zeros([2, 2])), pa[:, 4:6]], axis = 1) * 0.5 - 1)^2) + mean(abs(pb @ pa))"},
     {"state pa: $[3] = 0\nparam pb: $[3] ~ normal(0, 1)\nparam pc: $[3] = 1\n", "mean((pa * pb - pc)^2)"},
+    {"param pa: $[%] ~ normal(0, 1)\nparam pb: $[%] ~ normal(0, 1)\n", /* open: noise decides */
+     "mean(sign(sum($(x) - mean($(x), axis = 1, keep = true), axis = 1)) * ($(x) @ pa)) + "
+     "mean(relu(sum(pb - mean(pb))))"},
 };
 enum { PLANTS = sizeof plant / sizeof *plant };
 
