@@ -59,6 +59,24 @@ START_TEST(equal_in_real_numbers) {
 }
 END_TEST
 
+/* The root of a product is one of roots where no factor is below 0; the greatest of -x is the least of x. */
+START_TEST(signs_decide) {
+  NodeId x, y, z;
+  begin(&x, &y, &z);
+  NodeId root = fix_1(&f, OP_SQRT, fix_2(&f, OP_MUL, x, z));
+  NodeId roots = fix_2(&f, OP_MUL, fix_1(&f, OP_SQRT, x), fix_1(&f, OP_SQRT, z));
+  NodeId greatest = build_reduce(&f.b, OP_MAX, fix_1(&f, OP_NEG, x), 1);
+  NodeId least = fix_1(&f, OP_NEG, build_reduce(&f.b, OP_MIN, x, 1));
+  NodeId other = fix_1(&f, OP_NEG, build_reduce(&f.b, OP_MAX, x, 1));
+  for (int any = 0; any < 2; any++) {
+    evaluate(false, any ? -1 : 0, 1);
+    ck_assert(same(root, roots) == !any);
+    ck_assert(same(greatest, least) && !same(greatest, other));
+  }
+  fix_end(&f);
+}
+END_TEST
+
 /* x + y - x is y in no element to the last bit: it varies as x does. */
 START_TEST(what_cancels_varies) {
   NodeId x, y, z;
@@ -191,5 +209,5 @@ START_TEST(where_gather_lies) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("rounding", equal_in_real_numbers, what_cancels_varies, nothing_times, any_order,
+UNIT_MAIN(UNIT("rounding", equal_in_real_numbers, signs_decide, what_cancels_varies, nothing_times, any_order,
                long_sums_and_powers, noise_decides_nothing, where_gather_lies))
