@@ -86,7 +86,7 @@ static Value evaluate_decl(Elab *x, Scope *s, Binding *b) {
     if (d) return keep_constant(x, b, define_value(x, d->value, b->at), true);
     if (!t->bind.value) return val_poison();
     Value v = eval(x, s, t->bind.value);
-    if (val_tensor(v) || holds_nodes(v)) {
+    if (val_tensor(v) || holds_nodes(x, v)) {
       TELL(x, not_static, t->bind.value->at, "a const",
            val_tensor(v) ? val_text(x, v) : STR("made of tensors"));
       return val_poison();

@@ -156,7 +156,9 @@ struct Scope {
   Body *body;                  /* its values are nodes of this graph; NULL: of the entry's own */
   struct Scan *scan;           /* BODY of a scan: what `next` and `yield` give */
   VEC(const AstStmt *) active; /* FILE, MODULE: its statements, static ifs decided */
+  uint32_t walked;             /* holds_nodes' mark: the last walk that came here */
 };
+enum { WALK_ENDED = UINT32_MAX }; /* neither this scope nor what is seen from it has nodes */
 
 /* What surrounds the expression being evaluated; lives on the C stack. */
 typedef struct Frame {
@@ -240,7 +242,7 @@ struct Elab {
   Span now;          /* the expression being evaluated */
   uint64_t closures; /* made so far: each keeps its scope */
   uint64_t compared; /* names, for suggestions */
-  uint32_t depth, calls, nparams, ncustom, prepares;
+  uint32_t depth, calls, nparams, ncustom, prepares, walks;
   Sym step_name;             /* of the step whose optimizer is expanded */
   LeafId opt_param, initial; /* initial: whose initial value is being made; UINT32_MAX: none */
   bool nameless;       /* a declaration without its name was reported: any unknown name may be that one */
@@ -268,8 +270,7 @@ static inline bool val_number(Value v) {
 }
 static inline bool val_tensor(Value v) { return v.kind == VAL_TENSOR || v.kind == VAL_LEAF; }
 /* Has nodes of this entry's graph, also in what a function sees around it: no other entry can use it. */
-bool holds_nodes(Value v);
-enum { LISTS_NESTED = 64 };     /* deeper ones are taken for the worst */
+bool holds_nodes(Elab *x, Value v);
 Str val_text(Elab *x, Value v); /* "f32[N, 3]", "the number 3", "an instance of 'Mlp'" */
 Str type_text(Elab *x, Type t);
 Str dim_text(Elab *x, DimId d);

@@ -9,6 +9,8 @@ static Value instance_varies(Elab *x, Span at) {
   return val_poison();
 }
 
+enum { LISTS_NESTED = 64 };
+
 static bool same_value(Value a, Value b, uint32_t depth) {
   if (a.kind != b.kind) return false;
   switch (a.kind) {
@@ -94,7 +96,7 @@ Value make_instance(Elab *x, UnitRef m, ArgVec *args, Span at) {
   if (bind_params(x, i->scope, &m.stmt->unit.params, 0, args, at, name)) {
     bool tensors = false;
     for (uint32_t k = 0; k < i->scope->binding.n; k++)
-      tensors = tensors || holds_nodes(i->scope->binding.at[k]->value);
+      tensors = tensors || holds_nodes(x, i->scope->binding.at[k]->value);
     if (tensors) {
       TELL(x, not_static, at, "what a module is made of", STR("a tensor"));
     } else if (x->training && !x->probe) { /* outside of it there is none */

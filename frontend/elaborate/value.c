@@ -48,17 +48,36 @@ Value val_list(Elab *x, ValueKind kind, const Value *at, uint32_t n) {
   return list_value(kind, copy, n);
 }
 
-static bool nodes_within(Value v, uint32_t depth) {
-  if (depth > LISTS_NESTED) return true;
-  for (uint32_t i = 0; (v.kind == VAL_LIST || v.kind == VAL_TUPLE) && i < v.list.n; i++)
-    if (nodes_within(v.list.at[i], depth + 1)) return true;
-  for (const Scope *s = v.kind == VAL_FN ? v.fn->scope : NULL; s && s->kind > SCOPE_MODULE; s = s->outer)
-    for (uint32_t i = 0; i < s->binding.n; i++)
-      if (nodes_within(s->binding.at[i]->value, depth + 1)) return true;
-  return v.kind == VAL_TENSOR || v.kind == VAL_TREE;
+/* Each scope is looked at once: a function may see itself, and see another in many ways. The scopes are of
+ * calls that have ended, so one that holds no nodes never will. */
+bool holds_nodes(Elab *x, Value v) {
+  VEC(ValueList) left = {0}; /* what is not looked at: no deeper than values are nested */
+  VEC(Scope *) scope = {0};
+  x->walks++;
+  for (ValueList one = {1, 1, &v};;) {
+    if (!one.n && !left.n) break;
+    if (!one.n) {
+      one = left.at[--left.n];
+      continue;
+    }
+    Value next = *one.at++;
+    one.n--;
+    if (next.kind == VAL_TENSOR || next.kind == VAL_TREE) return true;
+    if (next.kind == VAL_LIST || next.kind == VAL_TUPLE) {
+      if (one.n) VEC_PUSH(x->a, &left, one);
+      one = next.list;
+    }
+    for (Scope *s = next.kind == VAL_FN ? next.fn->scope : NULL; s && s->kind > SCOPE_MODULE; s = s->outer) {
+      if (s->walked == x->walks || s->walked == WALK_ENDED) break; /* so are those around it */
+      s->walked = x->walks;
+      VEC_PUSH(x->a, &scope, s);
+      for (uint32_t i = 0; i < s->binding.n; i++)
+        VEC_PUSH(x->a, &left, (ValueList){1, 1, &s->binding.at[i]->value});
+    }
+  }
+  for (uint32_t i = 0; i < scope.n; i++) scope.at[i]->walked = WALK_ENDED;
+  return false;
 }
-
-bool holds_nodes(Value v) { return nodes_within(v, 0); }
 
 Str type_text(Elab *x, Type t) {
   Sb b;

@@ -81,6 +81,13 @@ def scans(n):
     return f"param w: f32[64] = 0.5\nlet h0 = w * 1\n{body}loss l = mean(h{n}^2)\ntrain t {{ minimize l; update w {SGD}"
 
 
+def functions(n):
+    """Each of which sees the one before it in two ways."""
+    made = "".join(f"const c{i} = both(c{i - 1}, c{i - 1})\n" for i in range(1, n))
+    return (f"{HEAD}param w: f32[64] = 1\nfn both(g, h) = fn (a) = g(a) + h(a)\nfn twice(a) = a * 2\n"
+            f"const c0 = both(twice, twice)\n{made}loss l = mean(c1(x * w)^2)\ntrain t {{ minimize l; update w {SGD}")
+
+
 # name, generator, its smaller size, stages beside `check` (and options)
 CASES = [
     ("deep chains", chain, 3000, ["opt", "plan"]),
@@ -92,6 +99,7 @@ CASES = [
     ("straight-through calls", straight_through, 1500, ["opt", "plan"]),
     ("calls computed again", lambda n: straight_through(n, True), 6000, ["opt"]),
     ("long path names", paths, 400, ["plan"]),
+    ("functions that see functions", functions, 3000, []),
     ("loops under a budget", scans, 100, ["plan --memory=1K"]),
 ]
 # name, program, stage, seconds, megabytes. The bounds of time are far above what it takes, for a busy machine.
