@@ -157,8 +157,10 @@ struct Scope {
   struct Scan *scan;           /* BODY of a scan: what `next` and `yield` give */
   VEC(const AstStmt *) active; /* FILE, MODULE: its statements, static ifs decided */
   uint32_t walked;             /* holds_nodes' mark: the last walk that came here */
+  Scope *twin;                 /* instance.c: one of another entry that binds the same */
+  uint32_t twin_walk;          /* found by this walk, which may not have ended; WALK_ENDED: it did */
 };
-enum { WALK_ENDED = UINT32_MAX }; /* neither this scope nor what is seen from it has nodes */
+enum { WALK_ENDED = UINT32_MAX }; /* what a mark says holds of this scope and of all that is seen from it */
 
 /* What surrounds the expression being evaluated; lives on the C stack. */
 typedef struct Frame {

@@ -9,17 +9,48 @@ static Value instance_varies(Elab *x, Span at) {
   return val_poison();
 }
 
-enum { LISTS_NESTED = 64 };
+typedef struct Pairs {
+  const Value *now, *then;
+  uint32_t n;
+} Pairs;
 
-static bool same_value(Value a, Value b, uint32_t depth) {
+/* Pairs that are left to compare, and the scopes that are taken for the same until something differs. */
+typedef struct Same {
+  VEC(Pairs) left;
+  VEC(Scope *) scope;
+} Same;
+
+/* Files and instances are there once. A call's scope is made anew by each entry: what it binds is compared,
+ * and its signature's variables follow from that. One scope that would be two of the other entry is none of
+ * them. */
+static bool same_scope(Elab *x, Same *w, Scope *a, Scope *b) {
+  for (; a != b; a = a->outer, b = b->outer) {
+    if (!a || !b || a->kind != b->kind || a->kind <= SCOPE_MODULE) return false;
+    bool under_way = a->twin_walk == x->walks;
+    if (a->twin == b && (under_way || a->twin_walk == WALK_ENDED)) return true; /* those around them, too */
+    if (under_way || a->binding.n != b->binding.n) return false;
+    a->twin = b;
+    a->twin_walk = x->walks;
+    VEC_PUSH(x->a, &w->scope, a);
+    for (uint32_t i = 0; i < a->binding.n; i++) {
+      if (!sym_eq(a->binding.at[i]->name, b->binding.at[i]->name)) return false;
+      VEC_PUSH(x->a, &w->left, (Pairs){&a->binding.at[i]->value, &b->binding.at[i]->value, 1});
+    }
+  }
+  return true;
+}
+
+static bool same_unit(UnitRef a, UnitRef b) { return a.stmt == b.stmt && a.scope == b.scope; }
+
+/* Apart from what they hold, which is put into w. */
+static bool same_outside(Elab *x, Same *w, Value a, Value b) {
+  if (a.kind == VAL_POISON || b.kind == VAL_POISON) return true; /* reported */
   if (a.kind != b.kind) return false;
   switch (a.kind) {
   case VAL_LIST:
   case VAL_TUPLE:
-    if (a.list.n != b.list.n || depth > LISTS_NESTED) return false;
-    for (uint32_t i = 0; i < a.list.n; i++)
-      if (!same_value(a.list.at[i], b.list.at[i], depth + 1)) return false;
-    return true;
+    if (a.list.at != b.list.at) VEC_PUSH(x->a, &w->left, (Pairs){a.list.at, b.list.at, a.list.n});
+    return a.list.n == b.list.n;
   case VAL_INT: return a.i == b.i;
   case VAL_DIM: return a.dim.i == b.dim.i;
   case VAL_REAL: return memcmp(&a.real, &b.real, sizeof a.real) == 0;
@@ -27,10 +58,10 @@ static bool same_value(Value a, Value b, uint32_t depth) {
   case VAL_STRING: return str_eq(a.str, b.str);
   case VAL_LEAF: return leaf_eq(a.leaf, b.leaf);
   case VAL_INSTANCE: return a.inst == b.inst;
-  case VAL_FN: return a.fn->fn == b.fn->fn;
+  case VAL_FN: return a.fn->fn == b.fn->fn && same_scope(x, w, a.fn->scope, b.fn->scope);
   case VAL_BUILTIN: return a.builtin == b.builtin;
   case VAL_MODULE:
-  case VAL_OPTIMIZER: return a.unit.stmt == b.unit.stmt;
+  case VAL_OPTIMIZER: return same_unit(a.unit, b.unit);
   case VAL_FILE: return a.file == b.file;
   case VAL_DATASET: return sym_eq(a.name, b.name);
   case VAL_DTYPE: return a.dtype == b.dtype;
@@ -42,9 +73,29 @@ static bool same_value(Value a, Value b, uint32_t depth) {
   return false;
 }
 
+/* Two functions are the same only if what they see around them is. Each scope is compared once: one may see
+ * itself. */
+static bool same_value(Elab *x, const Value *now, const Value *then) {
+  Same w = {0};
+  x->walks++;
+  VEC_PUSH(x->a, &w.left, (Pairs){now, then, 1});
+  while (w.left.n) {
+    Pairs *p = &w.left.at[w.left.n - 1];
+    if (!p->n) {
+      w.left.n--;
+      continue;
+    }
+    p->n--;
+    Value a = *p->now++, b = *p->then++;
+    if (!same_outside(x, &w, a, b)) return false;
+  }
+  for (uint32_t i = 0; i < w.scope.n; i++) w.scope.at[i]->twin_walk = WALK_ENDED;
+  return true;
+}
+
 /* Whether this call would make what `made` is. */
 static bool makes_again(Elab *x, const Instance *made, UnitRef m, ArgVec *args, Span at) {
-  if (made->module.stmt != m.stmt) return false;
+  if (!same_unit(made->module, m)) return false;
   Scope *s = scope_new(x, SCOPE_MODULE, m.scope);
   uint32_t n = m.stmt->unit.params.n;
   if (n && !bind_params(x, s, &m.stmt->unit.params, 0, args, at, sym_str(x, m.stmt->unit.name.name)))
@@ -52,7 +103,7 @@ static bool makes_again(Elab *x, const Instance *made, UnitRef m, ArgVec *args, 
   for (uint32_t k = 0; k < n; k++) {
     Sym name = m.stmt->unit.params.at[k].name.name;
     const Binding *now = scope_find_here(x, s, name), *then = scope_find_here(x, made->scope, name);
-    if (now && then && !same_value(now->value, then->value, 0)) return false;
+    if (now && then && !same_value(x, &now->value, &then->value)) return false;
   }
   return true;
 }
