@@ -65,19 +65,26 @@ static bool dtype_variable(Scope *s, Sym name, DType *out) {
   return false;
 }
 
+/* Whether a const of this value can be a dtype. */
+static bool may_give_dtype(const Elab *x, const AstExpr *e) {
+  while (e && e->kind == EXPR_INDEX) e = e->index.base;
+  if (!e) return false;
+  if (e->kind == EXPR_CALL && e->call.callee->kind == EXPR_NAME)
+    return !builtin_find(sym_str(x, e->call.callee->name));
+  return e->kind == EXPR_DTYPE || e->kind == EXPR_NAME || e->kind == EXPR_FIELD || e->kind == EXPR_IF ||
+         e->kind == EXPR_LIST || e->kind == EXPR_CALL;
+}
+
 /* Whether a declaration can be a dtype; only then is it asked. `let F = f(x)` and `const F = size(y)` may
  * need the very call whose signature has the variable F. */
 static bool may_be_dtype(const Elab *x, const Binding *b) {
   if (!b->decl) return true;
   AstStmtKind kind = b->decl->kind;
-  const AstExpr *e = kind == STMT_CONST || kind == STMT_LET ? b->decl->bind.value : NULL;
+  if ((kind != STMT_CONST && kind != STMT_LET) || b->busy) return false;
+  const AstExpr *e = b->decl->bind.value;
+  if (kind == STMT_CONST) return may_give_dtype(x, e);
   while (e && e->kind == EXPR_INDEX) e = e->index.base;
-  if (!e || b->busy) return false;
-  if (e->kind == EXPR_DTYPE) return true;
-  if (e->kind == EXPR_CALL && e->call.callee->kind == EXPR_NAME)
-    return kind == STMT_CONST && !builtin_find(sym_str(x, e->call.callee->name));
-  return kind == STMT_CONST && (e->kind == EXPR_NAME || e->kind == EXPR_FIELD || e->kind == EXPR_IF ||
-                                e->kind == EXPR_LIST || e->kind == EXPR_CALL);
+  return e && e->kind == EXPR_DTYPE;
 }
 
 /* A name of a dtype: of a signature's variable, or of what is known when compiling: a parameter, a const. */
@@ -109,6 +116,8 @@ static void no_dtype(Elab *x, Scope *s, AstIdent name) {
     what = str_fmt(x->a, "declared as '%s'", ast_stmt_word(kind));
   Diag *g = TELL(x, wrong_kind, name.at, what, "a dtype, such as f64,");
   if (b && b->at.file == name.at.file) diag_label(g, b->at, "declared here");
+  if (kind == STMT_LET && may_give_dtype(x, b->decl->bind.value))
+    diag_help(g, "a const names a dtype: const " STRF " = ..", STRA(sym_str(x, name.name)));
 }
 
 /* `dtype` where a type stands: the kind of a parameter that is one. */
