@@ -102,6 +102,10 @@ static inline bool leaf_of_model(const Leaf *l) {
   return l->kind == LEAF_PARAM || (l->kind == LEAF_STATE && l->of.i == UINT32_MAX);
 }
 
+/* ---- own_files.c ---- */
+/* Refuses to write over the program's texts, and over the data that it names. */
+dg_status program_may_write(dg_context *cx, const dg_program *p, Arena *a, const char *path);
+
 /* ---- program.c ---- */
 /* Entry by the name users see: a train step, "eval", "predict", "init"; NULL when absent. */
 const Entry *program_entry(const dg_program *p, Str name);

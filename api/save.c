@@ -49,20 +49,13 @@ static CkVec tensors(dg_session *s, bool model) {
 }
 
 dg_status session_may_save(dg_session *s, const char *path) {
-  const Sources *src = &s->p->sources;
-  for (uint32_t i = 1; i < src->file.n; i++)
-    if (!src->file.at[i].library && file_same(str_z(path), src->file.at[i].name))
-      return api_fail(s->cx, ST_USAGE, "'%s' is not overwritten: it is the program's text", path);
+  dg_status st = program_may_write(s->cx, s->p, &s->arena, path);
+  if (st != DG_OK) return st;
   for (int k = 0; k < SET_COUNT; k++)
     for (uint32_t i = 0; i < s->set[k].feed.n; i++)
       if (file_same(str_z(path), s->set[k].feed.at[i]->source.name))
         return api_fail(s->cx, ST_USAGE, "'%s' is not overwritten: it is the data of input '" STRF "'", path,
                         STRA(names_str(s->prog.names, s->set[k].feed.at[i]->input)));
-  for (uint32_t d = 0; d < s->prog.dataset.n; d++)
-    for (uint32_t i = 0; i < s->dataset[d].feed.n; i++)
-      if (file_same(str_z(path), s->dataset[d].feed.at[i]->source.name))
-        return api_fail(s->cx, ST_USAGE, "'%s' is not overwritten: it is the data of input '" STRF "'", path,
-                        STRA(names_str(s->prog.names, s->dataset[d].feed.at[i]->input)));
   FileError err; /* said before the training, not after it */
   return file_may_replace(str_z(path), &err) ? DG_OK : api_fail(s->cx, err.status, "%s", err.what);
 }

@@ -24,17 +24,15 @@ static void print_from(const dg_program *p, int from) {
   for (int i = from; i < dg_diagnostic_count(p); i++) fputs(dg_diagnostic_at(p, i)->rendered, stderr);
 }
 
-static dg_status write_both(Options *o, const dg_built *b, double began) {
+static dg_status write_both(dg_context *cx, dg_program *p, Options *o, const dg_built *b, double began) {
   Str object = place(o, OPT_SAVE, b->name, ".o"), header = place(o, OPT_HEADER, b->name, ".h");
   if (file_one_target(object, header)) {
     fprintf(stderr, "dgc: object and header cannot be one file: '%s'\n", object.p);
     return DG_USAGE;
   }
-  if (file_same(object, str_z(o->subject)) || file_same(header, str_z(o->subject))) {
-    fprintf(stderr, "dgc: '%s' is not overwritten: it is the program's text\n", o->subject);
-    return DG_USAGE;
-  }
-  dg_status st = write_file(object, b->object, b->object_bytes);
+  dg_status st = say(cx, dg_may_write(p, object.p));
+  if (st == DG_OK) st = say(cx, dg_may_write(p, header.p));
+  if (st == DG_OK) st = write_file(object, b->object, b->object_bytes);
   if (st == DG_OK) st = write_file(header, b->header, b->header_bytes);
   if (st != DG_OK || given(o, OPT_QUIET)) return st;
   printf(STRF ": ", STRA(object));
@@ -65,7 +63,7 @@ int command_build(dg_context *cx, const Options *given_options) {
     else if (more)
       print_from(p, told);
     if (!more) (void)say(cx, st);
-    if (st == DG_OK) st = write_both(o, &built, began);
+    if (st == DG_OK) st = write_both(cx, p, o, &built, began);
   }
   dg_program_free(p);
   return (int)st;

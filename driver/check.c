@@ -143,10 +143,8 @@ static dg_status print_stage(dg_context *cx, const Options *o, dg_program *p, co
   dg_status st = say(cx, dg_emit(p, stage, &e, &text, &n));
   if (st != DG_OK) return st;
   const char *file = o->last[OPT_SAVE];
-  if (file && file_same(str_z(file), str_z(o->subject))) {
-    fprintf(stderr, "dgc: '%s' is not overwritten: it is the program's text\n", o->subject);
-    return DG_USAGE;
-  }
+  if (file) st = say(cx, dg_may_write(p, file));
+  if (st != DG_OK) return st;
   if (file) return write_file(str_z(file), text, n);
   if (!strcmp(stage, "obj") && isatty(STDOUT_FILENO)) {
     fputs("dgc: --emit=obj gives bytes: send them to a file\n", stderr);

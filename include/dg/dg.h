@@ -220,6 +220,10 @@ DG_API const dg_fixed *dg_fixed_at(const dg_program *p, int i); /* NULL outside 
 /* Diagnostics of the program whose edits met others: for another turn. */
 DG_API int dg_fixed_left(const dg_program *p);
 
+/* DG_USAGE: the path names a file that the program reads, by whatever name: one of its texts, or data that it
+ * names. Ask before you write what is made of it. */
+DG_API DG_MUST_USE dg_status dg_may_write(dg_program *p, const char *path);
+
 /* What the program declares. */
 typedef enum { DG_INPUT, DG_PARAM, DG_STATE, DG_OUTPUT, DG_LOSS, DG_METRIC, DG_STEP } dg_kind;
 DG_API int dg_name_count(const dg_program *p, dg_kind kind);

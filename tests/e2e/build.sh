@@ -261,6 +261,21 @@ gives "a wrong name" 2 "$DGC" build noisy.dg -D N=16 --name=9lives
 says "9lives"
 gives "over the text" 2 "$DGC" build noisy.dg -D N=16 -o noisy.dg
 says "not overwritten"
+mkdir own
+printf 'fn twice(a: f32[..]) -> f32[..] = a + a\n' >own/lib.dg
+cat >own/main.dg <<'P'
+import lib = "lib.dg"
+input x: f32[2, 1]
+param w: f32[1, 1] = 1
+loss l = mean(lib.twice(x @ w))
+train fit { minimize l; update w using sgd(lr = 0.1) }
+P
+cp own/lib.dg lib.dg
+for to in "-o own/lib.dg" "--header own/lib.dg"; do
+  gives "over an import: $to" 2 "$DGC" build own/main.dg $to
+  says "'own/lib.dg' is not overwritten"
+  same "$name: it is kept" lib.dg own/lib.dg
+done
 ln -s "$HERE" loop
 : >there.o
 ln there.o linked.h

@@ -151,6 +151,31 @@ gives "a stage to no folder" 4 "$DGC" --emit=graph -o gone/stage "$bad"
 cp "$bad" kept.dg
 gives "a stage over its program" 2 "$DGC" --emit=graph -o ./kept.dg kept.dg
 same "$name: it is kept" "$bad" kept.dg
+mkdir own
+printf 'fn twice(a: f32[..]) -> f32[..] = a + a\n' >own/lib.dg
+printf 'x\n1\n2\n' >own/rows.csv
+cat >own/main.dg <<'P'
+import lib = "lib.dg"
+input x: f32[N, 1]
+param w: f32[1, 1] = 1
+loss l = mean(lib.twice(x @ w))
+dataset d { x = csv("rows.csv") }
+train fit { minimize l; update w using sgd(lr = 0.1); data = d }
+P
+cp -r own as-it-was
+ln -s lib.dg own/soft
+for kept in lib.dg ./main.dg rows.csv soft; do
+  gives "a stage over what its program reads: $kept" 2 env -C own "$DGC" --emit=graph -o $kept main.dg
+  says "'$kept' is not overwritten"
+done
+rm own/soft
+mkdir root
+mv own/rows.csv root
+gives "a stage over rows beneath a data root" 2 "$DGC" --emit=graph --data-root=root -o root/rows.csv own/main.dg
+mv root/rows.csv own
+diff -r own as-it-was >out
+name="what programs read is as it was"
+silent out
 gives "a file for no stage" 2 "$DGC" --report=sarif -o stage "$bad"
 says "--save is for the text of a stage"
 

@@ -108,6 +108,9 @@ START_TEST(emits) {
   dg_program *p = program(cx, line_text);
   const char *text;
   size_t n;
+  ck_assert_int_eq(dg_may_write(NULL, "a"), DG_USAGE);
+  fails(DG_USAGE, "path", dg_may_write(p, NULL));
+  fails(DG_USAGE, "path", dg_may_write(p, ""));
   ck_assert_int_eq(dg_emit(NULL, "graph", NULL, &text, &n), DG_USAGE);
   fails(DG_USAGE, "stage", dg_emit(p, NULL, NULL, &text, &n));
   fails(DG_USAGE, "stage", dg_emit(p, "nonsense", NULL, &text, &n));

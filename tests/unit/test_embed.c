@@ -358,6 +358,8 @@ START_TEST(own_files_are_kept) {
     fails(DG_USAGE, "is not overwritten", dg_train(s, &o, NULL));
     fails(DG_USAGE, "is not overwritten", dg_train_prepare(s, &o));
   }
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++) /* that the rows are read the session alone knows */
+    ck_assert_int_eq(dg_may_write(p, own[i]), i == 2 || i == 3 ? DG_OK : DG_USAGE);
   holds("m.dg", text), holds("part.dg", part), holds("rows.csv", rows);
   o.save = "w.safetensors";
   ok(dg_train(s, &o, NULL));

@@ -1,0 +1,48 @@
+/* What a program reads is not written over: its texts, and the data that it names. */
+#include "api/api.h"
+#include "base/file.h"
+
+/* Is it what a field of a dataset names, beneath the program's folder or a data root? */
+static bool is_data(const dg_program *p, Arena *a, const DataField *f, const char *path) {
+  bool same = false;
+  for (uint32_t i = 0; i <= p->cx->root.n && !same; i++) {
+    Str root = i ? p->cx->root.at[i - 1] : p->folder, found;
+    FileError err;
+    ArenaMark mark = arena_mark(a);
+    same = path_beneath(a, root, f->path, &found, &err) && file_same(str_z(path), found);
+    arena_rewind(a, mark);
+  }
+  return same;
+}
+
+dg_status program_may_write(dg_context *cx, const dg_program *p, Arena *a, const char *path) {
+  const Sources *src = &p->sources;
+  for (uint32_t i = 1; i < src->file.n; i++)
+    if (!src->file.at[i].library && file_same(str_z(path), src->file.at[i].name))
+      return api_fail(cx, ST_USAGE, "'%s' is not overwritten: it is the program's text", path);
+  for (uint32_t d = 0; d < p->prog.dataset.n; d++)
+    for (uint32_t i = 0; i < p->prog.dataset.at[d].field.n; i++) {
+      const DataField *f = &p->prog.dataset.at[d].field.at[i];
+      if (is_data(p, a, f, path))
+        return api_fail(cx, ST_USAGE, "'%s' is not overwritten: it is the data of input '" STRF "'", path,
+                        STRA(names_str(p->prog.names, f->input)));
+    }
+  return DG_OK;
+}
+
+typedef struct MayWrite {
+  dg_program *p;
+  const char *path;
+} MayWrite;
+
+static dg_status may_write_in(void *arg) {
+  MayWrite *c = arg;
+  return program_may_write(c->p->cx, c->p, &c->p->arena, c->path);
+}
+
+dg_status dg_may_write(dg_program *p, const char *path) {
+  if (!p) return DG_USAGE;
+  if (!path || !*path) return api_fail(p->cx, ST_USAGE, "dg_may_write: a path is needed");
+  MayWrite c = {p, path};
+  return api_guard(p->cx, may_write_in, &c);
+}
