@@ -9,7 +9,28 @@
 
 /* ---- names ---- */
 
-/* The keywords of C23 and C++20, then what the header uses and what compilers define besides. */
+static bool begins(Str s, const char *with) {
+  size_t n = strlen(with);
+  return s.n >= n && memcmp(s.p, with, n) == 0;
+}
+
+static bool ends(Str s, const char *with) {
+  size_t n = strlen(with);
+  return s.n >= n && memcmp(s.p + s.n - n, with, n) == 0;
+}
+
+/* The macros of stdint.h, there or to come: INT32_MAX, UINT_FAST8_WIDTH, SIZE_MAX, INT64_C. */
+static bool macro_of_stdint(Str s) {
+  static const char *const of[] = {"INT", "UINT", "PTRDIFF_", "SIG_ATOMIC_", "SIZE_", "WCHAR_", "WINT_"},
+                           *const what[] = {"_MAX", "_MIN", "_WIDTH", "_C"};
+  bool first = false, last = false;
+  for (size_t i = 0; i < sizeof of / sizeof *of; i++) first |= begins(s, of[i]);
+  for (size_t i = 0; i < sizeof what / sizeof *what; i++) last |= ends(s, what[i]);
+  return first && last;
+}
+
+/* The keywords of C23 and C++20, then what the header and its stddef.h and stdint.h have, and what compilers
+ * define besides. */
 static bool reserved(Str s) {
   static const char words[] =
       " "
@@ -21,11 +42,12 @@ static bool reserved(Str s) {
       "short signed sizeof static static_assert static_cast struct switch template this thread_local "
       "throw true try typedef typeid typename typeof typeof_unqual union unsigned using virtual void "
       "volatile wchar_t while xor xor_eq "
-      "NULL errno i386 int32_t int64_t linux offsetof size_t state uint32_t unix ";
+      "NULL errno i386 int32_t int64_t linux offsetof size_t state uint16_t uint32_t uint8_t unix "
+      "unreachable ";
   const char *end = words + sizeof words, *p = words;
   while ((p = memmem(p + 1, (size_t)(end - p) - 1, s.p, s.n)))
     if (p[-1] == ' ' && p[s.n] == ' ') return true;
-  return false;
+  return macro_of_stdint(s);
 }
 
 bool aot_take(Arena *a, BuildNames *taken, const char *name) {

@@ -38,7 +38,10 @@ do double dynamic_cast enum explicit export float friend goto inline long mutabl
 not_eq nullptr operator or_eq private protected public register reinterpret_cast restrict short signed
 sizeof static static_assert static_cast struct switch template this thread_local throw try typedef typeid
 typename typeof typeof_unqual union unsigned virtual void volatile wchar_t xor xor_eq NULL errno i386
-int32_t int64_t linux offsetof size_t state uint32_t unix"
+int32_t int64_t linux offsetof size_t state uint16_t uint32_t uint8_t unix unreachable"
+# What this compiler's stddef.h and stdint.h define, whichever it is.
+words="$words $(printf '#include <stddef.h>\n#include <stdint.h>\n' | cc -std=c2x -dM -E - |
+  sed -n 's/^#define \([A-Za-z][A-Za-z0-9_]*\).*/\1/p' | grep -vx 'linux\|unix\|NULL\|offsetof\|unreachable' | tr '\n' ' ')"
 {
   for w in $words; do echo "param $w: f32[1] = 1"; done
   printf 'loss e = 0.0'
@@ -47,8 +50,9 @@ int32_t int64_t linux offsetof size_t state uint32_t unix"
 } >params.dg
 {
   for w in $words; do echo "input $w: f32[1]"; done
-  printf 'param p: f32[1] = 1\nloss e = sum(p)'
+  printf 'input bytes: u8[1]\ninput half: bf16[1]\nparam p: f32[1] = 1\nloss e = sum(p)'
   for w in $words; do printf ' + sum(%s)' "$w"; done
+  printf ' + sum(f32(bytes)) + sum(f32(half))'
   printf '\ntrain fit {\n  minimize e\n  update * using sgd(lr = 0.1)\n}\n'
 } >inputs.dg
 for as in params inputs; do
