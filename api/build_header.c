@@ -11,7 +11,8 @@ static const struct {
     {"NO_CPU", MODEL_NO_CPU, "the CPU lacks the instruction set named above"},
     {"USAGE", MODEL_USAGE, "a state or an input is NULL"},
     {"BAD_DATA", MODEL_BAD_DATA,
-     "an input has a value outside its range, or a file is damaged; nothing has changed"},
+     "an input has a value outside its range, a file is damaged, or a counter to be saved is below 0; "
+     "nothing has changed"},
     {"IO", MODEL_IO, "saving: what takes the bytes failed"},
     {"LIMIT", MODEL_LIMIT, "a step has run as often as can be counted"},
     {"NO_MEMORY", MODEL_NO_MEMORY, "loading: the file has many more tensors than the model"},

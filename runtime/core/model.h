@@ -11,11 +11,12 @@
 enum { MODEL_VERSION = 4 }; /* of these tables and of StepImage; an object of another one is refused */
 enum {
   MODEL_OK = 0,
-  MODEL_NO_CPU = 1,   /* the CPU lacks the instructions the object was built for */
-  MODEL_USAGE = 2,    /* no state, or an input is missing */
-  MODEL_BAD_DATA = 3, /* an input has a value that it does not take, a file is damaged; nothing has changed */
-  MODEL_IO = 4,       /* saving: `put` failed */
-  MODEL_LIMIT = 5,    /* a step was run INT32_MAX times */
+  MODEL_NO_CPU = 1,     /* the CPU lacks the instructions the object was built for */
+  MODEL_USAGE = 2,      /* no state, or an input is missing */
+  MODEL_BAD_DATA = 3,   /* an input has a value that it does not take, a file is damaged, a counter that is to
+                           be   saved is below 0; nothing has changed, nothing was put */
+  MODEL_IO = 4,         /* saving: `put` failed */
+  MODEL_LIMIT = 5,      /* a step was run INT32_MAX times */
   MODEL_NO_MEMORY = 6,  /* a file has many more tensors than the model */
   MODEL_NON_FINITE = 7, /* saving: a parameter or a state is NaN or infinite; nothing was put */
   MODEL_CHECK = 8, /* a check of the program does not hold: the entry that makes it has changed nothing, but

@@ -207,8 +207,9 @@ int32_t dgc_model_save(const Model *m, void *state, ModelPut *put, void *user) {
   if (!safe_layout(t, m->ntensor)) return MODEL_LIMIT;
   for (uint32_t i = 0; i < m->ntensor; i++) {                         /* else it could not be loaded */
     const char *from = (const char *)state + tensors(m)[t[i].tag].at; /* size-ok: within the state */
-    if (t[i].dtype != SAFE_BOOL && !values_good(&t[i], (const unsigned char *)from, false))
-      return MODEL_NON_FINITE;
+    const unsigned char *p = (const unsigned char *)from;
+    if (tensors(m)[t[i].tag].counts && !safe_counts(&t[i], p)) return MODEL_BAD_DATA;
+    if (t[i].dtype != SAFE_BOOL && !values_good(&t[i], p, false)) return MODEL_NON_FINITE;
   }
   Sum sum;
   sum_init(&sum);

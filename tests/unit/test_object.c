@@ -148,14 +148,14 @@ START_TEST(saved_and_loaded) {
     ck_assert_int_eq(dgc_model_save(m, state, append, &none), i < 2 ? MODEL_NON_FINITE : MODEL_OK);
     ck_assert((none.n == 0) == (i < 2));
   }
-  for (uint32_t i = 0; i < m->ntensor; i++) { /* a count below 0, which save does not look at */
+  for (uint32_t i = 0; i < m->ntensor; i++) { /* a count below 0 is not saved, since it does not load */
     if (!t[i].counts) continue;
     char *high = state + t[i].at + safe_dtype_bytes((SafeDtype)t[i].dtype) - 1, was = *high;
     Sb below;
     sb_init(&below, &p->arena);
     *high = (char)0x80;
-    ck_assert_int_eq(dgc_model_save(m, state, append, &below), MODEL_OK);
-    ck_assert_int_eq(dgc_model_load(m, other, below.p, below.n), MODEL_BAD_DATA);
+    ck_assert_int_eq(dgc_model_save(m, state, append, &below), MODEL_BAD_DATA);
+    ck_assert_int_eq(below.n, 0);
     *high = was, counts++;
   }
   ck_assert_int_eq(counts, 3);          /* steps, epochs, batches */
