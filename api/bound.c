@@ -63,6 +63,8 @@ static dg_status warnings_in(void *arg) {
 static dg_status bound_text(dg_session *s, BoundCall c, const char **text) {
   if (!text) return api_fail(s->cx, ST_USAGE, "a place for the text is needed");
   *text = c.text = "";
+  if ((unsigned)c.form > DG_TEXT_SARIF)
+    return api_fail(s->cx, ST_USAGE, "%d is no dg_text_form", (int)c.form);
   dg_status st = session_guard(s, warnings_in, &c);
   if (st != DG_OK) return st;
   *text = c.text;

@@ -311,6 +311,10 @@ START_TEST(extents_add_warnings) {
   fails(DG_USAGE, "nothing", dg_session_warnings(s, "nothing", DG_TEXT_PLAIN, &said));
   ck_assert_int_eq(dg_session_diagnostics(NULL, NULL, DG_TEXT_PLAIN, &said), DG_USAGE);
   fails(DG_USAGE, "place", dg_session_diagnostics(s, NULL, DG_TEXT_PLAIN, NULL));
+  for (int form = -1; form <= DG_TEXT_SARIF + 1; form += DG_TEXT_SARIF + 2) {
+    fails(DG_USAGE, "no dg_text_form", dg_session_warnings(s, NULL, (dg_text_form)form, &said));
+    fails(DG_USAGE, "no dg_text_form", dg_session_diagnostics(s, NULL, (dg_text_form)form, &said));
+  }
   ck_assert_int_eq(dg_session_report(NULL, NULL, &said), DG_USAGE);
   fails(DG_USAGE, "place", dg_session_report(s, NULL, NULL));
   fails(DG_USAGE, "nothing", dg_session_report(s, "nothing", &said));
