@@ -117,16 +117,26 @@ static void insert(Diag *g, Span before, const char *text) {
   diag_edit(g, (Span){before.file, before.lo, before.lo}, str_z(text));
 }
 
-/* import "lib.dg" as lib: the name stands in front. */
+/* Does a statement end in front of token i? */
+static bool ended(const Filter *f, uint32_t i) {
+  const int kind = i < f->r->tokens.n ? raw_kind(f, i) : TOK_END;
+  return kind == TOK_END || kind == TOK_EOS || f->r->tokens.at[i].newline;
+}
+
+/* import "lib.dg" as lib: the name stands in front. No edit where more follows: what it is for is not known.
+ */
 static void name_import(const Report *r, Diag *g, Str file) {
   const Filter *f = r->f;
-  uint32_t i = f->last_token;
-  bool as = i + 2 < f->r->tokens.n && !f->r->tokens.at[i + 1].newline && raw_kind(f, i + 1) == TOK_NAME &&
-            raw_kind(f, i + 2) == TOK_NAME && str_eq(token_text(f->r, i + 1), STR("as"));
-  Str name = as ? token_text(f->r, i + 2) : STR("lib");
+  uint32_t i = f->last_token, last = i;
+  Str name = STR("lib");
+  if (!ended(f, i + 1) && raw_kind(f, i + 1) == TOK_NAME && str_eq(token_text(f->r, i + 1), STR("as"))) {
+    last = i + 1;
+    if (!ended(f, i + 2) && raw_kind(f, i + 2) == TOK_NAME) name = token_text(f->r, last = i + 2);
+  }
   diag_help(g, "an import has a name: import " STRF " = " STRF, STRA(name), STRA(file));
+  if (!ended(f, last + 1)) return;
   diag_edit(g, (Span){r->at.file, r->at.lo, r->at.lo}, str_fmt(f->r->arena, STRF " = ", STRA(name)));
-  if (as) diag_edit(g, reader_span(f->r, f->r->tokens.at[i].hi, f->r->tokens.at[i + 2].hi), STR(""));
+  if (last > i) diag_edit(g, reader_span(f->r, f->r->tokens.at[i].hi, f->r->tokens.at[last].hi), STR(""));
 }
 
 /* What is most likely meant, where one token says it. */
