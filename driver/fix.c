@@ -172,6 +172,7 @@ int command_fix(dg_context *cx, const Options *o) {
     dg_program_free(p);
     return (int)st;
   }
+  if (one_document(o)) say_diagnostics(o, p); /* of the text as it was read */
   Fixing x = {.p = p, .o = o, .maybe = given(o, OPT_MAYBE)};
   st = say(cx, dg_fix(p, x.maybe));
   if (st == DG_OK) st = make_edits(&x);

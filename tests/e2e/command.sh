@@ -299,6 +299,17 @@ gives "fix of no file" 4 "$DGC" fix missing.dg
 gives "fix of no file, as JSON" 4 "$DGC" fix --diagnostics-format=json missing.dg
 python3 -c 'import json; assert json.load(open("err"))["diagnostics"][0]["code"] == "DG0001"'
 result $? "$name: one document"
+for f in json sarif; do
+  gives "fix, as $f" 0 "$DGC" fix --diagnostics-format=$f noedit.dg
+  says "dgc: nothing to mend"
+  python3 - $f <<'P'
+import json, sys
+d = json.loads("".join(line for line in open("err") if not line.startswith("dgc: ")))
+found = d["diagnostics"] if sys.argv[1] == "json" else d["runs"][0]["results"]
+sys.exit(len(found) != 1)
+P
+  result $? "$name: one document"
+done
 gives "--write of another command" 2 "$DGC" check --write "$good"
 
 # train, eval, predict
