@@ -11,45 +11,6 @@ void values_init(Values *v, const Program *p, Arena *a) {
   scalar_ranges_init(&v->ranges, a);
 }
 
-/* ---- fractions */
-
-static bool whole(double x) { return x == floor(x) && fabs(x) < 0x1p53; }
-
-static Ratio reduced(double p, double q) {
-  if (q < 0) p = -p, q = -q;
-  if (!whole(p) || !whole(q)) return (Ratio){p / q, 1};
-  double a = fabs(p), b = q;
-  while (b != 0) {
-    double r = fmod(a, b);
-    a = b;
-    b = r;
-  }
-  return (Ratio){p / a + 0.0, q / a};
-}
-
-static const double RATIO_LEAST = 1e-290;
-static bool held(Ratio r) {
-  double x = fabs(ratio_number(r));
-  return x > RATIO_LEAST && x < 1 / RATIO_LEAST;
-}
-
-/* NaN where a product leaves the range of doubles: 0.5^2000 is not 0. What reads it is unknown. */
-Ratio ratio_mul(Ratio a, Ratio b) {
-  Ratio r = reduced(a.p * b.p, a.q * b.q);
-  return a.p == 0 || b.p == 0 || held(r) ? r : ratio(NAN);
-}
-static Ratio ratio_power(Ratio a, Ratio e) {
-  Ratio r = reduced(pow(ratio_number(a), ratio_number(e)), 1);
-  return a.p == 0 || held(r) ? r : ratio(NAN);
-}
-Ratio ratio_inverse(Ratio a) { return reduced(a.q, a.p); }
-/* NaN where one number swallows the other: 1e17 + 1 is not 1e17. */
-Ratio ratio_add(Ratio a, Ratio b) {
-  double x = a.q == b.q ? a.p : a.p * b.q, y = a.q == b.q ? b.p : b.p * a.q, sum = x + y;
-  if (x != 0 && y != 0 && (sum == x || sum == y)) return ratio(NAN);
-  return reduced(sum, a.q == b.q ? a.q : a.q * b.q);
-}
-
 /* ---- the table */
 
 DType value_dtype(DType t) {
@@ -129,7 +90,7 @@ static ValueId literal(Values *v, DType t, Ratio c) {
 ValueId value_ratio(Values *v, Ratio c) { return literal(v, DT_F64, c); }
 
 ValueId value_const(Values *v, DType t, double x) {
-  if (isfinite(x)) return literal(v, t, reduced(x + 0.0, 1));
+  if (isfinite(x)) return literal(v, t, ratio_of(x + 0.0, 1));
   if (isnan(x)) return value_undefined(v, t, (Shape){0});
   int64_t sign = x > 0;
   Value inf = {.kind = VALUE_OP, .op = OP_CONST, .dtype = value_dtype(t), .infinite = true, .nattr = 1};
@@ -263,7 +224,7 @@ static void put(Build *b, ValueId of, Ratio k) {
 }
 
 /* Numbers that floats count with: their sums are exact. */
-static bool counts(Ratio r) { return r.q == 1 && whole(r.p) && fabs(r.p) < 0x1p24; }
+static bool counts(Ratio r) { return r.q == 1 && r.p == floor(r.p) && fabs(r.p) < 0x1p24; }
 
 static void put_sum(Build *b, ValueId a, Ratio k) {
   const Value *x = value_at(b->v, a);

@@ -107,6 +107,9 @@ uint32_t value_flat_axes(const Values *v, ValueId id); /* all of them, as a mask
 bool value_reshape_axes(const Values *v, const Type *from, const Type *to, uint32_t *constant, int64_t *map);
 bool value_flat_along(const Values *v, ValueId id, uint32_t mask);
 
+/* ratio.c */
+Ratio ratio_of(double p, double q);
+Ratio ratio_power(Ratio a, Ratio e);
 Ratio ratio_mul(Ratio a, Ratio b);
 Ratio ratio_add(Ratio a, Ratio b);
 Ratio ratio_inverse(Ratio a);
