@@ -2,23 +2,34 @@
 #include "api/api.h"
 #include "base/file.h"
 
+static bool is_beneath(Arena *a, Str root, Str name, const char *path) {
+  Str found;
+  FileError err;
+  ArenaMark mark = arena_mark(a);
+  bool same = path_beneath(a, root, name, &found, &err) && file_same(str_z(path), found);
+  arena_rewind(a, mark);
+  return same;
+}
+
+/* The main file is called by its path, and so is what a recorded model was made from; an import is called as
+ * from the program's folder, wherever that is. */
+static bool is_text(const dg_program *p, Arena *a, uint32_t file, const char *path) {
+  const Source *s = &p->sources.file.at[file];
+  if (s->library) return false;
+  return file == 1 || p->imported ? file_same(str_z(path), s->name) : is_beneath(a, p->folder, s->name, path);
+}
+
 /* Is it what a field of a dataset names, beneath the program's folder or a data root? */
 static bool is_data(const dg_program *p, Arena *a, const DataField *f, const char *path) {
-  bool same = false;
-  for (uint32_t i = 0; i <= p->cx->root.n && !same; i++) {
-    Str root = i ? p->cx->root.at[i - 1] : p->folder, found;
-    FileError err;
-    ArenaMark mark = arena_mark(a);
-    same = path_beneath(a, root, f->path, &found, &err) && file_same(str_z(path), found);
-    arena_rewind(a, mark);
-  }
+  bool same = is_beneath(a, p->folder, f->path, path);
+  for (uint32_t i = 0; i < p->cx->root.n && !same; i++)
+    same = is_beneath(a, p->cx->root.at[i], f->path, path);
   return same;
 }
 
 dg_status program_may_write(dg_context *cx, const dg_program *p, Arena *a, const char *path) {
-  const Sources *src = &p->sources;
-  for (uint32_t i = 1; i < src->file.n; i++)
-    if (!src->file.at[i].library && file_same(str_z(path), src->file.at[i].name))
+  for (uint32_t i = 1; i < p->sources.file.n; i++)
+    if (is_text(p, a, i, path))
       return api_fail(cx, ST_USAGE, "'%s' is not overwritten: it is the program's text", path);
   for (uint32_t d = 0; d < p->prog.dataset.n; d++)
     for (uint32_t i = 0; i < p->prog.dataset.at[d].field.n; i++) {

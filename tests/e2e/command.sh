@@ -169,6 +169,12 @@ for kept in lib.dg ./main.dg rows.csv soft; do
   says "'$kept' is not overwritten"
 done
 rm own/soft
+for kept in own/lib.dg own/main.dg own/rows.csv; do # from another folder
+  gives "a stage over what its program reads: $kept" 2 "$DGC" --emit=graph -o $kept own/main.dg
+  says "'$kept' is not overwritten"
+  gives "a checkpoint over what its program reads: $kept" 2 "$DGC" train -o $kept own/main.dg
+  says "'$kept' is not overwritten"
+done
 mkdir root
 mv own/rows.csv root
 gives "a stage over rows beneath a data root" 2 "$DGC" --emit=graph --data-root=root -o root/rows.csv own/main.dg
