@@ -5,6 +5,7 @@
  * the domain. */
 #include "check.h"
 #include "gen.h"
+#include "ir/scalar/literal.h"
 #include "passes/diagnose/slab.h"
 #include "passes/passes.h"
 
@@ -29,7 +30,7 @@ static Tensor *leaves_of(Run *r) {
   Tensor *leaf = ARENA_ARRAY(r->a, Tensor, l->p.leaf.n);
   for (uint32_t i = 0; i < l->p.leaf.n; i++) {
     Type t = load_type(l, &l->p.leaf.at[i].type);
-    if (dtype_is_float((DType)t.dtype)) t.dtype = DT_F64;
+    if (dtype_is_float(dtype_compute((DType)t.dtype))) t.dtype = DT_F64;
     if (!tensor_of_type(r->a, l->p.dims, &t, &leaf[i])) return NULL;
   }
   return leaf;
@@ -70,7 +71,10 @@ static bool run_entry(Run *r, const Entry *e, double *most) {
     const Root *root = &g->root.at[i];
     if (root->kind != ROOT_ASSIGN) continue;
     const Tensor *v = &it.value[root->node.i];
-    memcpy(r->leaf[root->leaf.i].data, v->data, v->count * dtype_bytes((DType)v->dtype));
+    double *to = r->leaf[root->leaf.i].data;
+    memcpy(to, v->data, v->count * dtype_bytes((DType)v->dtype));
+    bool halves = r->l->p.leaf.at[root->leaf.i].type.dtype == DT_BF16; /* which f64 does not round */
+    for (size_t k = 0; halves && k < v->count; k++) to[k] = (double)literal_bf16((float)to[k]).s;
   }
   return true;
 }
