@@ -131,7 +131,9 @@ START_TEST(files_of_the_host) {
   ck_assert_int_eq(dg_context_new_with(&c, &cx), DG_OK);
   ok(dg_data_root(cx, "data")); /* no such folder is in the system */
   fails(DG_IO, "no such file", dg_check_file(cx, "model/none.dg", &p));
+  dg_program_free(p);
   fails(DG_IO, "it is a pipe", dg_check_file(cx, "model/pipe", &p));
+  dg_program_free(p);
   dg_status st = dg_check_file(cx, "model/main.dg", &p);
   ck_assert_msg(st == DG_OK, "%s\n%s", dg_error(cx), dg_diagnostics_text(p, 0));
   dg_session *s = session(cx, p, 0, 1);
