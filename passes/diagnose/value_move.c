@@ -190,8 +190,8 @@ static void find_groups(Groups *g) {
     if (i >= 0) x = g->from->dim[i--];
     if (k >= 0) y = g->to->dim[k--];
     while (!dim_eq(x, y) && (i >= 0 || k >= 0)) { /* the smaller side grows; where that is unknown both do */
-      int64_t a, b;
-      bool known = dim_is_const(t, x, &a) & dim_is_const(t, y, &b);
+      int64_t a = 0, b = 0;
+      bool known = dim_is_const(t, x, &a) && dim_is_const(t, y, &b);
       bool left = i >= 0 && (k < 0 || !known || a < b), right = k >= 0 && (i < 0 || !known || b < a);
       if (left) x = dim_mul(t, x, g->from->dim[i--]);
       if (right) y = dim_mul(t, y, g->to->dim[k--]);
