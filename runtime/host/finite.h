@@ -8,58 +8,31 @@
 
 enum { FINITE_BLOCK = 64 };
 
-/* Index of the first of n bf16, the upper halves of floats, that is none, or n. Any alignment. */
-static inline size_t first_non_finite16(const void *p, size_t n) {
-  const char *at = p;
-  uint16_t w[FINITE_BLOCK];
-  size_t i = 0;
-  for (; n - i >= FINITE_BLOCK; i += FINITE_BLOCK, at += sizeof w) {
-    uint32_t any = 0;
-    memcpy(w, at, sizeof w);
-    for (int k = 0; k < FINITE_BLOCK; k++) any |= (w[k] & 0x7fffu) + 0x0080u; /* carries where it is none */
-    if (any >> 15) break;
+/* first_non_finite(bits): index of the first of n floats of so many bits that is none, or n. Any alignment.
+ * 16: bf16, the upper halves of floats. Where the exponent is all ones, one more in its last place carries
+ * into the sign. */
+#define FIRST_NON_FINITE(bits, fraction)                                                                     \
+  static inline size_t first_non_finite##bits(const void *p, size_t n) {                                     \
+    const uint64_t sign = UINT64_C(1) << (bits - 1), one = UINT64_C(1) << fraction, exponent = sign - one;   \
+    const char *at = p;                                                                                      \
+    uint##bits##_t w[FINITE_BLOCK];                                                                          \
+    size_t i = 0;                                                                                            \
+    for (; n - i >= FINITE_BLOCK; i += FINITE_BLOCK, at += sizeof w) {                                       \
+      uint##bits##_t any = 0;                                                                                \
+      memcpy(w, at, sizeof w);                                                                               \
+      for (int k = 0; k < FINITE_BLOCK; k++)                                                                 \
+        any |= (uint##bits##_t)((w[k] & (uint##bits##_t) ~sign) + (uint##bits##_t)one);                      \
+      if (any & sign) break;                                                                                 \
+    }                                                                                                        \
+    for (; i < n; i++, at += sizeof *w) {                                                                    \
+      memcpy(w, at, sizeof *w);                                                                              \
+      if ((w[0] & exponent) == exponent) break;                                                              \
+    }                                                                                                        \
+    return i;                                                                                                \
   }
-  for (; i < n; i++, at += sizeof *w) {
-    memcpy(w, at, sizeof *w);
-    if ((w[0] & 0x7f80u) == 0x7f80u) break;
-  }
-  return i;
-}
-
-/* Index of the first of n floats that is none, or n. Any alignment. */
-static inline size_t first_non_finite32(const void *p, size_t n) {
-  const char *at = p;
-  uint32_t w[FINITE_BLOCK];
-  size_t i = 0;
-  for (; n - i >= FINITE_BLOCK; i += FINITE_BLOCK, at += sizeof w) {
-    uint32_t any = 0;
-    memcpy(w, at, sizeof w);
-    for (int k = 0; k < FINITE_BLOCK; k++)
-      any |= (w[k] & 0x7fffffffu) + 0x00800000u; /* carries where it is none */
-    if (any >> 31) break;
-  }
-  for (; i < n; i++, at += sizeof *w) {
-    memcpy(w, at, sizeof *w);
-    if ((w[0] & 0x7f800000u) == 0x7f800000u) break;
-  }
-  return i;
-}
-
-static inline size_t first_non_finite64(const void *p, size_t n) {
-  const char *at = p;
-  uint64_t w[FINITE_BLOCK];
-  size_t i = 0;
-  for (; n - i >= FINITE_BLOCK; i += FINITE_BLOCK, at += sizeof w) {
-    uint64_t any = 0;
-    memcpy(w, at, sizeof w);
-    for (int k = 0; k < FINITE_BLOCK; k++) any |= (w[k] & 0x7fffffffffffffffu) + 0x0010000000000000u;
-    if (any >> 63) break;
-  }
-  for (; i < n; i++, at += sizeof *w) {
-    memcpy(w, at, sizeof *w);
-    if ((w[0] & 0x7ff0000000000000u) == 0x7ff0000000000000u) break;
-  }
-  return i;
-}
+FIRST_NON_FINITE(16, 7)
+FIRST_NON_FINITE(32, 23)
+FIRST_NON_FINITE(64, 52)
+#undef FIRST_NON_FINITE
 
 #endif
