@@ -11,12 +11,15 @@ typedef struct BoundCall {
   bool errors;
 } BoundCall;
 
-/* The step with the extents that its inputs have now. */
-static dg_status bound_step(const BoundCall *c, Variant **v) {
+/* The step with the extents that its inputs have now, and the program; what is made of it lives in the
+ * session. */
+static dg_status bound_step(const BoundCall *c, Variant **v, Program *own) {
   dg_session *s = c->s;
   const Entry *e = c->step           ? program_entry(s->p, str_z(c->step))
                    : s->prog.train.n ? &s->prog.entry.at[s->prog.train.at[0].entry]
                                      : NULL;
+  *own = s->prog;
+  own->arena = &s->arena;
   if (!e) return api_fail(s->cx, ST_USAGE, "no entry point '%.60s'", c->step ? c->step : "");
   dg_status st = session_variant(s, e, v);
   return st != DG_OK && (*v = session_latest(s, e)) ? DG_OK : st;
@@ -40,11 +43,10 @@ static dg_status warnings_in(void *arg) {
   BoundCall *c = arg;
   dg_session *s = c->s;
   Variant *v;
-  dg_status st = bound_step(c, &v);
-  if (st != DG_OK) return st;
-  Program own = s->prog; /* what is made for it lives in the session */
-  own.arena = &s->arena;
+  Program own;
   Diags d;
+  dg_status st = bound_step(c, &v, &own);
+  if (st != DG_OK) return st;
   diags_init(&d, &s->arena, own.sources, own.limits);
   d.flags = s->p->diags.flags;
   diagnose_bound(&own, v->bind, v->nbind, &s->p->diags, &d);
@@ -60,12 +62,13 @@ static dg_status warnings_in(void *arg) {
   return DG_OK;
 }
 
-static dg_status bound_text(dg_session *s, BoundCall c, const char **text) {
+static dg_status bound_text(dg_session *s, dg_status (*fn)(void *), BoundCall c, const char **text) {
+  if (!s) return DG_USAGE;
   if (!text) return api_fail(s->cx, ST_USAGE, "a place for the text is needed");
   *text = c.text = "";
   if ((unsigned)c.form > DG_TEXT_SARIF)
     return api_fail(s->cx, ST_USAGE, "%d is no dg_text_form", (int)c.form);
-  dg_status st = session_guard(s, warnings_in, &c);
+  dg_status st = session_guard(s, fn, &c);
   if (st != DG_OK) return st;
   *text = c.text;
   if (c.errors) return api_fail(s->cx, ST_REJECTED, "a warning that is an error holds with these extents");
@@ -73,22 +76,21 @@ static dg_status bound_text(dg_session *s, BoundCall c, const char **text) {
 }
 
 dg_status dg_session_warnings(dg_session *s, const char *step, dg_text_form form, const char **text) {
-  return s ? bound_text(s, (BoundCall){.s = s, .step = step, .form = form}, text) : DG_USAGE;
+  return bound_text(s, warnings_in, (BoundCall){.s = s, .step = step, .form = form}, text);
 }
 
 dg_status dg_session_diagnostics(dg_session *s, const char *step, dg_text_form form, const char **text) {
-  return s ? bound_text(s, (BoundCall){.s = s, .step = step, .form = form, .all = true}, text) : DG_USAGE;
+  return bound_text(s, warnings_in, (BoundCall){.s = s, .step = step, .form = form, .all = true}, text);
 }
 
 static dg_status report_in(void *arg) {
   BoundCall *c = arg;
   dg_session *s = c->s;
   Variant *v;
-  dg_status st = bound_step(c, &v);
-  if (st != DG_OK) return st;
-  Program own = s->prog;
+  Program own;
   Sb b;
-  own.arena = &s->arena;
+  dg_status st = bound_step(c, &v, &own);
+  if (st != DG_OK) return st;
   sb_init(&b, &s->arena);
   diagnose_table(&own, v->bind, v->nbind, &b);
   c->text = api_z(&s->arena, sb_str(&b));
@@ -96,11 +98,5 @@ static dg_status report_in(void *arg) {
 }
 
 dg_status dg_session_report(dg_session *s, const char *step, const char **text) {
-  if (!s) return DG_USAGE;
-  if (!text) return api_fail(s->cx, ST_USAGE, "dg_session_report: a place for the text is needed");
-  *text = "";
-  BoundCall c = {.s = s, .step = step, .text = ""};
-  dg_status st = session_guard(s, report_in, &c);
-  if (st == DG_OK) *text = c.text;
-  return st;
+  return bound_text(s, report_in, (BoundCall){.s = s, .step = step}, text);
 }
