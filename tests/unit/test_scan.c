@@ -6,56 +6,68 @@
 
 static Elk k;
 
+/* The predict graph of a program, T bound; ends when there is none. */
+static Graph *predicts(const char *text, DimBinding *bind, int64_t steps) {
+  elk_of(&k, text);
+  Str m = elk_messages(&k);
+  ck_assert_msg(k.ok, "%.*s", (int)m.n, m.p);
+  *bind = (DimBinding){names_add(&k.names, STR("T")), steps};
+  for (uint32_t e = 0; e < k.p.entry.n; e++) {
+    if (k.p.entry.at[e].kind != ENTRY_PREDICT) continue;
+    PassOptions quiet = {0};
+    Sb why;
+    sb_init(&why, &k.arena);
+    Graph *g = passes_reference(&k.arena, &k.p, &k.p.entry.at[e], bind, 1, &quiet, &why);
+    ck_assert_msg(g != NULL, "%.*s", (int)why.n, why.p);
+    return g;
+  }
+  ck_abort_msg("no outputs");
+}
+
+static Tensor *leaves(const DimBinding *bind) {
+  Tensor *leaf = ARENA_ARRAY(&k.arena, Tensor, k.p.leaf.n + 1);
+  for (uint32_t l = 0; l < k.p.leaf.n; l++) {
+    Type t = k.p.leaf.at[l].type;
+    for (int d = 0; d < t.rank; d++) t.dim[d] = dim_bind(k.p.dims, t.dim[d], bind, 1);
+    ck_assert(tensor_of_type(&k.arena, k.p.dims, &t, &leaf[l]));
+  }
+  return leaf;
+}
+
 /* The first element of each output, T bound; leaves are given by name order: x[i] = 0.1 * (i + 1), scalars
  * 0.7. */
 static double out[8];
 
 static void run(const char *text, int64_t steps) {
-  elk_of(&k, text);
-  if (!k.ok) {
-    Str m = elk_messages(&k);
-    ck_abort_msg("%.*s", (int)m.n, m.p);
-  }
-  for (uint32_t e = 0; e < k.p.entry.n; e++) {
-    if (k.p.entry.at[e].kind != ENTRY_PREDICT) continue;
-    DimBinding bind = {names_add(&k.names, STR("T")), steps};
-    PassOptions quiet = {0};
-    Sb why;
-    sb_init(&why, &k.arena);
-    Graph *g = passes_reference(&k.arena, &k.p, &k.p.entry.at[e], &bind, 1, &quiet, &why);
-    ck_assert_msg(g != NULL, "%.*s", (int)why.n, why.p);
-    Graph *o = passes_optimise(&k.arena, g, &quiet);
-    Interp it[2] = {{.graph = g}, {.graph = o}};
-    for (int i = 0; i < 2; i++) {
-      it[i].mode = INTERP_NATIVE;
-      it[i].arena = &k.arena;
-      it[i].leaf = ARENA_ARRAY(&k.arena, Tensor, k.p.leaf.n + 1);
-      for (uint32_t l = 0; l < k.p.leaf.n; l++) {
-        Type t = k.p.leaf.at[l].type;
-        for (int d = 0; d < t.rank; d++) t.dim[d] = dim_bind(k.p.dims, t.dim[d], &bind, 1);
-        ck_assert(tensor_of_type(&k.arena, k.p.dims, &t, &it[i].leaf[l]));
-        for (size_t n = 0; n < it[i].leaf[l].count; n++) {
-          double v = t.rank ? 0.1 * (double)(n + 1) : 0.7;
-          if (t.dtype == DT_F64) ((double *)it[i].leaf[l].data)[n] = v;
-          if (t.dtype == DT_F32) ((float *)it[i].leaf[l].data)[n] = (float)v;
-          if (t.dtype == DT_I32 || t.dtype == DT_BOOL) ((int32_t *)it[i].leaf[l].data)[n] = n == 0;
-        }
+  DimBinding bind;
+  PassOptions quiet = {0};
+  Graph *g = predicts(text, &bind, steps), *o = passes_optimise(&k.arena, g, &quiet);
+  Interp it[2] = {{.graph = g}, {.graph = o}};
+  for (int i = 0; i < 2; i++) {
+    it[i].mode = INTERP_NATIVE;
+    it[i].arena = &k.arena;
+    it[i].leaf = leaves(&bind);
+    for (uint32_t l = 0; l < k.p.leaf.n; l++) {
+      Type t = k.p.leaf.at[l].type;
+      for (size_t n = 0; n < it[i].leaf[l].count; n++) {
+        double v = t.rank ? 0.1 * (double)(n + 1) : 0.7;
+        if (t.dtype == DT_F64) ((double *)it[i].leaf[l].data)[n] = v;
+        if (t.dtype == DT_F32) ((float *)it[i].leaf[l].data)[n] = (float)v;
+        if (t.dtype == DT_I32 || t.dtype == DT_BOOL) ((int32_t *)it[i].leaf[l].data)[n] = n == 0;
       }
-      ck_assert_msg(interp_run(&it[i]) == ST_OK, "%s", it[i].what);
     }
-    for (uint32_t r = 0; r < g->root.n && r < 8; r++) {
-      const Tensor *a = &it[0].value[g->root.at[r].node.i], *b = &it[1].value[o->root.at[r].node.i];
-      ck_assert_uint_eq(a->count, b->count);
-      ck_assert(memcmp(a->data, b->data, a->count * dtype_bytes(a->dtype)) == 0);
-      const void *p = a->data;
-      size_t last = a->count - 1;
-      out[r] = a->dtype == DT_F64   ? ((const double *)p)[last]
-               : a->dtype == DT_F32 ? (double)((const float *)p)[last]
-                                    : ((const int32_t *)p)[last];
-    }
-    return;
+    ck_assert_msg(interp_run(&it[i]) == ST_OK, "%s", it[i].what);
   }
-  ck_abort_msg("no outputs");
+  for (uint32_t r = 0; r < g->root.n && r < 8; r++) {
+    const Tensor *a = &it[0].value[g->root.at[r].node.i], *b = &it[1].value[o->root.at[r].node.i];
+    ck_assert_uint_eq(a->count, b->count);
+    ck_assert(memcmp(a->data, b->data, a->count * dtype_bytes(a->dtype)) == 0);
+    const void *p = a->data;
+    size_t last = a->count - 1;
+    out[r] = a->dtype == DT_F64   ? ((const double *)p)[last]
+             : a->dtype == DT_F32 ? (double)((const float *)p)[last]
+                                  : ((const int32_t *)p)[last];
+  }
 }
 
 static void is(double got, double want) {
@@ -168,33 +180,17 @@ END_TEST
 
 /* The numbers of one output. */
 static uint32_t drawn(const char *text, int64_t steps, uint32_t root, float *to, uint32_t most) {
-  elk_of(&k, text);
-  Str m = elk_messages(&k);
-  ck_assert_msg(k.ok, "%.*s", (int)m.n, m.p);
-  for (uint32_t e = 0; e < k.p.entry.n; e++) {
-    if (k.p.entry.at[e].kind != ENTRY_PREDICT) continue;
-    DimBinding bind = {names_add(&k.names, STR("T")), steps};
-    PassOptions quiet = {0};
-    Sb why;
-    sb_init(&why, &k.arena);
-    Graph *g = passes_reference(&k.arena, &k.p, &k.p.entry.at[e], &bind, 1, &quiet, &why);
-    g = passes_optimise(&k.arena, g, &quiet);
-    Interp it = {.graph = g, .mode = INTERP_NATIVE, .arena = &k.arena};
-    it.leaf = ARENA_ARRAY(&k.arena, Tensor, k.p.leaf.n + 1);
-    for (uint32_t l = 0; l < k.p.leaf.n; l++) {
-      Type t = k.p.leaf.at[l].type;
-      for (int d = 0; d < t.rank; d++) t.dim[d] = dim_bind(k.p.dims, t.dim[d], &bind, 1);
-      ck_assert(tensor_of_type(&k.arena, k.p.dims, &t, &it.leaf[l]));
-    }
-    ck_assert_msg(interp_run(&it) == ST_OK, "%s", it.what);
-    const Tensor *a = &it.value[g->root.at[root].node.i];
-    ck_assert_uint_le(a->count, most);
-    memcpy(to, a->data, a->count * sizeof *to);
-    uint32_t n = (uint32_t)a->count;
-    elk_free(&k);
-    return n;
-  }
-  ck_abort_msg("no outputs");
+  DimBinding bind;
+  PassOptions quiet = {0};
+  Graph *g = passes_optimise(&k.arena, predicts(text, &bind, steps), &quiet);
+  Interp it = {.graph = g, .mode = INTERP_NATIVE, .arena = &k.arena, .leaf = leaves(&bind)};
+  ck_assert_msg(interp_run(&it) == ST_OK, "%s", it.what);
+  const Tensor *a = &it.value[g->root.at[root].node.i];
+  ck_assert_uint_le(a->count, most);
+  memcpy(to, a->data, a->count * sizeof *to);
+  uint32_t n = (uint32_t)a->count;
+  elk_free(&k);
+  return n;
 }
 
 /* Each step of each loop around draws numbers of its own, whatever the loops are made of; how many steps
