@@ -32,6 +32,12 @@ static bool belongs(const OptRow *r, Command c) {
          (strchr(r->commands, '*') && strchr("ctepbm", command_rows[c].letter));
 }
 
+/* The option that gives a command its files, where it has one. */
+static const OptRow *feeding(Command c) {
+  const OptRow *data = &option_rows[OPT_DATA], *input = &option_rows[OPT_INPUT];
+  return belongs(data, c) ? data : belongs(input, c) ? input : NULL;
+}
+
 typedef struct Reading {
   Options *o;
   bool command;
@@ -152,6 +158,8 @@ static bool read_word(Reading *r, const char *word) {
     Str near = near_command(o->subject);
     if (!r->command && near.n)
       return wrong(r, "no command '%s': did you mean '" STRF "'?", o->subject, STRA(near));
+    const OptRow *feeds = strchr(word, '=') ? feeding(o->command) : NULL;
+    if (feeds) return wrong(r, "'%s' is no model: did you mean --%s=%s?", word, feeds->name, word);
     return wrong(r, "one %s at a time, and '%s' is a second", o->command == CMD_EXPLAIN ? "code" : "file",
                  word);
   }
@@ -201,9 +209,12 @@ static bool consistent(Reading *r) {
   Options *o = r->o;
   if (given(o, OPT_EXPLAIN)) o->command = CMD_EXPLAIN, o->subject = o->last[OPT_EXPLAIN];
   for (int i = 0; i < o->ngiven; i++)
-    if (!belongs(&option_rows[o->given[i].key], o->command))
-      return wrong(r, "--%s is no option of 'dgc %s'", option_rows[o->given[i].key].name,
-                   command_rows[o->command].name);
+    if (!belongs(&option_rows[o->given[i].key], o->command)) {
+      const OptRow *row = &option_rows[o->given[i].key], *feeds = feeding(o->command);
+      bool meant = feeds && (row == &option_rows[OPT_DATA] || row == &option_rows[OPT_INPUT]);
+      return wrong(r, "--%s is no option of 'dgc %s'%s%s%s", row->name, command_rows[o->command].name,
+                   meant ? ": did you mean --" : "", meant ? feeds->name : "", meant ? "?" : "");
+    }
   if ((!o->subject || !*o->subject) && o->command == CMD_EXPLAIN)
     return wrong(r, "which diagnostic? for example: dgc explain DG0304");
   if (!o->subject)

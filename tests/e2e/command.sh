@@ -40,6 +40,12 @@ says "which diagnostic?"
 silent out
 gives "explain two" 2 "$DGC" explain DG0304 DG0303
 says "one code at a time, and 'DG0303' is a second"
+gives "a file without its option" 2 "$DGC" predict "$TOP/examples/linear.dg" x=x.npy
+says "'x=x.npy' is no model: did you mean --input=x=x.npy?"
+gives "one for training" 2 "$DGC" train "$TOP/examples/linear.dg" x=x.npy
+says "'x=x.npy' is no model: did you mean --data=x=x.npy?"
+gives "another command's option" 2 "$DGC" predict "$TOP/examples/linear.dg" -d x=x.npy
+says "--data is no option of 'dgc predict': did you mean --input?"
 gives "explain a group" 0 "$DGC" explain hints
 says "hints: likely mistakes that are not proved"
 says "DG0401: relu before"
