@@ -94,6 +94,8 @@ START_TEST(stored_types_are_read_by_casts) {
   ck_assert(!op_infer(f.b.g, OP_CAST, &x, 1, NULL, &wrong, &out, &why));
   ck_assert(!op_infer(f.b.g, OP_NEG, &x, 1, NULL, NULL, &out, &why));
   ck_assert(!op_infer(f.b.g, OP_RESHAPE, &x, 1, NULL, &t, &out, &why));
+  ck_assert(
+      !op_infer(f.b.g, OP_ARGMAX, &x, 1, &(int64_t){0}, NULL, &out, &why)); /* its result is not stored */
   ck_assert(!op_infer(f.b.g, OP_CONST, NULL, 0, &(int64_t){0}, &t, &out, &why));
   fix_end(&f);
 }
