@@ -73,7 +73,12 @@ START_TEST(storage_is_cast) {
   Graph *g = pass_storage(f.b.g, &cx);
   ck_assert_uint_eq(count(g, OP_CAST), 3);
   ck_assert_uint_eq(count(g, OP_ROUND_BF16), 2);
-  for (int i = 0; i < 2; i++) ck_assert_int_eq(graph_node(g, g->root.at[i].node)->type.dtype, DT_BF16);
+  for (int i = 0; i < 2; i++) {
+    NodeId stored = g->root.at[i].node, rounded = graph_in(g, stored)[0];
+    ck_assert_int_eq(graph_node(g, stored)->type.dtype, DT_BF16);
+    ck_assert_int_eq(node_op(g, rounded), OP_ROUND_BF16);
+    ck_assert_int_eq(node_op(g, graph_in(g, rounded)[0]), OP_ADD);
+  }
   ck_assert(pass_storage(g, &cx) == g);
   fix_end(&f);
 }
