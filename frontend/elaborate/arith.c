@@ -151,11 +151,6 @@ static bool common_shape(Elab *x, const char *name, Span at, const Operand *o, c
   return true;
 }
 
-static void list_operand(Elab *x, Operand o) {
-  diag_help(TELL(x, wrong_kind, o.at, val_text(x, o.v), "a tensor"),
-            "a list becomes a tensor where a type is declared: let t: f32[%u] = ..", o.v.list.n);
-}
-
 /* `exact`: all operands are numbers of the text, `step` and `epoch`: they are computed in f64 until a tensor
  * gives them its dtype, so that a rate or a bias correction is as exact as the parameter it is for. */
 static bool common_dtype(Elab *x, const char *name, Span at, const Operand *o, uint32_t n, bool force_float,
@@ -205,7 +200,7 @@ bool operands_meet(Elab *x, const char *name, Span at, Operand *o, uint32_t n, u
   bool weak = true;
   for (uint32_t i = 0; i < n; i++) {
     if (!val_ok(o[i].v)) return false;
-    if (o[i].v.kind == VAL_LIST) return list_operand(x, o[i]), false;
+    if (o[i].v.kind == VAL_LIST) return wrong_kind(x, o[i].at, o[i].v, "a tensor"), false;
     weak = weak && (is_weak(o[i].v) || is_static(o[i].v));
   }
   if (!common_dtype(x, name, at, o + first, n - first, force_float, weak, &dt)) return false;

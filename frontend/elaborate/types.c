@@ -277,7 +277,8 @@ static Value check_tensor(Elab *x, Scope *s, const AstType *t, Value v, Span at,
   bool number = val_number(v) || v.kind == VAL_BOOL;
   DType d;
   bool variable = t->kind == ATYPE_NAME && !dtype_named(x, s, t->name.name, &d);
-  bool stored = t->kind == ATYPE_DTYPE && dtype_is_stored(dtype_of_word(t->dtype)); /* of no number */
+  if (variable && !number && !val_tensor(v)) return wrong_kind(x, at, v, "a tensor"); /* it gives no dtype */
+  bool stored = t->kind == ATYPE_DTYPE && dtype_is_stored(dtype_of_word(t->dtype));   /* of no number */
   if (number && !stored) {
     if (!t->has_dims || variable) { /* scalars stay exact until they meet a tensor */
       if (v.kind == VAL_BOOL && t->kind == ATYPE_DTYPE && t->dtype != DTYPE_WORD_BOOL)

@@ -160,8 +160,22 @@ Diag *told(Elab *x, Diag *g, Span at) {
   return g;
 }
 
+/* The extents of a list of numbers, or of lists of one length: "2, 3". Else empty. */
+static Str extents_of(Elab *x, Value v) {
+  Sb b;
+  sb_init(&b, x->a);
+  for (; v.kind == VAL_LIST && v.list.n; v = v.list.at[0]) sb_fmt(&b, "%s%u", b.n ? ", " : "", v.list.n);
+  return val_number(v) || v.kind == VAL_BOOL ? sb_str(&b) : STR("");
+}
+
 Value wrong_kind(Elab *x, Span at, Value found, const char *wanted) {
-  if (val_ok(found)) TELL(x, wrong_kind, at, val_text(x, found), wanted);
+  if (!val_ok(found)) return val_poison();
+  Diag *g = TELL(x, wrong_kind, at, val_text(x, found), wanted);
+  Str extents =
+      found.kind == VAL_LIST && str_starts(str_z(wanted), STR("a tensor")) ? extents_of(x, found) : STR("");
+  if (extents.n)
+    diag_help(g, "a list becomes a tensor where a type is declared: let t: f32[" STRF "] = ..",
+              STRA(extents));
   return val_poison();
 }
 
