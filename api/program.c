@@ -271,6 +271,8 @@ const dg_diagnostic *dg_diagnostic_at(const dg_program *cp, int i) {
 const char *dg_explain(const char *code) {
   char name[32];
   if (!code || !*code) return NULL; /* "" is the group of the errors */
+  const EmbeddedFile *function = embedded_find(embedded_functions, str_z(code));
+  if (function) return function->text.p;
   snprintf(name, sizeof name, "%.20s.md", code);
   bool number = strlen(code) == 6 && (code[0] == 'd' || code[0] == 'D') && (code[1] == 'g' || code[1] == 'G');
   if (number) name[0] = 'D', name[1] = 'G';

@@ -1,5 +1,6 @@
 /* check, explain, fmt, and what all commands share. */
 #include "base/diag.h"
+#include "base/embed.h"
 #include "base/file.h"
 #include "driver/commands.h"
 
@@ -193,8 +194,19 @@ static int list_group(DiagGroup group, bool print) {
   return n;
 }
 
+/* The function or the diagnostic whose name is nearest. */
+static Str near_subject(Str got) {
+  enum { MOST = 512 };
+  Str names[MOST];
+  size_t n = 0;
+  for (const EmbeddedFile *f = embedded_functions; f->text.p && n < MOST; f++) names[n++] = f->name;
+  for (int i = 0; i < DIAG_COUNT && n < MOST; i++) names[n++] = str_z(diag_info[i].name);
+  return diag_nearest(got, names, n);
+}
+
 int command_explain(const Options *o) {
-  for (int g = DGRP_none + 1; g < DGRP_COUNT; g++)
+  bool function = embedded_find(embedded_functions, str_z(o->subject)) != NULL;
+  for (int g = DGRP_none + 1; g < DGRP_COUNT && !function; g++)
     if (!strcmp(diag_groups[g].name, o->subject) && list_group((DiagGroup)g, false) > 1) {
       printf("%s: %s\n\n", diag_groups[g].name, diag_groups[g].help);
       (void)list_group((DiagGroup)g, true);
@@ -202,9 +214,10 @@ int command_explain(const Options *o) {
     }
   const char *page = dg_explain(o->subject);
   if (!page) {
-    fprintf(stderr,
-            "dgc: no diagnostic '%s'; they look like DG0304, or unowned; groups: dgc --help=warnings\n",
-            o->subject);
+    Str near = near_subject(str_z(o->subject));
+    fprintf(stderr, "dgc: no diagnostic and no function '%s'%s" STRF "%s\n", o->subject,
+            near.n ? ": did you mean '" : "; examples: DG0304, unowned, softmax, nn.Linear", STRA(near),
+            near.n ? "'?" : "");
     return DG_USAGE;
   }
   fputs(page, stdout);

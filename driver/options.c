@@ -22,7 +22,7 @@ const CommandRow command_rows[CMD_COUNT] = {
     [CMD_EVAL] = {"eval", 'e', "MODEL.dg", "losses and metrics over a data set"},
     [CMD_PREDICT] = {"predict", 'p', "MODEL.dg", "outputs for given rows"},
     [CMD_BUILD] = {"build", 'b', "MODEL.dg", "an object and a header for C programs without dgc"},
-    [CMD_EXPLAIN] = {"explain", 'x', "CODE", "a diagnostic's page (DG0304), or a group's codes (hints)"},
+    [CMD_EXPLAIN] = {"explain", 'x', "NAME", "what a function (softmax) or a diagnostic (DG0304) is"},
     [CMD_FIX] = {"fix", 'm', "MODEL.dg", "what the edits of its diagnostics make of it"},
     [CMD_FMT] = {"fmt", 'f', "MODEL.dg", "print the file in the standard layout"},
 };
@@ -216,7 +216,7 @@ static bool consistent(Reading *r) {
                    meant ? ": did you mean --" : "", meant ? feeds->name : "", meant ? "?" : "");
     }
   if ((!o->subject || !*o->subject) && o->command == CMD_EXPLAIN)
-    return wrong(r, "which diagnostic? for example: dgc explain DG0304");
+    return wrong(r, "what? for example: dgc explain softmax, dgc explain DG0304");
   if (!o->subject)
     return wrong(r, "which file? for example: dgc %s%smodel.dg",
                  r->command ? command_rows[o->command].name : "", r->command ? " " : "");

@@ -194,8 +194,8 @@ typedef struct dg_diagnostic {
 } dg_diagnostic;
 DG_API int dg_diagnostic_count(const dg_program *p);
 DG_API const dg_diagnostic *dg_diagnostic_at(const dg_program *p, int i); /* NULL outside 0..count-1 */
-/* The page of a code ("DG0304", "dg0304") or of the name of its flag ("unowned"), as Markdown; NULL when
- * there is none. */
+/* What is said of a function, layer or optimizer of the language ("softmax", "nn.Linear"), of a code
+ * ("DG0304", "dg0304") or of the name of its flag ("unowned"), as Markdown; NULL when there is nothing. */
 DG_API const char *dg_explain(const char *code);
 /* All diagnostics as the command prints them. */
 DG_API const char *dg_diagnostics_text(dg_program *p, int color);

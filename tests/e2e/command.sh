@@ -36,8 +36,17 @@ says "DG0304"
 gives "explain nothing" 2 "$DGC" explain DG9999
 silent out
 gives "explain an empty word" 2 "$DGC" explain ''
-says "which diagnostic?"
+says "what? for example: dgc explain softmax"
 silent out
+gives "explain a function" 0 "$DGC" explain softmax
+says "softmax(x: F[..], | axis: int = -1)"
+gives "explain a layer" 0 "$DGC" explain nn.Linear
+says "module Linear(n_in: int, n_out: int"
+gives "explain what is misspelt" 2 "$DGC" explain sofmax
+says "no diagnostic and no function 'sofmax': did you mean 'softmax'?"
+silent out
+gives "explain a flag that is misspelt" 2 "$DGC" explain unowend
+says "did you mean 'unowned'?"
 gives "explain two" 2 "$DGC" explain DG0304 DG0303
 says "one code at a time, and 'DG0303' is a second"
 gives "a file without its option" 2 "$DGC" predict "$TOP/examples/linear.dg" x=x.npy

@@ -635,6 +635,11 @@ START_TEST(embedded_files) {
     ck_assert_uint_eq(strlen(f->text.p), f->text.n);
     ck_assert_ptr_eq(embedded_find(embedded_pages, f->name), f);
   }
+  for (const EmbeddedFile *f = embedded_functions; f->text.p; f++) {
+    ck_assert(str_starts(f->text, STR("## ")));
+    ck_assert(str_starts((Str){f->text.p + 3, f->text.n - 3}, f->name));
+    ck_assert_ptr_eq(embedded_find(embedded_functions, f->name), f);
+  }
 }
 END_TEST
 
