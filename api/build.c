@@ -73,6 +73,26 @@ static dg_status no_externs(dg_program *p, const Entry *e) {
 
 /* ---- entries ---- */
 
+/* A function of C sees one batch: what its metrics sum over a pass is that batch's. */
+static const Entry *of_one_batch(Build *b, const Entry *e) {
+  Graph *g = graph_keep(e->graph, b->arena);
+  Entry *own = ARENA_NEW(b->arena, Entry);
+  uint32_t kept = 0;
+  *own = *e;
+  own->graph = g;
+  for (uint32_t i = 0; i < g->root.n; i++)
+    if (g->root.at[i].kind != ROOT_ASSIGN || b->prog.leaf.at[g->root.at[i].leaf.i].kind != LEAF_TOTAL)
+      g->root.at[kept++] = g->root.at[i];
+  g->root.n = kept;
+  for (uint32_t i = 0; i < g->node.n; i++) {
+    Node *n = &g->node.at[i];
+    if (n->op != OP_LEAF || b->prog.leaf.at[g->attr.at[n->attr]].kind != LEAF_TOTAL) continue;
+    n->op = OP_CONST;
+    g->attr.at[n->attr] = 0;
+  }
+  return own;
+}
+
 dg_status aot_shape(Build *b, uint32_t leaf, Tensor *out) {
   Sb why;
   sb_init(&why, b->arena);
@@ -115,7 +135,7 @@ static dg_status compile(Build *b, ExecOptions *o, BuildEntry *e) {
   Sb why;
   sb_init(&why, b->arena);
   code_memory(&quiet, b->cx->limits.memory, o);
-  Graph *g = code_graph(b->arena, &b->prog, e->entry, p->bound.at, p->bound.n, &quiet, &why);
+  Graph *g = code_graph(b->arena, &b->prog, of_one_batch(b, e->entry), p->bound.at, p->bound.n, &quiet, &why);
   if (!g) return api_fail(b->cx, ST_REJECTED, STRF, STRA(sb_str(&why)));
   dg_status st = dims_valued(b->cx, g, b->arena, p->bound.at, p->bound.n, NULL);
   if (st != DG_OK) return st;

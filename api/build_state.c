@@ -184,6 +184,7 @@ static ModelSource source_of(const Build *b, const BuildEntry *e, uint32_t leaf)
   case LEAF_STEP: return (ModelSource){.kind = MODEL_STEP};
   case LEAF_EPOCH: return (ModelSource){.kind = MODEL_EPOCH};
   case LEAF_SEED: return (ModelSource){.kind = MODEL_SEED};
+  case LEAF_TOTAL: /* taken out: of_one_batch */
   case LEAF_INPUT: break;
   }
   uint64_t k = 0;

@@ -12,10 +12,12 @@ Means means_new(dg_session *s) {
   return (Means){.at = ARENA_ARRAY(&s->work, Mean, most)};
 }
 
-static void means_add(Means *m, Sym name, double v, double w) {
+/* whole: v is of all batches so far, and takes the place of what was there. */
+static void means_add(Means *m, Sym name, double v, double w, bool whole) {
   uint32_t i = 0;
   while (i < m->n && !sym_eq(m->at[i].name, name)) i++;
   if (i == m->n) m->at[m->n++] = (Mean){.name = name};
+  if (whole) m->at[i].sum = m->at[i].weight = 0, w = 1;
   m->at[i].sum += v * w, m->at[i].weight += w;
 }
 
@@ -30,7 +32,16 @@ void means_run(Means *m, const Variant *v, double rows) {
   for (uint32_t i = 0; i < g->root.n; i++)
     if ((g->root.at[i].kind == ROOT_LOSS || g->root.at[i].kind == ROOT_METRIC) &&
         v->runner->value[i].count == 1)
-      means_add(m, g->root.at[i].name, session_scalar(&v->runner->value[i]), rows);
+      means_add(m, g->root.at[i].name, session_scalar(&v->runner->value[i]), rows,
+                program_of_pass(g->program, g->root.at[i].name));
+}
+
+void session_pass_begins(dg_session *s, const Entry *e) {
+  for (uint32_t i = 0; i < e->graph->root.n; i++) {
+    const Root *r = &e->graph->root.at[i];
+    if (r->kind == ROOT_ASSIGN && s->prog.leaf.at[r->leaf.i].kind == LEAF_TOTAL)
+      memset(s->leaf[r->leaf.i], 0, s->leaf_bytes[r->leaf.i]);
+  }
 }
 
 /* ---- which losses and metrics a set is for ---- */
@@ -131,6 +142,7 @@ dg_status evaluations_begin(dg_session *s, SetKind kind, int64_t batch, Evaluati
 dg_status evaluation_run(dg_session *s, Evaluation *e) {
   dg_status st = DG_OK;
   e->means.n = 0;
+  session_pass_begins(s, e->entry);
   for (int64_t i = 0; st == DG_OK && i < pass_batches(&e->pass); i++) {
     int64_t rows;
     Variant *v;

@@ -71,7 +71,7 @@ dg_status session_finite(dg_session *s, uint32_t train) {
   for (uint32_t i = 0; i < p->entry.n; i++)
     for (uint32_t k = 0; assigns(&p->entry.at[i], train) && k < p->entry.at[i].graph->root.n; k++) {
       const Root *r = &p->entry.at[i].graph->root.at[k];
-      if (r->kind != ROOT_ASSIGN || s->wild[r->leaf.i]) continue;
+      if (r->kind != ROOT_ASSIGN || s->wild[r->leaf.i] || p->leaf.at[r->leaf.i].kind == LEAF_TOTAL) continue;
       const Tensor *t = &s->leaf_tensor[r->leaf.i];
       size_t at = first_wild(t);
       if (at < t->count) return tell_wild(s, train, r->leaf.i, t, at);

@@ -73,6 +73,7 @@ static dg_status step_in(void *arg) {
   RunCall *c = arg;
   const Entry *e = c->name ? program_step(c->s->p, str_z(c->name)) : NULL;
   if (!e) return session_no_step(c->s, c->name);
+  session_pass_begins(c->s, e);
   return session_step(c->s, e, NULL);
 }
 
@@ -85,6 +86,7 @@ static dg_status entry_in(void *arg) {
   RunCall *c = arg;
   const Entry *e = program_entry(c->s->p, str_z(c->name));
   if (!e) return api_fail(c->s->cx, ST_USAGE, "the program has nothing to %s", c->name);
+  session_pass_begins(c->s, e);
   return session_run(c->s, e, NULL);
 }
 

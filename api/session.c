@@ -174,7 +174,8 @@ static void set_counters(dg_session *s, const Entry *e) {
     case LEAF_SEED: v = (int32_t)s->opt.seed; break;
     case LEAF_INPUT:
     case LEAF_PARAM:
-    case LEAF_STATE: continue;
+    case LEAF_STATE:
+    case LEAF_TOTAL: continue;
     }
     memcpy(s->leaf[i], &v, sizeof v);
   }

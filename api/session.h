@@ -119,6 +119,8 @@ dg_status session_variant(dg_session *s, const Entry *e, Variant **out);
 dg_status session_values_fit(const dg_session *s, const Variant *v);
 /* Runs an entry on the inputs bound now and records its scalars. */
 dg_status session_run(dg_session *s, const Entry *e, Variant **ran);
+/* What its metrics sum over a pass begins again. */
+void session_pass_begins(dg_session *s, const Entry *e);
 /* Inputs that a pass over a data set fed are the host's again. */
 void session_unfeed(dg_session *s);
 dg_status session_no_step(dg_session *s, const char *name);

@@ -176,6 +176,7 @@ static void epoch_begins(Loop *l) {
   l->epoch_began = now();
   l->g.epoch = l->s->epoch + 1, l->g.from = l->s->batch;
   for (uint32_t i = 0; i < l->plan.lanes; i++) l->plan.lane[i].means.n = 0;
+  for (uint32_t i = 0; i < l->plan.turns; i++) session_pass_begins(l->s, l->plan.turn[i].entry);
 }
 
 static dg_status rounds(Loop *l) {

@@ -4,6 +4,7 @@
 #include "frontend/elaborate/elab.h"
 
 #include "frontend/elaborate/probe.h"
+#include "frontend/elaborate/train.h"
 
 void entry_begin(Elab *x, EntryKind kind, Sym name, uint32_t train, bool training, uint64_t domain) {
   x->entry = kind;
@@ -13,6 +14,7 @@ void entry_begin(Elab *x, EntryKind kind, Sym name, uint32_t train, bool trainin
   Str text = sym_str(x, name);
   x->entry_key = kind == ENTRY_TRAIN || kind == ENTRY_AFTER ? hash_bytes(text.p, text.n, (uint64_t)kind) : 0;
   x->pending.n = 0;
+  x->total.n = 0;
   map_init(&x->pending_by_leaf, x->a);
   for (uint32_t i = 0; i < x->leaf_node.n; i++) x->leaf_node.at[i] = NO_NODE;
   x->top = body_outermost(graph_new(x->p->arena, x->p, name));
@@ -31,8 +33,10 @@ void not_a_loss(Elab *x, Span at, Type ty) {
 
 void named_root(Elab *x, Binding *b, RootKind kind) {
   const AstStmt *t = b->decl;
+  x->metric = kind == ROOT_METRIC ? b : NULL;
   binding_prepare(x, b);
   Value v = binding_value(x, x->main->scope, b);
+  x->metric = NULL;
   Span at = t->bind.value ? t->bind.value->at : b->at;
   if (!val_ok(v)) {
     if (!x->d->errors) BUG(x->a->mem, "a value was given up and nobody said why");
@@ -49,6 +53,7 @@ void named_root(Elab *x, Binding *b, RootKind kind) {
     ty = node_type(x, n);
     good = !ty.rank && dtype_is_float((DType)ty.dtype);
     if (!good) not_a_loss(x, at, ty);
+    good = good && (kind != ROOT_METRIC || metric_of_pass(x, b, n));
   }
   if (!good) { /* said once, not again by the step that minimizes it */
     b->value = val_poison();

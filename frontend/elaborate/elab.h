@@ -245,6 +245,8 @@ struct Elab {
   uint64_t closures; /* made so far: each keeps its scope */
   uint64_t compared; /* names, for suggestions */
   uint32_t depth, calls, nparams, ncustom, prepares, walks;
+  const Binding *metric;     /* whose value is being made, or NULL */
+  VEC(NodeId) total;         /* what total(..) gives, of this entry */
   Sym step_name;             /* of the step whose optimizer is expanded */
   LeafId opt_param, initial; /* initial: whose initial value is being made; UINT32_MAX: none */
   bool nameless;       /* a declaration without its name was reported: any unknown name may be that one */
@@ -461,8 +463,6 @@ NodeId leaf_initial(Elab *x, LeafId l);
 bool leaf_find(const Elab *x, Str path, LeafId *out);
 LeafId new_leaf(Elab *x, Leaf leaf, LeafDecl decl);
 void leaf_marks(Elab *x, const AstStmt *t, Leaf *leaf);
-void elaborate_train(Elab *x, const AstStmt *t);
-void elaborate_after(Elab *x, const AstStmt *t);
 void elaborate_dataset(Elab *x, const AstStmt *t);
 typedef struct LeafRange { /* [first, end) */
   uint32_t first, end;
@@ -484,8 +484,6 @@ void named_root(Elab *x, Binding *b, RootKind kind);
 void not_a_loss(Elab *x, Span at, Type ty);
 bool has_error(
     const AstStmtVec *v); /* a statement in it did not parse: what seems missing may have stood there */
-void optimizer_state(Elab *x, Scope *s, const AstStmt *t);
-void bind_clock(Elab *x, Scope *s, Span at);
 LeafId clock_leaf(Elab *x, LeafKind kind);
 Scope *scope_root(Scope *s); /* past the blocks of loops */
 void stands_not(Elab *x, const AstStmt *t, const char *place);

@@ -1,6 +1,7 @@
 /* Statements inside functions, train steps and optimizers. */
 #include "frontend/elaborate/elab.h"
 #include "frontend/elaborate/probe.h"
+#include "frontend/elaborate/train.h"
 
 void stands_not(Elab *x, const AstStmt *t, const char *place) {
   if (t->kind == STMT_ERROR) return;

@@ -21,6 +21,13 @@ typedef struct Step {
   Map owner;                    /* LeafId -> index into ts.owned */
 } Step;
 
+void elaborate_train(Elab *x, const AstStmt *t);
+void elaborate_after(Elab *x, const AstStmt *t);
+void optimizer_state(Elab *x, Scope *s, const AstStmt *t);
+void bind_clock(Elab *x, Scope *s, Span at);
+/* A metric that is made of totals: nothing else of a batch is in it, and it is noted as one of the pass.
+ * False after a report. */
+bool metric_of_pass(Elab *x, const Binding *b, NodeId n);
 /* Who is in a group: the paths' parameters without the excepted ones, frozen ones skipped. */
 void own_group(Elab *x, Step *st, uint32_t group);
 

@@ -3,6 +3,7 @@
  * what is found then is wrong whatever a caller gives. That must be found again with symbols, whose text is
  * told, with a few numbers, and with other ranks for `..` and dtypes for dtype variables. */
 #include "frontend/elaborate/probe.h"
+#include "frontend/elaborate/train.h"
 
 enum { EVALUATED_MAX = 50000, GRAPH_MAX = 1 << 17, RANK_DEFAULT = 2, RANK_LAST = 5 };
 

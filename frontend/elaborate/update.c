@@ -9,7 +9,8 @@ static const char *kind_text(LeafKind k) {
   case LEAF_STATE: return "a state";
   case LEAF_STEP:
   case LEAF_EPOCH:
-  case LEAF_SEED: break;
+  case LEAF_SEED:
+  case LEAF_TOTAL: break;
   }
   return "no parameter";
 }

@@ -298,7 +298,7 @@ bool lines_graph(GraphLines *r) {
     return true;
   }
   if (lines_eat(r, "extern")) return read_extern(r);
-  for (int k = 0; k < 6; k++)
+  for (int k = 0; k <= LEAF_TOTAL; k++)
     if (lines_eat(r, leaf_word[k])) return read_leaf(r, (LeafKind)k);
   for (int k = 0; k < 5; k++)
     if (lines_eat(r, root_word[k])) return read_root(r, (RootKind)k);

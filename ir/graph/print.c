@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 const char *const root_word[] = {"output", "loss", "metric", "assign", "check"};
-const char *const leaf_word[] = {"input", "param", "state", "step", "epoch", "seed"};
+const char *const leaf_word[] = {"input", "param", "state", "step", "epoch", "seed", "total"};
 
 /* The attributes of op in order: name and kind letter. False behind the last. */
 bool attr_next(const char **p, Str *name, char *kind) {

@@ -5,7 +5,7 @@
 #include "ir/graph/program.h"
 
 extern const char *const root_word[5]; /* by RootKind */
-extern const char *const leaf_word[6]; /* by LeafKind */
+extern const char *const leaf_word[7]; /* by LeafKind */
 /* Walks OpInfo.attrs: name and kind letter; false at its end. */
 MUST_USE bool attr_next(const char **p, Str *name, char *kind);
 

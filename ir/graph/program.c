@@ -20,6 +20,12 @@ bool program_find_leaf(const Program *p, Str path, LeafId *out) {
   return false;
 }
 
+bool program_of_pass(const Program *p, Sym metric) {
+  for (uint32_t i = 0; i < p->of_pass.n; i++)
+    if (sym_eq(p->of_pass.at[i], metric)) return true;
+  return false;
+}
+
 static bool named(EntryKind k) { return k == ENTRY_TRAIN || k == ENTRY_AFTER; }
 
 Graph *program_graph(const Program *p, EntryKind kind, Sym name) {

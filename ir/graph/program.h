@@ -13,6 +13,8 @@ typedef enum {
   LEAF_STEP,  /* i32 scalar, from 1 */
   LEAF_EPOCH, /* i32 scalar, from 1 */
   LEAF_SEED,  /* i32 scalar */
+  LEAF_TOTAL, /* what a metric's total(..) has summed of a pass; 0 where the pass begins; belongs to one entry
+               */
 } LeafKind;
 
 typedef struct Range { /* `in 0:10` (integers, hi left out) or `in [0, 1]` (closed) */
@@ -157,12 +159,14 @@ typedef struct Program {
   VEC(DimAssert) asserts;
   VEC(Constant) constant;
   VEC(InitialRead) initial_read;
-  VEC(Sym) symbol; /* free dim symbols of the file, in order of appearance */
+  VEC(Sym) of_pass; /* metrics made of total(..): their value after a batch is that of the pass so far */
+  VEC(Sym) symbol;  /* free dim symbols of the file, in order of appearance */
 } Program;
 
 void program_init(Program *p, Arena *a, Names *names, Sources *sources, const Limits *limits);
 LeafId program_leaf(Program *p, Leaf leaf);
 MUST_USE bool program_find_leaf(const Program *p, Str path, LeafId *out);
+MUST_USE bool program_of_pass(const Program *p, Sym metric);
 /* The first assertion that the binding decides and breaks is described in `why` and its index given;
  * SIZE_MAX: none. */
 size_t program_dims_broken(const Program *p, const DimBinding *b, size_t n, Sb *why);

@@ -75,8 +75,8 @@ static bool root_verify(const Graph *g, uint32_t at, uint8_t *assigned, Sb *why)
   const Type *t = &graph_node(g, r->node)->type;
   int64_t v;
   bool dtype = l->type.dtype == t->dtype || dtype_compute((DType)l->type.dtype) == (DType)t->dtype,
-       ok = (l->kind == LEAF_PARAM || l->kind == LEAF_STATE) && dtype && l->type.rank == t->rank &&
-            l->type.dtype != DT_U8;
+       ok = (l->kind == LEAF_PARAM || l->kind == LEAF_STATE || l->kind == LEAF_TOTAL) && dtype &&
+            l->type.rank == t->rank && l->type.dtype != DT_U8;
   for (uint8_t i = 0; ok && i < t->rank; i++) { /* bound dims: the leaf keeps its symbols */
     DimId a = l->type.dim[i], b = t->dim[i];
     ok = dim_eq(a, b) || !a.i || !b.i || !dim_is_const(g->program->dims, a, &v);

@@ -31,7 +31,8 @@ static uint32_t leaf_reads(const Diagnose *x, const bool *constant, LeafId leaf,
   case LEAF_STEP:
   case LEAF_EPOCH: return READS_CLOCK;
   case LEAF_INPUT:
-  case LEAF_SEED: break;
+  case LEAF_SEED:
+  case LEAF_TOTAL: break;
   }
   return READS_OTHER;
 }

@@ -96,7 +96,8 @@ static double leaf_at(First *f, uint32_t leaf, const bool *who, Point at) {
   case LEAF_PARAM:
   case LEAF_STATE: return at.step == 1 || who[leaf] || fixed ? samples(f, at.draw)[leaf] : NAN;
   case LEAF_INPUT:
-  case LEAF_SEED: break;
+  case LEAF_SEED:
+  case LEAF_TOTAL: break;
   }
   return NAN;
 }

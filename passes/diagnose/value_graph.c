@@ -18,7 +18,8 @@ static Interval declared(const Leaf *leaf) {
   case LEAF_INPUT: break;
   case LEAF_PARAM:
   case LEAF_STATE:
-  case LEAF_SEED: return interval_all();
+  case LEAF_SEED:
+  case LEAF_TOTAL: return interval_all();
   }
   if (!leaf->range.has) return of_dtype(leaf);
   Interval own = of_dtype(leaf);
