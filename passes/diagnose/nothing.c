@@ -53,7 +53,12 @@ void say_cause(const Say *s, const View *v, Diag *g, const Cause *c) {
   switch (c->kind) {
   case CAUSE_LITERAL: diag_label(g, at, "this is 0"); return;
   case CAUSE_SHAPE: label_shape(s, v, g, c, at); return;
-  case CAUSE_EQUAL: diag_label(g, at, "'" STRF "' of values that are equal along its axis", STRA(op)); return;
+  case CAUSE_EQUAL:
+    if (node_op(v->grad, c->at) == OP_SOFTMAX && value_is_zero(&s->x->values, v->value[c->at.i]))
+      diag_label(g, at, "'" STRF "' of scores that are all masked is 0", STRA(op));
+    else
+      diag_label(g, at, "'" STRF "' of values that are equal along its axis", STRA(op));
+    return;
   case CAUSE_CHOICE:
     if (yes >= 0)
       diag_label(g, at, "the condition is always %s", yes ? "true" : "false");

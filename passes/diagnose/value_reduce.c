@@ -204,7 +204,14 @@ static ValueId row_atom(const Row *r, Op op, Interval range) {
   return value_op(r->v, op, DT_F64, &r->rest, 1, &attr, 1, s, range);
 }
 
+/* The literal -inf: of a row of these the softmax is 0. */
+static bool masked(const ValueNode *f) {
+  const Value *x = value_at(f->v, f->in[0]);
+  return x->kind == VALUE_OP && x->op == OP_CONST && x->infinite && x->attr[0] == 0;
+}
+
 ValueId values_SOFTMAX(const ValueNode *f) {
+  if (masked(f)) return value_ratio(f->v, ratio(0));
   Row r = row_of(f, values_attr(f, 0));
   return r.constant ? value_power(f->v, r.count, ratio(-1)) : row_atom(&r, OP_SOFTMAX, interval_of(0, 1));
 }
