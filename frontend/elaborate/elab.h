@@ -363,9 +363,9 @@ bool dim_of(Elab *x, Scope *s, const AstExpr *e, DimId *out);
 bool type_of(Elab *x, Scope *s, const AstType *t, Type *out);      /* a tensor type, all dims known */
 bool type_of_leaf(Elab *x, Scope *s, const AstType *t, Type *out); /* of what is declared: bf16, too */
 DType dtype_of_word(AstDtype w);
+bool dtype_variable(Scope *s, Sym name, DType *out); /* of the signatures of the calls around */
 bool type_is_static(Elab *x, Scope *s, const AstType *t);
-/* First pass over the arguments: binds lone symbols, `..` and dtype variables; second: checks and converts.
- */
+/* First pass over the arguments: binds symbols, `..` and dtype variables; second: checks and converts. */
 void unify_learn(Elab *x, Scope *s, const AstType *t, Value v);
 Value unify_check(Elab *x, Scope *s, const AstType *t, Value v, Span at, const char *what);
 bool dim_is_free_symbol(Elab *x, Scope *s, const AstExpr *e);

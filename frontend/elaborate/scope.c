@@ -251,6 +251,8 @@ Value name_value(Elab *x, Scope *s, Sym name, Span at) {
       Value v = {.kind = VAL_BUILTIN, .builtin = bi};
       return use_seen(x, at, (Span){0}, v), v;
     }
+    DType d;
+    if (dtype_variable(s, name, &d)) return (Value){.kind = VAL_DTYPE, .dtype = d};
     Str t = sym_str(x, name);
     if (str_eq(t, STR("pi"))) return val_real(3.14159265358979323846);
     if (str_eq(t, STR("inf"))) return val_real(__builtin_inf());

@@ -55,7 +55,7 @@ bool dim_of(Elab *x, Scope *s, const AstExpr *e, DimId *out) {
   return val_ok(v) && val_static_dim(x, v, e->at, "a dim", out);
 }
 
-static bool dtype_variable(Scope *s, Sym name, DType *out) {
+bool dtype_variable(Scope *s, Sym name, DType *out) {
   for (; s; s = s->outer)
     for (uint32_t i = 0; i < s->dtype.n; i++)
       if (sym_eq(s->dtype.at[i].name, name)) {
