@@ -1,5 +1,5 @@
-/* attention against its formula in plain C: values, gradients, and the derivative of the gradient along a
- * direction against differences of the plain gradient. */
+/* attention and rotary against their formulas in plain C: values, gradients, and the derivative of the
+ * gradient along a direction against differences of the plain gradient. */
 #include "values_kit.h"
 
 #include <stdio.h>
@@ -169,4 +169,35 @@ START_TEST(open_extents) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("attention", formula, open_extents))
+/* The pair (x[i], x[i + d/2]) of place t turns by t base^(-2 i / d), and its gradient turns back. */
+static void check_rotary(bool single, double base) {
+  enum { N = 2, T = 5, D = 6, ALL = N * T * D };
+  double x[ALL], y[ALL], gx[ALL];
+  for (int i = 0; i < ALL; i++) x[i] = (i * 7 % 11 - 5) / 4.0;
+  for (int r = 0; r < N * T; r++)
+    for (int i = 0; i < D / 2; i++) {
+      double angle = r % T * pow(base != 0 ? base : 10000, -2.0 * i / D), c = cos(angle), s = sin(angle);
+      int a = r * D + i, b = a + D / 2;
+      y[a] = x[a] * c - x[b] * s;
+      y[b] = x[a] * s + x[b] * c;
+      gx[a] = weight_at(a) * c + weight_at(b) * s;
+      gx[b] = weight_at(b) * c - weight_at(a) * s;
+    }
+  char text[512], option[32] = "", given[4096] = "", want[8192] = "";
+  const char *t = single ? "f32" : "f64";
+  if (base != 0) snprintf(option, sizeof option, ", base = %g", base);
+  snprintf(text, sizeof text,
+           "input x: %s[%d]\noutput y = rotary(reshape(x, [%d, %d, %d])%s)\n"
+           "output gx = grad(sum(cos(1.3 * %s(range(%d))) * reshape(y, [%d])), x)\n",
+           t, ALL, N, T, D, option, t, ALL, ALL);
+  numbers(given, sizeof given, "", x, ALL);
+  numbers(want, sizeof want, "y:", y, ALL);
+  numbers(want, sizeof want, "; gx:", gx, ALL);
+  GIVES({text, given, NULL, 0, 0, single ? 1e-5 : 1e-13, want});
+}
+START_TEST(rotary_positions) {
+  for (int single = 0; single < 2; single++) check_rotary(single, 0), check_rotary(single, 50);
+}
+END_TEST
+
+UNIT_MAIN(UNIT("attention", formula, open_extents, rotary_positions))
