@@ -346,7 +346,7 @@ static ValueId round_bf16(const ValueNode *f) {
     return f->in[0];
   Interval x = value_is_const(f->v, f->in[0]) ? interval_point(ratio_number(in->c)) : in->range;
   double lo = bf16(x.lo - fabs(x.lo) * 0x1p-20), hi = bf16(x.hi + fabs(x.hi) * 0x1p-20);
-  return lo == hi ? value_const(f->v, DT_F64, lo) : atom(f, interval_of(lo, hi));
+  return atom(f, interval_of(lo, hi));
 }
 
 static ValueId power(const ValueNode *f) {

@@ -195,6 +195,16 @@ says "because N = 1"
 gives "a table of a batch of one row" 0 "$DGC" train one-row.dg $data --interpret
 grep -q '^w  .* zero ' out
 result $? "a table of a batch of one row: as the warning says"
+# What holds for any batch is told once.
+cat >log.dg <<'END'
+input x: f32[N, 1]
+param w: f32 = 1
+loss l = mean(log(w + x))
+train fit { minimize l; update * using sgd(lr = 0.1); batch = 1; steps = 1 }
+END
+gives "a logarithm of any number" 0 "$DGC" train log.dg --data x=$seed/x.npy --interpret -q
+[ "$(grep -c DG0318 err)" -eq 1 ]
+result $? "a logarithm of any number: told once"
 # One document, which has what holds in any case and what these data add.
 sed 's/^param b/param spare: f32 = 0\nparam b/' one-row.dg >spare.dg
 for f in json sarif; do
