@@ -120,6 +120,7 @@ void vjp_PROD(Vjp *v) {
 
 void vjp_ARGMAX(Vjp *v) { (void)v; }
 void vjp_ARGMIN(Vjp *v) { (void)v; }
+void vjp_ARGSORT(Vjp *v) { (void)v; }
 
 static NodeId row_sum(Vjp *v, NodeId x, int64_t axis) {
   return build_reduce(v->b, OP_SUM, x, UINT32_C(1) << axis);

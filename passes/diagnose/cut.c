@@ -27,7 +27,7 @@ static CutKind cut_kind(const View *v, Edge e) {
   if (edge_class(v->reach.facts, e.user, e.input) == GC_INDEX)
     return op == OP_WHERE || op == OP_RESULT ? CUT_PREDICATE : CUT_INDEX;
   if (op == OP_CAST) return CUT_CAST;
-  if (op == OP_ARGMAX || op == OP_ARGMIN) return CUT_ARG;
+  if (op == OP_ARGMAX || op == OP_ARGMIN || op == OP_ARGSORT) return CUT_ARG;
   if (op == OP_EQ || op == OP_NE || op == OP_LT || op == OP_LE || op == OP_AND || op == OP_OR || op == OP_NOT)
     return CUT_COMPARE;
   return CUT_STEP;

@@ -63,13 +63,26 @@ ValueId values_CHECKPOINT(const ValueNode *f) { return f->in[0]; }
 ValueId values_CUSTOM(const ValueNode *f) { return f->in[0]; }
 ValueId values_EXTERN(const ValueNode *f) { return values_unknown(f); }
 
-/* A place outside reads 0. */
+/* The places of a sort, or some of them, are places on an axis of its extent. */
+static bool sorted_places(const Values *v, ValueId place, DimId extent) {
+  const Value *x = value_at(v, place);
+  while (x->kind == VALUE_OP && x->op == OP_SLICE) x = value_at(v, x->term[0].of);
+  return x->kind == VALUE_OP && x->op == OP_ARGSORT &&
+         x->attr[3 + x->attr[0]] == extent.i; /* values_unknown */
+}
+
+/* A place outside reads 0. All places of an axis along which x is constant read the same. */
 ValueId values_GATHER(const ValueNode *f) {
   const Value *x = value_at(f->v, f->in[0]), *place = value_at(f->v, f->in[1]);
-  int64_t n;
+  const Type *t = values_type_in(f, 0);
+  int64_t axis = values_attr(f, 0), n;
   if (!place->undefined && value_is_zero(f->v, f->in[0])) return f->in[0];
-  bool known = dim_is_const(f->v->p->dims, values_type_in(f, 0)->dim[values_attr(f, 0)], &n);
-  bool inside = known && place->range.lo >= 0 && place->range.hi < (double)n;
+  bool known = dim_is_const(f->v->p->dims, t->dim[axis], &n);
+  bool inside = (known && place->range.lo >= 0 && place->range.hi < (double)n) ||
+                sorted_places(f->v, f->in[1], t->dim[axis]);
+  bool same_axes = values_attr(f, 1) || values_type_in(f, 1)->rank == 1;
+  if (inside && !place->undefined && same_axes && value_flat(f->v, f->in[0], (uint32_t)(t->rank - 1 - axis)))
+    return f->in[0];
   return values_within(f, inside ? x->range : interval_hull(x->range, interval_point(0)));
 }
 /* Rounding does not take a sum across what is added to; integers wrap. */

@@ -173,6 +173,14 @@ static ValueId position(const ValueNode *f) {
 ValueId values_ARGMAX(const ValueNode *f) { return position(f); }
 ValueId values_ARGMIN(const ValueNode *f) { return position(f); }
 
+ValueId values_ARGSORT(const ValueNode *f) {
+  int64_t n;
+  bool known = dim_is_const(f->v->p->dims, values_type(f)->dim[values_attr(f, 0)], &n);
+  if (known && n == 1 && !value_at(f->v, f->in[0])->undefined)
+    return value_const(f->v, (DType)values_type(f)->dtype, 0);
+  return values_within(f, interval_of(0, known ? (double)n - 1 : INT32_MAX));
+}
+
 /* ---- rows */
 
 static ValueId log_of(Values *v, ValueId n) {

@@ -51,11 +51,17 @@ START_TEST(each_cut) {
   static const struct {
     Op op;
     const char *says;
-  } row[] = {{OP_STOP, "stop_gradient ends"}, {OP_ROUND, "step function"},
-             {OP_FLOOR, "step function"},     {OP_CEIL, "step function"},
-             {OP_SIGN, "step function"},      {OP_CAST, "conversion to i32"},
-             {OP_LT, "true or false"},        {OP_ARGMAX, "a position"},
-             {OP_WHERE, "condition"},         {OP_EXTERN, "host function 'h' has no derivative"}};
+  } row[] = {{OP_STOP, "stop_gradient ends"},
+             {OP_ROUND, "step function"},
+             {OP_FLOOR, "step function"},
+             {OP_CEIL, "step function"},
+             {OP_SIGN, "step function"},
+             {OP_CAST, "conversion to i32"},
+             {OP_LT, "true or false"},
+             {OP_ARGMAX, "a position"},
+             {OP_ARGSORT, "a position"},
+             {OP_WHERE, "condition"},
+             {OP_EXTERN, "host function 'h' has no derivative"}};
   for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
     begin();
     LeafId w = param("w"), b = param("b");
@@ -64,6 +70,9 @@ START_TEST(each_cut) {
     NodeId x = fix_2(&f, OP_ADD, leaf(w), leaf(b)), y = x;
     int64_t attr = 0;
     switch ((int)row[i].op) {
+    case OP_ARGSORT:
+      y = build_cast(&f.b, build_op(&f.b, OP_ARGSORT, &x, 1, (int64_t[]){0, 0}, NULL), DT_F32);
+      break;
     case OP_STOP: y = build_op(&f.b, OP_STOP, &x, 1, NULL, NULL); break;
     case OP_CAST: y = build_cast(&f.b, build_cast(&f.b, x, DT_I32), DT_F32); break;
     case OP_LT: y = build_cast(&f.b, fix_2(&f, OP_LT, x, fix_c(&f, x, 0)), DT_F32); break;

@@ -126,10 +126,22 @@ START_TEST(lines) {
     kit_root(&kit, build_reduce(&kit.b, OP_MAX, x, (uint32_t)(1 + (i + 3) % 7)));
     kit_root(&kit, build_op(&kit.b, OP_SOFTMAX, &x, 1, &axis, NULL));
     kit_root(&kit, build_op(&kit.b, OP_ARGMAX, &x, 1, &axis, NULL));
+    kit_root(&kit, build_op(&kit.b, OP_ARGSORT, &x, 1, (int64_t[]){axis, i % 2}, NULL));
     NodeId label = kit_leaf(&kit, KIT_TYPE(&kit, DT_I32, 3, size_of(i)));
     kit_root(&kit, build_op(&kit.b, OP_CROSS_ENTROPY, (NodeId[]){x, label}, 2, NULL, NULL));
     uint8_t perm[] = {2, 0, 1};
     kit_root(&kit, build_transpose(&kit.b, x, perm));
+    everywhere(i);
+  }
+}
+END_TEST
+
+START_TEST(long_sorts) {
+  for (int i = 0; i < 8; i++) {
+    kit_begin(&kit, (uint64_t)i);
+    kit.specials = i % 2;
+    NodeId x = kit_leaf(&kit, KIT_TYPE(&kit, (DType)(i % 4), 2, 257 + 31 * i));
+    kit_root(&kit, build_op(&kit.b, OP_ARGSORT, &x, 1, (int64_t[]){1, i % 3 == 0}, NULL));
     everywhere(i);
   }
 }
@@ -202,4 +214,5 @@ START_TEST(random_graphs) {
 }
 END_TEST
 
-ISA_MAIN(UNIT("native", products, structural_rows, scalar_rows, lines, windows, steps, stored, random_graphs))
+ISA_MAIN(UNIT("native", products, structural_rows, scalar_rows, lines, long_sorts, windows, steps, stored,
+              random_graphs))

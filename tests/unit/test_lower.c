@@ -132,6 +132,25 @@ START_TEST(extreme_places) {
 }
 END_TEST
 
+/* Lines on both sides of the length up to which elements are counted. */
+START_TEST(sorted_places) {
+  static const int64_t length[] = {1, 2, 7, 16, 19, 255, 256, 257, 400};
+  for (int i = 0; i < 36; i++) {
+    kit_begin(&kit, (uint64_t)i);
+    kit.specials = i % 2;
+    DType t = (DType)(i % 4);
+    int64_t n = length[i % 9], attr[2] = {i / 9 % 3, i % 5 < 2}, ext[3] = {i % 2 + 1, i % 3 + 1, 2};
+    ext[attr[0]] = n;
+    NodeId x = kit_leaf(&kit, kit_type(&kit, t, 3, ext));
+    kit_root(&kit, op1(OP_ARGSORT, x, attr, NULL));
+    uint8_t perm[] = {2, 0, 1};
+    attr[0] = attr[0] == 2 ? 0 : attr[0] + 1;
+    kit_root(&kit, op1(OP_ARGSORT, build_transpose(&kit.b, x, perm), attr, NULL));
+    kit_check(&kit);
+  }
+}
+END_TEST
+
 START_TEST(rows) {
   static const Op ops[] = {OP_SOFTMAX, OP_LOG_SOFTMAX, OP_LOGSUMEXP};
   for (int i = 0; i < 33; i++) {
@@ -627,7 +646,7 @@ START_TEST(many_buffers_are_placed) {
 END_TEST
 
 UNIT_MAIN(UNIT("rows", structural_rows, scalar_rows, casts, reductions, padded_reductions, long_reductions,
-               extreme_places, rows, short_rows),
+               extreme_places, sorted_places, rows, short_rows),
           UNIT("moves", moves, padded_sums, constants), UNIT("windows", convolutions, pools),
           UNIT("steps", assignments, deep_programs, stored, random_graphs, host_functions, checks, fuses,
                updates_come_early, updates_stay_apart, updates_come_last, empty, many_buffers_are_placed))

@@ -209,5 +209,28 @@ START_TEST(where_gather_lies) {
 }
 END_TEST
 
+/* The places of a sort lie inside, also those of an axis without a number; other places of another axis do
+ * not. */
+START_TEST(where_sorted_lies) {
+  NodeId x, y, z;
+  begin(&x, &y, &z);
+  NodeId order = build_op(&f.b, OP_ARGSORT, &y, 1, (int64_t[]){0, 1}, NULL);
+  NodeId first = build_slice(&f.b, order, 0, dim_const(f.p.dims, 0), 1, dim_const(f.p.dims, 2));
+  DimId n = dim_symbol(f.p.dims, fix_sym(&f, "N"));
+  Type rows = {.dtype = DT_F32, .rank = 1, .dim = {n}},
+       more = {.dtype = DT_F32, .rank = 1, .dim = {dim_add(f.p.dims, n, n)}};
+  NodeId ten = build_const(&f.b, rows, 1), twenty = build_const(&f.b, more, 1);
+  NodeId far = build_op(&f.b, OP_ARGSORT, &twenty, 1, (int64_t[]){0, 0}, NULL),
+         near = build_op(&f.b, OP_ARGSORT, &ten, 1, (int64_t[]){0, 0}, NULL);
+  NodeId in[5][2] = {{x, order}, {x, first}, {ten, near}, {ten, far}, {x, far}}, got[5];
+  for (int i = 0; i < 5; i++) got[i] = build_op(&f.b, OP_GATHER, in[i], 2, (int64_t[]){0, 1}, NULL);
+  evaluate(true, 1, 2);
+  for (int i = 0; i < 2; i++) ck_assert(range(got[i]).lo == 1 && range(got[i]).hi == 2);
+  ck_assert(value_is(&v, of[got[2].i], 1));
+  for (int i = 3; i < 5; i++) ck_assert(range(got[i]).lo == 0);
+  fix_end(&f);
+}
+END_TEST
+
 UNIT_MAIN(UNIT("rounding", equal_in_real_numbers, signs_decide, what_cancels_varies, nothing_times, any_order,
-               long_sums_and_powers, noise_decides_nothing, where_gather_lies))
+               long_sums_and_powers, noise_decides_nothing, where_gather_lies, where_sorted_lies))

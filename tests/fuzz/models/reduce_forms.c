@@ -56,7 +56,22 @@ void gen_reduce(Gen *g) {
 }
 
 void gen_row(Gen *g) {
-  enum { SOFT, LOG_SOFT, STANDARD, LENGTH_1, SOFT_AXIS, LSE, ONE_HOT, KL, COSINE, RANGE, RUNNING, ROWS };
+  enum {
+    SOFT,
+    LOG_SOFT,
+    STANDARD,
+    LENGTH_1,
+    SOFT_AXIS,
+    LSE,
+    ONE_HOT,
+    KL,
+    COSINE,
+    RANGE,
+    RUNNING,
+    SORTED,
+    GREATEST,
+    ROWS
+  };
   Val v = gen_pick(g, REAL, -2), w = gen_like(g, &v);
   Dim last = v.dim[v.rank - 1];
   int axis = (int)gen_next(g, (uint32_t)v.rank);
@@ -64,6 +79,19 @@ void gen_row(Gen *g) {
   switch (gen_turn(g, TABLE_ROW, ROWS)) {
   case SOFT: gen_let(g, v, "softmax(%s)", v.name); return;
   case RUNNING: gen_let(g, v, "tanh(cumsum(%s, axis = %d))", v.name, axis); return;
+  case SORTED:
+    if (gen_one_in(g, 3)) {
+      gen_let(g, v, "gather(%s, argsort(%s, axis = %d), axis = %d)", v.name, w.name, axis, axis);
+      return;
+    }
+    gen_let(g, v, "sort(%s, axis = %d, descending = %s) * tanh(%s)", v.name, axis,
+            gen_one_in(g, 2) ? "true" : "false", w.name);
+    return;
+  case GREATEST:
+    w = v;
+    w.dim[axis] = ext_of(1);
+    gen_let(g, w, "top_k(%s, 1, axis = %d)[0]", v.name, axis);
+    return;
   case LOG_SOFT: gen_let(g, v, "log_softmax(%s)", v.name); return;
   case STANDARD: gen_let(g, v, "standardize(%s)", v.name); return;
   case LENGTH_1: gen_let(g, v, "l2norm(%s, axis = %d, eps = 0.1)", v.name, axis); return;
