@@ -322,5 +322,82 @@ START_TEST(initial_values) {
 }
 END_TEST
 
+/* ---- initial values */
+
+/* The largest element of w w' - gain^2, or of w' w where that is smaller. */
+static double off_right(const double *w, int rows, int columns, double gain) {
+  bool wide = columns >= rows;
+  int n = wide ? rows : columns, len = wide ? columns : rows;
+  double worst = 0;
+  for (int i = 0; i < n; i++)
+    for (int j = 0; j < n; j++) {
+      double dot = 0;
+      for (int k = 0; k < len; k++)
+        dot += wide ? w[i * columns + k] * w[j * columns + k] : w[k * columns + i] * w[k * columns + j];
+      worst = fmax(worst, fabs(dot - (i == j) * gain * gain));
+    }
+  return worst;
+}
+
+static const struct {
+  const char *type, *init;
+  int rows, columns;
+  double gain;
+} matrices[] = {
+    {"f32[20, 50]", "orthogonal()", 20, 50, 1},         {"f32[50, 20]", "orthogonal(2)", 50, 20, 2},
+    {"f32[32, 32]", "orthogonal()", 32, 32, 1},         {"f64[30, 30]", "orthogonal()", 30, 30, 1},
+    {"f32[6, 2, 3, 3]", "orthogonal()", 6, 18, 1},      {"f32[1, 1]", "orthogonal()", 1, 1, 1},
+    {"f64[2, 3]", "orthogonal(gain = 0.5)", 2, 3, 0.5},
+};
+
+START_TEST(orthogonal_rows) {
+  for (size_t k = 0; k < sizeof matrices / sizeof *matrices; k++)
+    for (int interpret = 1; interpret >= !native(); interpret--) {
+      char text[128];
+      snprintf(text, sizeof text, "param w: %s ~ %s\noutput o = w\n", matrices[k].type, matrices[k].init);
+      dg_context *cx = context();
+      dg_program *p = program(cx, text);
+      dg_session *s = session(cx, p, interpret, 1);
+      dg_array a;
+      ok(dg_read(s, "w", &a));
+      static double w[2048];
+      for (int i = 0; i < matrices[k].rows * matrices[k].columns; i++)
+        w[i] = a.dtype == DG_F64 ? ((const double *)a.data)[i] : (double)((const float *)a.data)[i];
+      double worst = off_right(w, matrices[k].rows, matrices[k].columns, matrices[k].gain);
+      ck_assert_msg(worst < (a.dtype == DG_F64 ? 1e-14 : 1e-5), "%s: off by %g", text, worst);
+      dg_session_free(s);
+      dg_program_free(p);
+      dg_context_free(cx);
+    }
+}
+END_TEST
+
+/* Of 2 x 2 matrices the first row is a direction, each equally likely, and half of them turn the plane over.
+ */
+START_TEST(orthogonal_equally_likely) {
+  enum { SEEDS = 200 };
+  double by_quarter[4] = {0}, over = 0;
+  dg_context *cx = context();
+  dg_program *p = program(cx, "param w: f64[2, 2] ~ orthogonal()\noutput o = w\n");
+  for (int seed = 1; seed <= SEEDS; seed++) {
+    dg_session_options o;
+    dg_session_options_init(&o, sizeof o);
+    o.interpret = 1, o.threads = 1, o.seed = (uint64_t)seed;
+    dg_session *s;
+    ok(dg_session_new(p, &o, &s));
+    dg_array a;
+    ok(dg_read(s, "w", &a));
+    const double *w = a.data;
+    by_quarter[(w[0] > 0) + 2 * (w[1] > 0)]++;
+    over += w[0] * w[3] - w[1] * w[2] < 0;
+    dg_session_free(s);
+  }
+  for (int i = 0; i < 4; i++) ck_assert_msg(fabs(by_quarter[i] - SEEDS / 4) < 25, "%d: %g", i, by_quarter[i]);
+  ck_assert_msg(fabs(over - SEEDS / 2) < 29, "%g", over);
+  dg_program_free(p);
+  dg_context_free(cx);
+}
+END_TEST
+
 UNIT_MAIN(UNIT("std", values_by_hand, embedding, initial_values, optimizers, numbers_of_the_text,
-               slopes_at_kinks))
+               slopes_at_kinks, orthogonal_rows, orthogonal_equally_likely))
