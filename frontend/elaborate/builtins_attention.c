@@ -154,7 +154,7 @@ Value bi_attention(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   a.b.location = graph_location(x->g, at, a.b.location, sym_of(x, b->name));
   if (!scale_of(&a, o[5], t, &scale)) return val_poison();
   if (causal) open = past(&a);
-  if (arg_given(o[4])) {
+  if (arg_given(o[4]) && !(o[4].v.kind == VAL_BOOL && o[4].v.boolean)) {
     if (!admitted(&a, o[4], &mask)) return val_poison();
     open = causal ? build_scalar(&a.b, OP_AND, open, mask, NO_NODE) : mask;
   }

@@ -53,6 +53,8 @@ typedef struct Word {
   "the library has sgd, adam, adamw, rmsprop, adagrad and lion; another is written optimizer name(w, g) { "  \
   "w := .. }"
 #define FUNCTION(form) "no layer but a function, without import: write " form
+#define CELL(layer, state)                                                                                   \
+  "one step of a layer is a function of it: let net = nn." layer "(n, h), then net.cell(x, " state ")"
 static const Word words[] = {
     {"float32", "f32", NULL},
     {"float", "f32", NULL},
@@ -77,6 +79,7 @@ static const Word words[] = {
     {"mse_loss", "mse", NULL},
     {"zeros_like", NULL, "write zeros(shape(x))"},
     {"ones_like", NULL, "write ones(shape(x))"},
+    {"scaled_dot_product_attention", "attention", NULL},
     {"masked_fill", NULL, "write where(mask, value, x)"},
     {"no_grad", NULL, "write stop_gradient(e) around the value that no gradient may pass"},
     {"mm", NULL, "the product of matrices is written a @ b"},
@@ -115,6 +118,15 @@ static const Word layers[] = {
     {"BatchNorm2d", "BatchNorm", NULL},
     {"RMSNorm", "RmsNorm", NULL},
     {"MLP", "Mlp", NULL},
+    {"MultiheadAttention", "MultiHeadAttention", NULL},
+    {"Attention", "MultiHeadAttention", NULL},
+    {"TransformerEncoderLayer", "TransformerBlock", NULL},
+    {"Rnn", "RNN", NULL},
+    {"Gru", "GRU", NULL},
+    {"Lstm", "LSTM", NULL},
+    {"RNNCell", NULL, CELL("RNN", "state")},
+    {"GRUCell", NULL, CELL("GRU", "state")},
+    {"LSTMCell", NULL, CELL("LSTM", "state, memory")},
     {"ReLU", NULL, FUNCTION("relu(x)")},
     {"Relu", NULL, FUNCTION("relu(x)")},
     {"LeakyReLU", NULL, FUNCTION("leaky_relu(x)")},
