@@ -170,6 +170,14 @@ static bool assert_later(Elab *x, Scope *s, const AstStmt *t, const AstExpr *e) 
   return true;
 }
 
+/* rank(x), shape(x) and the like: known of a tensor when compiling. */
+static bool asks_shape(Elab *x, Scope *s, const AstExpr *callee) {
+  Scope *in;
+  if (callee->kind != EXPR_NAME || scope_find(x, s, callee->name, &in)) return false;
+  const Builtin *b = builtin_find(sym_str(x, callee->name));
+  return b && (b->call == bi_rank || b->call == bi_shape || b->call == bi_size || b->call == bi_len);
+}
+
 /* A tensor in it: only the run decides. */
 static bool reads_tensor(Elab *x, Scope *s, const AstExpr *e) {
   switch (e->kind) {
@@ -181,7 +189,7 @@ static bool reads_tensor(Elab *x, Scope *s, const AstExpr *e) {
   case EXPR_UNARY: return reads_tensor(x, s, e->unary.operand);
   case EXPR_BINARY: return reads_tensor(x, s, e->binary.left) || reads_tensor(x, s, e->binary.right);
   case EXPR_CALL:
-    for (uint32_t i = 0; i < e->call.args.n; i++)
+    for (uint32_t i = 0; i < e->call.args.n && !asks_shape(x, s, e->call.callee); i++)
       if (reads_tensor(x, s, e->call.args.at[i].value)) return true;
     return false;
   case EXPR_ERROR:
