@@ -228,6 +228,13 @@ static const struct {
     {"elu(-x, alpha = 2.0)", -1.2642411176571153},
     {"standardize(stack([x, 3 * x]), eps = 0.5)[1]", 0.8164965809277260}, /* 1 / sqrt(1 + 1/2) */
     {"dropout(x, p = 0.5)", 1},
+    {"log_sigmoid(-1000 * x)", -1000}, /* the sigmoid of -1000 is 0 */
+    {"log_sigmoid(x)", -0.31326168751822286},
+    /* the rows [1, 3] and [1, 1]: by rows, by columns, by all */
+    {"layer_norm(stack([stack([x, 3 * x]), stack([x, x])]), eps = 0.5)[0, 1]", 0.8164965809277260},
+    {"layer_norm(stack([stack([x, 3 * x]), stack([x, x])]), axis = 0, eps = 0.5)[1, 1]", -0.8164965809277260},
+    {"layer_norm(stack([stack([x, 3 * x]), stack([x, x])]), axis = [0, 1], eps = 0.25)[0, 1]", 1.5},
+    {"rms_norm(stack([x, 2 * x]), axis = 0, eps = 0.5)[1]", 1.1547005383792515}, /* 2 / sqrt(5/2 + 1/2) */
     {"f64(group(f32(reshape(stack([x, 3 * x]), [1, 1, 1, 2])))[0, 0, 0, 1])", 0.8164965809277260},
     {"f64(group(f32(reshape(stack([x, 3 * x]), [1, 1, 1, 2])))[0, 0, 0, 0])", -0.8164965809277260},
     {"f64(rms(f32(stack([x, 2 * x])))[1])", 1.1547005383792515}, /* 2 / sqrt(5/2 + 1/2) */
