@@ -235,6 +235,10 @@ static const struct {
     {"layer_norm(stack([stack([x, 3 * x]), stack([x, x])]), axis = 0, eps = 0.5)[1, 1]", -0.8164965809277260},
     {"layer_norm(stack([stack([x, 3 * x]), stack([x, x])]), axis = [0, 1], eps = 0.25)[0, 1]", 1.5},
     {"rms_norm(stack([x, 2 * x]), axis = 0, eps = 0.5)[1]", 1.1547005383792515}, /* 2 / sqrt(5/2 + 1/2) */
+    {"f64(eye(3)[2, 2] + eye(3)[1, 2])", 1},
+    {"sum(eye(4, dtype = f64))", 4},
+    {"f64(diag(reshape(range(18), [2, 3, 3]))[1, 1])", 13},
+    {"diag(stack([x, 3 * x]))[1, 1] + diag(stack([x, 3 * x]))[0, 1]", 3},
     {"f64(group(f32(reshape(stack([x, 3 * x]), [1, 1, 1, 2])))[0, 0, 0, 1])", 0.8164965809277260},
     {"f64(group(f32(reshape(stack([x, 3 * x]), [1, 1, 1, 2])))[0, 0, 0, 0])", -0.8164965809277260},
     {"f64(rms(f32(stack([x, 2 * x])))[1])", 1.1547005383792515}, /* 2 / sqrt(5/2 + 1/2) */
