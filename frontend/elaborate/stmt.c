@@ -158,8 +158,8 @@ static bool assert_later(Elab *x, Scope *s, const AstStmt *t, const AstExpr *e) 
                   : e->binary.op == BINARY_NE ? DIM_NE
                   : or_equal                  ? DIM_LE
                                               : DIM_LT;
-  DimAssert d = {swap ? r : l, swap ? l : r,        op,
-                 e->at,        span_text(x, e->at), t->check.has_why ? t->check.why : STR("")};
+  DimAssert d = {swap ? r : l,      swap ? l : r,        op,
+                 told_at(x, e->at), span_text(x, e->at), t->check.has_why ? t->check.why : STR("")};
   for (uint32_t i = 0; i < x->p->asserts.n; i++) { /* once, not once an entry point */
     const DimAssert *o = &x->p->asserts.at[i];
     if (o->at.lo == d.at.lo && o->at.file == d.at.file && dim_eq(o->left, d.left) &&
