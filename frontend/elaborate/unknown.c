@@ -116,6 +116,7 @@ static const Word words[] = {
 static const Word layers[] = {
     {"Dense", "Linear", NULL},
     {"BatchNorm2d", "BatchNorm", NULL},
+    {"BatchNorm3d", "BatchNorm", NULL},
     {"RMSNorm", "RmsNorm", NULL},
     {"MLP", "Mlp", NULL},
     {"MultiheadAttention", "MultiHeadAttention", NULL},
@@ -184,7 +185,8 @@ static bool declares(Str text, const char *word, Str name) {
     Str rest = {text.p + i, text.n - i};
     if (!str_starts(rest, str_z(word))) continue;
     rest.p += strlen(word), rest.n -= strlen(word);
-    if (str_starts(rest, name) && rest.n > name.n && rest.p[name.n] == '(') return true;
+    if (str_starts(rest, name) && rest.n > name.n && (rest.p[name.n] == '(' || rest.p[name.n] == ' '))
+      return true;
   }
   return false;
 }
@@ -199,13 +201,16 @@ static Str import_with(Elab *x, Str name, bool *imported) {
     const Binding *b = s->binding.at[i];
     if (b->value.kind != VAL_FILE || !b->value.file->scope) continue;
     const Binding *m = scope_find_here(x, b->value.file->scope, names_add(x->n, name));
-    if (m && m->decl && m->decl->kind >= STMT_FN && m->decl->kind <= STMT_OPTIMIZER)
+    if (m && m->decl &&
+        (m->decl->kind == STMT_CONST || (m->decl->kind >= STMT_FN && m->decl->kind <= STMT_OPTIMIZER)))
       return sym_str(x, b->name);
   }
   *imported = false;
   for (const EmbeddedFile *e = embedded_std; e->text.p; e++) {
     Str file = {e->name.p, e->name.n - strlen(".dg")};
-    if (declares(e->text, "module ", name) || declares(e->text, "fn ", name)) return file;
+    if (declares(e->text, "module ", name) || declares(e->text, "fn ", name) ||
+        declares(e->text, "const ", name))
+      return file;
   }
   return STR("");
 }
