@@ -158,6 +158,24 @@ static void rnn(Model *m, const double *x, double *out) { recurrent(m, x, out, 1
 static void gru(Model *m, const double *x, double *out) { recurrent(m, x, out, 3, gru_cell); }
 static void lstm(Model *m, const double *x, double *out) { recurrent(m, x, out, 4, lstm_cell); }
 
+/* After two steps of one batch, at a momentum of 0.1. x: [rows, c, each]. */
+static void batch_norm(Model *m, const double *x, int rows, int c, int each, double *out) {
+  const double *gain = value(m, "m.gain", c), *bias = value(m, "m.bias", c);
+  for (int k = 0; k < c; k++) {
+    double mean = 0, spread = 0;
+    for (int i = 0; i < rows * each; i++) mean += x[(i / each * c + k) * each + i % each] / (rows * each);
+    for (int i = 0; i < rows * each; i++)
+      spread += pow(x[(i / each * c + k) * each + i % each] - mean, 2) / (rows * each);
+    for (int i = 0; i < rows * each; i++) {
+      int at = (i / each * c + k) * each + i % each;
+      out[at] = (x[at] - 0.19 * mean) / sqrt(0.81 + 0.19 * spread + 1e-5) * gain[k] + bias[k];
+    }
+  }
+}
+static void norm_places(Model *m, const double *x, double *out) { batch_norm(m, x, B, T, D, out); }
+static void norm_images(Model *m, const double *x, double *out) { batch_norm(m, x, 1, B, T * D, out); }
+static void norm_rows(Model *m, const double *x, double *out) { batch_norm(m, x, ROWS, D, 1, out); }
+
 static const struct {
   const char *make, *call;
   void (*plain)(Model *m, const double *x, double *out);
@@ -170,6 +188,9 @@ static const struct {
     {"RNN(6, 6, dtype = F)", "m(x)", rnn},
     {"GRU(6, 6, dtype = F)", "m(x)", gru},
     {"LSTM(6, 6, dtype = F)", "m(x)", lstm},
+    {"BatchNorm(5, dtype = F)", "m(x)", norm_places},
+    {"BatchNorm(2, dtype = F)", "m(x[_])[0]", norm_images},
+    {"BatchNorm1d(6, dtype = F)", "reshape(m(reshape(x, [10, 6])), [2, 5, 6])", norm_rows},
 };
 
 static dg_session *trained(dg_context *cx, dg_program *p, int interpret, dg_dtype t, const void *x,
