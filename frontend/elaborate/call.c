@@ -231,7 +231,7 @@ static Value with_backward(Elab *x, Closure *c, Scope *callee, Value v, Span at)
 static bool holds_function(Value v) {
   for (uint32_t i = 0; (v.kind == VAL_LIST || v.kind == VAL_TUPLE) && i < v.list.n; i++)
     if (holds_function(v.list.at[i])) return true;
-  return v.kind == VAL_FN || v.kind == VAL_BUILTIN || v.kind == VAL_INSTANCE;
+  return v.kind == VAL_FN || v.kind == VAL_BUILTIN || v.kind == VAL_INSTANCE || v.kind == VAL_TREE;
 }
 
 static Value recursion(Elab *x, const Closure *c, Span at, Sym what) {
@@ -347,7 +347,7 @@ Value call_value(Elab *x, Value callee, ArgVec *args, Span at) {
               "update .. using " STRF "(..)", STRA(sym_str(x, callee.unit.stmt->unit.name.name)));
     return val_poison();
   }
-  case VAL_TREE: return not_built(x, at, "calling an instance's values");
+  case VAL_TREE: return call_instance(x, tree_instance(x, callee).inst, args, at);
   case VAL_POISON: return callee;
   case VAL_INT:
   case VAL_DIM:

@@ -27,10 +27,6 @@ static bool captured(Elab *x, NodeId n) {
 
 /* The node to differentiate by, or NO_NODE. */
 static NodeId by_node(Elab *x, Operand by) {
-  if (by.v.kind == VAL_INSTANCE || by.v.kind == VAL_TREE) {
-    not_built(x, by.at, "the gradient by a whole instance");
-    return NO_NODE;
-  }
   if (!val_tensor(by.v)) {
     wrong_kind(x, by.at, by.v, "the name of a real tensor to differentiate by");
     return NO_NODE;
@@ -44,17 +40,46 @@ static NodeId by_node(Elab *x, Operand by) {
   return NO_NODE;
 }
 
-static void warn_unread(Elab *x, NodeId e, NodeId by, Span at, Span name) {
-  enum { ENOUGH = 20000 }; /* then it is taken to be read: nothing is said */
-  if (node_op(x->g, by) != OP_NAME || e.i > by.i + ENOUGH || reads(x, e, by)) return;
+static void tell_unread(Elab *x, Span at, Span name) {
   Diag *g = TELL(x, unread_name, at, span_text(x, name));
   diag_under(g, "this derivative is 0");
   diag_help(g, "what is differentiated was computed from something else: use the name in it");
 }
 
+static void warn_unread(Elab *x, NodeId e, NodeId by, Span at, Span name) {
+  enum { ENOUGH = 20000 }; /* then it is taken to be read: nothing is said */
+  if (node_op(x->g, by) == OP_NAME && e.i <= by.i + ENOUGH && !reads(x, e, by)) tell_unread(x, at, name);
+}
+
+typedef struct ByTree {
+  const Builtin *b;
+  NodeId e;
+  Span at, by;
+  bool read;
+} ByTree;
+
+static Value grad_leaf(Elab *x, Value leaf, void *arg) {
+  ByTree *w = arg;
+  if (!val_tensor(leaf) || !dtype_is_float(dtype_compute((DType)val_type(x, leaf).dtype))) return val_int(0);
+  NodeId in[2] = {w->e, by_node(x, (Operand){leaf, w->by})};
+  if (!node_ok(in[1])) return val_poison();
+  w->read = w->read || node_op(x->g, in[1]) != OP_NAME || reads(x, in[0], in[1]);
+  return val_node(emit(x, w->at, w->b->name, w->b->op, in, 2, NULL, NULL));
+}
+
+/* By each value of an instance. */
+static Value grad_tree(Elab *x, const Builtin *b, Operand *o, Span at) {
+  ByTree w = {b, val_to_node(x, o[0].v, o[0].at, DT_F32), at, o[1].at, false};
+  if (!node_ok(w.e)) return val_poison();
+  Value v = tree_each(x, o[1].v, grad_leaf, &w);
+  if (val_ok(v) && !w.read) tell_unread(x, at, o[1].at);
+  return v;
+}
+
 Value bi_grad(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   Operand o[MAX_BUILTIN_ARGS];
   if (!builtin_args(x, b, args, at, o)) return val_poison();
+  if (o[1].v.kind == VAL_INSTANCE || o[1].v.kind == VAL_TREE) return grad_tree(x, b, o, at);
   NodeId in[2] = {val_to_node(x, o[0].v, o[0].at, DT_F32), by_node(x, o[1])};
   if (node_ok(in[0]) && node_ok(in[1])) warn_unread(x, in[0], in[1], at, o[1].at);
   return val_node(emit(x, at, b->name, b->op, in, 2, NULL, NULL));

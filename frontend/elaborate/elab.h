@@ -19,6 +19,7 @@ typedef struct Value Value;
 typedef struct Elab Elab;
 typedef struct Builtin Builtin;
 typedef struct Segment Segment;
+typedef struct Tree Tree;
 
 typedef enum {
   VAL_POISON,
@@ -48,13 +49,6 @@ typedef struct ValueList {
   uint32_t cells; /* values within, nested lists' too: saturates; a list may hold another many times */
   Value *at;
 } ValueList;
-
-/* Leaves of an instance by path below it: `fc1.w`. */
-typedef struct Tree {
-  uint32_t n;
-  Str *suffix;
-  Value *value;
-} Tree;
 
 typedef struct SrcFile {
   uint32_t file;
@@ -108,6 +102,7 @@ struct Instance {
   bool frozen, hurt; /* hurt: errors were reported while it was made */
   bool broken;       /* by its caller: a contract or an assertion does not hold, and it has no value */
   Span made;         /* the call that made it */
+  const Tree *holds; /* NULL: leaves of its own; else what stands in their place (tree.c) */
 };
 
 typedef struct Binding Binding;
@@ -421,8 +416,6 @@ Value make_instance(Elab *x, UnitRef m, ArgVec *args, Span at);
 Value closure_body(Elab *x, Closure *c, Scope *callee, Span at); /* its parameters are bound */
 Value call_instance(Elab *x, Instance *i, ArgVec *args, Span at);
 Value instance_member(Elab *x, Value base, AstIdent field);
-Tree *instance_tree(Elab *x, Instance *i);
-Value tree_binary(Elab *x, AstBinary op, Span at, Operand a, Operand b);
 Value leaf_value(Elab *x, Scope *s, LeafId l);
 
 /* ---- builtins ---- */
@@ -493,5 +486,6 @@ void mute_block(Elab *x, Scope *s, const AstBlock *b); /* what it would have dec
 Type leaf_type(const Elab *x, LeafId l);
 
 #include "frontend/elaborate/body.h"
+#include "frontend/elaborate/tree.h"
 
 #endif

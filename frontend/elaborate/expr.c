@@ -53,6 +53,7 @@ static Value eval_list(Elab *x, Scope *s, const AstExpr *e) {
 static Value eval_field(Elab *x, Scope *s, const AstExpr *e) {
   Value base = eval(x, s, e->field.base);
   if (!val_ok(base)) return base;
+  if (base.kind == VAL_TREE) base = tree_instance(x, base);
   if (base.kind == VAL_INSTANCE) return instance_member(x, base, e->field.field);
   if (base.kind == VAL_FILE) {
     Binding *b = scope_find_here(x, base.file->scope, e->field.field.name);

@@ -183,6 +183,7 @@ static bool public_value(Value v) {
 Value instance_member(Elab *x, Value base, AstIdent field) {
   Scope *s = base.inst->scope;
   Binding *b = scope_find_here(x, s, field.name);
+  if (b && !b->decl && base.inst->holds && val_tensor(b->value)) return binding_value(x, s, b);
   if (b && b->decl) {
     Value v = binding_value(x, s, b);
     if (public_value(v)) return use_seen(x, field.at, b->at, v), v;
@@ -199,45 +200,4 @@ Value instance_member(Elab *x, Value base, AstIdent field) {
       VEC_PUSH(x->a, &names, sym_str(x, s->binding.at[i]->name));
   suggest(x, g, field.at, sym_str(x, field.name), names.at, names.n, "it has");
   return val_poison();
-}
-
-Tree *instance_tree(Elab *x, Instance *i) {
-  Str base = str_fmt(x->a, STRF ".", STRA(sym_str(x, i->path)));
-  Tree *t = ARENA_NEW(x->a, Tree);
-  VEC(Str) suffix = {0};
-  VEC(Value) value = {0};
-  for (uint32_t k = 0; k < x->p->leaf.n; k++) {
-    const Leaf *f = &x->p->leaf.at[k];
-    Str path = sym_str(x, f->path);
-    if ((f->kind != LEAF_PARAM && f->kind != LEAF_STATE) || f->of.i != UINT32_MAX || !str_starts(path, base))
-      continue;
-    VEC_PUSH(x->a, &suffix, (Str){path.p + base.n, path.n - base.n});
-    VEC_PUSH(x->a, &value, val_leaf((LeafId){k}));
-  }
-  *t = (Tree){suffix.n, suffix.at, value.at};
-  return t;
-}
-
-/* Arithmetic of instances, leaf by leaf: both with the same leaves, or one of them a number. */
-Value tree_binary(Elab *x, AstBinary op, Span at, Operand a, Operand b) {
-  if (op > BINARY_POW || op < BINARY_ADD || op == BINARY_MATMUL)
-    return wrong_kind(x, at, a.v.kind == VAL_INSTANCE ? a.v : b.v, "a tensor or a number");
-  Tree *ta = a.v.kind == VAL_INSTANCE ? instance_tree(x, a.v.inst) : a.v.kind == VAL_TREE ? a.v.tree : NULL;
-  Tree *tb = b.v.kind == VAL_INSTANCE ? instance_tree(x, b.v.inst) : b.v.kind == VAL_TREE ? b.v.tree : NULL;
-  Tree *of = ta ? ta : tb;
-  if (ta && tb && ta->n != tb->n) return wrong_kind(x, b.at, b.v, "an instance with the same parameters");
-  uint32_t errors = x->d->errors;
-  Tree *r = ARENA_NEW(x->a, Tree);
-  *r = (Tree){of->n, of->suffix, ARENA_ARRAY(x->a, Value, of->n + 1)};
-  for (uint32_t i = 0; i < of->n; i++) {
-    if (ta && tb && !str_eq(ta->suffix[i], tb->suffix[i]))
-      return wrong_kind(x, b.at, b.v, "an instance with the same parameters");
-    r->value[i] = binary_value(x, op, at, (Operand){ta ? ta->value[i] : a.v, a.at},
-                               (Operand){tb ? tb->value[i] : b.v, b.at});
-    if (x->d->errors > errors && x->d->all.n)
-      diag_note(x->d->all.at[x->d->all.n - 1], (Span){0}, "of all values of the instance this is '" STRF "'",
-                STRA(of->suffix[i]));
-    if (!val_ok(r->value[i])) return val_poison();
-  }
-  return (Value){.kind = VAL_TREE, .tree = r};
 }

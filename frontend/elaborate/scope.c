@@ -206,7 +206,11 @@ static bool differentiated_by(const Elab *x, Scope *s, Sym name) {
   return s->file && ast_by_name(s->file->ast, name, 0, UINT32_MAX);
 }
 
+static Value own_node(Elab *x, Value v, Span at);
+static Value own_leaf(Elab *x, Value leaf, void *at) { return own_node(x, leaf, *(const Span *)at); }
+
 static Value own_node(Elab *x, Value v, Span at) {
+  if (v.kind == VAL_INSTANCE || v.kind == VAL_TREE) return tree_each(x, v, own_leaf, &at);
   if (v.kind == VAL_LIST || v.kind == VAL_TUPLE) {
     Value r = val_list(x, v.kind, v.list.at, v.list.n);
     for (uint32_t i = 0; i < r.list.n; i++) r.list.at[i] = own_node(x, r.list.at[i], at);
@@ -223,7 +227,7 @@ static Value own_node(Elab *x, Value v, Span at) {
 /* A second `let` of just a parameter at file or module level is an alias, and so are the items of a list. */
 Value value_named(Elab *x, Scope *s, AstIdent name, Value v, bool given) {
   bool alias = !given && (v.kind == VAL_LIST || v.kind == VAL_TUPLE);
-  if (v.kind == VAL_LEAF) alias = s->kind == SCOPE_FILE || s->kind == SCOPE_MODULE;
+  if (v.kind == VAL_LEAF || v.kind == VAL_INSTANCE) alias = s->kind == SCOPE_FILE || s->kind == SCOPE_MODULE;
   return !alias && differentiated_by(x, s, name.name) ? own_node(x, v, name.at) : v;
 }
 

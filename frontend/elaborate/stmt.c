@@ -455,6 +455,12 @@ void assign_state(Elab *x, Scope *s, const AstStmt *t) {
       return;
     return;
   }
+  if (to.kind == VAL_TENSOR && s->inst && s->inst->holds) {
+    diag_help(
+        TELL(x, assign_target, p->at, path_text(x, p), "what is called here are values, which nothing keeps"),
+        "call the instance itself where its states are to change");
+    return;
+  }
   if (to.kind != VAL_INSTANCE) {
     TELL(x, assign_target, p->at, path_text(x, p), "only parameters, states and instances of them change");
     return;

@@ -346,7 +346,7 @@ Value unify_check(Elab *x, Scope *s, const AstType *t, Value v, Span at, const c
                ? v
                : wrong_kind(x, at, v, "an int that is known when the program is compiled");
   case ATYPE_FN:
-    return v.kind == VAL_FN || v.kind == VAL_BUILTIN || v.kind == VAL_INSTANCE
+    return v.kind == VAL_FN || v.kind == VAL_BUILTIN || v.kind == VAL_INSTANCE || v.kind == VAL_TREE
                ? v
                : wrong_kind(x, at, v, "a function");
   case ATYPE_LIST: {
@@ -367,6 +367,7 @@ Value unify_check(Elab *x, Scope *s, const AstType *t, Value v, Span at, const c
   case ATYPE_NAME:
     if (is_module_type(x, s, t, &m)) {
       if (v.kind == VAL_INSTANCE && v.inst->module.stmt == m.stmt) return v;
+      if (v.kind == VAL_TREE && v.tree->of->module.stmt == m.stmt) return v;
       return wrong_kind(x, at, v, "an instance of the module declared here");
     }
     if (v.kind == VAL_DTYPE && is_dtype_kind(x, t)) return v;
