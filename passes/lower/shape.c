@@ -99,6 +99,15 @@ Shape product_shape(const Product *p) {
 static int64_t at_least(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
 
+/* Whether a panel that the first-level cache would hold does not stay there in place: its lines meet in few
+ * sets, which repeat after 4096 bytes on every CPU this runs on. */
+static bool evicts_itself(const Product *p, const Shape *s) {
+  enum { ROUND = 4096 };
+  int64_t l1 = p->lo->opt.cache_l1, wide = bytes(p, 16 * s->nv), step = bytes(p, product_lane_term(p, s)),
+          apart = at_most(step & -step, ROUND); /* places in a round */
+  return apart > wide && p->k * wide <= l1 / 2 && p->k > l1 / apart;
+}
+
 /* Whether the lane operand is packed. Else a copy pays where panels are read again and their lines meet in
  * few sets of the cache, or the operand is large. */
 static bool packs(const Product *p, const Shape *s) {
@@ -109,7 +118,7 @@ static bool packs(const Product *p, const Shape *s) {
     return true;
   if (o->block_pack == BLOCK_PACK_NEVER || l <= nr || p->k <= FEW) return false;
   if (bytes(p, product_lane_term(p, s)) % 2048 == 0) return again >= 3;
-  return again >= 8 && bytes(p, l * p->k) > o->cache_l2 / 3;
+  return again >= 8 && (evicts_itself(p, s) || bytes(p, l * p->k) > o->cache_l2 / 3);
 }
 
 /* Whether all panels are packed before, into the arena, once for all blocks of rows and all threads.

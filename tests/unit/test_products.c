@@ -348,5 +348,33 @@ START_TEST(blocked_pieces) {
 }
 END_TEST
 
+static bool uses_scratch(const Plan *p) {
+  for (uint32_t i = 0; i < p->launch.n; i++) {
+    const Kernel *k = p->kernel.at[p->launch.at[i].kernel];
+    for (int j = 0; j < k->nbuffer; j++)
+      if (k->buffer[j].kind == BUFFER_SCRATCH) return true;
+  }
+  return false;
+}
+
+/* A panel is packed where its lines meet in so few sets of the first-level cache that it does not stay there:
+ * 128 lines 1024 bytes apart have 4 sets of 8 lines. Those of 272 numbers have all sets. */
+START_TEST(panels_that_evict_themselves) {
+  static const struct {
+    int64_t m, n, k;
+    bool packed;
+  } row[] = {{96, 256, 128, true}, {96, 272, 128, false}, {96, 256, 24, false}, {12, 256, 128, false}};
+  for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+    kit_begin(&kit, 9);
+    kit_root(&kit, kit_product(&kit, DT_F32, row[i].m, row[i].n, row[i].k, false, false, 0));
+    LowerOptions o;
+    lower_options_init(&o, 32);
+    ck_assert_msg(uses_scratch(kit_lower(&kit, &o)) == row[i].packed, "row %zu", i);
+    if (i == 0) kit_check(&kit);
+  }
+}
+END_TEST
+
 UNIT_MAIN(UNIT("forms", products, epilogues, long_products, pieces_are_units, packed_once, update_in_lanes),
-          UNIT("blocks", narrow_panels, few_rows, blocked_products, shared_right, blocked_pieces))
+          UNIT("blocks", narrow_panels, few_rows, blocked_products, shared_right, blocked_pieces,
+               panels_that_evict_themselves))
