@@ -249,11 +249,66 @@ static void parts_begin(Fuse *f) {
   }
 }
 
+/* ---- epilogues of many arrays ---- */
+enum { EPILOGUE_ARRAYS = 4 };
+
+typedef struct Arrays {
+  Fuse *f;
+  NodeId tile;
+  uint32_t n;
+} Arrays;
+static void see_array(void *cx, NodeId base, bool direct) {
+  Arrays *a = cx;
+  Fuse *f = a->f;
+  (void)direct;
+  if (f->seen[base.i] == f->stamp || f->lo->count[base.i] < f->lo->count[a->tile.i]) return;
+  f->seen[base.i] = f->stamp;
+  a->n += !computed(f->lo, base) || find(f, base.i) != find(f, a->tile.i);
+}
+
+/* A product's epilogue touches each of its arrays a few rows of a tile at a time and waits for memory there.
+ * So one of many arrays that the caches do not hold is a pass of its own, for one array more. */
+static bool crowded(Fuse *f, NodeId tile, const bool *assigned) {
+  LowerCx *lo = f->lo;
+  Arrays a = {f, tile, 0};
+  uint32_t part = find(f, tile.i);
+  if (node_op(lo->g, tile) != OP_CONTRACT || f->part[part].nodes == 1) return false;
+  f->stamp++;
+  for (uint32_t n = part; n != PLAN_NONE; n = f->part[n].next) {
+    if (assigned[n]) return false; /* updates: update.c */
+    if (n != tile.i) lower_reads(lo, (NodeId){n}, see_array, &a);
+    bool result = lo->stored[n]; /* a root */
+    for (uint32_t k = f->start[n]; k < f->start[n + 1] && !result; k++)
+      result = find(f, f->user[k] >> 1) != part;
+    a.n += result;
+  }
+  int64_t most = lo->opt.cache_l2 / 2 / (int64_t)dtype_bytes((DType)lo->g->node.at[tile.i].type.dtype);
+  return a.n >= EPILOGUE_ARRAYS && lo->count[tile.i] > most / (a.n + 1);
+}
+
+/* Products with a crowded epilogue become groups of their own. */
+static void part_crowded(Fuse *f) {
+  LowerCx *lo = f->lo;
+  bool *assigned = ARENA_ARRAY(lo->arena, bool, lo->g->node.n + 1);
+  for (uint32_t i = 0; i < lo->g->root.n; i++)
+    assigned[lower_strip(lo, lo->g->root.at[i].node).i] |= lo->g->root.at[i].kind == ROOT_ASSIGN;
+  for (uint32_t i = 0; i < lo->g->node.n; i++) {
+    if (lo->role[i] != ROLE_TILE || !crowded(f, (NodeId){i}, assigned)) continue;
+    f->part[find(f, i)].tile = false;
+    LowerGroup gr = {.tile = true, .anchor = {i}};
+    VEC_PUSH(lo->arena, &gr.node, (NodeId){i});
+    lo->group[i] = lo->groups.n;
+    VEC_PUSH(lo->arena, &lo->groups, gr);
+  }
+}
+
 static void groups_end(Fuse *f) {
   LowerCx *lo = f->lo;
+  for (uint32_t i = 0; i < lo->g->node.n; i++) lo->group[i] = PLAN_NONE;
+  part_crowded(f);
+  f->seen = ARENA_ARRAY(lo->arena, uint32_t, lo->g->node.n);
   for (uint32_t i = 0; i < lo->g->node.n; i++) {
-    lo->group[i] = PLAN_NONE;
-    if (!computed(lo, (NodeId){i})) continue;
+    if (lo->group[i] != PLAN_NONE || !computed(lo, (NodeId){i})) continue;
     uint32_t p = find(f, i);
     if (f->seen[p] != PLAN_NONE) { /* first met: a new group; afterwards seen[p] holds its number */
       LowerGroup gr = {
@@ -398,9 +453,8 @@ void lower_fuse(LowerCx *lo) {
     }
   }
   if (lo->opt.fuse) unite_small(&f, apart);
-  memset(lo->stored, 0, n);
-  f.seen = ARENA_ARRAY(lo->arena, uint32_t, n);
   groups_end(&f);
+  memset(lo->stored, 0, n);
   for (uint32_t i = 0; i < n; i++) {
     u.group = lo->group[i];
     if (computed(lo, (NodeId){i})) lower_reads(lo, (NodeId){i}, mark_stored, &u);
