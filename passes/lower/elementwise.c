@@ -21,12 +21,12 @@ void lower_elementwise(LowerCx *lo, const LowerGroup *gr) {
   if (gb.nout == 0) return; /* reductions compute it themselves */
   NodeId last = gr->node.at[gr->node.n - 1];
   Tiling t = {.row = -1, .lane = -1, .rows = 1, .cols = 1};
-  memcpy(t.ext, lo->ext[last.i], sizeof t.ext);
+  memcpy(t.ext, lo->ext[gr->space.i], sizeof t.ext);
   View *all[SCALAR_IN + SCALAR_OUT];
   int n = 0;
   for (int i = 0; i < gb.nsrc; i++) all[n++] = &gb.src[i];
   for (int i = 0; i < gb.nout; i++) all[n++] = &gb.dst[i];
-  t.rank = lower_collapse(graph_node(lo->g, last)->type.rank, t.ext, all, n);
+  t.rank = lower_collapse(graph_node(lo->g, gr->space)->type.rank, t.ext, all, n);
   if (t.rank > 0) {
     t.lane = t.rank - 1;
     int64_t ext = t.ext[t.lane];

@@ -9,7 +9,8 @@ typedef struct Part { /* a group while it is built; ids are those of nodes, unit
   uint32_t next; /* next node of the same part, in no order */
   uint32_t last;
   uint32_t weight, leaves, nodes;
-  uint32_t top; /* its node with the most below it in the tree of longest paths */
+  uint32_t top;   /* its node with the most below it in the tree of longest paths */
+  uint32_t space; /* its node whose shape all go through */
   bool tile, other;
   uint32_t stamp;
 } Part;
@@ -195,8 +196,21 @@ static uint32_t width(Fuse *f, uint32_t a, uint32_t b) {
   return operands > GROUP_SRC || results > SCALAR_OUT ? UINT32_MAX : operands;
 }
 
-static bool same_space(const LowerCx *lo, uint32_t a, uint32_t b) {
-  return type_same_shape(&graph_node(lo->g, (NodeId){a})->type, &graph_node(lo->g, (NodeId){b})->type);
+/* Whether what the nodes of a part read can be found from the indices of `space`. */
+static bool all_fit(Fuse *f, uint32_t part, uint32_t space) {
+  for (uint32_t n = part; n != PLAN_NONE; n = f->part[n].next)
+    if (!lower_fits(f->lo, (NodeId){n}, (NodeId){space})) return false;
+  return true;
+}
+
+/* The shape that both parts can go through: a tile's, else either's; PLAN_NONE. A reshape between the two
+ * moves nothing. */
+static uint32_t common_space(Fuse *f, uint32_t a, uint32_t b) {
+  const Part *x = &f->part[a], *y = &f->part[b];
+  if (f->lo->count[x->space] != f->lo->count[y->space]) return PLAN_NONE;
+  if (!y->tile && all_fit(f, b, x->space)) return x->space;
+  if (!x->tile && all_fit(f, a, y->space)) return y->space;
+  return PLAN_NONE;
 }
 
 static bool unite(Fuse *f, uint32_t a, uint32_t b, uint32_t last) {
@@ -204,7 +218,9 @@ static bool unite(Fuse *f, uint32_t a, uint32_t b, uint32_t last) {
   a = find(f, a);
   b = find(f, b);
   Part *x = &f->part[a], *y = &f->part[b];
-  if (a == b || x->other || y->other || (x->tile && y->tile) || !same_space(f->lo, a, b)) return false;
+  if (a == b || x->other || y->other || (x->tile && y->tile)) return false;
+  uint32_t space = common_space(f, a, b);
+  if (space == PLAN_NONE) return false;
   if (x->weight + y->weight > GROUP_WEIGHT || x->leaves + y->leaves > GROUP_LEAVES) return false;
   if (surely_between(f, a, b, user) || width(f, a, b) == UINT32_MAX) return false;
   if (!reads_only(f, a, b) && blocked(f, b, a, last)) return false;
@@ -216,6 +232,7 @@ static bool unite(Fuse *f, uint32_t a, uint32_t b, uint32_t last) {
   x->leaves += y->leaves;
   x->nodes += y->nodes;
   x->tile |= y->tile;
+  x->space = space;
   if (f->size[y->top] > f->size[x->top]) x->top = y->top;
   return true;
 }
@@ -238,7 +255,7 @@ static void parts_begin(Fuse *f) {
   const Graph *g = lo->g;
   for (uint32_t i = 0; i < g->node.n; i++) {
     Part *p = &f->part[i];
-    *p = (Part){.up = i, .next = PLAN_NONE, .last = i, .nodes = 1, .top = i};
+    *p = (Part){.up = i, .next = PLAN_NONE, .last = i, .nodes = 1, .top = i, .space = i};
     p->tile = lo->role[i] == ROLE_TILE;
     p->other = lo->role[i] == ROLE_OTHER;
     if (lo->role[i] == ROLE_ELEM && !lo->materialised[i]) {
@@ -295,7 +312,7 @@ static void part_crowded(Fuse *f) {
   for (uint32_t i = 0; i < lo->g->node.n; i++) {
     if (lo->role[i] != ROLE_TILE || !crowded(f, (NodeId){i}, assigned)) continue;
     f->part[find(f, i)].tile = false;
-    LowerGroup gr = {.tile = true, .anchor = {i}};
+    LowerGroup gr = {.tile = true, .anchor = {i}, .space = {i}};
     VEC_PUSH(lo->arena, &gr.node, (NodeId){i});
     lo->group[i] = lo->groups.n;
     VEC_PUSH(lo->arena, &lo->groups, gr);
@@ -313,6 +330,7 @@ static void groups_end(Fuse *f) {
     if (f->seen[p] != PLAN_NONE) { /* first met: a new group; afterwards seen[p] holds its number */
       LowerGroup gr = {
           .tile = f->part[p].tile, .other = f->part[p].other, .anchor = NO_NODE, .weight = f->part[p].weight};
+      gr.space.i = f->part[p].space;
       f->part[p].stamp = lo->groups.n;
       VEC_PUSH(lo->arena, &lo->groups, gr);
       f->seen[p] = PLAN_NONE;
@@ -330,6 +348,7 @@ enum { ABSORB_WEIGHT = 60, ABSORB_READS = 10 };
 
 typedef struct Closure {
   LowerCx *lo;
+  NodeId space;
   uint32_t weight, reads;
   bool ok;
   VEC(NodeId) bound; /* stored values it stands on */
@@ -338,6 +357,7 @@ typedef struct Closure {
 static void closure(Closure *c, NodeId n) {
   LowerCx *lo = c->lo;
   c->weight += lower_op_program(lo, n)->nins + 1u;
+  if (!lower_fits(lo, n, c->space)) c->ok = false;
   for (uint32_t j = 0; c->ok && j < lo->g->node.at[n.i].nin; j++) {
     NodeId o = lower_in(lo, n, j);
     if (c->weight > ABSORB_WEIGHT || c->reads > ABSORB_READS) c->ok = false;
@@ -381,7 +401,7 @@ static void absorb(LowerCx *lo) {
       continue;
     NodeId x = lower_strip(lo, graph_in(g, (NodeId){i})[0]);
     if (lo->role[x.i] != ROLE_ELEM || lo->materialised[x.i] || only.other[x.i]) continue;
-    Closure c = {.lo = lo, .ok = true};
+    Closure c = {.lo = lo, .space = x, .ok = true};
     closure(&c, x);
     if (!c.ok) continue;
     for (uint32_t j = 0; j < c.bound.n; j++) /* these stay stored */

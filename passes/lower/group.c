@@ -29,6 +29,7 @@ typedef struct BodyCx {
   LowerCx *lo;
   ScalarBuilder *b;
   GroupBody *out;
+  NodeId space;
   Map ref; /* node -> index into refs */
   VEC(ScalarRef) refs;
 } BodyCx;
@@ -43,6 +44,7 @@ static ScalarRef view_ref(BodyCx *x, NodeId n, bool own) {
   NodeId stuck;
   GroupBody *g = x->out;
   if (!lower_view(x->lo, n, own, &s, &stuck)) BUG(x->lo->arena->mem, "lower: %%%u cannot be read", n.i);
+  if (!lower_reshaped(x->lo, &s, n, x->space)) BUG(x->lo->arena->mem, "lower: %%%u has another space", n.i);
   DType t = dtype_compute((DType)s.type); /* a load has widened what is stored */
   if (s.kind == VIEW_CONST) return const_ref(x, s.base);
   int i = 0;
@@ -88,7 +90,7 @@ static ScalarRef node_ref(BodyCx *x, NodeId n) {
 }
 
 void group_body(LowerCx *lo, const LowerGroup *gr, GroupBody *out) {
-  BodyCx x = {.lo = lo, .out = out};
+  BodyCx x = {.lo = lo, .out = out, .space = gr->space};
   x.b = ARENA_NEW(lo->arena, ScalarBuilder);
   *out = (GroupBody){.acc = gr->tile};
   map_init(&x.ref, lo->arena);
@@ -101,7 +103,9 @@ void group_body(LowerCx *lo, const LowerGroup *gr, GroupBody *out) {
     if (!lo->stored[n.i]) continue;
     if (out->nout == SCALAR_OUT) BUG(lo->arena->mem, "lower: a group has too many results");
     scalar_output(x.b, r);
-    out->dst[out->nout] = view_plain(lo, n);
+    View *to = &out->dst[out->nout];
+    *to = view_plain(lo, n);
+    if (!lower_reshaped(lo, to, n, gr->space)) BUG(lo->arena->mem, "lower: %%%u has another space", n.i);
     out->out[out->nout++] = n;
   }
   out->program = scalar_end(x.b);
@@ -123,7 +127,7 @@ static ScalarRef expression_ref(BodyCx *x, NodeId n) {
 }
 
 void group_expression(LowerCx *lo, NodeId n, GroupBody *out) {
-  BodyCx x = {.lo = lo, .out = out};
+  BodyCx x = {.lo = lo, .out = out, .space = n};
   x.b = ARENA_NEW(lo->arena, ScalarBuilder);
   *out = (GroupBody){0};
   map_init(&x.ref, lo->arena);

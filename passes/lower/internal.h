@@ -43,6 +43,7 @@ typedef struct LowerGroup {
   bool tile;        /* has a ROLE_TILE node */
   bool other;       /* is a ROLE_OTHER node */
   NodeId anchor;    /* that node, or NO_NODE */
+  NodeId space;     /* whose shape the kernel goes through; others have as many elements, in the same order */
   uint32_t weight;  /* instructions, roughly */
   VEC(NodeId) node; /* ascending */
 } LowerGroup;
@@ -85,11 +86,17 @@ Plan *lower_body(LowerCx *around, const Graph *g);
 
 /* ---- view.c: reading through moves ---- */
 NodeId lower_strip(const LowerCx *lo, NodeId n); /* through moves that change nothing */
-/* Operand j of a scalar node as the lowering reads it. */
+/* Operand j of a scalar node as the lowering reads it: the same elements in the same order, perhaps of
+ * another shape. */
 NodeId lower_in(const LowerCx *lo, NodeId n, uint32_t j);
 /* How node n is read in a space of its own shape. False: *stuck must be materialised first. own: n itself is
  * a materialised move and its definition is wanted. */
 MUST_USE bool lower_view(const LowerCx *lo, NodeId n, bool own, View *out, NodeId *stuck);
+/* A view of a space of n's shape, for the space of another shape with as many elements in the same order.
+ * False: it has no such form. */
+MUST_USE bool lower_reshaped(const LowerCx *lo, View *s, NodeId n, NodeId space);
+/* Whether all that elementwise node n reads has a form in the space of another. */
+bool lower_fits(const LowerCx *lo, NodeId n, NodeId space);
 /* The same for a reader that needs plain memory; never fails after lower_roles. */
 View lower_memory(const LowerCx *lo, NodeId n);
 void lower_roles(LowerCx *lo); /* fills role, materialised */

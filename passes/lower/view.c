@@ -42,6 +42,72 @@ bool lower_view(const LowerCx *lo, NodeId n, bool own, View *out, NodeId *stuck)
   return ok;
 }
 
+/* From the last axis on, axes of both shapes that are the same run of elements. */
+static bool reshaped(AxisAffine *l, int nf, const int64_t *from, int nt, const int64_t *to) {
+  AxisAffine r = {.k = l->k};
+  for (int i = nf - 1, j = nt - 1; i >= 0 || j >= 0;) {
+    if (i >= 0 && from[i] == 1) {
+      i--;
+      continue;
+    }
+    if (j >= 0 && to[j] == 1) {
+      j--;
+      continue;
+    }
+    if (i < 0 || j < 0) return false;
+    int64_t step = l->c[i], f = from[i], t = to[j], inner = 1;
+    int at = j;
+    while (f != t) {
+      if (f < t) {
+        if (--i < 0 || (from[i] != 1 && l->c[i] != step * f)) return false; /* no single step */
+        f *= from[i];
+      } else {
+        if (--j < 0) return false;
+        t *= to[j];
+      }
+    }
+    for (; at >= j; at--) {
+      r.c[at] = to[at] == 1 ? 0 : step * inner;
+      inner *= to[at];
+    }
+    i--;
+    j--;
+  }
+  *l = r;
+  return true;
+}
+
+static bool same_extents(const LowerCx *lo, NodeId a, NodeId b) {
+  return type_same_shape(&graph_node(lo->g, a)->type, &graph_node(lo->g, b)->type);
+}
+
+bool lower_reshaped(const LowerCx *lo, View *s, NodeId n, NodeId space) {
+  if (s->kind == VIEW_CONST || same_extents(lo, n, space)) return true;
+  int nf = graph_node(lo->g, n)->type.rank, nt = graph_node(lo->g, space)->type.rank;
+  const int64_t *from = lo->ext[n.i], *to = lo->ext[space.i];
+  bool ok = reshaped(&s->at, nf, from, nt, to);
+  for (int i = 0; i < s->nguard && ok; i++) ok = reshaped(&s->guard[i].at, nf, from, nt, to);
+  return ok;
+}
+
+bool lower_fits(const LowerCx *lo, NodeId n, NodeId space) {
+  const Node *d = graph_node(lo->g, n);
+  bool own = lo->materialised[n.i];
+  View s;
+  NodeId stuck;
+  if (lo->role[n.i] == ROLE_TILE || same_extents(lo, n, space)) return true;
+  for (uint32_t j = 0; j < (own ? 1 : d->nin); j++) {
+    NodeId o = own ? n : lower_in(lo, n, j);
+    if (lo->role[o.i] == ROLE_INLINE) {
+      if (!lower_fits(lo, o, space)) return false;
+      continue;
+    }
+    if (!own && lo->role[o.i] != ROLE_MOVE) continue; /* its own elements in order */
+    if (!lower_view(lo, o, own, &s, &stuck) || !lower_reshaped(lo, &s, o, space)) return false;
+  }
+  return true;
+}
+
 View lower_memory(const LowerCx *lo, NodeId n) {
   View s;
   NodeId stuck = n;
@@ -80,10 +146,18 @@ static bool is_zero(const LowerCx *lo, NodeId n) {
   return node_op(lo->g, n) == OP_CONST && graph_attr(lo->g, n)[0] == 0;
 }
 
+/* Through reshapes to what is computed or stored. */
+static NodeId through_reshapes(const LowerCx *lo, NodeId n) {
+  NodeId o = n;
+  while (lo->role[o.i] == ROLE_MOVE && node_op(lo->g, o) == OP_RESHAPE)
+    o = lower_strip(lo, graph_in(lo->g, o)[0]);
+  return lo->role[o.i] == ROLE_MOVE ? n : o;
+}
+
 /* 0 < x and 0 < relu(x) have the same value for every x, NaN included, and the relu is usually in memory
  * anyway. */
 NodeId lower_in(const LowerCx *lo, NodeId n, uint32_t j) {
-  NodeId o = lower_strip(lo, graph_in(lo->g, n)[j]);
+  NodeId o = through_reshapes(lo, lower_strip(lo, graph_in(lo->g, n)[j]));
   if (node_op(lo->g, n) != OP_LT || j != 1 || !is_zero(lo, graph_in(lo->g, n)[0])) return o;
   NodeId r = lo->relu[o.i];
   return node_ok(r) && r.i < n.i ? r : o;
