@@ -37,6 +37,88 @@ void vjp_CUMSUM(Vjp *v) {
   v->dx[0] = build_op(v->b, OP_REVERSE, &sums, 1, &mask, NULL);
 }
 
+static NodeId part(Vjp *v, NodeId x, int axis, int64_t from, int64_t n) {
+  DimTable *t = v->b->g->program->dims;
+  return build_slice(v->b, x, axis, dim_const(t, from), 1, dim_const(t, n));
+}
+static NodeId joined(Vjp *v, NodeId x, NodeId y, int64_t axis) {
+  return build_op(v->b, OP_CONCAT, (NodeId[]){x, y}, 2, &axis, NULL);
+}
+
+/* Element k of n in all running products, each without it, times g and added up: s[k] = g[k] + x[k + 1] s[k +
+ * 1]. Spans double: a[k] is the product of the `width` elements behind k, where there are so many. */
+static NodeId behind(Vjp *v, NodeId x, int axis, int64_t n) {
+  NodeId s = v->g, a = n > 1 ? part(v, x, axis, 1, n - 1) : x;
+  for (int64_t width = 1; width < n; width *= 2) {
+    int64_t left = n - width;
+    NodeId here = part(v, s, axis, 0, left), ahead = part(v, s, axis, width, left),
+           last = part(v, s, axis, left, width);
+    s = joined(v, vjp_op2(v, OP_ADD, here, vjp_op2(v, OP_MUL, a, ahead)), last, axis);
+    if (left <= width) continue;
+    NodeId near = part(v, a, axis, 0, left - width), far = part(v, a, axis, width, left - width);
+    a = vjp_op2(v, OP_MUL, near, far);
+  }
+  return s;
+}
+
+/* x and g as [.., extent, 1, ..] and its like, other axes flattened, for an extent that has no value yet. */
+typedef struct Square {
+  Type type;          /* [before, extent, extent, behind] */
+  NodeId row, column; /* indices along the two */
+} Square;
+
+static Type flattened(Vjp *v, Type t, int axis) {
+  DimTable *d = v->b->g->program->dims;
+  Type flat = {.dtype = t.dtype, .rank = 4};
+  for (int i = 0; i < 4; i++) flat.dim[i] = dim_const(d, 1);
+  for (int i = 0; i < t.rank; i++) {
+    int to = i < axis ? 0 : i > axis ? 3 : 2;
+    flat.dim[to] = dim_mul(d, flat.dim[to], t.dim[i]);
+  }
+  return flat;
+}
+static Square square_of(Vjp *v, Type flat) {
+  Square s = {.type = flat};
+  s.type.dim[1] = flat.dim[2];
+  Type index = s.type;
+  index.dtype = DT_I32;
+  s.row = build_iota(v->b, index, 1);
+  s.column = build_iota(v->b, index, 2);
+  return s;
+}
+
+/* The same for an extent that has no value yet (nothing runs such a graph): all products at once. */
+static NodeId running_by_mask(Vjp *v, NodeId x, int axis) {
+  Type ty = vjp_type(v, x), flat = flattened(v, ty, axis);
+  Square s = square_of(v, flat);
+  int64_t along = 2;
+  NodeId self = vjp_op2(v, OP_EQ, s.row, s.column), later = vjp_op2(v, OP_LE, s.row, s.column);
+  NodeId each = build_broadcast(v->b, build_reshape(v->b, x, flat), s.type);
+  NodeId rest = build_scalar(v->b, OP_WHERE, self, constant(v, s.type, 1), each);
+  NodeId products = build_op(v->b, OP_CUMPROD, &rest, 1, &along, NULL);
+  NodeId g = build_broadcast(v->b, build_reshape(v->b, v->g, flat), s.type);
+  NodeId some = vjp_op2(v, OP_MUL, g, products), none = constant(v, s.type, 0);
+  NodeId terms = build_scalar(v->b, OP_WHERE, later, some, none);
+  return build_reshape(v->b, build_reduce(v->b, OP_SUM, terms, 1u << 2), ty);
+}
+
+/* Element k is in the products from k on: those of the elements before it, times what is behind it. Nothing
+ * is divided, so zeros do no harm. */
+void vjp_CUMPROD(Vjp *v) {
+  NodeId x = vjp_in(v, 0);
+  Type first = vjp_type(v, x);
+  int axis = (int)vjp_attr(v, 0);
+  int64_t n;
+  if (!dim_is_const(v->b->g->program->dims, first.dim[axis], &n)) {
+    v->dx[0] = running_by_mask(v, x, axis);
+    return;
+  }
+  first.dim[axis] = dim_const(v->b->g->program->dims, 1);
+  NodeId one = constant(v, first, 1);
+  NodeId before = n < 2 ? one : joined(v, one, part(v, v->node, axis, 0, n - 1), axis);
+  v->dx[0] = vjp_op2(v, OP_MUL, before, behind(v, x, axis, n));
+}
+
 /* Ties share equally: g / (number of ties) at every element that equals the result. */
 static void extreme(Vjp *v) {
   NodeId x = vjp_in(v, 0);
@@ -76,20 +158,11 @@ static NodeId span_products(Vjp *v, NodeId x, int axis, int64_t n, bool ahead) {
 /* The same for an extent that has no value yet (nothing runs such a graph): the product over a second axis of
  * the extent, with a one on the diagonal. Other axes are flattened, so that the rank suffices. */
 static NodeId others_by_mask(Vjp *v, NodeId x, int axis) {
-  DimTable *t = v->b->g->program->dims;
-  Type ty = vjp_type(v, x), flat = {.dtype = ty.dtype, .rank = 4};
-  for (int i = 0; i < 4; i++) flat.dim[i] = dim_const(t, 1);
-  for (int i = 0; i < ty.rank; i++) {
-    int to = i < axis ? 0 : i > axis ? 3 : 2;
-    flat.dim[to] = dim_mul(t, flat.dim[to], ty.dim[i]);
-  }
-  Type square = flat, index, mask;
-  square.dim[1] = ty.dim[axis];
-  index = mask = square;
-  index.dtype = DT_I32, mask.dtype = DT_BOOL;
-  NodeId self = vjp_op2(v, OP_EQ, build_iota(v->b, index, 1), build_iota(v->b, index, 2));
-  NodeId each = build_broadcast(v->b, build_reshape(v->b, x, flat), square);
-  NodeId rest = build_scalar(v->b, OP_WHERE, self, constant(v, square, 1), each);
+  Type ty = vjp_type(v, x), flat = flattened(v, ty, axis);
+  Square s = square_of(v, flat);
+  NodeId self = vjp_op2(v, OP_EQ, s.row, s.column);
+  NodeId each = build_broadcast(v->b, build_reshape(v->b, x, flat), s.type);
+  NodeId rest = build_scalar(v->b, OP_WHERE, self, constant(v, s.type, 1), each);
   return build_reshape(v->b, build_reduce(v->b, OP_PROD, rest, 1u << 2), ty);
 }
 

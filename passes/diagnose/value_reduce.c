@@ -141,6 +141,12 @@ static ValueId extreme(const ValueNode *f, Op op) {
 ValueId values_MAX(const ValueNode *f) { return extreme(f, OP_MAX); }
 ValueId values_MIN(const ValueNode *f) { return extreme(f, OP_MIN); }
 
+/* Of any number of factors: rounding does not take a product across 0 or 1. */
+static Interval product_range(Interval x) {
+  double most = x.lo >= -1 && x.hi <= 1 ? 1 : INFINITY;
+  return interval_of(x.lo >= 1 ? 1 : x.lo >= 0 ? 0 : -most, most);
+}
+
 ValueId values_PROD(const ValueNode *f) {
   Values *v = f->v;
   const Type *t = values_type_in(f, 0);
@@ -151,9 +157,13 @@ ValueId values_PROD(const ValueNode *f) {
     if (values_attr(f, 0) >> i & 1) n *= dim_is_const(v->p->dims, t->dim[i], &e) ? (double)e : INFINITY;
   }
   if (n <= 64 && value_flat_along(v, f->in[0], mask_from_last(f))) return value_power(v, f->in[0], ratio(n));
-  Interval x = value_at(v, f->in[0])->range; /* rounding does not take a product across 0 or 1 */
-  double most = x.lo >= -1 && x.hi <= 1 ? 1 : INFINITY;
-  return values_within(f, interval_of(x.lo >= 1 ? 1 : x.lo >= 0 ? 0 : -most, most));
+  return values_within(f, product_range(value_at(v, f->in[0])->range));
+}
+
+ValueId values_CUMPROD(const ValueNode *f) { /* integers wrap */
+  if (value_is_zero(f->v, f->in[0])) return f->in[0];
+  if (!dtype_is_float((DType)values_type(f)->dtype)) return values_unknown(f);
+  return values_within(f, product_range(value_at(f->v, f->in[0])->range));
 }
 
 ValueId values_CUMSUM(const ValueNode *f) { /* integers wrap */

@@ -47,6 +47,8 @@ static const char *const op_case[] = {
     "input x: f32[3, 5, 4]\n%0: f32[3, 5, 4] = leaf x\n%1: f32[3, 5, 4] = cumsum %0 {axis=1}\n",
     "input x: f32[7, 18]\n%0: f32[7, 18] = leaf x\n%1: f32[7, 18] = cumsum %0 {axis=1}\n",
     "input x: f32[70]\n%0: f32[70] = leaf x\n%1: f32[70] = cumsum %0 {axis=0}\n",
+    "input x: f32[3, 5, 4]\n%0: f32[3, 5, 4] = leaf x\n%1: f32[3, 5, 4] = cumprod %0 {axis=1}\n",
+    "input x: f32[7, 18]\n%0: f32[7, 18] = leaf x\n%1: f32[7, 18] = cumprod %0 {axis=1}\n",
     "input x: f32[3, 5, 4]\n%0: f32[3, 5, 4] = leaf x\n%1: i32[3, 5, 4] = argsort %0 {axis=1 descending=0}\n",
     "input x: f32[2, 20]\n%0: f32[2, 20] = leaf x\n%1: i32[2, 20] = argsort %0 {axis=1 descending=1}\n",
     "input x: f32[270]\n%0: f32[270] = leaf x\n%1: i32[270] = argsort %0 {axis=0 descending=0}\n",

@@ -333,6 +333,21 @@ START_TEST(
 }
 END_TEST
 
+START_TEST(order_of_running_products) { /* one chain from 1 */
+  begin("graph g\ninput x: f32[2, 900]\n%0: f32[2, 900] = leaf x\n%1: f32[2, 900] = cumprod %0 {axis=1}\n"
+        "output r = %1\n");
+  fill(false, 0.9, 1.1);
+  const Tensor *r = run(INTERP_NATIVE);
+  for (int i = 0; i < 2; i++) {
+    float acc = 1;
+    for (int k = 0; k < 900; k++) {
+      acc = acc * f32(0)[i * 900 + k];
+      SAME(((float *)r->data)[i * 900 + k], acc);
+    }
+  }
+}
+END_TEST
+
 START_TEST(order_of_products) {
   begin(
       "graph g\ninput x: f32[3, 50]\ninput y: f32[50, 4]\n%0: f32[3, 50] = leaf x\n%1: f32[50, 4] = leaf y\n"
@@ -730,6 +745,7 @@ int main(void) {
                                  order_of_sums,
                                  order_of_products,
                                  order_of_running_sums,
+                                 order_of_running_products,
                                  orders_by_shape,
                                  order_of_convolution,
                                  order_of_conv_dx_with_stride_one,

@@ -39,10 +39,29 @@ START_TEST(products_in_a_penalty) {
 }
 END_TEST
 
+#define RUNNING                                                                                              \
+  "let p = cumprod(x, axis = 1)\noutput p1 = p\noutput g = grad(sum(p), x)\n"                                \
+  "output h = grad(sum(grad(sum(p), x)), x)\noutput k = grad(sum(grad(sum(grad(sum(p), x)), x)), x)\n"
+
+/* Nothing is divided: zeros are as good as other numbers, also in higher derivatives. */
+START_TEST(running_products) {
+  GIVES(
+      {"input x: f32[N, 3]\n" RUNNING, "2 3 4  0 2 3  2 0 3  0 0 3  0 0 0", NULL, 3, 0, 0,
+       "p1: 2 6 24 0 0 0 2 0 0 0 0 0 0 0 0; g: 16 10 6 9 0 0 1 8 0 1 0 0 1 0 0;"
+       "h: 8 7 5 6 4 2 4 6 2 4 4 0 1 1 0; k: 2 2 2 2 2 2 2 2 2 2 2 2 2 2 2"},
+      {"input x: f64[N, 1]\n" RUNNING, "0 7", NULL, 1, 0, 0, "p1: 0 7; g: 1 1; h: 0 0; k: 0 0"},
+      {"input x: f64[N, 2]\n" RUNNING, "0 0  3 -2", NULL, 2, 0, 0,
+       "p1: 0 0 3 -6; g: 1 0 -1 3; h: 1 1 1 1; k: 0 0 0 0"},
+      {"input x: f64[N, 4]\noutput p = cumprod(x, axis = 1)\n", "2 3 inf 0", NULL, 4, 0, 0, "p: 2 6 inf nan"},
+      {"input x: i32[N, 3]\noutput p = cumprod(x, axis = 0)\n", "1 2 65536  3 -1 65536  2 2 1", NULL, 3, 0, 0,
+       "p: 1 2 65536 3 -2 0 6 -4 0"});
+}
+END_TEST
+
 /* Each length: the slope of element i is the product of the others. */
 START_TEST(products_of_each_length) {
   for (int n = 1; n <= 70; n += n < 18 ? 1 : 13) {
-    char text[256], x[1024] = "", want[4096] = "g:";
+    char text[256], x[1024] = "", want[4096] = "g:", both[8300];
     double v[80];
     for (int i = 0; i < n; i++) {
       v[i] = i % 7 == 3 && n % 3 == 0 ? 0 : 1 + (i * 5 % 11 - 5) / 16.0;
@@ -53,8 +72,12 @@ START_TEST(products_of_each_length) {
       for (int k = 0; k < n; k++) others *= k == i ? 1 : v[k];
       snprintf(want + strlen(want), sizeof want - strlen(want), " %.17g", others);
     }
-    snprintf(text, sizeof text, "input x: f64[N, %d]\noutput g = grad(sum(prod(x, axis = -1)), x)\n", n);
-    GIVES({text, x, NULL, n, 0, 1e-14, want});
+    snprintf(text, sizeof text,
+             "input x: f64[N, %d]\noutput g = grad(sum(prod(x, axis = -1)), x)\n"
+             "output last = grad(sum(cumprod(x, axis = -1)[:, -1]), x)\n",
+             n);
+    snprintf(both, sizeof both, "%s; last:%s", want, want + 2);
+    GIVES({text, x, NULL, n, 0, 1e-14, both});
   }
 }
 END_TEST
@@ -351,6 +374,6 @@ END_TEST
 
 UNIT_MAIN(UNIT("powers", powers_of_special_values, powers_by_halves, powers_by_halves_at_the_ends,
                slopes_of_powers, slope_by_the_exponent, learned_exponent),
-          UNIT("products", products, products_in_a_penalty, products_of_each_length),
+          UNIT("products", products, products_in_a_penalty, running_products, products_of_each_length),
           UNIT("norms", clipping_by_norm, norms), UNIT("einsum", sums_by_named_axes),
           UNIT("infinities", one_nan, one_nan_for_the_host, masked_rows, reductions_of_nan))

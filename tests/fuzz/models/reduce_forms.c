@@ -78,7 +78,9 @@ void gen_row(Gen *g) {
   char d[48];
   switch (gen_turn(g, TABLE_ROW, ROWS)) {
   case SOFT: gen_let(g, v, "softmax(%s)", v.name); return;
-  case RUNNING: gen_let(g, v, "tanh(cumsum(%s, axis = %d))", v.name, axis); return;
+  case RUNNING:
+    gen_let(g, v, "tanh(cum%s(%s, axis = %d))", gen_one_in(g, 2) ? "sum" : "prod", v.name, axis);
+    return;
   case SORTED:
     if (gen_one_in(g, 3)) {
       gen_let(g, v, "gather(%s, argsort(%s, axis = %d), axis = %d)", v.name, w.name, axis, axis);
