@@ -11,6 +11,19 @@ static bool plain_input(const Graph *g, NodeId n, uint32_t *leaf) {
   return true;
 }
 
+/* The start of the places start, start + 1, .. (dynamic_slice), and how many they are; else n, one. */
+static NodeId first_place(const Program *p, const Graph *g, NodeId n, int64_t *many) {
+  *many = 1;
+  if (node_op(g, n) != OP_ADD) return n;
+  NodeId start = graph_in(g, n)[0], step = graph_in(g, n)[1];
+  if (node_op(g, start) != OP_BROADCAST || node_op(g, step) != OP_IOTA) return n;
+  const Type *t = &graph_node(g, step)->type;
+  if (t->rank != 1 || graph_node(g, graph_in(g, start)[0])->type.rank ||
+      !dim_is_const(p->dims, t->dim[0], many))
+    return n;
+  return graph_in(g, start)[0];
+}
+
 /* What an operand that is an index counts: classes, or places on an axis. False: it is none. */
 static bool counted(const Graph *g, NodeId n, DimId *extent, const char **what) {
   Op op = node_op(g, n);
@@ -28,11 +41,13 @@ static void indices(const Program *p, const DimBinding *bind, uint32_t nbind, co
   for (uint32_t i = 0; i < g->node.n; i++) {
     NodeId n = {i};
     uint32_t leaf;
-    int64_t count;
+    int64_t count, many;
     DimId extent;
     const char *what;
-    if (!counted(g, n, &extent, &what) || !plain_input(g, graph_in(g, n)[1], &leaf) || leaf != want) continue;
+    if (!counted(g, n, &extent, &what)) continue;
+    if (!plain_input(g, first_place(p, g, graph_in(g, n)[1], &many), &leaf) || leaf != want) continue;
     if (!dim_is_const(p->dims, dim_bind(p->dims, extent, bind, nbind), &count)) continue;
+    count -= many - 1;
     if (r->kind == RANGE_INT && r->lo >= 0 && r->hi <= count) continue;
     if (r->kind != RANGE_INT) *r = (DataRange){.kind = RANGE_INT, .lo = 0, .hi = count};
     r->of = what;

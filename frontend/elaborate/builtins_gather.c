@@ -61,3 +61,29 @@ Value bi_scatter_add(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   return node_ok(in[2]) ? val_node(emit(x, at, b->name, b->op, in, 3, (int64_t[]){axis, 0}, NULL))
                         : val_poison();
 }
+
+/* x[start : start + size] where the start is a value: a gather at start, start + 1, .. */
+Value bi_dynamic_slice(Elab *x, const Builtin *b, ArgVec *args, Span at) {
+  Operand o[MAX_BUILTIN_ARGS];
+  NodeId n, start;
+  DimId size;
+  int axis;
+  int64_t count, extent;
+  if (!begin(x, b, args, at, 3, o, &n, &start, &axis) ||
+      !val_static_dim(x, o[2].v, o[2].at, "the size", &size))
+    return val_poison();
+  if (node_type(x, start).rank) return wrong_kind(x, o[1].at, o[1].v, "one number of i32");
+  DimId all = node_type(x, n).dim[axis];
+  if (dim_is_const(x->dims, size, &count) &&
+      (count < 1 || (dim_is_const(x->dims, all, &extent) && count > extent))) {
+    TELL(x, bad_operand, o[2].at, b->name,
+         str_fmt(x->a, "of an axis of extent " STRF " it can give 1 to " STRF " places, not %lld",
+                 STRA(dim_text(x, all)), STRA(dim_text(x, all)), (long long)count));
+    return val_poison();
+  }
+  Type places = {.dtype = DT_I32, .rank = 1, .dim = {size}};
+  Builder bu = builder_at(x, at);
+  NodeId first = build_broadcast(&bu, start, places), steps = build_iota(&bu, places, 0);
+  NodeId index = build_scalar(&bu, OP_ADD, first, steps, NO_NODE);
+  return val_node(value_take(x, b->name, n, index, axis, at));
+}

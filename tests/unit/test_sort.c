@@ -74,6 +74,39 @@ START_TEST(slopes) {
 }
 END_TEST
 
+/* Places from a start that is a value; outside they read 0, and nothing is added there. */
+START_TEST(moving_slices) {
+  GIVES({"input x: f64[N]\ninput y: i32[N]\noutput a = dynamic_slice(x, y[0], 2)\n"
+         "output b = dynamic_slice(x, y[1], 2)\noutput c = dynamic_slice(x, y[2], 1)\n"
+         "let s = dynamic_slice(x, y[3], 3)\noutput g = grad(sum(s^3), x)\n"
+         "output h = grad(sum(grad(sum(s^3), x)^2), x)\n",
+         "1 2 3 4", "1 3 -1 1", 0, 0, 0, "a: 2 3; b: 4 0; c: 0; g: 0 12 27 48; h: 0 288 972 2304"},
+        {"input x: f32[N, 3]\nlet t = scan () for i in 0:2 { yield dynamic_slice(x, i, 2, axis = 1) "
+         "}\noutput a = t\n"
+         "output g = grad(sum(t), x)\n",
+         "1 2 3", NULL, 3, 0, 0, "a: 1 2 2 3; g: 1 2 1"});
+}
+END_TEST
+
+/* A start that an input gives is refused when some of its places lie outside. */
+START_TEST(starts_are_checked) {
+  dg_context *cx = context();
+  dg_program *p = program(cx, "input x: f32[5]\ninput i: i32\noutput a = dynamic_slice(x, i, 3)\n");
+  dg_session *s = session(cx, p, 1, 1);
+  float x[5] = {1, 2, 3, 4, 5};
+  int32_t i = 2;
+  dg_array ax = {.dtype = DG_F32, .rank = 1, .extent = {5}, .data = x}, ai = {.dtype = DG_I32, .data = &i};
+  ok(dg_bind(s, "x", &ax));
+  ok(dg_bind(s, "i", &ai));
+  ok(dg_predict(s));
+  i = 3;
+  fails(DG_BAD_DATA, "input 'i': element 0 is 3, outside 0..2, the places", dg_predict(s));
+  dg_session_free(s);
+  dg_program_free(p);
+  dg_context_free(cx);
+}
+END_TEST
+
 /* A mixture of experts routes each row to two of eight: its router learns by the shares, and the loss goes
  * down. */
 START_TEST(mixture_of_experts) {
@@ -111,4 +144,5 @@ START_TEST(mixture_of_experts) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("sort", orders, long_lines, greatest, slopes, mixture_of_experts))
+UNIT_MAIN(UNIT("sort", orders, long_lines, greatest, slopes, moving_slices, starts_are_checked,
+               mixture_of_experts))
