@@ -82,3 +82,27 @@ Value bi_normal(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   if (arg_given(o[0])) z = binary_value(x, BINARY_ADD, at, (Operand){z, at}, o[0]);
   return z;
 }
+
+/* The greatest of logits + noise, the noise -log(-log(u)) (Gumbel): each index with the probability that
+ * softmax gives it. A u of 0 never wins, so what has no chance is never drawn. */
+Value bi_categorical(Elab *x, const Builtin *b, ArgVec *args, Span at) {
+  Operand o[MAX_BUILTIN_ARGS];
+  if (!builtin_args(x, b, args, at, o)) return val_poison();
+  NodeId n = val_to_node(x, o[0].v, o[0].at, -1);
+  if (!node_ok(n)) return val_poison();
+  Type t = node_type(x, n);
+  int axis = t.rank - 1;
+  if (t.rank == 0) return wrong_kind(x, o[0].at, o[0].v, "a tensor with axes");
+  if (!dtype_is_float((DType)t.dtype)) return wrong_kind(x, o[0].at, o[0].v, "a tensor of real numbers");
+  if (arg_given(o[1]) && !axis_of(x, o[1], t.rank, &axis)) return val_poison();
+  NodeId u = draw_uniform(x, t, at, NULL);
+  Builder bu = builder_at(x, at);
+  for (int i = 0; i < 2; i++) {
+    u = build_scalar(&bu, OP_LOG, u, NO_NODE, NO_NODE);
+    u = build_scalar(&bu, OP_NEG, u, NO_NODE, NO_NODE);
+  }
+  NodeId noisy = build_scalar(&bu, OP_ADD, n, u, NO_NODE);
+  int64_t attr = axis;
+  NodeId greatest = emit(x, at, b->name, OP_ARGMAX, &noisy, 1, &attr, NULL);
+  return node_ok(greatest) ? val_node(build_drop_axes(&bu, greatest, 1u << axis)) : val_poison();
+}

@@ -236,6 +236,10 @@ void gen_decl(Gen *g) {
   case DRAW_UNIFORM:
     v = gen_pick(g, REAL, -2);
     gen_feature(g, FEAT_random_draw);
+    if (gen_one_in(g, 4)) {
+      gen_let(g, gval_typed(gval_without(v, v.rank - 1), I32), "categorical(%s)", v.name);
+      return;
+    }
     gen_let(g, v, "%s + 0.1 * %s(%s, shape = %s))", v.name, gval_type[v.type],
             kind == DRAW ? "normal(0, 1" : "uniform(-1, 1", dims_text(g, &v, d));
     return;
