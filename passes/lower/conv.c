@@ -220,10 +220,12 @@ static void lower_conv2d_dx(LowerCx *lo, const LowerGroup *gr) {
 const LowerOp lower_CONV2D_DX = {.role = ROLE_TILE, .kernels = lower_conv2d_dx};
 
 /* ---- weight gradient: gy with its channels innermost, x with its padding, both copies; then lanes are
- * output channels and rows the longest of (channel, kh, kw); pieces of images into a buffer, and their sum
- * ---- */
+ * output channels and rows the longest of (channel, kh, kw); pieces of images into a buffer, and their sum.
+ * Where there are more groups than channels of one, as of a convolution by depth, lanes are groups, and both
+ * copies have them innermost ---- */
 typedef struct Weights {
   DType type;
+  bool by_group; /* lanes */
   uint32_t gy, x, part;
   AxisAffine gl, xl, pl; /* over piece, group, c, kh, kw, o */
   int64_t g_image, g_row, g_col, x_image, x_row, x_col;
@@ -247,7 +249,8 @@ static void weights_body(LowerKernel *m, const Coord *c, void *cx) {
   ga.at.a = affine_add(affine_add(affine_add(ga.at.a, i, p->g_image), h, p->g_row), w, p->g_col);
   xa.at.a = affine_add(affine_add(affine_add(xa.at.a, i, p->x_image), h, p->x_row), w, p->x_col);
   kernel_load(b, y, ga);
-  KernelOperand src[3] = {operand_memory(b, c->rows, 1, xa), operand_tile(b, y), operand_tile(b, acc)};
+  KernelOperand src[3] = {operand_memory(b, c->rows, p->by_group ? c->cols : 1, xa), operand_tile(b, y),
+                          operand_tile(b, acc)};
   kernel_map1(b, program_fma(b->arena, p->type), acc, 3, src);
   kernel_end(b);
   kernel_end(b);
@@ -280,30 +283,75 @@ static void totals_body(LowerKernel *m, const Coord *c, void *cx) {
   kernel_store(b, acc, coord_access(c, lower_kernel_out(m, p->out), &p->to, p->type));
 }
 
-/* x with a frame of zeros; the plan buffer. */
-static uint32_t padded(LowerCx *lo, NodeId n, const View *x, const int64_t *xe, const int64_t *pe,
-                       const int64_t *pad) {
+/* A copy with a frame of zeros; its axes, strides and the plan buffer. */
+typedef struct Framed {
+  uint32_t buffer;
+  int64_t image, group, channel, row, col;
+} Framed;
+
+enum { F_IMAGE, F_ROW, F_COL, F_GROUP, F_CHANNEL, F_RANK };
+
+/* order: the copy's axes, outermost first. */
+static Framed framed(LowerCx *lo, NodeId n, const View *x, const int64_t *xe, const int64_t *pad,
+                     int64_t groups, const uint8_t *order) {
+  int64_t channels = xe[1] / groups;
+  int64_t all[F_RANK] = {xe[0], xe[2] + 2 * pad[0], xe[3] + 2 * pad[1], groups, channels};
+  int64_t source[F_RANK] = {x->at.c[0], x->at.c[2], x->at.c[3], channels * x->at.c[1], x->at.c[1]};
+  int64_t ext[F_RANK], stride[F_RANK], count = 1;
   View from = *x, to = {.kind = VIEW_MEMORY, .type = x->type};
-  int64_t count = pe[0] * pe[1] * pe[2] * pe[3];
-  uint32_t buffer = plan_buffer_temp(lo, (DType)x->type, count);
-  int64_t ext[4] = {pe[0], pe[1], pe[2], pe[3]}, stride = 1;
-  for (int i = 4; i-- > 0;) {
-    to.at.c[i] = stride;
-    stride *= pe[i];
-  }
-  for (int i = 2; i < 4; i++) {
+  for (int i = F_RANK; i-- > 0;) {
+    uint8_t axis = order[i];
+    ext[i] = all[axis];
+    stride[axis] = to.at.c[i] = count;
+    from.at.c[i] = source[axis];
+    count *= ext[i];
+    int64_t before = axis == F_ROW ? pad[0] : axis == F_COL ? pad[1] : 0;
+    if (!before) continue;
+    from.at.k -= before * source[axis];
     AxisAffine at = axis_affine_axis(i);
-    at.k = -pad[i - 2];
-    from.at.k -= pad[i - 2] * from.at.c[i];
-    if (pe[i] == xe[i]) continue;
+    at.k = -before;
     from.guard[from.nguard].at = at;
-    from.guard[from.nguard++].extent = xe[i];
+    from.guard[from.nguard++].extent = ext[i] - 2 * before;
   }
-  lower_copy(lo, n, 4, ext, &from, plan_buffer_source(lo, x), &to, buffer);
-  return buffer;
+  Framed f = {plan_buffer_temp(lo, (DType)x->type, count),
+              stride[F_IMAGE],
+              stride[F_GROUP],
+              stride[F_CHANNEL],
+              stride[F_ROW],
+              stride[F_COL]};
+  lower_copy(lo, n, F_RANK, ext, &from, plan_buffer_source(lo, x), &to, f.buffer);
+  return f;
+}
+
+/* The sum of the pieces, at its place in w. */
+static void weights_total(LowerCx *lo, NodeId n, const Weights *p, const int64_t *ext, int64_t size,
+                          int64_t pieces) {
+  int64_t C = ext[W_C], KH = ext[W_KH], KW = ext[W_KW], outs = ext[W_O];
+  const int64_t *from = p->pl.c;
+  Totals s = {
+      .type = p->type, .part = p->part, .out = plan_buffer_node(lo, n), .pieces = pieces, .stride = size};
+  s.in = (View){.kind = VIEW_MEMORY,
+                .type = (uint8_t)p->type,
+                .at = {0, {from[W_GROUP], from[W_C], from[W_KH], from[W_KW], from[W_O]}}};
+  s.to = s.in;
+  s.to.at = (AxisAffine){0, {outs * C * KH * KW, KH * KW, KW, 1, C * KH * KW}};
+  Tiling u = {.rank = 5, .ext = {ext[W_GROUP], C, KH, KW, outs}, .row = -1, .lane = 4, .rows = 1};
+  View *both[2] = {&s.in, &s.to};
+  u.rank = lower_collapse(5, u.ext, both, 2);
+  u.lane = u.rank - 1;
+  u.cols = u.rank == 0 ? 1 : lower_cols(u.ext[u.lane], 32);
+  LowerKernel m;
+  lower_kernel_begin(&m, lo, n, "totals");
+  lower_tiles(&m, &u, totals_body, &s);
+  m.cost_ns = (double)(size * pieces) * 0.3;
+  lower_kernel_end(&m);
 }
 
 static void lower_conv2d_dw(LowerCx *lo, const LowerGroup *gr) {
+  static const uint8_t rows_inner[] = {F_IMAGE, F_GROUP, F_CHANNEL, F_ROW, F_COL},
+                       channels_inner[] = {F_IMAGE, F_ROW, F_COL, F_GROUP, F_CHANNEL},
+                       groups_inner[] = {F_IMAGE, F_ROW, F_COL, F_CHANNEL, F_GROUP};
+  static const int64_t none[2] = {0};
   NodeId n = gr->anchor, xn = graph_in(lo->g, n)[0], gn = graph_in(lo->g, n)[1];
   ConvAttr a = conv_attr(graph_attr(lo->g, n));
   const int64_t *we = lo->ext[n.i], *xe = lo->ext[xn.i], *ge = lo->ext[gn.i];
@@ -311,32 +359,29 @@ static void lower_conv2d_dw(LowerCx *lo, const LowerGroup *gr) {
   View x = lower_memory(lo, xn), g = lower_memory(lo, gn);
   DType type = (DType)x.type;
   Order o = order_conv_dw(xe[0], ge[2], ge[3]);
-  int64_t pe[4] = {xe[0], xe[1], xe[2] + 2 * a.pad[0], xe[3] + 2 * a.pad[1]};
-  Weights p = {.type = type, .oh = ge[2], .ow = ge[3]};
-  p.x = padded(lo, n, &x, xe, pe, a.pad);
-  /* gy as [image, oh, ow, o] */
-  int64_t gx[4] = {ge[0], ge[2], ge[3], ge[1]};
-  View from = g, to = {.kind = VIEW_MEMORY, .type = g.type};
-  from.at.c[1] = g.at.c[2], from.at.c[2] = g.at.c[3], from.at.c[3] = g.at.c[1];
-  to.at.c[0] = gx[1] * gx[2] * gx[3], to.at.c[1] = gx[2] * gx[3], to.at.c[2] = gx[3], to.at.c[3] = 1;
-  p.gy = plan_buffer_temp(lo, type, gx[0] * to.at.c[0]);
-  lower_copy(lo, n, 4, gx, &from, plan_buffer_source(lo, &g), &to, p.gy);
-
-  int64_t xs[4] = {pe[1] * pe[2] * pe[3], pe[2] * pe[3], pe[3], 1}, size = a.groups * C * KH * KW * outs;
+  Weights p = {.type = type, .by_group = a.groups > outs, .oh = ge[2], .ow = ge[3]};
+  Framed fx = framed(lo, n, &x, xe, a.pad, a.groups, p.by_group ? groups_inner : rows_inner);
+  Framed fg = framed(lo, n, &g, ge, none, a.groups, p.by_group ? groups_inner : channels_inner);
+  int64_t ext[W_RANK] = {o.chunks, a.groups, C, KH, KW, outs}, size = a.groups * C * KH * KW * outs;
+  int64_t inner = p.by_group ? a.groups : 1; /* below the other axes of a piece */
+  p.x = fx.buffer, p.gy = fg.buffer;
   p.part = plan_buffer_temp(lo, type, size * o.chunks);
-  p.g_image = to.at.c[0], p.g_row = to.at.c[1], p.g_col = to.at.c[2];
-  p.x_image = xs[0], p.x_row = a.s[0] * xs[2], p.x_col = a.s[1];
-  p.gl = (AxisAffine){0, {o.chunk * p.g_image, outs, 0, 0, 0, 1}};
-  p.xl = (AxisAffine){0, {o.chunk * p.x_image, C * xs[1], xs[1], a.d[0] * xs[2], a.d[1], 0}};
-  p.pl = (AxisAffine){0, {size, C * KH * KW * outs, KH * KW * outs, KW * outs, outs, 1}};
-  Tiling t = {.rank = W_RANK, .ext = {0, a.groups, C, KH, KW, outs}, .lane = W_O, .row = W_C};
+  p.g_image = fg.image, p.g_row = fg.row, p.g_col = fg.col;
+  p.x_image = fx.image, p.x_row = a.s[0] * fx.row, p.x_col = a.s[1] * fx.col;
+  p.gl = (AxisAffine){0, {o.chunk * fg.image, fg.group, 0, 0, 0, fg.channel}};
+  p.xl = (AxisAffine){0, {o.chunk * fx.image, fx.group, fx.channel, a.d[0] * fx.row, a.d[1] * fx.col, 0}};
+  p.pl = (AxisAffine){0,
+                      {size, p.by_group ? 1 : C * KH * KW * outs, KH * KW * outs * inner, KW * outs * inner,
+                       outs * inner, inner}};
+  Tiling t = {.rank = W_RANK, .lane = p.by_group ? W_GROUP : W_O, .row = W_C};
+  memcpy(t.ext, ext, sizeof ext); /* size-ok: its own */
   if (KH > t.ext[t.row]) t.row = W_KH;
   if (KW > t.ext[t.row]) t.row = W_KW;
   int nv;
-  double cycles = lower_tile_shape(lo, type, t.ext[t.row], outs, 1, 3, &t.rows, &t.more, &nv);
-  t.cols = lower_cols(outs, KERNEL_LANES * nv);
+  double cycles = lower_tile_shape(lo, type, t.ext[t.row], t.ext[t.lane], 1, 3, &t.rows, &t.more, &nv);
+  t.cols = lower_cols(t.ext[t.lane], KERNEL_LANES * nv);
   int64_t full = o.n / o.chunk, rest = o.n % o.chunk;
-  double per = cycles * (double)(a.groups * C * KH * KW) / (double)t.ext[t.row] * (double)(p.oh * p.ow) / 2.6;
+  double per = cycles * (double)size / (double)(t.ext[t.row] * t.ext[t.lane]) * (double)(p.oh * p.ow) / 2.6;
   for (int i = 0; i < 2; i++) { /* whole pieces, then the last, shorter one */
     t.ext[W_PIECE] = i ? rest != 0 : full;
     if (!t.ext[W_PIECE]) continue;
@@ -353,21 +398,6 @@ static void lower_conv2d_dw(LowerCx *lo, const LowerGroup *gr) {
     m.cost_ns = per * (double)(t.ext[W_PIECE] * p.images);
     lower_kernel_end(&m);
   }
-  Totals s = {
-      .type = type, .part = p.part, .out = plan_buffer_node(lo, n), .pieces = o.chunks, .stride = size};
-  s.in = (View){
-      .kind = VIEW_MEMORY, .type = (uint8_t)type, .at = {0, {p.pl.c[1], p.pl.c[2], p.pl.c[3], p.pl.c[4], 1}}};
-  s.to = s.in;
-  s.to.at = (AxisAffine){0, {outs * C * KH * KW, KH * KW, KW, 1, C * KH * KW}};
-  Tiling u = {.rank = 5, .ext = {a.groups, C, KH, KW, outs}, .row = -1, .lane = 4, .rows = 1};
-  View *both[2] = {&s.in, &s.to};
-  u.rank = lower_collapse(5, u.ext, both, 2);
-  u.lane = u.rank - 1;
-  u.cols = u.rank == 0 ? 1 : lower_cols(u.ext[u.lane], 32);
-  LowerKernel m;
-  lower_kernel_begin(&m, lo, n, "totals");
-  lower_tiles(&m, &u, totals_body, &s);
-  m.cost_ns = (double)(size * o.chunks) * 0.3;
-  lower_kernel_end(&m);
+  weights_total(lo, n, &p, ext, size, o.chunks);
 }
 const LowerOp lower_CONV2D_DW = {.role = ROLE_OTHER, .kernels = lower_conv2d_dw};
