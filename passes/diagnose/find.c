@@ -90,13 +90,28 @@ static void find_death(Diagnose *x, Finding f, const Owners *o) {
         (uint64_t)by->group << 20 | o->rule | UINT64_C(1) << 40);
 }
 
-/* Some of its elements get no gradient. Equal elements of one step are one cause. */
+/* Which elements, and what leaves them out. */
+static uint64_t part_cause(const Diagnose *x, uint32_t view, LeafId param) {
+  const Verdict *v = &x->view.at[view].param[param.i];
+  Span at = graph_user_span(x->view.at[view].grad, x->p->sources, v->part->from);
+  return hash_bytes(&v->part->set, sizeof v->part->set, view) ^ ((uint64_t)at.file << 32 | at.lo);
+}
+
+/* Some of its elements get no gradient. Equal elements of one step are one cause where one text says them:
+ * along the same axis of tensors, in columns and the vector that is added to them. A vector joins the tensor
+ * before it. */
 static void find_part(Diagnose *x, Finding f, const Owners *o) {
   const Verdict *v = &x->view.at[o->best].param[f.param.i];
   if (!v->part) return;
-  uint64_t key = hash_bytes(&v->part->set, sizeof v->part->set, o->best);
-  Span at = graph_user_span(x->view.at[o->best].grad, x->p->sources, v->part->from);
-  add(x, f, HEAD_PARTIAL, o->best, key ^ ((uint64_t)at.file << 32 | at.lo));
+  uint8_t rank = program_leaf_at(x->p, f.param)->type.rank;
+  uint64_t cause = part_cause(x, o->best, f.param),
+           said = rank > 2 ? 2 + v->part_axis : rank == 2 && !v->part_axis;
+  uint64_t key = hash_mix(cause ^ said << 56);
+  const Finding *last = x->found.n ? &x->found.at[x->found.n - 1] : NULL;
+  if (rank == 1 && last && last->head == HEAD_PARTIAL && last->view == o->best &&
+      part_cause(x, last->view, last->param) == cause)
+    key = last->key;
+  add(x, f, HEAD_PARTIAL, o->best, key);
 }
 
 static void find_rule(Diagnose *x, Finding f, const Owners *o) {
