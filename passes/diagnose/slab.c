@@ -96,22 +96,61 @@ static void every(const Slabs *s, Made *m, NodeId n, NodeId from) { /* all of it
   }
 }
 
-/* Axes of equal extents in the same order, those of extent 1 apart: everything else is dropped. */
+/* One of the runs that a reshape turns into each other: axes [lo, hi) and how many elements they are. */
+typedef struct Stretch {
+  NodeId n;
+  uint32_t lo, hi;
+  DimId count;
+} Stretch;
+
+static bool lengthen(const Slabs *s, Stretch *r) {
+  const Type *t = &graph_node(s->g, r->n)->type;
+  if (r->hi == t->rank) return false;
+  r->count = dim_mul(s->x->p->dims, r->count, t->dim[r->hi++]);
+  return true;
+}
+
+/* Both as short as they can be and of equal count; false: that is not known. */
+static bool stretches(const Slabs *s, Stretch *a, Stretch *b) {
+  DimTable *t = s->x->p->dims;
+  a->lo = a->hi, b->lo = b->hi;
+  a->count = b->count = dim_const(t, 1);
+  if (!lengthen(s, a) || !lengthen(s, b)) return false;
+  while (!dim_eq(a->count, b->count)) {
+    int64_t p, q;
+    DimId times;
+    bool known = dim_is_const(t, a->count, &p) && dim_is_const(t, b->count, &q);
+    bool less = known ? p < q : dim_div_exact(t, b->count, a->count, &times);
+    if (!less && !known && !dim_div_exact(t, a->count, b->count, &times)) return false;
+    if (!lengthen(s, less ? a : b)) return false;
+  }
+  return true;
+}
+
+/* The first axis that is longer than 1, and the elements of a step along it; 0: not known. */
+static int64_t outermost(const Slabs *s, const Stretch *r, uint32_t *axis) {
+  int64_t step = 1;
+  for (*axis = r->lo; *axis + 1 < r->hi && extent(s, r->n, *axis) == 1;) ++*axis;
+  for (uint32_t i = *axis + 1; i < r->hi; i++) {
+    int64_t e = extent(s, r->n, i);
+    if (e < 1 || step > INT32_MAX / e) return 0;
+    step *= e;
+  }
+  return step;
+}
+
+/* Elements stay in their order: a range of a run's outermost axis is a range of all of it, and that one of
+ * the other side's outermost, as far as it has whole steps of it. */
 static void reshape(const Slabs *s, Made *m, NodeId n) {
-  NodeId in = graph_in(s->g, n)[0];
-  const Type *from = &graph_node(s->g, in)->type, *to = &graph_node(s->g, n)->type;
-  uint32_t i = 0, k = 0;
-  while (i < from->rank || k < to->rank) {
-    if (i < from->rank && extent(s, in, i) == 1) {
-      i++;
-    } else if (k < to->rank && extent(s, n, k) == 1) {
-      k++;
-    } else if (i < from->rank && k < to->rank && dim_eq(from->dim[i], to->dim[k])) {
-      SlabAxis a = get(s, in, i++);
-      set(m, k++, a.set, a.from);
-    } else {
-      return;
-    }
+  Stretch from = {.n = graph_in(s->g, n)[0]}, to = {.n = n};
+  while (stretches(s, &from, &to)) {
+    uint32_t i, k;
+    int64_t each = outermost(s, &from, &i), step = outermost(s, &to, &k);
+    SlabAxis a = get(s, from.n, i);
+    Slab r = {0};
+    for (uint8_t j = 0; j < a.set.n && each && step; j++)
+      put(&r, (a.set.at[j].lo * each + step - 1) / step, a.set.at[j].hi * each / step);
+    set(m, k, r, a.from);
   }
 }
 
