@@ -1,5 +1,5 @@
 /* Built-in functions that move elements, windows over images, lists, and shapes as values. */
-#include "frontend/elaborate/elab.h"
+#include "frontend/elaborate/window.h"
 
 /* A list of dims; `_` is written to *hole (-1: none). */
 bool dims_of(Elab *x, Operand o, DimId *dim, uint8_t *rank, int *hole) {
@@ -20,7 +20,7 @@ bool dims_of(Elab *x, Operand o, DimId *dim, uint8_t *rank, int *hole) {
   return true;
 }
 
-static NodeId tensor_arg(Elab *x, Operand o) {
+NodeId tensor_arg(Elab *x, Operand o) {
   if (!val_tensor(o.v)) {
     wrong_kind(x, o.at, o.v, "a tensor");
     return NO_NODE;
@@ -285,18 +285,6 @@ Value bi_conv2d(Elab *x, const Builtin *b, ArgVec *args, Span at) {
     return val_poison();
   }
   return val_node(emit(x, at, b->name, b->op, in, 2, a, NULL));
-}
-
-Value bi_pool(Elab *x, const Builtin *b, ArgVec *args, Span at) {
-  Operand o[MAX_BUILTIN_ARGS];
-  int64_t a[6];
-  if (!builtin_args(x, b, args, at, o)) return val_poison();
-  NodeId n = tensor_arg(x, o[0]);
-  if (!pair(x, o[1], "the window", 2, 1, &a[0], &a[1]) || !pair(x, o[3], "the padding", 0, 0, &a[4], &a[5]))
-    return val_poison();
-  if (!pair(x, o[2], "the stride", a[0], 1, &a[2], &a[3])) return val_poison();
-  if (!arg_given(o[2])) a[3] = a[1];
-  return val_node(emit(x, at, b->name, b->op, &n, 1, a, NULL));
 }
 
 /* ---- shapes and lists as values ---- */

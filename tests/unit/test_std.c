@@ -239,6 +239,11 @@ static const struct {
     {"sum(eye(4, dtype = f64))", 4},
     {"f64(diag(reshape(range(18), [2, 3, 3]))[1, 1])", 13},
     {"diag(stack([x, 3 * x]))[1, 1] + diag(stack([x, 3 * x]))[0, 1]", 3},
+    {"upsample1d(reshape(stack([x, 3 * x]), [1, 1, 2]), 2)[0, 0, 1]", 1},
+    {"upsample1d(reshape(stack([x, 3 * x]), [1, 1, 2]), 2)[0, 0, 2]", 3},
+    {"upsample2d(reshape(stack([x, 3 * x]), [1, 1, 2, 1]), 3)[0, 0, 2, 1]", 1},
+    {"upsample2d(reshape(stack([x, 3 * x]), [1, 1, 1, 2]), 3)[0, 0, 1, 3]", 3},
+    {"upsample3d(reshape(stack([x, 3 * x]), [1, 1, 2, 1, 1]), 2)[0, 0, 2, 1, 0]", 3},
     {"f64(group(f32(reshape(stack([x, 3 * x]), [1, 1, 1, 2])))[0, 0, 0, 1])", 0.8164965809277260},
     {"f64(group(f32(reshape(stack([x, 3 * x]), [1, 1, 1, 2])))[0, 0, 0, 0])", -0.8164965809277260},
     {"f64(rms(f32(stack([x, 2 * x])))[1])", 1.1547005383792515}, /* 2 / sqrt(5/2 + 1/2) */
@@ -299,8 +304,8 @@ static const struct {
   const char *type, *init;
   double bound, deviation;
 } inits[] = {
-    {"f64[40, 30, 3, 4]", "he_normal()", 0, 0.0745355992499930},  /* sqrt(2 / 360) */
-    {"f64[40, 30, 3, 4]", "he_uniform()", 0.1290994448735806, 0}, /* sqrt(6 / 360) */
+    {"f64[40, 30, 3, 4]", "he_normal()", 0, 0.0745355992499930},         /* sqrt(2 / 360) */
+    {"f64[40, 30, 3, 4]", "he_uniform()", 0.1290994448735806, 0},        /* sqrt(6 / 360) */
     {"f64[120, 80]", "he_normal(gain = 2.0)", 0, 0.2581988897471611},
     {"f64[120, 80]", "glorot_uniform()", 0.1732050807568877, 0}, /* sqrt(6 / 200) */
     {"f64[120, 80]", "glorot_normal()", 0, 0.1},

@@ -124,9 +124,9 @@ static void gen_inputs(Gen *g) {
 /* ---- a program ---- */
 
 typedef void Statement(Gen *g);
-static Statement *const statement[] = {gen_element, gen_element, gen_element, gen_stretch,
-                                       gen_reduce,  gen_row,     gen_product, gen_move,
-                                       gen_image,   gen_layer,   gen_decl,    gen_loop};
+static Statement *const statement[] = {gen_element, gen_element, gen_element, gen_stretch, gen_reduce,
+                                       gen_row,     gen_product, gen_move,    gen_window,  gen_image,
+                                       gen_layer,   gen_decl,    gen_loop};
 enum { STATEMENTS = sizeof statement / sizeof *statement };
 
 static void gen_begin(Gen *g, long turn) {

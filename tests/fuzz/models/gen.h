@@ -35,6 +35,7 @@ typedef enum { /* of what is walked: see gen_turn */
                TABLE_MOVE,
                TABLE_PRODUCT,
                TABLE_IMAGE,
+               TABLE_WINDOW,
                TABLE_LAYER,
                TABLE_DECL,
                TABLE_LOOP,
@@ -119,6 +120,7 @@ void gen_row(Gen *g);
 void gen_product(Gen *g);
 void gen_move(Gen *g);
 void gen_image(Gen *g);
+void gen_window(Gen *g);
 void gen_layer(Gen *g);
 void gen_decl(Gen *g);
 void gen_loop(Gen *g);

@@ -105,7 +105,7 @@ static void settings(Gen *g, bool first) {
     say(g, "  clip_norm = 0.5\n"), gen_feature(g, FEAT_clip_norm);
   if (kind == VALUE || kind == BOTH) say(g, "  clip_value = 0.1\n"), gen_feature(g, FEAT_clip_value);
   if (!first && kind == EVERY) say(g, "  every = 2\n"), gen_feature(g, FEAT_every_setting);
-  if (!first && g->has_data && gen_one_in(g, 2)) {
+  if (!first && g->has_data && (g->turn % 20 == 4 || gen_one_in(g, 2))) {
     gen_feature(g, FEAT_own_data);
     say(g, "  data = held\n  batch = %d\n  shuffle = %s\n", g->N > 1 ? g->N - 1 : 2,
         gen_one_in(g, 2) ? "true" : "false");
