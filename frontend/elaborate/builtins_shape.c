@@ -1,4 +1,4 @@
-/* Built-in functions that move elements, windows over images, lists, and shapes as values. */
+/* Built-in functions that move elements, lists, and shapes as values. */
 #include "frontend/elaborate/window.h"
 
 /* A list of dims; `_` is written to *hole (-1: none). */
@@ -247,44 +247,6 @@ Value bi_one_hot(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   if (!type_small(x, at, &wide)) return val_poison();
   NodeId eq = build_scalar(&bu, OP_EQ, build_broadcast(&bu, i, wide), build_iota(&bu, wide, t.rank), NO_NODE);
   return val_node(build_cast(&bu, eq, DT_F32));
-}
-
-/* ---- windows ---- */
-
-/* One int for both axes, or a list of two. */
-/* A size or a list of two, each at least `least`. */
-static bool pair(Elab *x, Operand o, const char *what, int64_t dflt, int64_t least, int64_t *p, int64_t *q) {
-  *p = *q = dflt;
-  if (!arg_given(o)) return true;
-  if (o.v.kind == VAL_LIST && o.v.list.n == 2) {
-    if (!val_static_int(x, o.v.list.at[0], o.at, what, p) ||
-        !val_static_int(x, o.v.list.at[1], o.at, what, q))
-      return false;
-  } else {
-    if (!val_static_int(x, o.v, o.at, what, p)) return false;
-    *q = *p;
-  }
-  if (*p >= least && *q >= least) return true;
-  TELL(x, static_arith, o.at, str_fmt(x->a, "%s is at least %lld", what, (long long)least));
-  return false;
-}
-
-Value bi_conv2d(Elab *x, const Builtin *b, ArgVec *args, Span at) {
-  Operand o[MAX_BUILTIN_ARGS];
-  int64_t a[8] = {0};
-  if (!builtin_args(x, b, args, at, o)) return val_poison();
-  NodeId in[2] = {tensor_arg(x, o[0]), tensor_arg(x, o[1])};
-  a[6] = 1;
-  if (!pair(x, o[2], "the stride", 1, 1, &a[0], &a[1]) || !pair(x, o[3], "the padding", 0, 0, &a[2], &a[3]) ||
-      !pair(x, o[4], "the dilation", 1, 1, &a[4], &a[5]))
-    return val_poison();
-  if (arg_given(o[5]) && !val_static_int(x, o[5].v, o[5].at, "the number of groups", &a[6]))
-    return val_poison();
-  if (a[6] < 1) {
-    TELL(x, static_arith, o[5].at, STR("the number of groups is at least 1"));
-    return val_poison();
-  }
-  return val_node(emit(x, at, b->name, b->op, in, 2, a, NULL));
 }
 
 /* ---- shapes and lists as values ---- */

@@ -72,7 +72,8 @@ static const Word words[] = {
     {"view", "reshape", NULL},
     {"swish", "silu", NULL},
     {"clamp", "clip", NULL},
-    {"conv", NULL, "a convolution of images [N, C, H, W] is written conv2d(x, w)"},
+    {"conv", NULL,
+     "a convolution of images [N, C, H, W] is written conv2d(x, w), of rows [N, C, L] conv1d(x, w)"},
     {"interpolate", NULL, "a larger image by the nearest element is written upsample2d(x, factor)"},
     {"expand", "broadcast_to", NULL},
     {"std", NULL, "the standard deviation is written sqrt(variance(x, axis = ..))"},
@@ -162,8 +163,6 @@ static const Word layers[] = {
     {"BCEWithLogitsLoss", NULL, FUNCTION("mean(bce_with_logits(logit, target))")},
     {"Sequential", NULL,
      "layers are called one in the other: b(relu(a(x))); Mlp(widths) is a chain of Linear"},
-    {"Conv1d", NULL,
-     "a convolution along one axis is conv2d(x, w) over images of height 1, with a param w: f32[O, C, 1, K]"},
 };
 
 static const Word *word_of(Str name, const Word *from, size_t n) {

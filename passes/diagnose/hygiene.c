@@ -32,6 +32,7 @@ static bool any_number(const Values *v, ValueId id, int depth) {
   case OP_LEAF: return true;
   case OP_CONTRACT:
   case OP_CONV2D:
+  case OP_CONV2D_DX:
     return any_number(v, value_term(v, id, 0)->of, depth + 1) ||
            any_number(v, value_term(v, id, 1)->of, depth + 1);
   case OP_RESHAPE:

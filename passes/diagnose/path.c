@@ -2,6 +2,8 @@
 #include "base/hash.h"
 #include "passes/diagnose/diagnose.h"
 
+#include <ctype.h>
+
 uint64_t flow_cut_place(const View *v, Edge e) { return reach_place(v->g, v->reach.facts, e); }
 
 /* `a > b` is lt(b, a): what the user wrote stands between the operands, outside of brackets but those around
@@ -22,6 +24,20 @@ static Str written_comparison(const Program *p, const Graph *g, NodeId n, Str ot
   return otherwise;
 }
 
+/* Functions of windows over one axis and three are made of the ops for two, of moves and sums: what is
+ * written there as "conv1d(..". */
+static Str written_window(const Program *p, const Graph *g, NodeId n) {
+  Span at = g->location.at[graph_node(g, n)->location.i].at;
+  if (!at.file) return (Str){0};
+  Str text = p->sources->file.at[at.file].text;
+  size_t end = at.lo;
+  while (end < at.hi && end < text.n && (text.p[end] == '_' || isalnum((unsigned char)text.p[end]))) end++;
+  Str word = {text.p + at.lo, end - at.lo};
+  bool ends =
+      word.n > 2 && word.p[word.n - 1] == 'd' && word.p[word.n - 2] >= '1' && word.p[word.n - 2] <= '3';
+  return ends && end < text.n && text.p[end] == '(' ? word : (Str){0};
+}
+
 Str flow_op_text(const Program *p, const Graph *g, NodeId n) {
   static const struct {
     Op op;
@@ -38,6 +54,8 @@ Str flow_op_text(const Program *p, const Graph *g, NodeId n) {
   }
   if (order) return str_fmt(p->arena, STRF "%.*s", STRA(flow_op_text(p, g, n)), (int)order, "''''''''");
   Op op = node_op(g, n);
+  Str window = written_window(p, g, n);
+  if (window.n) return window;
   if (op == OP_EXTERN) return names_str(p->names, p->externs.at[graph_attr(g, n)[0]].name);
   if (op == OP_CAST) return str_z(dtype_name((DType)graph_node(g, n)->type.dtype));
   if (op == OP_CUSTOM) return STR("backward rule");

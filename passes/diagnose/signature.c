@@ -426,7 +426,8 @@ static Sig of_node(const SigNode *s) {
   case OP_LOGSUMEXP: return row(s, (uint32_t)(type(s)->rank - 1 - attr(s, 0)));
   case OP_CROSS_ENTROPY: return cross_entropy(s);
   case OP_CONTRACT: return contract(s);
-  case OP_CONV2D: return convolution(s);
+  case OP_CONV2D:
+  case OP_CONV2D_DX: return convolution(s);
   case OP_MAX_POOL2D: return pool(s, false);
   case OP_AVG_POOL2D: return pool(s, true);
   default: return any(); /* default: nothing is known of how it changes */

@@ -58,7 +58,8 @@ static uint32_t equal_axes(const Diagnose *x, uint32_t leaf, const LeafFact *f, 
 /* Units are what a product or a convolution makes: elements of a vector that a loss treats alike are none. */
 static bool has_units(const Graph *g) {
   for (uint32_t i = 0; i < g->node.n; i++)
-    if (g->node.at[i].op == OP_CONTRACT || g->node.at[i].op == OP_CONV2D) return true;
+    if (g->node.at[i].op == OP_CONTRACT || g->node.at[i].op == OP_CONV2D || g->node.at[i].op == OP_CONV2D_DX)
+      return true;
   return false;
 }
 

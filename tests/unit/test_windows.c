@@ -1,9 +1,9 @@
-/* Pools over one, two and three axes: values against the formula written out, first and
+/* Convolutions and pools over one, two and three axes: values against the formula written out, first and
  * second derivatives against dual numbers, native code against the interpreter, bit by bit. */
 #include "api_kit.h"
 #include "elab_kit.h"
 
-typedef enum { MAX, AVG, ADAPTIVE } Kind;
+typedef enum { CONV, TRANSPOSED, MAX, AVG, ADAPTIVE } Kind;
 
 /* Over depth, height, width; missing axes have extent 1. */
 typedef struct Form {
@@ -16,6 +16,171 @@ typedef struct Form {
 } Form;
 
 static const Form forms[] = {
+    {CONV, "conv1d(x, w)", 1, {2, 3, 1, 1, 6}, {4, 3, 1, 1, 3}, {1, 1, 1}, {0}, {1, 1, 1}, 1, {1, 1, 4}},
+    {CONV,
+     "conv1d(x, w, stride = 2, padding = 2, dilation = 2)",
+     1,
+     {2, 3, 1, 1, 7},
+     {2, 3, 1, 1, 3},
+     {1, 1, 2},
+     {0, 0, 2},
+     {1, 1, 2},
+     1,
+     {1, 1, 4}},
+    {CONV,
+     "conv1d(x, w, groups = 3)",
+     1,
+     {2, 3, 1, 1, 6},
+     {6, 1, 1, 1, 2},
+     {1, 1, 1},
+     {0},
+     {1, 1, 1},
+     3,
+     {1, 1, 5}},
+    {CONV,
+     "conv1d(x, w, padding = \"same\")",
+     1,
+     {1, 2, 1, 1, 5},
+     {2, 2, 1, 1, 4},
+     {1, 1, 1},
+     {0, 0, 1},
+     {1, 1, 1},
+     1,
+     {1, 1, 5}},
+    {CONV,
+     "conv1d(x, w, padding = \"same\", stride = 3)",
+     1,
+     {1, 2, 1, 1, 7},
+     {2, 2, 1, 1, 4},
+     {1, 1, 3},
+     {0, 0, 1},
+     {1, 1, 1},
+     1,
+     {1, 1, 3}},
+    {CONV,
+     "conv2d(x, w, padding = \"same\", stride = 2)",
+     2,
+     {2, 2, 1, 6, 5},
+     {3, 2, 1, 3, 3},
+     {1, 2, 2},
+     {0, 0, 1},
+     {1, 1, 1},
+     1,
+     {1, 3, 3}},
+    {CONV,
+     "conv2d(x, w, padding = \"valid\", dilation = [2, 1])",
+     2,
+     {1, 2, 1, 5, 4},
+     {2, 2, 1, 2, 3},
+     {1, 1, 1},
+     {0},
+     {1, 2, 1},
+     1,
+     {1, 3, 2}},
+    {CONV,
+     "conv2d(x, w, padding = 1, groups = 4)",
+     2,
+     {2, 4, 1, 4, 5},
+     {4, 1, 1, 3, 3},
+     {1, 1, 1},
+     {0, 1, 1},
+     {1, 1, 1},
+     4,
+     {1, 4, 5}},
+    {CONV, "conv3d(x, w)", 3, {2, 2, 4, 3, 5}, {3, 2, 2, 2, 3}, {1, 1, 1}, {0}, {1, 1, 1}, 1, {3, 2, 3}},
+    {CONV,
+     "conv3d(x, w, stride = [2, 1, 2], padding = [2, 0, 1], dilation = [2, 1, 1], groups = 2)",
+     3,
+     {1, 4, 5, 3, 4},
+     {2, 2, 3, 2, 3},
+     {2, 1, 2},
+     {2, 0, 1},
+     {2, 1, 1},
+     2,
+     {3, 2, 2}},
+    {CONV,
+     "conv3d(x, w, padding = \"same\", stride = 2)",
+     3,
+     {1, 1, 4, 3, 5},
+     {2, 1, 3, 2, 3},
+     {2, 2, 2},
+     {0, 0, 1},
+     {1, 1, 1},
+     1,
+     {2, 2, 3}},
+    {TRANSPOSED,
+     "conv_transpose1d(x, w)",
+     1,
+     {2, 3, 1, 1, 4},
+     {3, 2, 1, 1, 3},
+     {1, 1, 1},
+     {0},
+     {1, 1, 1},
+     1,
+     {1, 1, 6}},
+    {TRANSPOSED,
+     "conv_transpose1d(x, w, stride = 3, padding = 1, output_padding = 2, dilation = 2)",
+     1,
+     {1, 3, 1, 1, 4},
+     {3, 2, 1, 1, 3},
+     {1, 1, 3},
+     {0, 0, 1},
+     {1, 1, 2},
+     1,
+     {1, 1, 14}},
+    {TRANSPOSED,
+     "conv_transpose1d(x, w, stride = 4, groups = 2)",
+     1,
+     {1, 4, 1, 1, 3},
+     {4, 1, 1, 1, 2},
+     {1, 1, 4},
+     {0},
+     {1, 1, 1},
+     2,
+     {1, 1, 10}},
+    {TRANSPOSED,
+     "conv_transpose2d(x, w, stride = 2)",
+     2,
+     {2, 2, 1, 3, 2},
+     {2, 3, 1, 2, 2},
+     {1, 2, 2},
+     {0},
+     {1, 1, 1},
+     1,
+     {1, 6, 4}},
+    {TRANSPOSED,
+     "conv_transpose2d(x, w, stride = [2, 3], padding = 1, output_padding = [1, 0], dilation = [1, 2], "
+     "groups = 2)",
+     2,
+     {1, 4, 1, 3, 3},
+     {4, 2, 1, 3, 2},
+     {1, 2, 3},
+     {0, 1, 1},
+     {1, 1, 2},
+     2,
+     {1, 6, 7}},
+    {TRANSPOSED,
+     "conv_transpose3d(x, w, stride = 2)",
+     3,
+     {1, 2, 2, 3, 2},
+     {2, 2, 2, 3, 2},
+     {2, 2, 2},
+     {0},
+     {1, 1, 1},
+     1,
+     {4, 7, 4}},
+    {TRANSPOSED,
+     "conv_transpose3d(x, w, stride = [3, 1, 2], padding = [1, 0, 1], output_padding = [2, 0, 1], dilation = "
+     "[2, 1, "
+     "1], groups = 2)",
+     3,
+     {1, 4, 3, 2, 2},
+     {4, 1, 2, 2, 3},
+     {3, 1, 2},
+     {1, 0, 1},
+     {2, 1, 1},
+     2,
+     {9, 3, 4}},
     {MAX,
      "max_pool1d(x, 3, stride = 2, padding = 1)",
      1,
@@ -96,6 +261,34 @@ static bool next3(int *p, const int *e) { /* row-major; false: it was the last *
     if (++p[i] < e[i]) return true;
   return false;
 }
+static int channels_out(const Form *f) {
+  return f->kind == CONV ? f->w[0] : f->kind == TRANSPOSED ? f->w[1] * f->groups : f->x[1];
+}
+
+static double conv_at(const Form *f, const double *x, const double *w, int n, int o, const int *p) {
+  int per = f->x[1] / f->groups, group = o / (channels_out(f) / f->groups), k[3] = {0}, at[3];
+  double sum = 0;
+  do
+    for (int c = 0; c < per; c++) {
+      bool meets = true;
+      int from = group * per + c;
+      for (int i = 0; i < 3; i++) {
+        if (f->kind == CONV) {
+          at[i] = p[i] * f->stride[i] - f->before[i] + k[i] * f->dilation[i];
+        } else { /* input i lands at i*stride - padding + k*dilation */
+          int v = p[i] + f->before[i] - k[i] * f->dilation[i];
+          meets = meets && v % f->stride[i] == 0;
+          at[i] = v < 0 ? -1 : v / f->stride[i];
+        }
+      }
+      if (!meets || !within(at, f->x + 2)) continue;
+      int wi = f->kind == CONV ? index5(f->w, o, c, k) : index5(f->w, from, o % f->w[1], k);
+      sum += x[index5(f->x, n, from, at)] * w[wi];
+    }
+  while (next3(k, f->w + 2));
+  return sum;
+}
+
 static double pool_at(const Form *f, const double *x, int n, int c, const int *p) {
   int k[3] = {0}, at[3];
   double best = -INFINITY, sum = 0;
@@ -122,11 +315,14 @@ static double adaptive_at(const Form *f, const double *x, int n, int c, const in
   return sum / (many[0] * many[1] * many[2]);
 }
 
-static void reference(const Form *f, const double *x, double *y) {
+static void reference(const Form *f, const double *x, const double *w, double *y) {
   for (int n = 0; n < f->x[0]; n++)
-    for (int o = 0; o < f->x[1]; o++) {
+    for (int o = 0; o < channels_out(f); o++) {
       int p[3] = {0};
-      do *y++ = f->kind == ADAPTIVE ? adaptive_at(f, x, n, o, p) : pool_at(f, x, n, o, p);
+      do
+        *y++ = f->kind <= TRANSPOSED ? conv_at(f, x, w, n, o, p)
+               : f->kind == ADAPTIVE ? adaptive_at(f, x, n, o, p)
+                                     : pool_at(f, x, n, o, p);
       while (next3(p, f->out));
     }
 }
@@ -198,12 +394,12 @@ START_TEST(values) {
   run(&r, f, "", false);
   const Tensor *y = root(&r, "y", false);
   static double want[MOST];
-  int n = f->x[0] * f->x[1] * f->out[0] * f->out[1] * f->out[2], rank = f->axes + 2;
+  int n = f->x[0] * channels_out(f) * f->out[0] * f->out[1] * f->out[2], rank = f->axes + 2;
   ck_assert_int_le(n, MOST);
   ck_assert_msg(y->count == (size_t)n && y->rank == rank, "%s: %d elements, not %d", f->call, (int)y->count,
                 n);
   for (int i = 0; i < f->axes; i++) ck_assert_int_eq((int)y->ext[2 + i], f->out[3 - f->axes + i]);
-  reference(f, r.leaf[0], want);
+  reference(f, r.leaf[0], r.k.p.leaf.n > 1 ? r.leaf[1] : NULL, want);
   for (int i = 0; i < n; i++)
     ck_assert_msg(fabs(((double *)y->data)[i] - want[i]) < 1e-13, "%s, element %d: %.17g, expected %.17g",
                   f->call, i, ((double *)y->data)[i], want[i]);
@@ -226,12 +422,17 @@ START_TEST(derivatives) { /* of l, and of a function of its gradients */
   const Form *f = &forms[_i];
   Run r;
   seed = 100 + (uint64_t)_i;
+  bool filter = f->kind <= TRANSPOSED;
   run(&r, f,
-      "output l = sum(sin(y) * (1 + y))\noutput gx = grad(l, x)\noutput q = sum(sin(gx))\n"
-      "output hx = grad(q, x)\n",
+      filter ? "output l = sum(sin(y) * (1 + y))\noutput gx = grad(l, x)\noutput gw = grad(l, w)\n"
+               "output q = sum(sin(gx)) + sum(gw^2)\noutput hx = grad(q, x)\noutput hw = grad(q, w)\n"
+             : "output l = sum(sin(y) * (1 + y))\noutput gx = grad(l, x)\noutput q = sum(sin(gx))\n"
+               "output hx = grad(q, x)\n",
       true);
-  same(f, "first", along(&r, "gx", 0), ((double *)root(&r, "l", true)->data)[0]);
-  same(f, "second", along(&r, "hx", 0), ((double *)root(&r, "q", true)->data)[0]);
+  same(f, "first", along(&r, "gx", 0) + (filter ? along(&r, "gw", 1) : 0),
+       ((double *)root(&r, "l", true)->data)[0]);
+  same(f, "second", along(&r, "hx", 0) + (filter ? along(&r, "hw", 1) : 0),
+       ((double *)root(&r, "q", true)->data)[0]);
   elk_free(&r.k);
 }
 END_TEST
@@ -290,6 +491,20 @@ static void refused(const char *text, const char *message) {
 /* Extents that are not known: what must be known is told, and the rest goes on. */
 START_TEST(open_extents) {
   static const char *const good[] = {
+      "input x: f32[N, 2, L]\nparam w: f32[3, 2, 4] = 0\nlet y: f32[N, 3, L] = conv1d(x, w, padding = "
+      "\"same\")\n",
+      "input x: f32[N, 2, 3*L]\nparam w: f32[3, 2, 4] = 0\nlet y: f32[N, 3, L] = conv1d(x, w, padding = "
+      "\"same\", "
+      "stride = 3)\n",
+      "input x: f32[N, 2, H, W]\nparam w: f32[2, 3, 2, 2] = 0\nlet y: f32[N, 3, 2*H, 2*W] = "
+      "conv_transpose2d(x, w, "
+      "stride = 2)\n",
+      "input x: f32[N, 2, H]\nparam w: f32[2, 3, 3] = 0\nlet y: f32[N, 3, 2*H] = conv_transpose1d(x, w, "
+      "stride = 2, "
+      "padding = 1, output_padding = 1)\n",
+      "input x: f32[N, 2, D, H, W]\nparam w: f32[3, 2, 3, 3, 3] = 0\nlet y: f32[N, 3, D, H, W] = conv3d(x, "
+      "w, padding "
+      "= 1)\n",
       "input x: f32[N, 2, H, 3*W]\nlet y: f32[N, 2, 1, 3] = adaptive_avg_pool2d(x, [1, 3])\n",
       "input x: f32[N, 2, D, H, W]\nlet y: f32[N, 2] = global_avg_pool(x)\n",
   };
@@ -300,6 +515,9 @@ START_TEST(open_extents) {
     ck_assert_msg(k.ok, "%s: %.*s", good[i], STRA(elk_messages(&k)));
     elk_free(&k);
   }
+  refused("input x: f32[N, 2, L]\nparam w: f32[3, 2, 4] = 0\noutput y = conv1d(x, w, padding = \"same\", "
+          "stride = 2)\n",
+          "with a stride of 2 depends on the extent L");
   refused("input x: f32[N, 2, L]\noutput y = adaptive_avg_pool1d(x, 3)\n", "while its extent is open");
 }
 END_TEST

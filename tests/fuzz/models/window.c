@@ -1,7 +1,12 @@
-/* Pools over one, two and three axes. */
+/* Convolutions and pools over one, two and three axes. */
 #include "gen.h"
 
 typedef enum {
+  CONV_1,
+  CONV_3,
+  BACK_1,
+  BACK_2,
+  BACK_3,
   MAX_1,
   MAX_3,
   AVG_1,
@@ -17,7 +22,7 @@ typedef enum {
   KINDS
 } Kind;
 
-static const int axes_of[KINDS] = {1, 3, 1, 3, 1, 2, 3, 1, 2, 3, 2, 3};
+static const int axes_of[KINDS] = {1, 3, 1, 2, 3, 1, 3, 1, 3, 1, 2, 3, 1, 2, 3, 2, 3};
 
 /* [N, C, ..] of fixed extents behind the first: rows of what there is, or a parameter. */
 static Val windowed(Gen *g, int axes) {
@@ -38,11 +43,50 @@ static Val windowed(Gen *g, int axes) {
   return gen_let(g, s, "reshape(tanh(%s @ %s), %s)", r.name, p.name, dims_text(g, &s, d));
 }
 
+static Val filter(Gen *g, const Val *v, int a, int b, int k) {
+  Val f = {.type = v->type, .rank = v->rank};
+  f.dim[0] = ext_of(a), f.dim[1] = ext_of(b);
+  for (int i = 2; i < f.rank; i++) f.dim[i] = ext_of(k);
+  return gen_param(g, f);
+}
+
+static void convolution(Gen *g, Kind kind, const Val *v) {
+  int n = axes_of[kind], c = v->dim[1].one, k = 1 + (int)gen_next(g, 3), s = 1 + (int)gen_next(g, 3),
+      d = 1 + (int)gen_next(g, 2), span = (k - 1) * d + 1, groups = c > 1 && gen_one_in(g, 2) ? c : 1,
+      outs = groups * (1 + (int)gen_next(g, 2)), extra = 0, p = 0;
+  bool back = kind == BACK_1 || kind == BACK_2 || kind == BACK_3, same = !back && gen_one_in(g, 3);
+  Val w = *v;
+  char padding[16], more[32] = "";
+  w.dim[1] = ext_of(outs);
+  if (back) {
+    p = span > 1 ? (int)gen_next(g, 2) : 0;
+    extra = s > 1 ? (int)gen_next(g, 2) : 0;
+    snprintf(more, sizeof more, ", output_padding = %d", extra);
+  } else if (!same) {
+    p = span / 2 + (int)gen_next(g, 2);
+  }
+  for (int i = 2; i < w.rank; i++) {
+    int e = v->dim[i].one;
+    e = back ? (e - 1) * s - 2 * p + span + extra : same ? (e + s - 1) / s : (e + 2 * p - span) / s + 1;
+    if (e < 1) return;
+    w.dim[i] = ext_of(e);
+  }
+  if (gval_count(g, &w) > g->most) return;
+  snprintf(padding, sizeof padding, same ? "\"same\"" : "%d", p);
+  Val f = back ? filter(g, v, c, outs / groups, k) : filter(g, v, outs, c / groups, k);
+  gen_let(g, w, "tanh(conv%s%dd(%s, %s, stride = %d, padding = %s, dilation = %d, groups = %d%s))",
+          back ? "_transpose" : "", n, v->name, f.name, s, padding, d, groups, more);
+}
+
 void gen_window(Gen *g) {
   Kind kind = (Kind)gen_turn(g, TABLE_WINDOW, KINDS);
   int n = axes_of[kind], k = 1 + (int)gen_next(g, 3), s = 1 + (int)gen_next(g, 3),
       p = k > 1 ? (int)gen_next(g, 2) : 0;
   Val v = windowed(g, n), w = v;
+  if (kind <= BACK_3) {
+    convolution(g, kind, &v);
+    return;
+  }
   for (int i = 2; i < w.rank; i++) {
     int e = v.dim[i].one;
     if (kind <= AVG_3) k = k > e ? e : k, p = k > p ? p : 0;
