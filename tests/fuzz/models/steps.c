@@ -174,7 +174,8 @@ static void gen_after(Gen *g) {
 }
 
 void gen_steps(Gen *g) {
-  int steps = gen_one_in(g, 3) ? 2 + (int)gen_next(g, 2) : 1;
+  bool own = g->turn % 20 == 4; /* of every other program with files a second step has its own */
+  int steps = gen_one_in(g, 3) || own ? 2 + (int)gen_next(g, 2) : 1;
   Val logits = gen_param(g, gval_matrix(F32, g->pool[0].dim[1], ext_of(g->classes)));
   Val t = gen_pick(g, REAL, -1), u = gen_pick(g, ANY, -1), o = gen_pick(g, ANY, -1);
   char a[NAME + 16];
