@@ -522,5 +522,61 @@ START_TEST(open_extents) {
 }
 END_TEST
 
+/* A layer is its function with the layer's own numbers; and what it starts from. */
+static const struct {
+  const char *layer, *call; /* of x, `net.w` and `net.b` */
+  const char *x;
+  double deviation; /* of w */
+} layers[] = {
+    {"Conv1d(30, 40, 5, padding = 2, stride = 2", "conv1d(x, net.w, padding = 2, stride = 2) + net.b[:, _]",
+     "2, 30, 9", 0.11547005383792515}, /* sqrt(2 / 150) */
+    {"Conv1d(30, 40, 5, padding = \"same\", groups = 2",
+     "conv1d(x, net.w, padding = 2, groups = 2) + net.b[:, _]", "2, 30, 9",
+     0.16329931618554522}, /* sqrt(2 / 75) */
+    {"Conv2d(30, 8, 3, padding = \"same\", dilation = 2, bias = false",
+     "conv2d(x, net.w, padding = 2, dilation = 2)", "1, 30, 5, 6", 0.08606629658238704}, /* sqrt(2 / 270) */
+    {"Conv3d(20, 10, 2, stride = 2", "conv3d(x, net.w, stride = 2) + net.b[:, _, _, _]", "1, 20, 4, 2, 4",
+     0.11180339887498949}, /* sqrt(2 / 160) */
+    {"ConvTranspose1d(40, 20, 8, stride = 4, groups = 2, padding = 1, output_padding = 2",
+     "conv_transpose1d(x, net.w, stride = 4, groups = 2, padding = 1, output_padding = 2) + net.b[:, _]",
+     "1, 40, 3", 0.22360679774997896}, /* sqrt(2 * 4 / (20 * 8)) */
+    {"ConvTranspose2d(20, 30, 4, stride = 2, padding = 1",
+     "conv_transpose2d(x, net.w, stride = 2, padding = 1) + "
+     "net.b[:, _, _]",
+     "1, 20, 3, 2", 0.15811388300841897}, /* sqrt(2 * 4 / (20 * 16)) */
+    {"ConvTranspose3d(10, 20, 2, dilation = 2, bias = false", "conv_transpose3d(x, net.w, dilation = 2)",
+     "1, 10, 2, 2, 2", 0.15811388300841897}, /* sqrt(2 / 80) */
+};
+
+START_TEST(library) {
+  for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
+    char text[1024];
+    snprintf(text, sizeof text,
+             "import nn\nparam x: f64[%s] ~ normal(0, 1)\nlet net = nn.%s, dtype = f64)\noutput y = "
+             "max(abs(net(x) - "
+             "(%s)))\nloss l = sum(net(x))\ntrain t { minimize l; update * using sgd(lr = 0.1) }\n",
+             layers[i].x, layers[i].layer, layers[i].call);
+    dg_context *cx = context();
+    dg_program *p = program(cx, text);
+    dg_session *s = session(cx, p, 1, 1);
+    dg_array w, y;
+    ok(dg_read(s, "net.w", &w));
+    double square = 0;
+    size_t n = array_bytes(&w) / sizeof(double);
+    for (size_t k = 0; k < n; k++) square += ((const double *)w.data)[k] * ((const double *)w.data)[k];
+    ck_assert_msg(fabs(sqrt(square / (double)n) / layers[i].deviation - 1) < 0.05, "%s: %g, not %g",
+                  layers[i].layer, sqrt(square / (double)n), layers[i].deviation);
+    ok(dg_step(s, "t")); /* the bias is no longer 0 */
+    ok(dg_predict(s));
+    ok(dg_read(s, "y", &y));
+    ck_assert_msg(*(const double *)y.data == 0, "%s: %g", layers[i].layer, *(const double *)y.data);
+    dg_session_free(s);
+    dg_program_free(p);
+    dg_context_free(cx);
+  }
+}
+END_TEST
+
 UNIT_MAIN(UNIT_TURNS("windows", FORMS, values, derivatives),
-          UNIT_TURNS("windows native", 2 * FORMS, native_bits), UNIT("windows of open extents", open_extents))
+          UNIT_TURNS("windows native", 2 * FORMS, native_bits),
+          UNIT("windows of open extents", open_extents, library))

@@ -39,6 +39,8 @@ static void instance(Gen *g, const char *name, ValType t) {
   if (g->instances < PARAMS) snprintf(g->instance[g->instances++], NAME, "%s", name);
 }
 
+void gen_instance(Gen *g, const char *name, ValType t) { instance(g, name, t); }
+
 void gen_layer(Gen *g) {
   enum {
     LINEAR,

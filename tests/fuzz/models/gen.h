@@ -121,6 +121,7 @@ void gen_product(Gen *g);
 void gen_move(Gen *g);
 void gen_image(Gen *g);
 void gen_window(Gen *g);
+void gen_instance(Gen *g, const char *name, ValType t); /* a let that made parameters */
 void gen_layer(Gen *g);
 void gen_decl(Gen *g);
 void gen_loop(Gen *g);

@@ -1,4 +1,4 @@
-/* Convolutions and pools over one, two and three axes. */
+/* Convolutions and pools over one, two and three axes, and their layers. */
 #include "gen.h"
 
 typedef enum {
@@ -7,6 +7,11 @@ typedef enum {
   BACK_1,
   BACK_2,
   BACK_3,
+  LAYER_CONV_1,
+  LAYER_CONV_3,
+  LAYER_BACK_1,
+  LAYER_BACK_2,
+  LAYER_BACK_3,
   MAX_1,
   MAX_3,
   AVG_1,
@@ -22,10 +27,10 @@ typedef enum {
   KINDS
 } Kind;
 
-static const int axes_of[KINDS] = {1, 3, 1, 2, 3, 1, 3, 1, 3, 1, 2, 3, 1, 2, 3, 2, 3};
+static const int axes_of[KINDS] = {1, 3, 1, 2, 3, 1, 3, 1, 2, 3, 1, 3, 1, 3, 1, 2, 3, 1, 2, 3, 2, 3};
 
 /* [N, C, ..] of fixed extents behind the first: rows of what there is, or a parameter. */
-static Val windowed(Gen *g, int axes) {
+static Val windowed(Gen *g, int axes, ValType t) {
   Val r = gen_pick(g, REAL, 2), s = {.type = r.type, .rank = 2 + axes};
   int count = 1;
   s.dim[0] = r.dim[0];
@@ -34,8 +39,8 @@ static Val windowed(Gen *g, int axes) {
     s.dim[i] = ext_of(e);
     count *= e;
   }
-  if (!ext_fixed(r.dim[1]) || gval_count(g, &s) > g->most / 8) {
-    s.dim[0] = ext_of(2), s.type = g->dt;
+  if (!ext_fixed(r.dim[1]) || gval_count(g, &s) > g->most / 8 || (t != SAME && t != r.type)) {
+    s.dim[0] = ext_of(2), s.type = t == SAME ? g->dt : t;
     return gen_param(g, s);
   }
   char d[80];
@@ -54,9 +59,11 @@ static void convolution(Gen *g, Kind kind, const Val *v) {
   int n = axes_of[kind], c = v->dim[1].one, k = 1 + (int)gen_next(g, 3), s = 1 + (int)gen_next(g, 3),
       d = 1 + (int)gen_next(g, 2), span = (k - 1) * d + 1, groups = c > 1 && gen_one_in(g, 2) ? c : 1,
       outs = groups * (1 + (int)gen_next(g, 2)), extra = 0, p = 0;
-  bool back = kind == BACK_1 || kind == BACK_2 || kind == BACK_3, same = !back && gen_one_in(g, 3);
+  bool back = kind == BACK_1 || kind == BACK_2 || kind == BACK_3 ||
+              (kind >= LAYER_BACK_1 && kind <= LAYER_BACK_3),
+       same = !back && gen_one_in(g, 3), layer = kind >= LAYER_CONV_1;
   Val w = *v;
-  char padding[16], more[32] = "";
+  char padding[16], more[32] = "", name[NAME];
   w.dim[1] = ext_of(outs);
   if (back) {
     p = span > 1 ? (int)gen_next(g, 2) : 0;
@@ -73,6 +80,15 @@ static void convolution(Gen *g, Kind kind, const Val *v) {
   }
   if (gval_count(g, &w) > g->most) return;
   snprintf(padding, sizeof padding, same ? "\"same\"" : "%d", p);
+  if (layer) {
+    snprintf(name, sizeof name, "m%d", g->made++);
+    say(g, "let %s = nn.Conv%s%dd(%d, %d, %d, stride = %d, padding = %s, dilation = %d, groups = %d%s%s)\n",
+        name, back ? "Transpose" : "", n, c, outs, k, s, padding, d, groups, more,
+        gen_one_in(g, 2) ? ", bias = false" : "");
+    gen_instance(g, name, F32);
+    gen_let(g, w, "tanh(%s(%s))", name, v->name);
+    return;
+  }
   Val f = back ? filter(g, v, c, outs / groups, k) : filter(g, v, outs, c / groups, k);
   gen_let(g, w, "tanh(conv%s%dd(%s, %s, stride = %d, padding = %s, dilation = %d, groups = %d%s))",
           back ? "_transpose" : "", n, v->name, f.name, s, padding, d, groups, more);
@@ -82,8 +98,9 @@ void gen_window(Gen *g) {
   Kind kind = (Kind)gen_turn(g, TABLE_WINDOW, KINDS);
   int n = axes_of[kind], k = 1 + (int)gen_next(g, 3), s = 1 + (int)gen_next(g, 3),
       p = k > 1 ? (int)gen_next(g, 2) : 0;
-  Val v = windowed(g, n), w = v;
-  if (kind <= BACK_3) {
+  bool layer = kind >= LAYER_CONV_1 && kind <= LAYER_BACK_3;
+  Val v = windowed(g, n, layer ? F32 : SAME), w = v;
+  if (kind <= LAYER_BACK_3) {
     convolution(g, kind, &v);
     return;
   }
