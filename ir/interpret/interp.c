@@ -174,6 +174,7 @@ bool interp_range(Run *r, uint32_t first, uint32_t end, uint32_t region) {
     }
     ArenaMark m = arena_mark(&r->scratch);
     if (!run_node(r, (NodeId){i})) return false;
+    if (r->it->seen) r->it->seen(r->it, (NodeId){i});
     arena_rewind(&r->scratch, m);
     if (r->owner && !r->depth) interp_reuse(r, (NodeId){i});
   }

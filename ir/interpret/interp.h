@@ -39,9 +39,11 @@ typedef struct Interp {
   bool only_roots;       /* NATIVE: values of other nodes are gone afterwards, their memory is used again */
   const HostEntry *host; /* by extern index */
   const uint32_t *stop;  /* not 0 there: it ends with ST_CANCELLED; or NULL */
-  Tensor *value;         /* out: by NodeId */
-  Tensor *tangent;       /* out: DUAL */
-  char what[192];        /* out: reason of a failure */
+  void (*seen)(struct Interp *it, NodeId n); /* behind each node, in bodies at every step; or NULL */
+  void *user;                                /* of seen */
+  Tensor *value;                             /* out: by NodeId */
+  Tensor *tangent;                           /* out: DUAL */
+  char what[192];                            /* out: reason of a failure */
 } Interp;
 
 /* Evaluates every node. ST_OK, ST_REJECTED (symbolic dims, host function missing), ST_LIMIT, ST_CANCELLED. */
