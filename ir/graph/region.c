@@ -49,6 +49,12 @@ uint32_t graph_outermost(const Graph *g, uint32_t i) {
   return r ? g->region.at[r].owner : i;
 }
 
+uint32_t graph_owner_in(const Graph *g, uint32_t i, uint32_t region) {
+  uint32_t r = g->node.at[i].region;
+  while (g->region.at[r].outer != region) r = g->region.at[r].outer;
+  return g->region.at[r].owner;
+}
+
 LoopInfo graph_loop(const Graph *g, NodeId loop) {
   const int64_t *a = graph_attr(g, loop);
   LoopInfo l = {
@@ -158,6 +164,21 @@ void graph_mark_from(const Graph *g, uint32_t i, bool *live, uint32_t from) {
 }
 
 void graph_mark_read(const Graph *g, uint32_t i, bool *live) { graph_mark_from(g, i, live, 0); }
+
+void graph_mark_sources(const Graph *g, bool *live) {
+  for (bool again = true; again;) { /* once, where no value comes back to an earlier node */
+    again = false;
+    for (uint32_t i = g->node.n; i-- > 0;) {
+      uint32_t n = live[i] ? graph_sources(g, (NodeId){i}) : 0;
+      for (uint32_t k = 0; k < n; k++) {
+        bool *of = &live[graph_source(g, (NodeId){i}, k).i];
+        again |= !*of;
+        *of = true;
+      }
+    }
+    again &= g->region.n > 1;
+  }
+}
 
 Type type_stacked(Type t, DimId trip) {
   for (uint8_t i = t.rank++; i > 0; i--) t.dim[i] = t.dim[i - 1];

@@ -45,6 +45,8 @@ Graph *graph_body(const Graph *g, NodeId yield, Arena *a);
 void graph_region_follow(Graph *to, const Graph *from, NodeId n, uint32_t *at);
 /* The owner of the outermost region that node i stands in; i itself where it stands in none. */
 uint32_t graph_outermost(const Graph *g, uint32_t i);
+/* Node i stands in a body inside of `region`: the owner there. It comes behind all bodies of its own. */
+uint32_t graph_owner_in(const Graph *g, uint32_t i, uint32_t region);
 
 /* What the value of node n comes from: its operands, but of a RESULT the yielded values (of a condition's
  * also the truth value, of what a loop carries also the start, and what says that it ends), and of a PARAM
@@ -63,6 +65,9 @@ const bool *graph_idle(const Graph *g, const DimBinding *b, size_t n, Arena *a);
 void graph_mark_read(const Graph *g, uint32_t i, bool *live);
 void graph_mark_from(const Graph *g, uint32_t i, bool *live,
                      uint32_t from); /* from node `from` on, which is live[0] */
+
+/* Marks all that the value of a marked node comes from, through bodies. */
+void graph_mark_sources(const Graph *g, bool *live);
 
 /* A value of each step as the stack of all; and back. */
 Type type_stacked(Type t, DimId trip);

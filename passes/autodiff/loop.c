@@ -389,8 +389,16 @@ void sweep_cond(Sweep *s, NodeId cond, const NodeId *cotangent) {
       if (want[k]) c.map[p->start[k].i] = add_param(g, at++, j->node.at[p->start[k].i].type, b.location);
     for (uint32_t k = 0; k < nparam; k++)
       c.map[p->map[k].i] = add_param(g, at++, j->node.at[p->map[k].i].type, b.location);
-    for (uint32_t i = 0; i < j->node.n; i++)
-      if (live[i] && !node_ok(c.map[i])) copy_node(&c, (NodeId){i});
+    const Region *body = &g->region.at[graph_node(g, x[r])->region];
+    NodeId *where = ARENA_ARRAY(a, NodeId, p->primal); /* in that body */
+    for (uint32_t i = 0; i < p->primal; i++) where[i] = NO_NODE;
+    for (uint32_t i = body->first; i < body->end; i++)
+      if (node_ok(p->map[i - body->first])) where[p->map[i - body->first].i] = (NodeId){i};
+    for (uint32_t i = 0; i < j->node.n; i++) {
+      if (!live[i] || node_ok(c.map[i])) continue;
+      NodeId copy = copy_node(&c, (NodeId){i}), of = j->node.at[i].primal;
+      if (node_ok(of) && of.i < p->primal && node_ok(where[of.i])) g->node.at[copy.i].primal = where[of.i];
+    }
     nout = 0;
     for (uint32_t k = 0; k < nparam; k++)
       if (want[k]) out[nout++] = c.map[p->dx[k].i];
