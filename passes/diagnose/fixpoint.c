@@ -18,14 +18,6 @@ typedef struct Fixpoint {
   VEC(Step) step;
 } Fixpoint;
 
-static Shape shape_with(const Values *v, const Type *t, uint32_t flat) {
-  Shape s = {.rank = t->rank};
-  for (uint8_t k = 0; k < t->rank; k++)
-    s.dim[k] = flat >> k & 1 ? dim_const(v->p->dims, 1) : t->dim[t->rank - 1 - k];
-  shape_trim(v, &s);
-  return s;
-}
-
 void exact_values_begin(Diagnose *x, ExactValues *own) {
   own->outer = x->values;
   values_init(&x->values, x->p, arena_open(&own->scope, x->arena->mem));

@@ -1,6 +1,7 @@
 /* Numbers that break: a gradient that can be infinite or undefined where the value is fine, a logarithm of
  * what can be negative, a division by the literal 0. Reachable points only: what a range merely allows is not
  * told. */
+#include "ir/graph/region.h"
 #include "passes/diagnose/diagnose.h"
 
 enum { REACH_DEPTH = 8, BRANCH = 24 };
@@ -187,22 +188,36 @@ static void untaken(const Hygiene *h, NodeId n) {
   }
 }
 
-/* By node: gradient goes through it to a parameter that the step, or any where there is none, trains. */
+/* By node: gradient goes through it to a parameter that the step, or any where there is none, trains. Once,
+ * where no value comes back to an earlier node. */
 static bool *training(const Diagnose *x, const View *v) {
-  bool *t = ARENA_ARRAY(x->arena, bool, v->grad->node.n);
-  for (uint32_t i = 0; i <= v->grad_loss.i; i++) {
-    NodeId n = {i};
-    const NodeId *in = graph_in(v->grad, n);
-    if (node_op(v->grad, n) == OP_LEAF) {
-      const Verdict *p = &v->param[graph_attr(v->grad, n)[0]];
-      const Leaf *leaf = program_leaf_at(x->p, (LeafId){(uint32_t)graph_attr(v->grad, n)[0]});
-      t[i] = leaf->kind == LEAF_PARAM && !leaf->frozen && p->flow >= FLOW_ZERO &&
-             (!v->step || p->rule != RULE_NONE);
+  const Graph *g = v->grad;
+  bool *t = ARENA_ARRAY(x->arena, bool, g->node.n);
+  for (bool again = true; again;) {
+    again = false;
+    for (uint32_t i = 0; i <= v->grad_loss.i; i++) {
+      NodeId n = {i};
+      bool had = t[i];
+      if (node_op(g, n) == OP_LEAF) {
+        const Verdict *p = &v->param[graph_attr(g, n)[0]];
+        const Leaf *leaf = program_leaf_at(x->p, (LeafId){(uint32_t)graph_attr(g, n)[0]});
+        t[i] = leaf->kind == LEAF_PARAM && !leaf->frozen && p->flow >= FLOW_ZERO &&
+               (!v->step || p->rule != RULE_NONE);
+      }
+      for (uint32_t k = 0; k < graph_sources(g, n); k++)
+        t[i] |= t[graph_source(g, n, k).i] && graph_source_class(g, n, k) == GC_CARRIES;
+      again |= t[i] != had;
     }
-    for (uint32_t k = 0; k < v->grad->node.at[i].nin; k++)
-      t[i] |= t[in[k].i] && graph_grad_class(v->grad, n, k) == GC_CARRIES;
+    again &= g->region.n > 1;
   }
   return t;
+}
+
+/* Of a choice that is decided the other side is not. */
+static bool left_out(const Diagnose *x, const View *v, NodeId n, uint32_t k) {
+  if (node_op(v->grad, n) == OP_WHERE) return k > 0;
+  if (node_op(v->grad, n) != OP_COND || k > 1) return false;
+  return value_is(&x->values, v->value[graph_in(v->grad, n)[2].i], k);
 }
 
 static bool *always_read(const Diagnose *x, const View *v) {
@@ -210,8 +225,8 @@ static bool *always_read(const Diagnose *x, const View *v) {
   t[v->grad_loss.i] = true;
   for (uint32_t i = v->grad_loss.i + 1; i-- > 0;) {
     const NodeId *in = graph_in(v->grad, (NodeId){i});
-    uint32_t n = v->grad->node.at[i].op == OP_WHERE ? 1 : v->grad->node.at[i].nin;
-    for (uint32_t k = 0; k < n && t[i]; k++) t[in[k].i] = true;
+    for (uint32_t k = 0; k < v->grad->node.at[i].nin && t[i]; k++)
+      if (!left_out(x, v, (NodeId){i}, k)) t[in[k].i] = true;
   }
   return t;
 }

@@ -1,6 +1,7 @@
 /* Messages about gradients that are zero for every input: what makes them so, what that rests on, and what
  * the optimizer makes of the rounding noise that is computed instead. */
 #include "base/num.h"
+#include "ir/graph/region.h"
 #include "passes/diagnose/say.h"
 #include "passes/diagnose/slab.h"
 #include "passes/diagnose/zero.h"
@@ -9,10 +10,17 @@ static Str op_name(const Say *s, const View *v, const Cause *c) {
   return flow_op_text(s->x->p, v->grad, c->at);
 }
 
-/* What the condition of a `where` always is: 1, 0, or -1 where that is not the reason. */
+static bool of_loop(const View *v, NodeId n) {
+  if (node_op(v->grad, n) == OP_RESULT) n = graph_in(v->grad, n)[0];
+  return node_op(v->grad, n) == OP_LOOP;
+}
+
+/* What the condition of a `where` or `cond` always is: 1, 0, or -1 where that is not the reason. */
 static int condition(const Say *s, const View *v, NodeId n) {
-  if (node_op(v->grad, n) != OP_WHERE) return -1;
-  ValueId c = v->value[graph_in(v->grad, n)[0].i];
+  if (node_op(v->grad, n) == OP_RESULT) n = graph_in(v->grad, n)[0];
+  Op op = node_op(v->grad, n);
+  if (op != OP_WHERE && op != OP_COND) return -1;
+  ValueId c = v->value[graph_in(v->grad, n)[op == OP_COND ? 2 : 0].i];
   return value_is(&s->x->values, c, 1) ? 1 : value_is(&s->x->values, c, 0) ? 0 : -1;
 }
 
@@ -62,6 +70,8 @@ void say_cause(const Say *s, const View *v, Diag *g, const Cause *c) {
   case CAUSE_CHOICE:
     if (yes >= 0)
       diag_label(g, at, "the condition is always %s", yes ? "true" : "false");
+    else if (of_loop(v, c->at))
+      diag_label(g, at, "this loop takes no step");
     else if (graph_node(v->grad, c->at)->type.dtype == DT_BOOL)
       diag_label(g, at, "'" STRF "' is always %s", STRA(op),
                  value_is(&s->x->values, v->value[c->at.i], 1) ? "true" : "false");
@@ -95,14 +105,13 @@ static void say_ranges(const Say *s, const View *v, Diag *g) {
       NodeId at = x->cause.at[set.at[i]].at;
       if (x->cause.at[set.at[i]].kind == CAUSE_IGNORED && node_op(d, at) == OP_CROSS_ENTROPY)
         at = graph_in(d, at)[1];
+      if (node_op(d, at) == OP_COND) at = graph_in(d, at)[2];
       read[at.i] = true;
     }
   uint32_t said = 0;
+  graph_mark_sources(d, read);
   for (uint32_t i = d->node.n; i-- > 0;) {
-    if (!read[i]) continue;
-    const NodeId *in = graph_in(d, (NodeId){i});
-    for (uint32_t k = 0; k < d->node.at[i].nin; k++) read[in[k].i] = true;
-    if (d->node.at[i].op != OP_LEAF) continue;
+    if (!read[i] || d->node.at[i].op != OP_LEAF) continue;
     const Leaf *leaf = program_leaf_at(x->p, (LeafId){(uint32_t)graph_attr(d, (NodeId){i})[0]});
     if (!leaf->range.has || said++ >= 3) continue;
     char lo[NUM_TEXT], hi[NUM_TEXT];

@@ -28,10 +28,9 @@ static void add_below(const Say *s, const View *v, Rest *r, bool *listed, NodeId
   const Graph *g = v->grad;
   bool *needed = ARENA_ARRAY(s->x->arena, bool, g->node.n);
   needed[at.i] = true;
-  for (uint32_t i = at.i + 1; i-- > 0;) {
-    if (!needed[i]) continue;
-    graph_mark_read(g, i, needed);
-    if (g->node.at[i].op != OP_LEAF) continue;
+  graph_mark_sources(g, needed);
+  for (uint32_t i = g->node.n; i-- > 0;) {
+    if (!needed[i] || g->node.at[i].op != OP_LEAF) continue;
     LeafId leaf = {(uint32_t)graph_attr(g, (NodeId){i})[0]};
     if (fact_says(s->x, leaf, &s->x->fact[leaf.i])) add_start(s, r, listed, leaf);
   }
@@ -55,6 +54,7 @@ static Rest say_rest(const Say *s, const View *v, Diag *g) {
       r.other |= c->kind != CAUSE_CHOICE;
       NodeId at = c->at;
       if (node_op(v->grad, at) == OP_WHERE && c->kind == CAUSE_CHOICE) at = graph_in(v->grad, at)[0];
+      if (node_op(v->grad, at) == OP_COND) at = graph_in(v->grad, at)[2];
       add_below(s, v, &r, listed, at);
     } else if (c->kind == CAUSE_INITIAL) {
       const Leaf *leaf = program_leaf_at(x->p, c->leaf);

@@ -61,6 +61,10 @@ static ValueId intern(Values *v, Value x, const Term *term, const int64_t *attr)
     value_set_range(v, (ValueId){id}, interval_hull(have->range, x.range)); /* as calculated here, too */
     return (ValueId){id};
   }
+  for (uint32_t i = 0; i < x.n; i++) {
+    uint8_t depth = value_at(v, term[i].of)->depth;
+    if (depth > x.depth) x.depth = depth;
+  }
   Term *own_term = ARENA_ARRAY(v->arena, Term, x.n);
   int64_t *own_attr = ARENA_ARRAY(v->arena, int64_t, x.nattr);
   for (uint32_t i = 0; i < x.n; i++) own_term[i] = term[i];
@@ -111,6 +115,7 @@ static ValueId unique(Values *v, DType t, Shape s, bool undefined) {
   Value x = {
       .kind = VALUE_OP, .op = OP_COTANGENT, .dtype = value_dtype(t), .undefined = undefined, .nattr = 1};
   x.shape = s;
+  x.depth = v->depth;
   x.range = interval_all();
   return intern(v, x, NULL, &id);
 }
@@ -156,6 +161,7 @@ ValueId value_op(Values *v, Op op, DType t, const ValueId *in, uint32_t nin, con
                  uint32_t nattr, Shape s, Interval range) {
   Value x = {.kind = VALUE_OP, .op = op, .dtype = value_dtype(t), .n = nin, .nattr = nattr, .shape = s};
   x.range = range;
+  if (op == OP_PARAM) x.depth = v->depth;
   bool inf = false;
   Term small[8], *term = nin <= 8 ? small : ARENA_ARRAY(v->arena, Term, nin);
   shape_trim(v, &x.shape);

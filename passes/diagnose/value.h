@@ -46,6 +46,7 @@ typedef struct Value { /* one for each node of every graph, several times: small
                       away */
   bool infinite;   /* may be a written infinity: no number to calculate with */
   bool noise;      /* a literal by cancelling only: in floats it is near that number, on either side */
+  uint8_t depth;   /* of the innermost loop in whose steps it may differ; 0: none */
   Shape shape;
   Interval range;
   Ratio c; /* SUM: the constant term. A literal is a sum without terms */
@@ -63,8 +64,9 @@ typedef struct Values {
   OpPrograms programs;
   ScalarRanges ranges;
   int64_t fresh;
-  bool exact;  /* a 0 is one of the program's own arithmetic: terms that cancel are unknown */
-  bool rounds; /* a comparison that rounding could decide is unknown */
+  uint8_t depth; /* of the loop whose body is looked at */
+  bool exact;    /* a 0 is one of the program's own arithmetic: terms that cancel are unknown */
+  bool rounds;   /* a comparison that rounding could decide is unknown */
 } Values;
 
 void values_init(Values *v, const Program *p, Arena *a);
@@ -119,6 +121,8 @@ bool shape_one(const Values *v, DimId d);
 Shape shape_of(const Values *v, const Type *t);
 void shape_trim(const Values *v, Shape *s);
 Shape shape_union(const Values *v, const Shape *a, const Shape *b);
+Shape shape_with(const Values *v, const Type *t,
+                 uint32_t flat); /* constant along these axes, from the last */
 bool shape_eq(const Shape *a, const Shape *b);
 
 /* One node: values of its operands in, its own out. A function a family, linked by name (value_FAMILY.c). */
@@ -143,9 +147,25 @@ typedef struct LeafFacts {
   bool ranges;       /* use what inputs are declared to lie in */
 } LeafFacts;
 ValueId value_leaf(Values *v, LeafId leaf, const LeafFacts *known);
-/* By node: the values of what is needed (NULL: of all). */
+/* By node: the values of what is needed (NULL: of all). Inside of a body: what holds of every step. */
 ValueId *values_graph(Values *v, const Graph *g, const bool *needed, const LeafFacts *known);
 
+/* The same, with a word of one's own about each node. A body is walked until what is believed of carried
+ * values holds, so a node may be asked again, with less known. */
+typedef struct ValueWalk ValueWalk;
+struct ValueWalk {
+  Values *v;
+  const Graph *g;
+  const bool *needed;
+  const LeafFacts *known;
+  ValueId *of;
+  ValueId (*node)(ValueWalk *w, NodeId n); /* of all nodes but YIELD, LOOP and COND */
+  struct BodyValues *body;                 /* by region */
+  ValueId *in;                             /* room for operands */
+  uint32_t room;
+};
+void values_walk(ValueWalk *w);
+ValueId values_plain(ValueWalk *w, NodeId n); /* the usual word about it */
 /* For facts of families. */
 static inline ValueId values_in(const ValueNode *f, uint32_t k) { return f->in[k]; }
 static inline const Type *values_type(const ValueNode *f) { return &graph_node(f->g, f->n)->type; }

@@ -1,5 +1,5 @@
 /* Values of the nodes of a graph, one after the other. */
-#include "passes/diagnose/value.h"
+#include "passes/diagnose/value_loop.h"
 
 #include <math.h>
 
@@ -67,21 +67,42 @@ ValueId values_node(const ValueNode *f) {
   return facts[node_op(f->g, f->n)](f);
 }
 
-ValueId *values_graph(Values *v, const Graph *g, const bool *needed, const LeafFacts *known) {
-  ValueId *of = ARENA_ARRAY(v->arena, ValueId, g->node.n + 1);
-  VEC(ValueId) in = {0};
-  for (uint32_t i = 0; i < g->node.n; i++) {
-    NodeId n = {i};
-    of[i] = NO_VALUE;
-    if (needed && !needed[i]) continue;
-    const Node *node = graph_node(g, n);
-    if (node->op == OP_LEAF) {
-      of[i] = value_leaf(v, (LeafId){(uint32_t)graph_attr(g, n)[0]}, known);
-      continue;
-    }
-    in.n = 0;
-    for (uint32_t k = 0; k < node->nin; k++) VEC_PUSH(v->arena, &in, of[graph_in(g, n)[k].i]);
-    of[i] = values_node(&(ValueNode){v, g, n, in.at});
+/* ---- walking */
+
+ValueId values_plain(ValueWalk *w, NodeId n) {
+  const Node *node = graph_node(w->g, n);
+  if (node->op == OP_LEAF) return value_leaf(w->v, (LeafId){(uint32_t)graph_attr(w->g, n)[0]}, w->known);
+  if (node->op == OP_PARAM || node->op == OP_RESULT) return values_of_body(w, n);
+  if (node->nin > w->room) {
+    w->room = node->nin * 2u;
+    w->in = ARENA_ARRAY(w->v->arena, ValueId, w->room);
   }
-  return of;
+  for (uint32_t k = 0; k < node->nin; k++) w->in[k] = w->of[graph_in(w->g, n)[k].i];
+  return values_node(&(ValueNode){w->v, w->g, n, w->in});
+}
+
+void values_run(ValueWalk *w, uint32_t first, uint32_t end, uint32_t region) {
+  const Graph *g = w->g;
+  for (uint32_t i = first; i < end; i++) {
+    if (g->node.at[i].region != region) { /* the first node of a body in this one */
+      i = graph_owner_in(g, i, region);
+      if (!w->needed || w->needed[i]) values_owner(w, (NodeId){i});
+    } else if (!w->needed || w->needed[i]) {
+      w->of[i] = w->node(w, (NodeId){i});
+    }
+  }
+}
+
+void values_walk(ValueWalk *w) {
+  Arena *a = w->v->arena;
+  for (uint32_t i = 0; i < w->g->node.n; i++) w->of[i] = NO_VALUE;
+  if (w->g->region.n > 1) w->body = ARENA_ARRAY(a, BodyValues, w->g->region.n);
+  values_run(w, 0, w->g->node.n, 0);
+}
+
+ValueId *values_graph(Values *v, const Graph *g, const bool *needed, const LeafFacts *known) {
+  ValueWalk w = {.v = v, .g = g, .needed = needed, .known = known, .node = values_plain};
+  w.of = ARENA_ARRAY(v->arena, ValueId, g->node.n + 1);
+  values_walk(&w);
+  return w.of;
 }

@@ -93,7 +93,7 @@ ValueId values_SCATTER_ADD(const ValueNode *f) {
   return values_within(f, interval_of(by.lo >= 0 ? to.lo : -INFINITY, by.hi <= 0 ? to.hi : INFINITY));
 }
 
-/* What a loop carries, and what comes out of a body, is of no known form. */
+/* Bodies are walked in value_loop.c; one that stands alone is of no known form. */
 ValueId values_PARAM(const ValueNode *f) { return values_COTANGENT(f); }
 ValueId values_YIELD(const ValueNode *f) { return values_COTANGENT(f); }
 ValueId values_LOOP(const ValueNode *f) { return values_COTANGENT(f); }

@@ -28,6 +28,14 @@ Shape shape_union(const Values *v, const Shape *a, const Shape *b) {
   return s;
 }
 
+Shape shape_with(const Values *v, const Type *t, uint32_t flat) {
+  Shape s = {.rank = t->rank};
+  for (uint8_t k = 0; k < t->rank; k++)
+    s.dim[k] = flat >> k & 1 ? dim_const(v->p->dims, 1) : t->dim[t->rank - 1 - k];
+  shape_trim(v, &s);
+  return s;
+}
+
 bool shape_eq(const Shape *a, const Shape *b) {
   if (a->rank != b->rank) return false;
   for (uint8_t i = 0; i < a->rank; i++)

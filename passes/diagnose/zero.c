@@ -3,9 +3,10 @@
 #include "passes/diagnose/zero.h"
 
 #include "base/hash.h"
+#include "ir/graph/region.h"
 #include "passes/pass.h"
 
-enum { PRIMALS = 8 };
+enum { PRIMALS = 8, LOOP_TURNS = 3 };
 
 NodeId zero_primal(const Graph *g, NodeId n) {
   for (int i = 0; i < PRIMALS && node_ok(graph_node(g, n)->primal); i++) n = graph_node(g, n)->primal;
@@ -93,7 +94,8 @@ static Why own(const Explain *e, NodeId n) {
   } else if (op == OP_CONST) {
     c.kind = CAUSE_LITERAL;
   } else if (op == OP_WHERE || op == OP_RELU || op == OP_ABS || op == OP_MAXIMUM || op == OP_MINIMUM ||
-             op == OP_LT || op == OP_LE || op == OP_EQ || op == OP_NE) {
+             op == OP_LT || op == OP_LE || op == OP_EQ || op == OP_NE || op == OP_RESULT || op == OP_LOOP ||
+             op == OP_COND) {
     c.kind = CAUSE_CHOICE;
   } else if (op == OP_SOFTMAX || op == OP_LOG_SOFTMAX || op == OP_LOGSUMEXP || op == OP_CROSS_ENTROPY) {
     c.kind = CAUSE_EQUAL;
@@ -118,25 +120,32 @@ static Why better(Why a, Why b) {
   return b.rank < a.rank || (b.rank == a.rank && b.leaves < a.leaves) ? b : a;
 }
 
+/* Zero, and no reason by itself: a sum that starts there in a loop, or what is made of it. */
+static bool mute(const Explain *e, NodeId n) { return zero_at(e, n) && !e->why[n.i].set && !brought(e, n); }
+
 /* Any zero operand is enough. */
 static Why any_of(const Explain *e, NodeId n, uint32_t nin) {
   Why w = {0};
+  bool silent = false;
   for (uint32_t k = 0; k < nin; k++) {
     NodeId in = graph_in(e->g, n)[k];
     if (zero_at(e, in)) w = better(w, e->why[in.i]);
+    silent |= mute(e, in);
   }
-  return w.set ? w : own(e, n);
+  return w.set || silent ? w : own(e, n);
 }
 
 /* All operands are zero, or the node is the reason. */
 static Why all_of(const Explain *e, NodeId n) {
   Why w = {0};
+  bool silent = false;
   for (uint32_t k = 0; k < graph_node(e->g, n)->nin; k++) {
     NodeId in = graph_in(e->g, n)[k];
     if (!zero_at(e, in)) return own(e, n);
     if (!brought(e, in)) w = both(e, w, e->why[in.i]);
+    silent |= mute(e, in);
   }
-  return w.set ? w : own(e, n);
+  return w.set || silent ? w : own(e, n);
 }
 
 /* What decides a condition: values that are zero, or the condition itself. */
@@ -151,26 +160,50 @@ static Why decided(const Explain *e, NodeId n, NodeId condition) {
   return w.set ? w : own(e, n);
 }
 
-static Why choice(const Explain *e, NodeId n) {
-  const NodeId *in = graph_in(e->g, n);
+/* Of two sides; n: the WHERE, or the RESULT of a condition. */
+static Why choice(const Explain *e, NodeId n, NodeId condition, NodeId then, NodeId other) {
   const Values *v = &e->x->values;
-  bool yes = value_is(v, e->of[in[0].i], 1), no = value_is(v, e->of[in[0].i], 0);
-  bool zero[2] = {zero_at(e, in[1]), zero_at(e, in[2])};
-  if (zero[0] && zero[1]) {
+  bool yes = value_is(v, e->of[condition.i], 1), no = value_is(v, e->of[condition.i], 0);
+  if (zero_at(e, then) && zero_at(e, other)) {
     Why w = {0};
-    for (int k = 1; k < 3; k++)
-      if (!brought(e, in[k])) w = both(e, w, e->why[in[k].i]);
-    return w.set ? w : own(e, n);
+    bool silent = mute(e, then) || mute(e, other);
+    if (!brought(e, then)) w = both(e, w, e->why[then.i]);
+    if (!brought(e, other)) w = both(e, w, e->why[other.i]);
+    return w.set || silent ? w : own(e, n);
   }
   if (!yes && !no) return own(e, n);
-  NodeId taken = in[yes ? 1 : 2];
-  if (!brought(e, taken) && node_op(e->g, taken) != OP_CONST) return e->why[taken.i];
-  return decided(e, n, in[0]);
+  NodeId taken = yes ? then : other;
+  if (!brought(e, taken) && !mute(e, taken) && node_op(e->g, taken) != OP_CONST) return e->why[taken.i];
+  return decided(e, n, condition);
+}
+
+/* What goes into a body. Carried from a start that is no reason: why the next value is (asked before). */
+static Why of_param(const Explain *e, NodeId n) {
+  uint32_t k = graph_sources(e->g, n);
+  if (!k || !zero_at(e, graph_source(e->g, n, 0))) return own(e, n);
+  Why w = {0};
+  NodeId start = graph_source(e->g, n, 0);
+  if (!brought(e, start)) w = e->why[start.i];
+  return w.set || k < 2 ? w : e->why[graph_source(e->g, n, 1).i];
+}
+
+static Why of_result(const Explain *e, NodeId n) {
+  NodeId made = graph_source(e->g, n, 0),
+         start = graph_sources(e->g, n) > 1 ? graph_source(e->g, n, 1) : made;
+  if (node_op(e->g, graph_in(e->g, n)[0]) == OP_COND)
+    return choice(e, n, graph_source(e->g, n, 2), made, start);
+  Why w = {0};
+  if (!zero_at(e, made)) return own(e, n); /* no step is taken */
+  if (!brought(e, made)) w = e->why[made.i];
+  if (zero_at(e, start) && !brought(e, start)) w = both(e, w, e->why[start.i]);
+  return w;
 }
 
 static Why reason(const Explain *e, NodeId n) {
   const Graph *g = e->g;
   const NodeId *in = graph_in(g, n);
+  if (node_op(g, n) == OP_PARAM) return of_param(e, n);
+  if (node_op(g, n) == OP_RESULT) return of_result(e, n);
   if (node_op(g, n) == OP_GATHER && zero_at(e, in[0])) return e->why[in[0].i];
   if (node_op(g, n) == OP_SCATTER_ADD && zero_at(e, in[0]) && zero_at(e, in[2]))
     return brought(e, in[0]) ? e->why[in[2].i] : both(e, e->why[in[0].i], e->why[in[2].i]);
@@ -188,7 +221,7 @@ static Why reason(const Explain *e, NodeId n) {
   case OP_DIV:
   case OP_POW: return any_of(e, n, 1);
   case OP_MAX_POOL2D_DX: return zero_at(e, in[2]) ? e->why[in[2].i] : own(e, n);
-  case OP_WHERE: return choice(e, n);
+  case OP_WHERE: return choice(e, n, in[0], in[1], in[2]);
   case OP_CUSTOM: return e->why[in[0].i];
   default: /* default: zero where its operands are, or by itself */
     return graph_node(g, n)->nin ? all_of(e, n) : own(e, n);
@@ -197,8 +230,10 @@ static Why reason(const Explain *e, NodeId n) {
 
 Why *zero_reasons(Diagnose *x, uint32_t view, const Graph *g, const ValueId *of) {
   Explain e = {x, view, g, of, ARENA_ARRAY(x->arena, Why, g->node.n)};
-  for (uint32_t i = 0; i < g->node.n; i++)
-    if (!value_eq(of[i], NO_VALUE) && zero_at(&e, (NodeId){i})) e.why[i] = reason(&e, (NodeId){i});
+  for (int turn = 0; turn < (g->region.n > 1 ? LOOP_TURNS : 1);
+       turn++) /* a step's reason is that of the next */
+    for (uint32_t i = 0; i < g->node.n; i++)
+      if (!value_eq(of[i], NO_VALUE) && zero_at(&e, (NodeId){i})) e.why[i] = reason(&e, (NodeId){i});
   return e.why;
 }
 
