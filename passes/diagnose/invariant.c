@@ -17,13 +17,30 @@ typedef struct Search {
   bool *queued;
   int64_t fuel;
   Sig *in;
+  VEC(NodeId) end; /* where the dependence ended, perhaps before more was known of a loop */
 } Search;
 
 static bool passes(const Graph *g, NodeId n, uint32_t k) {
-  Op op = node_op(g, n);
-  if (op == OP_CUSTOM) return k > 0;
-  if (op == OP_RESULT || op_regions(op)) return true; /* what bodies make of it is not followed */
-  return graph_grad_class(g, n, k) == GC_CARRIES;
+  if (node_op(g, n) == OP_CUSTOM) return k > 0;
+  return graph_source_class(g, n, k) == GC_CARRIES;
+}
+
+/* Which nodes gradient comes back to: once, where no value comes back to an earlier node. */
+static void mark_carries(Search *s) {
+  const Graph *g = s->v->grad;
+  s->carries[s->v->grad_loss.i] = true;
+  for (bool again = true; again;) {
+    again = false;
+    for (uint32_t i = s->n; i-- > 0;) {
+      if (!s->carries[i]) continue;
+      for (uint32_t k = 0; k < graph_sources(g, (NodeId){i}); k++) {
+        bool *of = &s->carries[graph_source(g, (NodeId){i}, k).i];
+        if (*of || !passes(g, (NodeId){i}, k)) continue;
+        *of = again = true;
+      }
+    }
+    again &= g->region.n > 1;
+  }
 }
 
 static void prepare(Search *s, Arena *a) {
@@ -32,23 +49,19 @@ static void prepare(Search *s, Arena *a) {
   s->n = s->v->grad_loss.i + 1;
   s->carries = ARENA_ARRAY(a, bool, s->n);
   s->first = ARENA_ARRAY(a, uint32_t, s->n + 1);
-  s->carries[s->v->grad_loss.i] = true;
-  for (uint32_t i = s->n; i-- > 0;) {
-    const NodeId *in = graph_in(g, (NodeId){i});
-    if (g->node.at[i].nin > most) most = g->node.at[i].nin;
-    for (uint32_t k = 0; k < g->node.at[i].nin && s->carries[i]; k++) {
-      s->carries[in[k].i] |= passes(g, (NodeId){i}, k);
-      s->first[in[k].i + 1]++;
-    }
+  mark_carries(s);
+  for (uint32_t i = 0; i < s->n; i++) {
+    uint32_t nin = graph_sources(g, (NodeId){i});
+    if (nin > most) most = nin;
+    for (uint32_t k = 0; k < nin && s->carries[i]; k++) s->first[graph_source(g, (NodeId){i}, k).i + 1]++;
   }
   for (uint32_t i = 0; i < s->n; i++) s->first[i + 1] += s->first[i];
   s->user = ARENA_ARRAY(a, uint32_t, s->first[s->n]);
   uint32_t *at = ARENA_ARRAY(a, uint32_t, s->n);
   for (uint32_t i = 0; i < s->n; i++) at[i] = s->first[i];
-  for (uint32_t i = 0; i < s->n; i++) {
-    const NodeId *in = graph_in(g, (NodeId){i});
-    for (uint32_t k = 0; k < g->node.at[i].nin && s->carries[i]; k++) s->user[at[in[k].i]++] = i;
-  }
+  for (uint32_t i = 0; i < s->n; i++)
+    for (uint32_t k = 0; k < graph_sources(g, (NodeId){i}) && s->carries[i]; k++)
+      s->user[at[graph_source(g, (NodeId){i}, k).i]++] = i;
   s->sig = ARENA_ARRAY(a, Sig, s->n);
   s->stamp = ARENA_ARRAY(a, uint32_t, s->n);
   s->heap = ARENA_ARRAY(a, uint32_t, s->n + 1);
@@ -91,36 +104,64 @@ static bool hopeless(const Sig *sig, const Type *t) {
   return sig->kind == SIG_ANY || (t->rank > 1 && !(sig->axes & ((UINT32_C(1) << t->rank) - 1)));
 }
 
-/* False: the loss may depend on it. */
-static bool visit(Search *s, uint32_t i, uint32_t *causes) {
+/* How the node changes, by what is known of its sources now. */
+static Sig change(Search *s, NodeId n) {
   const Graph *g = s->v->grad;
-  NodeId n = {i};
-  bool depends = false;
-  for (uint32_t k = 0; k < g->node.at[i].nin; k++) {
-    uint32_t in = graph_in(g, n)[k].i;
+  bool depends = false, body = node_op(g, n) == OP_PARAM || node_op(g, n) == OP_RESULT;
+  for (uint32_t k = 0; k < graph_sources(g, n); k++) {
+    uint32_t in = graph_source(g, n, k).i;
     s->in[k] = (Sig){.kind = SIG_NONE, .k = {1, 1}};
     if (s->stamp[in] == s->turn && passes(g, n, k)) s->in[k] = s->sig[in];
     depends |= s->in[k].kind != SIG_NONE;
   }
-  if (!depends) return true;
-  Sig sig = sig_node(&(SigNode){&s->x->values, g, s->v->value, n, s->in});
+  SigNode node = {&s->x->values, g, s->v->value, n, s->in};
+  if (!depends) return (Sig){.kind = SIG_NONE, .axes = 1};
+  Sig r = body ? sig_body(&node) : sig_node(&node);
+  if (r.kind == SIG_NONE) r.axes = 0;
+  return r;
+}
+
+/* Carried, and looked at again: nothing new. Along fewer axes at most, so that it comes to an end. */
+static bool settled(Search *s, uint32_t i, Sig *sig) {
+  if (node_op(s->v->grad, (NodeId){i}) != OP_PARAM || s->stamp[i] != s->turn) return false;
+  if (sig->kind != s->sig[i].kind) return false;
+  sig->axes &= s->sig[i].axes;
+  return sig_same(sig, &s->sig[i]);
+}
+
+/* False: the loss may depend on it. */
+static bool visit(Search *s, uint32_t i) {
+  const Graph *g = s->v->grad;
+  Sig sig = change(s, (NodeId){i});
   if (sig.kind == SIG_NONE) {
-    Cause c = {.kind = CAUSE_IGNORED, .view = s->view, .at = n, .leaf = {UINT32_MAX}};
-    *causes = sets_add(&s->x->sets, *causes, zero_cause(s->x, c));
+    if (!sig.axes) VEC_PUSH(s->x->arena, &s->end, (NodeId){i});
     return true;
   }
-  if (i == s->v->grad_loss.i || hopeless(&sig, &g->node.at[i].type)) return false;
+  bool param = node_op(g, (NodeId){i}) == OP_PARAM; /* itself again */
+  if (i == s->v->grad_loss.i || (!param && hopeless(&sig, &g->node.at[i].type))) return false;
+  if (settled(s, i, &sig)) return true;
   s->sig[i] = sig;
   s->stamp[i] = s->turn;
   push_users(s, i);
   return true;
 }
 
+static uint32_t causes_of(Search *s) {
+  uint32_t causes = 0;
+  for (uint32_t i = 0; i < s->end.n; i++) {
+    Sig sig = change(s, s->end.at[i]);
+    if (sig.kind != SIG_NONE || sig.axes) continue;
+    Cause c = {.kind = CAUSE_IGNORED, .view = s->view, .at = s->end.at[i], .leaf = {UINT32_MAX}};
+    causes = sets_add(&s->x->sets, causes, zero_cause(s->x, c));
+  }
+  return causes;
+}
+
 /* The set of places where the dependence ends, or 0. */
 static uint32_t search(Search *s, const uint32_t *leaf, uint32_t nleaf, SigKind kind) {
   const Graph *g = s->v->grad;
-  uint32_t causes = 0;
   bool ends = true;
+  s->end.n = 0;
   s->turn++;
   for (uint32_t i = 0; i < nleaf; i++) {
     Sig *sig = &s->sig[leaf[i]];
@@ -131,9 +172,9 @@ static uint32_t search(Search *s, const uint32_t *leaf, uint32_t nleaf, SigKind 
   }
   while (s->nheap) {
     uint32_t i = pop(s);
-    if (ends) ends = s->fuel-- > 0 && visit(s, i, &causes);
+    if (ends) ends = s->fuel-- > 0 && visit(s, i);
   }
-  return ends ? causes : 0;
+  return ends ? causes_of(s) : 0;
 }
 
 /* What is ended by an op that reads a label rests on where the label lies. */

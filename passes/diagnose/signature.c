@@ -28,8 +28,7 @@ static uint32_t own_map(uint32_t axes) {
   for (uint32_t k = 0; k < MAX_RANK; k++) map |= (axes >> k & 1 ? 15 : k) << (4 * k);
   return map;
 }
-/* Another w, made of this one and of what `with` tells. */
-static void rebase(Sig *a, uint64_t with) {
+void sig_rebase(Sig *a, uint64_t with) {
   a->w = join(join(a->w, a->map), with);
   a->map = own_map(a->axes);
 }
@@ -43,8 +42,7 @@ static bool same_w(const Sig *a, const Sig *b) {
 static Sig none(void) { return (Sig){.kind = SIG_NONE, .k = {1, 1}}; }
 static Sig any(void) { return (Sig){.kind = SIG_ANY, .k = {1, 1}}; }
 
-/* A change that is like no other, constant along these axes. */
-static Sig fresh(const SigNode *s, uint32_t axes) {
+Sig sig_fresh(const SigNode *s, uint32_t axes) {
   axes |= sig_ones(s->v, type(s));
   return (Sig){.kind = SIG_SHIFT, .axes = axes, .w = join(s->n.i, 77), .map = own_map(axes), .k = {1, 1}};
 }
@@ -62,10 +60,10 @@ static Sig elementwise(const SigNode *s) {
     if (s->in[i].kind != SIG_NONE) axes &= s->in[i].axes;
     axes &= value_flat_axes(s->v, value_in(s, i));
   }
-  return fresh(s, axes);
+  return sig_fresh(s, axes);
 }
 
-static bool same(const Sig *a, const Sig *b) {
+bool sig_same(const Sig *a, const Sig *b) {
   return a->kind == b->kind && same_w(a, b) && a->k.p == b->k.p && a->k.q == b->k.q;
 }
 
@@ -75,9 +73,9 @@ static Sig add(const SigNode *s, double sign) {
   if (b.kind == SIG_NONE) return a.kind == SIG_SHIFT ? a : elementwise(s);
   if (a.kind == SIG_NONE) return b.kind == SIG_SHIFT ? b : elementwise(s);
   if (a.masked || b.masked) return any();
-  if (a.kind == SIG_SCALE && same(&a, &s->in[1])) return a; /* (x + y) times the same */
+  if (a.kind == SIG_SCALE && sig_same(&a, &s->in[1])) return a; /* (x + y) times the same */
   if (a.kind != SIG_SHIFT || b.kind != SIG_SHIFT) return elementwise(s);
-  if (!same_w(&a, &b)) return fresh(s, a.axes & b.axes);
+  if (!same_w(&a, &b)) return sig_fresh(s, a.axes & b.axes);
   a.k = ratio_add(a.k, b.k);
   a.axes |= b.axes;
   return a.k.p == 0 ? none() : a;
@@ -97,7 +95,7 @@ static Sig times(const SigNode *s, uint32_t k, bool inverse) {
   if (a.masked) return any();
   uint32_t axes = a.axes;
   a.axes &= value_flat_axes(s->v, f);
-  rebase(&a, (uint64_t)f.i * 2 + inverse);
+  sig_rebase(&a, (uint64_t)f.i * 2 + inverse);
   if (!inverse) a.times_axes = axes, a.times = f;
   return a;
 }
@@ -114,7 +112,7 @@ static Sig product(const SigNode *s, bool quotient) {
     a.k = ratio_add(a.k, b.k);
     return a.k.p == 0 ? none() : a;
   }
-  Sig r = fresh(s, a.axes & b.axes);
+  Sig r = sig_fresh(s, a.axes & b.axes);
   r.kind = SIG_SCALE;
   return r;
 }
@@ -144,7 +142,7 @@ static Sig where(const SigNode *s) {
     }
     if (x.kind == SIG_SCALE && value_is_zero(s->v, value_in(s, 3 - k))) return x;
   }
-  if (same(&a, &b)) {
+  if (sig_same(&a, &b)) {
     a.masked |= b.masked;
     a.axes |= b.axes;
     return a;
@@ -154,7 +152,7 @@ static Sig where(const SigNode *s) {
   uint32_t axes = value_flat_axes(s->v, value_in(s, 0));
   for (uint32_t k = 1; k < 3; k++)
     if (s->in[k].kind == SIG_SHIFT) axes &= s->in[k].axes;
-  return fresh(s, axes);
+  return sig_fresh(s, axes);
 }
 
 static Sig scalar(const SigNode *s) {
@@ -190,7 +188,7 @@ static Sig scalar(const SigNode *s) {
     a.kind = SIG_SHIFT;
     return a;
   case OP_MAXIMUM:
-  case OP_MINIMUM: return same(&a, &s->in[1]) && !a.masked ? a : elementwise(s);
+  case OP_MINIMUM: return sig_same(&a, &s->in[1]) && !a.masked ? a : elementwise(s);
   default: return elementwise(s); /* default: any function */
   }
 }
@@ -222,12 +220,12 @@ static Sig sum(const SigNode *s, bool mean) {
   if (a.kind == SIG_ANY || a.masked) return any();
   if (a.kind == SIG_SCALE) {
     if (within(m, a.axes)) return a;
-    return fresh(s, a.axes & value_flat_axes(s->v, value_in(s, 0)));
+    return sig_fresh(s, a.axes & value_flat_axes(s->v, value_in(s, 0)));
   }
   if (a.times_axes && within(m, a.times_axes) && sums_to_zero(s, a.times, m)) return none();
   a.times_axes = 0;
   if (!within(m, a.axes)) {
-    rebase(&a, (uint64_t)m << 1 | mean);
+    sig_rebase(&a, (uint64_t)m << 1 | mean);
     a.axes |= m;
     a.map = own_map(a.axes);
     return a;
@@ -239,7 +237,7 @@ static Sig sum(const SigNode *s, bool mean) {
     if (dim_is_const(s->v->p->dims, t->dim[i], &e))
       a.k = ratio_mul(a.k, ratio((double)e));
     else
-      rebase(&a, (uint64_t)t->dim[i].i << 8);
+      sig_rebase(&a, (uint64_t)t->dim[i].i << 8);
   }
   return a;
 }
@@ -248,7 +246,7 @@ static Sig extreme(const SigNode *s) {
   Sig a = s->in[0];
   uint32_t m = reduced(s);
   if (a.kind == SIG_ANY) return any();
-  if (!within(m, a.axes)) return a.masked ? any() : fresh(s, m);
+  if (!within(m, a.axes)) return a.masked ? any() : sig_fresh(s, m);
   a.axes |= m;
   a.masked = false; /* a row of only -infinity apart, which is no number */
   return a;
@@ -267,7 +265,7 @@ static Sig row(const SigNode *s, uint32_t axis) {
     }
   }
   if (a.masked) return any();
-  return fresh(s, a.axes & value_flat_axes(s->v, value_in(s, 0)));
+  return sig_fresh(s, a.axes & value_flat_axes(s->v, value_in(s, 0)));
 }
 
 static Sig cross_entropy(const SigNode *s) {
@@ -277,7 +275,7 @@ static Sig cross_entropy(const SigNode *s) {
   bool in =
       label.lo >= 0 && dim_is_const(s->v->p->dims, t->dim[t->rank - 1], &n) && label.hi <= (double)n - 1;
   if (s->in[0].kind == SIG_SHIFT && (s->in[0].axes & 1) && in && !s->in[0].masked) return none();
-  return fresh(s, 0);
+  return sig_fresh(s, 0);
 }
 
 static Sig contract(const SigNode *s) {
@@ -307,7 +305,7 @@ static Sig contract(const SigNode *s) {
     if (other >> its & 1) keep |= bit(k == 0 ? 0 : 1);
     axes &= keep;
   }
-  Sig r = fresh(s, axes);
+  Sig r = sig_fresh(s, axes);
   for (uint32_t k = 0; k < 2 && !both; k++) /* linear: the same for the same operands */
     if (s->in[k].kind == SIG_SHIFT) {
       uint64_t how =
@@ -340,7 +338,8 @@ static Sig moved(const SigNode *s) {
     if (value_reshape_axes(s->v, type_in(s, 0), t, &a.axes, &map)) {
       a.map = through(a.map, a.axes, map);
     } else {
-      rebase(&a, hash_bytes(type_in(s, 0)->dim, sizeof t->dim, hash_bytes(t->dim, sizeof t->dim, t->rank)));
+      sig_rebase(&a,
+                 hash_bytes(type_in(s, 0)->dim, sizeof t->dim, hash_bytes(t->dim, sizeof t->dim, t->rank)));
     }
     break;
   case OP_TRANSPOSE:
@@ -354,13 +353,13 @@ static Sig moved(const SigNode *s) {
     a.map = through(a.map, a.axes, map);
     break;
   case OP_SLICE:
-    if (!(axes >> axis & 1)) rebase(&a, (uint64_t)attr(s, 1) << 20 | (uint64_t)attr(s, 2) << 8 | axis);
+    if (!(axes >> axis & 1)) sig_rebase(&a, (uint64_t)attr(s, 1) << 20 | (uint64_t)attr(s, 2) << 8 | axis);
     break;
-  case OP_REVERSE: rebase(&a, (uint64_t)attr(s, 0) << 9); break;
+  case OP_REVERSE: sig_rebase(&a, (uint64_t)attr(s, 0) << 9); break;
   default: /* default: PAD; zeros change by no term, and by any factor */
     if (a.masked) return any();
     if (a.kind == SIG_SHIFT) a.axes &= ~bit(axis);
-    rebase(&a, (uint64_t)attr(s, 1) << 20 | axis | UINT64_C(1) << 50);
+    sig_rebase(&a, (uint64_t)attr(s, 1) << 20 | axis | UINT64_C(1) << 50);
     break;
   }
   a.axes |= sig_ones(s->v, t);
@@ -372,7 +371,7 @@ static Sig concat(const SigNode *s) {
   bool equal = true;
   for (uint32_t i = 0; i < graph_node(s->g, s->n)->nin; i++) {
     if (s->in[i].kind == SIG_ANY || s->in[i].kind == SIG_SCALE || s->in[i].masked) return any();
-    equal &= same(&s->in[i], &s->in[0]);
+    equal &= sig_same(&s->in[i], &s->in[0]);
     if (s->in[i].kind == SIG_SHIFT) axes &= s->in[i].axes;
   }
   uint32_t axis = bit((uint32_t)(type(s)->rank - 1 - attr(s, 0)));
@@ -381,7 +380,7 @@ static Sig concat(const SigNode *s) {
     r.axes = axes;
     return r;
   }
-  return fresh(s, axes & ~axis);
+  return sig_fresh(s, axes & ~axis);
 }
 
 static Sig pool(const SigNode *s, bool mean) {
@@ -389,8 +388,8 @@ static Sig pool(const SigNode *s, bool mean) {
   if (a.kind == SIG_ANY || a.masked) return any();
   bool padded = attr(s, 4) || attr(s, 5);
   if (within(3, a.axes) && !(mean && padded)) return a;
-  if (a.kind == SIG_SHIFT && mean) return fresh(s, a.axes & ~3u);
-  return fresh(s, a.axes & value_flat_axes(s->v, value_in(s, 0)) & ~3u);
+  if (a.kind == SIG_SHIFT && mean) return sig_fresh(s, a.axes & ~3u);
+  return sig_fresh(s, a.axes & value_flat_axes(s->v, value_in(s, 0)) & ~3u);
 }
 
 /* Along the batch what neither operand varies along; of the image nothing. */
@@ -401,7 +400,7 @@ static Sig convolution(const SigNode *s) {
   if (x.kind == SIG_SHIFT) axes &= x.axes;
   if (x.kind == SIG_SCALE) axes &= x.axes & value_flat_axes(s->v, value_in(s, 0));
   if (w.kind != SIG_NONE) axes &= value_flat_axes(s->v, value_in(s, 0));
-  return fresh(s, axes);
+  return sig_fresh(s, axes);
 }
 
 static Sig of_node(const SigNode *s) {

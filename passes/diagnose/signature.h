@@ -34,6 +34,13 @@ typedef struct SigNode { /* one node and the signatures of its operands */
 } SigNode;
 
 Sig sig_node(const SigNode *s);
+/* signature_loop.c: of a PARAM or RESULT; `in` is of its sources (ir/graph/region.h). */
+Sig sig_body(const SigNode *s);
+/* A change that is like no other, constant along these axes. */
+Sig sig_fresh(const SigNode *s, uint32_t axes);
+/* Another w, made of this one and of what `with` tells. */
+void sig_rebase(Sig *a, uint64_t with);
+bool sig_same(const Sig *a, const Sig *b);
 Sig sig_start(const Values *v, const Type *t, SigKind kind); /* of the parameter itself */
 /* Axes of extent 1 of a type, and those it does not have. */
 uint32_t sig_ones(const Values *v, const Type *t);
