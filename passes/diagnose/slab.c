@@ -1,7 +1,12 @@
 #include "passes/diagnose/slab.h"
 
 #include "base/hash.h"
+#include "ir/graph/region.h"
 #include "passes/diagnose/zero.h"
+
+typedef struct Made {
+  SlabAxis axis[MAX_RANK];
+} Made;
 
 /* By node: an index into `axes`, MAX_RANK entries each, axes from the first; 0: no sets. */
 typedef struct Slabs {
@@ -10,6 +15,7 @@ typedef struct Slabs {
   const Graph *g;
   uint32_t *of;
   VEC(SlabAxis) axes;
+  Made **carry; /* by region: what is believed of what its loop carries */
 } Slabs;
 
 static int64_t extent(const Slabs *s, NodeId n, uint32_t axis) {
@@ -62,6 +68,13 @@ static Slab moved(const Slab *a, int64_t by, int64_t lo, int64_t hi) {
   return r;
 }
 
+static bool same(const Slab *a, const Slab *b) {
+  if (a->n != b->n) return false;
+  for (uint8_t i = 0; i < a->n; i++)
+    if (a->at[i].lo != b->at[i].lo || a->at[i].hi != b->at[i].hi) return false;
+  return true;
+}
+
 static bool covers(const Slab *a, int64_t n) {
   return n > 0 && a->n == 1 && a->at[0].lo <= 0 && a->at[0].hi >= n;
 }
@@ -77,10 +90,6 @@ static SlabAxis get(const Slabs *s, NodeId n, uint32_t axis) {
   }
   return r;
 }
-
-typedef struct Made {
-  SlabAxis axis[MAX_RANK];
-} Made;
 
 static void set(Made *m, uint32_t axis, Slab a, NodeId from) {
   if (!a.n) return;
@@ -264,13 +273,13 @@ static void elementwise(const Slabs *s, Made *m, NodeId n) {
     case OP_ADD:
     case OP_SUB:
       b = get(s, in[1], i);
-      if (zero(s, in[0])) a.from = b.from;
+      if (zero(s, in[0]) || !node_ok(a.from)) a.from = b.from;
       a.set = both(&a.set, &b.set);
       break;
     case OP_WHERE:
       a = get(s, in[1], i);
       b = get(s, in[2], i);
-      if (zero(s, in[1])) a.from = b.from;
+      if (zero(s, in[1]) || !node_ok(a.from)) a.from = b.from;
       a.set = both(&a.set, &b.set);
       break;
     case OP_DIV:
@@ -301,9 +310,19 @@ static void reduce(const Slabs *s, Made *m, NodeId n) {
   }
 }
 
+static void keep(Slabs *s, NodeId n, const Made *m) {
+  bool any = false;
+  s->of[n.i] = 0;
+  const Value *v = value_at(&s->x->values, s->v->value[n.i]);
+  for (uint32_t i = 0; i < MAX_RANK; i++) any |= m->axis[i].set.n > 0;
+  if (!any || v->undefined || v->infinite) return;
+  s->of[n.i] = s->axes.n;
+  for (uint32_t i = 0; i < MAX_RANK; i++) VEC_PUSH(s->x->arena, &s->axes, m->axis[i]);
+}
+
 static void visit(Slabs *s, NodeId n) {
   Made m = {0};
-  bool any = false;
+  s->of[n.i] = 0;
   if (zero(s, n) || !graph_node(s->g, n)->nin) return;
   const Value *v = value_at(&s->x->values, s->v->value[n.i]);
   if (v->undefined || v->infinite) return; /* 0 times it is not 0 */
@@ -329,10 +348,115 @@ static void visit(Slabs *s, NodeId n) {
     if (op_info[node_op(s->g, n)].scalar) elementwise(s, &m, n);
     break;
   }
-  for (uint32_t i = 0; i < MAX_RANK; i++) any |= m.axis[i].set.n > 0;
-  if (!any) return;
-  s->of[n.i] = s->axes.n;
-  for (uint32_t i = 0; i < MAX_RANK; i++) VEC_PUSH(s->x->arena, &s->axes, m.axis[i]);
+  keep(s, n, &m);
+}
+
+/* ---- bodies */
+
+static void run(Slabs *s, uint32_t first, uint32_t end, uint32_t region);
+
+static void body(Slabs *s, uint32_t region) {
+  const Region *r = &s->g->region.at[region];
+  run(s, r->first, r->end - 1, region);
+}
+
+/* The sets of a node, its axes moved by `by`: of a stack as of a row, and back. */
+static Made sets_of(const Slabs *s, NodeId n, int by) {
+  Made m = {0};
+  for (int i = 0; i < graph_node(s->g, n)->type.rank; i++)
+    if (i + by >= 0 && i + by < MAX_RANK) m.axis[i + by] = get(s, n, (uint32_t)i);
+  return m;
+}
+
+/* What holds of both. True: that is less than of `a`. */
+static bool meet(Made *a, const Made *b) {
+  bool less = false;
+  for (uint32_t i = 0; i < MAX_RANK; i++) {
+    Slab r = both(&a->axis[i].set, &b->axis[i].set);
+    if (r.n && node_ok(b->axis[i].from)) a->axis[i].from = b->axis[i].from;
+    less |= !same(&r, &a->axis[i].set);
+    a->axis[i].set = r;
+  }
+  return less;
+}
+
+static void cond(Slabs *s, NodeId n) {
+  const NodeId *in = graph_in(s->g, n);
+  for (uint32_t r = 0; r < 2; r++) {
+    const Region *region = &s->g->region.at[graph_node(s->g, in[r])->region];
+    for (uint32_t k = 3; k < graph_node(s->g, n)->nin; k++) {
+      Made m = sets_of(s, in[k], 0);
+      keep(s, (NodeId){region->first + k - 3}, &m);
+    }
+    body(s, graph_node(s->g, in[r])->region);
+  }
+}
+
+enum { SLAB_ROUNDS = 8 }; /* then nothing is believed */
+
+/* What a step keeps of what is believed of carried values; from what their starts have, or what is left of it
+ * since the loop was looked at last. */
+static void loop(Slabs *s, NodeId n) {
+  LoopInfo l = graph_loop(s->g, n);
+  const NodeId *in = graph_in(s->g, n) + 1, *y = graph_in(s->g, l.yield);
+  Made *carry = s->carry[l.region];
+  if (!carry) carry = ARENA_ARRAY(s->x->arena, Made, l.carry + 1);
+  for (uint32_t k = 0; k < l.nparam; k++) {
+    Made m = sets_of(s, in[k], loop_is_step(&l, k) ? -1 : 0);
+    if (k < l.carry && zero(s, in[k])) /* where a sum starts is no reason */
+      for (uint32_t i = 0; i < MAX_RANK; i++) m.axis[i].from = NO_NODE;
+    if (k >= l.carry)
+      keep(s, (NodeId){l.first + k}, &m);
+    else if (s->carry[l.region])
+      meet(&carry[k], &m);
+    else
+      carry[k] = m;
+  }
+  s->carry[l.region] = carry;
+  bool again = true;
+  for (int round = 0; again && round <= SLAB_ROUNDS; round++) {
+    again = false;
+    for (uint32_t k = 0; k < l.carry; k++) {
+      if (round == SLAB_ROUNDS) carry[k] = (Made){0};
+      keep(s, (NodeId){l.first + k}, &carry[k]);
+    }
+    body(s, l.region);
+    for (uint32_t k = 0; k < l.carry; k++) {
+      Made m = sets_of(s, y[k], 0);
+      again |= meet(&carry[k], &m);
+    }
+  }
+}
+
+static void result(Slabs *s, NodeId n) {
+  NodeId owner = graph_in(s->g, n)[0], made = graph_source(s->g, n, 0);
+  uint32_t k = (uint32_t)graph_attr(s->g, n)[0];
+  Made m = sets_of(s, made, 0);
+  if (node_op(s->g, owner) == OP_COND) {
+    Made other = sets_of(s, graph_source(s->g, n, 1), 0);
+    meet(&m, &other);
+  } else {
+    LoopInfo l = graph_loop(s->g, owner);
+    m = k < l.carry ? s->carry[l.region][k] : sets_of(s, made, 1);
+  }
+  keep(s, n, &m);
+}
+
+static void run(Slabs *s, uint32_t first, uint32_t end, uint32_t region) {
+  const Graph *g = s->g;
+  for (uint32_t i = first; i < end; i++) {
+    if (g->node.at[i].region != region) { /* the first node of a body in this one */
+      i = graph_owner_in(g, i, region);
+      if (node_op(g, (NodeId){i}) == OP_LOOP)
+        loop(s, (NodeId){i});
+      else
+        cond(s, (NodeId){i});
+    } else if (node_op(g, (NodeId){i}) == OP_RESULT) {
+      result(s, (NodeId){i});
+    } else if (node_op(g, (NodeId){i}) != OP_PARAM) {
+      visit(s, (NodeId){i});
+    }
+  }
 }
 
 static void partial_view(Diagnose *x, uint32_t view) {
@@ -340,7 +464,8 @@ static void partial_view(Diagnose *x, uint32_t view) {
   if (!s.g || !s.v->step) return;
   s.of = ARENA_ARRAY(x->arena, uint32_t, s.g->node.n);
   VEC_PUSH(x->arena, &s.axes, (SlabAxis){.from = NO_NODE});
-  for (uint32_t i = 0; i < s.g->node.n; i++) visit(&s, (NodeId){i});
+  s.carry = ARENA_ARRAY(x->arena, Made *, s.g->region.n);
+  run(&s, 0, s.g->node.n, 0);
   for (uint32_t i = 0; i < x->p->leaf.n; i++) {
     Verdict *p = &s.v->param[i];
     NodeId g = s.v->grad_of[i];
@@ -350,6 +475,7 @@ static void partial_view(Diagnose *x, uint32_t view) {
       if (!a->set.n) continue;
       SlabAxis *keep = ARENA_NEW(x->arena, SlabAxis);
       *keep = *a;
+      if (!node_ok(keep->from)) keep->from = g;
       p->part = keep;
       p->part_axis = k;
     }
