@@ -6,6 +6,8 @@
  */
 #include "passes/diagnose/rule.h"
 
+#include "ir/graph/region.h"
+
 #include <float.h>
 #include <math.h>
 
@@ -14,14 +16,14 @@ enum {
   FIRST_NODES = 1000000, /* looked at by first.c */
 };
 
-/* Marks what marked nodes read; gradients and results of bodies are leaves here, and a declared rule is its
- * value. */
+/* Marks what marked nodes read; gradients are leaves here, and a declared rule is its value. */
 void rule_cone(const Graph *g, bool *needed) {
   for (uint32_t i = g->node.n; i-- > 0;) {
-    if (!needed[i] || g->node.at[i].op == OP_GRAD || g->node.at[i].op == OP_RESULT) continue;
-    const NodeId *in = graph_in(g, (NodeId){i});
-    uint32_t n = g->node.at[i].op == OP_CUSTOM ? 1 : g->node.at[i].nin;
-    for (uint32_t k = 0; k < n; k++) needed[in[k].i] = true;
+    if (!needed[i] || g->node.at[i].op == OP_GRAD) continue;
+    if (g->node.at[i].op == OP_CUSTOM)
+      needed[graph_in(g, (NodeId){i})[0].i] = true;
+    else
+      graph_mark_read(g, i, needed);
   }
 }
 
@@ -38,17 +40,18 @@ bool rule_no_gradient(const Rules *r, const RuleGraph *at, NodeId grad) {
 
 static Interval range_of(const Rules *r, ValueId v) { return value_at(r->values, v)->range; }
 
+static bool within(const Node *node, Interval x) {
+  double most = node->op == OP_ROUND_BF16 ? 0x1.fep127 : node->type.dtype == DT_F32 ? FLT_MAX : DBL_MAX;
+  return x.lo >= -most && x.hi <= most;
+}
+
 /* A result larger than the type holds, of operands that are bounded. */
 static bool overflows(const Rules *r, const RuleGraph *at, NodeId n, ValueId made) {
   const Node *node = graph_node(at->g, n);
-  double most = node->op == OP_ROUND_BF16 ? 0x1.fep127 : node->type.dtype == DT_F32 ? FLT_MAX : DBL_MAX;
   if (!dtype_is_float((DType)node->type.dtype) || !node->nin) return false;
-  for (uint32_t k = 0; k < node->nin; k++) {
-    Interval x = range_of(r, at->of[graph_in(at->g, n)[k].i]);
-    if (!(x.lo >= -most && x.hi <= most)) return false;
-  }
-  Interval x = range_of(r, made);
-  return !(x.lo >= -most && x.hi <= most);
+  for (uint32_t k = 0; k < node->nin; k++)
+    if (!within(node, range_of(r, at->of[graph_in(at->g, n)[k].i]))) return false;
+  return !within(node, range_of(r, made));
 }
 
 /* Is this value, made of the clock and of first values alone, infinite or undefined at some step? What data
@@ -85,46 +88,84 @@ static bool taken(const Rules *r, const RuleGraph *at, NodeId n, uint32_t k) {
 
 /* ---- the values of one entry point */
 
-static void evaluate_leaf(const Rules *r, RuleGraph *at, NodeId n) {
-  LeafId leaf = {(uint32_t)graph_attr(at->g, n)[0]};
-  LeafKind kind = program_leaf_at(r->x->p, leaf)->kind;
-  bool literal = r->x->first_fact[leaf.i].level == FACT_CONST;
-  at->timed[n.i] = literal || kind == LEAF_STEP || kind == LEAF_EPOCH;
-  at->of[n.i] = value_leaf(r->values, leaf, &(LeafFacts){.is = r->leaf});
+typedef struct RuleWalk {
+  ValueWalk w; /* first: it is handed back */
+  Rules *r;
+  RuleGraph *at;
+} RuleWalk;
+
+/* What goes into a body, or comes out of one. Carried values are taken to be made of the clock where their
+ * starts are. */
+static void through_body(RuleGraph *at, NodeId n) {
+  uint32_t sources = node_op(at->g, n) == OP_PARAM ? 1 : graph_sources(at->g, n);
+  at->timed[n.i] = true;
+  for (uint32_t k = 0; k < sources; k++) at->timed[n.i] &= at->timed[graph_source(at->g, n, k).i];
+  NodeId from = node_op(at->g, n) == OP_PARAM ? graph_source(at->g, n, 0) : graph_in(at->g, n)[0];
+  at->poison[n.i] = at->poison[from.i]; /* of a RESULT: its owner's */
+}
+
+/* What a step of a loop breaks, or does in the end, breaks all that comes out. */
+static void judge_owner(ValueWalk *w, NodeId n) {
+  RuleWalk *x = (RuleWalk *)w;
+  RuleGraph *at = x->at;
+  const NodeId *in = graph_in(at->g, n);
+  uint32_t before = op_before_params(node_op(at->g, n));
+  int64_t carried = node_op(at->g, n) == OP_LOOP ? graph_loop(at->g, n).carry : 0;
+  at->poison[n.i] = false;
+  for (uint32_t k = before; k < graph_node(at->g, n)->nin; k++) at->poison[n.i] |= at->poison[in[k].i];
+  for (uint32_t k = 0; k < op_regions(node_op(at->g, n)); k++) {
+    const Region *r = &at->g->region.at[graph_node(at->g, in[k])->region];
+    bool other = before > 2 && value_is(x->r->values, at->of[in[2].i], k); /* the other side is taken */
+    for (uint32_t i = r->first; i + 1 < r->end && !other; i++) {
+      const Node *node = &at->g->node.at[i];
+      if (!at->needed[i] || node->type.dtype == DT_NONE) continue;
+      bool grows = node->op == OP_PARAM && i < r->first + carried && at->timed[i] &&
+                   dtype_is_float((DType)node->type.dtype) && !within(node, range_of(x->r, at->of[i]));
+      at->poison[n.i] |= at->poison[i] || grows;
+    }
+  }
+}
+
+static ValueId judge_node(ValueWalk *w, NodeId n) {
+  RuleWalk *x = (RuleWalk *)w;
+  Rules *r = x->r;
+  RuleGraph *at = x->at;
+  const Node *node = graph_node(at->g, n);
+  uint32_t nin = node->op == OP_CUSTOM ? 1 : node->op == OP_GRAD ? 0 : node->nin;
+  at->poison[n.i] = false;
+  if (node->op == OP_LEAF) {
+    LeafId leaf = {(uint32_t)graph_attr(at->g, n)[0]};
+    LeafKind kind = program_leaf_at(r->x->p, leaf)->kind;
+    bool literal = r->x->first_fact[leaf.i].level == FACT_CONST;
+    at->timed[n.i] = literal || kind == LEAF_STEP || kind == LEAF_EPOCH;
+    return values_plain(w, n);
+  }
+  at->timed[n.i] = node->op != OP_GRAD;
+  if (node->op == OP_PARAM || node->op == OP_RESULT) {
+    through_body(at, n);
+    return values_plain(w, n);
+  }
+  for (uint32_t k = 0; k < nin; k++) {
+    NodeId from = graph_in(at->g, n)[k];
+    at->timed[n.i] &= at->timed[from.i];
+    if (taken(r, at, n, k)) at->poison[n.i] |= at->poison[from.i];
+  }
+  if (node->op == OP_GRAD && rule_no_gradient(r, at, n)) {
+    at->timed[n.i] = true;
+    return value_const(w->v, (DType)node->type.dtype, 0);
+  }
+  ValueId made = values_plain(w, n);
+  at->poison[n.i] |= nin && (value_at(w->v, made)->undefined || breaks(r, at, n, made));
+  return made;
 }
 
 static void evaluate(Rules *r, RuleGraph *at) {
-  const Graph *g = at->g;
-  Values *v = r->values;
-  VEC(ValueId) in = {0};
-  for (uint32_t i = 0; i < g->node.n; i++) {
-    NodeId n = {i};
-    const Node *node = graph_node(g, n);
-    at->of[i] = NO_VALUE;
-    at->poison[i] = at->timed[i] = false;
-    if (!at->needed[i]) continue;
-    if (node->op == OP_LEAF) {
-      evaluate_leaf(r, at, n);
-      continue;
-    }
-    in.n = 0;
-    bool opaque = node->op == OP_GRAD || node->op == OP_RESULT; /* what a loop gives is not looked into */
-    uint32_t nin = opaque ? 0 : node->op == OP_CUSTOM ? 1 : node->nin;
-    at->timed[i] = !opaque;
-    for (uint32_t k = 0; k < nin; k++) {
-      NodeId from = graph_in(g, n)[k];
-      VEC_PUSH(v->arena, &in, at->of[from.i]);
-      at->timed[i] &= at->timed[from.i];
-      if (taken(r, at, n, k)) at->poison[i] |= at->poison[from.i];
-    }
-    if (node->op == OP_GRAD && rule_no_gradient(r, at, n)) {
-      at->timed[i] = true;
-      at->of[i] = value_const(v, (DType)node->type.dtype, 0);
-      continue;
-    }
-    at->of[i] = values_node(&(ValueNode){v, g, n, in.at});
-    at->poison[i] |= nin && (value_at(v, at->of[i])->undefined || breaks(r, at, n, at->of[i]));
-  }
+  LeafFacts known = {.is = r->leaf};
+  RuleWalk x = {.r = r, .at = at};
+  x.w = (ValueWalk){.v = r->values, .g = at->g, .needed = at->needed, .known = &known, .of = at->of};
+  x.w.node = judge_node;
+  x.w.owner = judge_owner;
+  values_walk(&x.w);
 }
 
 static void own_arrays(RuleGraph *at, Arena *a) {
@@ -190,12 +231,24 @@ static void add_entry(Rules *r, const Entry *e) {
 /* A gradient or data by itself, as it is written. */
 static bool reads_as_written(const RuleGraph *at, NodeId n, const bool *leaf, const bool *reads) {
   Op op = node_op(at->g, n);
-  if (op == OP_GRAD || op == OP_RESULT || op == OP_COTANGENT) return true;
+  if (op == OP_GRAD || op == OP_COTANGENT) return true;
   if (op == OP_LEAF) return leaf[graph_attr(at->g, n)[0]];
-  uint32_t nin = op == OP_CUSTOM ? 1 : graph_node(at->g, n)->nin;
+  uint32_t nin = op == OP_CUSTOM ? 1 : graph_sources(at->g, n);
   for (uint32_t k = 0; k < nin; k++)
-    if (reads[graph_in(at->g, n)[k].i]) return true;
+    if (reads[graph_source(at->g, n, k).i]) return true;
   return false;
+}
+
+/* Once, where no value comes back to an earlier node. */
+static void reading_nodes(const RuleGraph *at, const bool *leaf, bool *reads) {
+  for (bool again = true; again;) {
+    again = false;
+    for (uint32_t i = 0; i < at->g->node.n; i++) {
+      if (!at->needed[i] || reads[i] || !reads_as_written(at, (NodeId){i}, leaf, reads)) continue;
+      reads[i] = again = true;
+    }
+    again &= at->g->region.n > 1;
+  }
 }
 
 /* By value: made of a gradient or of data. */
@@ -223,9 +276,9 @@ static bool **reads_gradient(Rules *r, bool written) {
     for (uint32_t e = 0; e < r->at.n; e++) {
       const RuleGraph *at = &r->at.at[e];
       if (at->init) continue;
-      for (uint32_t i = 0; i < at->g->node.n; i++)
-        if (at->needed[i])
-          node[e][i] = written ? reads_as_written(at, (NodeId){i}, leaf, node[e]) : value[at->of[i].i];
+      if (written) reading_nodes(at, leaf, node[e]);
+      for (uint32_t i = 0; i < at->g->node.n && !written; i++)
+        if (at->needed[i]) node[e][i] = value[at->of[i].i];
       for (uint32_t i = 0; i < p->leaf.n; i++) {
         if (leaf[i] || !node_ok(at->assign[i])) continue;
         if (!written && r->fact[i].level == FACT_CONST) continue;

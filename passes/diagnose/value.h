@@ -160,6 +160,7 @@ struct ValueWalk {
   const LeafFacts *known;
   ValueId *of;
   ValueId (*node)(ValueWalk *w, NodeId n); /* of all nodes but YIELD, LOOP and COND */
+  void (*owner)(ValueWalk *w, NodeId n);   /* behind a LOOP or COND, or NULL */
   struct BodyValues *body;                 /* by region */
   ValueId *in;                             /* room for operands */
   uint32_t room;

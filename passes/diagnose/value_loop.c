@@ -82,11 +82,13 @@ static const Type *type_of_carry(const Loop *x, uint32_t k) {
 static ValueId what_goes_in(const Loop *x) {
   Values *v = x->w->v;
   ValueId *in = ARENA_ARRAY(v->arena, ValueId, x->l.nparam + 1);
-  for (uint32_t k = 0; k < x->l.nparam; k++) {
-    in[k] = x->w->of[x->in[k].i];
-    if (no_number(v, in[k])) in[k] = value_unknown(v, value_at(v, in[k])->dtype, (Shape){0});
+  uint32_t n = 0;
+  for (; n < x->l.nparam; n++) {
+    in[n] = x->w->of[x->in[n].i];
+    if (no_number(v, in[n])) in[n] = value_unknown(v, value_at(v, in[n])->dtype, (Shape){0});
   }
-  return value_op(v, OP_LOOP, DT_F64, in, x->l.nparam, &x->b->serial, 1, (Shape){0}, interval_all());
+  if (x->b->more) in[n++] = value_unknown(v, DT_F64, (Shape){0});
+  return value_op(v, OP_LOOP, DT_F64, in, n, &x->b->serial, 1, (Shape){0}, interval_all());
 }
 
 /* A stack seen at one step: what is constant along the steps is the same at each. */
@@ -289,6 +291,7 @@ static void loop(ValueWalk *w, NodeId n) {
     x.b->param = ARENA_ARRAY(v->arena, ValueId, x.l.nparam + 1);
     x.b->result = ARENA_ARRAY(v->arena, ValueId, x.l.nresult + 1);
     x.b->serial = v->fresh++;
+    for (uint32_t i = x.l.first; i < n.i; i++) x.b->more |= g->node.at[i].op == OP_GRAD;
   }
   x.b->loop = what_goes_in(&x);
   w->of[n.i] = x.b->loop;
@@ -316,4 +319,5 @@ void values_owner(ValueWalk *w, NodeId owner) {
     cond(w, owner);
     w->of[owner.i] = value_undefined(w->v, DT_F64, (Shape){0}); /* no value */
   }
+  if (w->owner) w->owner(w, owner);
 }

@@ -26,6 +26,7 @@ typedef struct BodyValues { /* of one region */
   CarryFact *carry;         /* of a loop that was walked before */
   int64_t serial;           /* of a loop */
   bool once;                /* it takes one step: parameters are what goes in */
+  bool more;                /* what it makes is made of more than what goes in: of gradients */
   ValueId loop;             /* what goes in, as one value: what comes out is made of it */
 } BodyValues;
 
