@@ -100,11 +100,13 @@ dg_status aot_shape(Build *b, uint32_t leaf, Tensor *out) {
   return st == ST_OK ? DG_OK : api_fail(b->cx, st, STRF, STRA(sb_str(&why)));
 }
 
-/* Inputs that the entry's tables read become arguments, in the order of the program. */
-static dg_status add_inputs(Build *b, BuildEntry *e, BuildNames *taken) {
+/* Inputs that the entry's tables read become arguments, in the order of the program; so do those of what
+ * stands in for it, or NULL. */
+static dg_status add_inputs(Build *b, BuildEntry *e, const StepImage *other, BuildNames *taken) {
   dg_status st = DG_OK;
   bool *reads = ARENA_ARRAY(b->arena, bool, b->prog.leaf.n);
   for (uint32_t i = 0; i < e->image->nleaf; i++) reads[step_leaves(e->image)[i]] = true;
+  for (uint32_t i = 0; other && i < other->nleaf; i++) reads[step_leaves(other)[i]] = true;
   for (uint32_t i = 0; st == DG_OK && i < b->prog.leaf.n; i++) {
     const Leaf *l = &b->prog.leaf.at[i];
     if (!reads[i] || l->kind != LEAF_INPUT) continue;
@@ -152,6 +154,26 @@ static dg_status compile(Build *b, ExecOptions *o, BuildEntry *e) {
   return made == ST_OK ? DG_OK : api_fail(b->cx, made, STRF, STRA(sb_str(&why)));
 }
 
+static const TrainStep *groups_of(const Build *b, const Entry *e) {
+  const TrainStep *t = e->kind == ENTRY_TRAIN ? &b->prog.train.at[e->train] : NULL;
+  return t && t->accumulate > 1 && t->owned.n ? t : NULL;
+}
+
+/* The entry of the first batches of a group: with the arguments of its step. */
+static void add_gather(Build *b, uint32_t step, BuildEntry gather) {
+  const BuildEntry *e = &b->entry.at[step];
+  const Graph *g = gather.plan->graph;
+  gather.input = e->input;
+  for (uint32_t i = 0, n = 0; i < g->root.n; i++) {
+    if (g->root.at[i].kind == ROOT_ASSIGN || g->root.at[i].kind == ROOT_CHECK) continue;
+    BuildArg a = e->output.at[n++];
+    a.root = i;
+    VEC_PUSH(b->arena, &gather.output, a);
+  }
+  b->entry.at[step].gather = b->entry.n;
+  VEC_PUSH(b->arena, &b->entry, gather);
+}
+
 /* Adds an entry and, behind a train step, what comes after it. */
 static dg_status add_entry(Build *b, ExecOptions *o, const Entry *entry, const char *symbol) {
   const Program *p = &b->p->prog;
@@ -160,7 +182,10 @@ static dg_status add_entry(Build *b, ExecOptions *o, const Entry *entry, const c
   aot_reserve_macros(b, &taken);
   BuildEntry e = {.entry = entry, .symbol = symbol};
   dg_status st = compile(b, o, &e);
-  if (st == DG_OK) st = add_inputs(b, &e, &taken);
+  const TrainStep *groups = groups_of(b, entry);
+  BuildEntry gather = {.entry = groups ? &b->prog.entry.at[groups->gather] : NULL};
+  if (st == DG_OK && groups) st = compile(b, o, &gather);
+  if (st == DG_OK) st = add_inputs(b, &e, gather.image, &taken);
   if (st != DG_OK) return st;
   e.after = at + 1;
   VEC_PUSH(b->arena, &b->entry, e);
@@ -173,6 +198,7 @@ static dg_status add_entry(Build *b, ExecOptions *o, const Entry *entry, const c
     b->entry.at[at].nafter++;
   }
   add_outputs(b, &b->entry.at[at], &taken);
+  if (groups) add_gather(b, at, gather);
   return DG_OK;
 }
 
@@ -189,6 +215,7 @@ static dg_status add_entries(Build *b, ExecOptions *o) {
                           &b->names);
       break;
     case ENTRY_PREDICT: symbol = "predict"; break;
+    case ENTRY_GATHER:
     case ENTRY_AFTER:
     case ENTRY_EVAL: continue;
     }

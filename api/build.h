@@ -40,6 +40,7 @@ typedef struct BuildEntry {
   VEC(BuildArg) input;
   VEC(BuildArg) output;
   uint32_t after, nafter; /* TRAIN: entries behind it */
+  uint32_t gather;        /* TRAIN that accumulates: the entry of all batches of a group but the last */
   const char *symbol;     /* NULL: no function of its own */
 } BuildEntry;
 

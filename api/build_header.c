@@ -150,6 +150,9 @@ static void functions(const Build *b, Sb *o) {
              STRA(names_str(b->prog.names, e->entry->name)), e->nafter ? ", and `after` when it is due" : "");
     else
       sb_fmt(o, "/* All outputs.");
+    if (e->gather)
+      sb_fmt(o, " A call takes one batch, and %lld of them make one\n * update, by their mean gradient.",
+             (long long)b->prog.train.at[e->entry->train].accumulate);
     argument_list(o, " In:", e->input.at, e->input.n);
     argument_list(o, " Out, or NULL:", e->output.at, e->output.n);
     sb_fmt(o, " */\nint32_t %s_%s(%s_state *state", b->name, e->symbol, b->name);

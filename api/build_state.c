@@ -193,11 +193,9 @@ static ModelSource source_of(const Build *b, const BuildEntry *e, uint32_t leaf)
 }
 
 static ModelEntry entry_of(Build *b, const BuildEntry *e, uint64_t *copies) {
-  static const uint32_t kind[] = {[ENTRY_INIT] = MODEL_ENTRY_INIT,
-                                  [ENTRY_TRAIN] = MODEL_ENTRY_TRAIN,
-                                  [ENTRY_AFTER] = MODEL_ENTRY_AFTER,
-                                  [ENTRY_EVAL] = MODEL_ENTRY_RUN,
-                                  [ENTRY_PREDICT] = MODEL_ENTRY_RUN};
+  static const uint32_t kind[] = {[ENTRY_INIT] = MODEL_ENTRY_INIT,  [ENTRY_TRAIN] = MODEL_ENTRY_TRAIN,
+                                  [ENTRY_GATHER] = MODEL_ENTRY_RUN, [ENTRY_AFTER] = MODEL_ENTRY_AFTER,
+                                  [ENTRY_EVAL] = MODEL_ENTRY_RUN,   [ENTRY_PREDICT] = MODEL_ENTRY_RUN};
   Arena *a = b->arena;
   ModelEntry m = {.kind = kind[e->entry->kind],
                   .every = e->entry->every,
@@ -208,6 +206,12 @@ static ModelEntry entry_of(Build *b, const BuildEntry *e, uint64_t *copies) {
                   .nafter = e->nafter};
   if (e->entry->kind == ENTRY_TRAIN || e->entry->kind == ENTRY_AFTER)
     m.counter = b->field.at[b->counter + e->entry->train].at;
+  if (e->gather) {
+    const TrainStep *t = &b->prog.train.at[e->entry->train];
+    m.accumulate = t->accumulate;
+    m.gather = e->gather;
+    m.gathered = b->field.at[b->field_of[t->gathered.i]].at;
+  }
   m.image = put(b, e->image, e->image->bytes, STEP_ALIGN);
   ModelSource *from = ARENA_ARRAY(a, ModelSource, e->image->nleaf);
   for (uint32_t i = 0; i < e->image->nleaf; i++) from[i] = source_of(b, e, step_leaves(e->image)[i]);

@@ -29,7 +29,7 @@ void session_finite_begin(dg_session *s, uint32_t leaf) {
 
 /* Does the step, or what comes after it, assign the leaf at this root? */
 static bool assigns(const Entry *e, uint32_t train) {
-  return (e->kind == ENTRY_TRAIN || e->kind == ENTRY_AFTER) && e->train == train;
+  return (e->kind == ENTRY_TRAIN || e->kind == ENTRY_GATHER || e->kind == ENTRY_AFTER) && e->train == train;
 }
 
 /* Looking takes at most some per cent of the time: at each step of a small model, else at every n-th. */

@@ -41,7 +41,13 @@ int dg_progress_line(const dg_progress *given, int width, char *text, size_t cap
                           g->seconds);
     break;
   }
-  case DG_AT_END: snprintf(text, capacity, "trained in %s", human_seconds(g->seconds).z); return 1;
+  case DG_AT_END:
+    if (g->unfinished)
+      snprintf(text, capacity, "the last %lld batch%s made no update; trained in %s",
+               (long long)g->unfinished, g->unfinished == 1 ? "" : "es", human_seconds(g->seconds).z);
+    else
+      snprintf(text, capacity, "trained in %s", human_seconds(g->seconds).z);
+    return 1;
   case DG_AT_START:
     if (!g->rows) return 0;
     char of[80] = "";

@@ -34,25 +34,50 @@ static dg_status afters(dg_session *s, const Entry *e, bool run) {
   return st;
 }
 
+int64_t session_gathered(const dg_session *s, uint32_t train) {
+  const TrainStep *t = &s->prog.train.at[train];
+  int32_t n = 0;
+  if (t->accumulate > 1 && t->gathered.i != UINT32_MAX) memcpy(&n, s->leaf[t->gathered.i], sizeof n);
+  return n < 0 || n >= t->accumulate ? 0 : n; /* anybody may have written it */
+}
+
+/* NULL: this batch is the last of its group. */
+static const Entry *gathers(const dg_session *s, const Entry *e) {
+  const TrainStep *t = &s->prog.train.at[e->train];
+  bool more = t->accumulate > 1 && t->owned.n && session_gathered(s, e->train) + 1 < t->accumulate;
+  return more ? &s->prog.entry.at[t->gather] : NULL;
+}
+
+/* The loss of the step that ran, before its new values are looked at. */
+static dg_status loss_is_finite(dg_session *s, const Entry *e, int32_t step) {
+  const Program *p = &s->prog;
+  Sym name = p->train.at[e->train].loss_name;
+  for (uint32_t i = 0; s->opt.check_finite && i < s->scalar.n; i++) {
+    double loss = s->scalar.at[i].value;
+    if (str_eq(s->scalar.at[i].name, names_str(p->names, name)) && !isfinite(loss))
+      return api_fail(s->cx, ST_NON_FINITE, "step %d of '" STRF "': the loss '" STRF "' is %s", step,
+                      STRA(names_str(p->names, e->name)), STRA(names_str(p->names, name)),
+                      isnan(loss) ? "not a number" : "infinite");
+  }
+  return DG_OK;
+}
+
 dg_status session_step(dg_session *s, const Entry *e, Variant **ran) {
   const Program *p = &s->prog;
+  const Entry *gather = gathers(s, e);
   Variant *mine;
   if (!ran) ran = &mine;
   if (s->counter[e->train] == INT32_MAX)
     return api_fail(s->cx, ST_LIMIT, "step '" STRF "' has run %d times, the most that are counted",
                     STRA(names_str(p->names, e->name)), INT32_MAX);
   dg_status st = afters(s, e, false);
-  if (st == DG_OK) st = session_run(s, e, ran);
+  if (st == DG_OK && gather)
+    st = session_variant(s, e, ran); /* what the group ends with is there from its start */
+  if (st == DG_OK) st = session_run(s, gather ? gather : e, ran);
   if (st != DG_OK) return st;
-  s->counter[e->train]++;
-  Sym name = p->train.at[e->train].loss_name;
-  for (uint32_t i = 0; s->opt.check_finite && i < s->scalar.n; i++) {
-    double loss = s->scalar.at[i].value;
-    if (str_eq(s->scalar.at[i].name, names_str(p->names, name)) && !isfinite(loss))
-      return api_fail(s->cx, ST_NON_FINITE, "step %d of '" STRF "': the loss '" STRF "' is %s",
-                      s->counter[e->train], STRA(names_str(p->names, e->name)),
-                      STRA(names_str(p->names, name)), isnan(loss) ? "not a number" : "infinite");
-  }
+  s->counter[e->train] += !gather;
+  st = loss_is_finite(s, e, s->counter[e->train] + (gather != NULL));
+  if (st != DG_OK || gather) return st;
   if ((st = afters(s, e, true)) != DG_OK) return st;
   return s->opt.check_finite ? session_look(s, e->train, *ran) : DG_OK;
 }

@@ -25,14 +25,17 @@ static PassHow how_of(const Program *p, uint32_t train, const dg_train_options *
 static uint32_t lane_for(Schedule *c, uint32_t train, int64_t every, const dg_train_options *o) {
   int64_t dataset = step_dataset(c->s, train, SET_TRAIN);
   PassHow how = how_of(&c->s->prog, train, o);
+  int64_t accumulate = c->s->prog.train.at[train].accumulate;
   uint32_t i = 0;
+  if (accumulate < 1) accumulate = 1;
   for (; i < c->lanes; i++) {
     const Lane *l = &c->lane[i];
     if (l->dataset == dataset && l->how.batch == how.batch && l->how.last == how.last &&
-        l->how.shuffle == how.shuffle && (!i || l->every == every))
+        l->how.shuffle == how.shuffle && l->accumulate == accumulate && (!i || l->every == every))
       return i;
   }
-  c->lane[c->lanes++] = (Lane){.dataset = dataset, .how = how, .every = i ? every : 0, .train = train};
+  c->lane[c->lanes++] = (Lane){
+      .dataset = dataset, .how = how, .every = i ? every : 0, .accumulate = accumulate, .train = train};
   return i;
 }
 
@@ -66,13 +69,17 @@ static dg_status open_lanes(Schedule *c) {
   return DG_OK;
 }
 
-/* Rounds a step runs for by its own settings; 0: until the others end. */
-static int64_t own_rounds(const Schedule *c, const Turn *t) {
+static int64_t up(int64_t a, int64_t by) { return a / by + (a % by != 0); }
+
+/* Batches of the first lane that a step runs for by its own settings; 0: until the others end. */
+static int64_t own_batches(const Schedule *c, const Turn *t) {
   const Program *p = &c->s->prog;
   int64_t steps = setting_whole(step_setting(p, t->train, STR("steps")), 0),
           epochs = setting_whole(step_setting(p, t->train, STR("epochs")), 0);
   const Lane *l = &c->lane[t->lane];
-  int64_t of_epochs = times(times(epochs, pass_batches(&l->pass)), l->every ? l->every : 1);
+  int64_t each = c->lane[0].accumulate, own = times(epochs, pass_batches(&l->pass));
+  int64_t of_epochs = l->every ? times(times(up(own, l->accumulate), l->every), each) : own;
+  steps = times(steps, each);
   return !epochs || (steps && steps < of_epochs) ? steps : of_epochs;
 }
 
@@ -87,21 +94,24 @@ static void note_instead(Sb *b, const Schedule *c, const char *option, int64_t v
   }
 }
 
-/* When each step ends, and all of them. Rounds done before count, as epochs do: a run that is resumed ends
+/* When each step ends, and all of them. Batches done before count, as epochs do: a run that is resumed ends
  * where it would have ended. The call's options win over the blocks' settings, and it is said of which. */
 static void set_ends(Schedule *c, const dg_train_options *o) {
   int64_t asked = o->epochs ? times(o->epochs, c->batches) : 0;
   if (o->steps) {
-    int64_t last = plus(schedule_done(c), o->steps);
+    int64_t each = c->lane[0].accumulate, last = times(plus(schedule_done(c) / each, o->steps), each);
     asked = asked && asked < last ? asked : last;
   }
   for (uint32_t i = 0; i < c->turns; i++) {
-    c->turn[i].until = asked ? asked : own_rounds(c, &c->turn[i]);
+    c->turn[i].until = asked ? asked : own_batches(c, &c->turn[i]);
     if (c->turn[i].until > c->until) c->until = c->turn[i].until;
   }
   if (!c->until) c->until = c->batches;
-  for (uint32_t i = 0; i < c->turns; i++)
-    if (!c->turn[i].until) c->turn[i].until = c->until;
+  for (uint32_t i = 0; i < c->turns; i++) {
+    Turn *t = &c->turn[i];
+    if (!t->until) t->until = c->until;
+    t->until = up(t->until, c->lane[0].accumulate);
+  }
   c->epochs = c->until / c->batches + (c->until % c->batches != 0);
   Sb said;
   sb_init(&said, &c->s->work);
@@ -128,19 +138,27 @@ dg_status schedule_new(dg_session *s, const dg_train_options *o, Schedule *out) 
   return DG_OK;
 }
 
-dg_status schedule_bind(Schedule *c, const Turn *t, int64_t round, int64_t *rows) {
+int64_t schedule_takes(const Schedule *c, const Turn *t, int64_t batch, int64_t *first) {
+  const Lane *l = &c->lane[t->lane];
+  int64_t round = schedule_round(c, batch);
+  if (!turn_due(t, round)) return 0;
+  if (!l->every) return *first = batch, 1;
+  *first = (round / l->every - 1) * l->accumulate + 1;
+  return schedule_ends(c, batch) ? l->accumulate : 0; /* a group at once */
+}
+
+dg_status schedule_bind(Schedule *c, const Turn *t, int64_t at, int64_t *rows) {
   Lane *l = &c->lane[t->lane];
   if (c->lanes > 1) session_unfeed(c->s); /* another lane may have fed what this one does not read */
   dg_status st = DG_OK;
-  if (l->round == round) {
+  if (l->staged == at) {
     st = pass_rebind(&l->pass);
   } else {
-    int64_t at = (l->every ? round / l->every : round) - 1, batches = pass_batches(&l->pass);
-    int64_t epoch = at / batches + 1;
+    int64_t batches = pass_batches(&l->pass), epoch = (at - 1) / batches + 1;
     if (epoch != l->epoch) pass_epoch(&l->pass, (uint32_t)epoch);
     l->epoch = epoch;
-    st = pass_batch(&l->pass, at % batches, &l->rows);
-    l->round = round;
+    st = pass_batch(&l->pass, (at - 1) % batches, &l->rows);
+    l->staged = at;
   }
   *rows = l->rows;
   return st;

@@ -166,9 +166,9 @@ static void set_counters(dg_session *s, const Entry *e) {
     int32_t v = 0;
     switch (p->leaf.at[i].kind) {
     case LEAF_STEP:
-      v = e->kind == ENTRY_TRAIN   ? s->counter[e->train] + 1
-          : e->kind == ENTRY_AFTER ? s->counter[e->train]
-                                   : 1;
+      v = e->kind == ENTRY_TRAIN || e->kind == ENTRY_GATHER ? s->counter[e->train] + 1
+          : e->kind == ENTRY_AFTER                          ? s->counter[e->train]
+                                                            : 1;
       break;
     case LEAF_EPOCH: v = s->epoch < INT32_MAX ? s->epoch + 1 : s->epoch; break;
     case LEAF_SEED: v = (int32_t)s->opt.seed; break;

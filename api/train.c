@@ -35,7 +35,7 @@ typedef struct Loop {
   bool stop;
   double began, epoch_began;
   double saved_at, save_cost; /* when it was last saved, and how long that took */
-  bool unsaved;               /* rounds have been done since */
+  bool unsaved;               /* batches have been done since */
 } Loop;
 
 static bool tell(Loop *l, dg_moment at) {
@@ -91,7 +91,7 @@ static int value_at(Values *v, const char *name) {
   return v->n++;
 }
 
-/* The means of the rounds so far beside those of the test data. */
+/* The means of the batches so far beside those of the test data. */
 static void measure(Loop *l, bool with_test, Values *v) {
   dg_session *s = l->s;
   size_t most = 0;
@@ -157,19 +157,32 @@ static void tell_start(Loop *l) {
 
 /* ---- the loop ---- */
 
-/* The steps that are due, in text order, each on the batch of its lane. */
-static dg_status round_of(Loop *l, int64_t round) {
+/* The steps that are due with this batch of the first lane, in text order, each on what it takes of its own.
+ */
+static dg_status at_batch(Loop *l, int64_t batch) {
   for (uint32_t i = 0; i < l->plan.turns; i++) {
     const Turn *t = &l->plan.turn[i];
-    Variant *v;
-    int64_t rows;
-    if (!turn_due(t, round)) continue;
-    dg_status st = schedule_bind(&l->plan, t, round, &rows);
-    if (st == DG_OK) st = session_step(l->s, t->entry, &v);
-    if (st != DG_OK) return st;
-    means_run(&l->plan.lane[t->lane].means, v, (double)rows);
+    int64_t first = 0, n = schedule_takes(&l->plan, t, batch, &first);
+    for (int64_t k = 0; k < n; k++) {
+      Variant *v;
+      int64_t rows;
+      dg_status st = schedule_bind(&l->plan, t, first + k, &rows);
+      if (st == DG_OK) st = session_step(l->s, t->entry, &v);
+      if (st != DG_OK) return st;
+      means_run(&l->plan.lane[t->lane].means, v, (double)rows);
+    }
   }
   return DG_OK;
+}
+
+/* Batches of an unfinished group, of the step that has most of them. */
+static int64_t unfinished(const Loop *l) {
+  int64_t most = 0;
+  for (uint32_t i = 0; i < l->plan.turns; i++) {
+    int64_t n = session_gathered(l->s, l->plan.turn[i].train);
+    most = n > most ? n : most;
+  }
+  return most;
 }
 
 static void epoch_begins(Loop *l) {
@@ -183,13 +196,13 @@ static dg_status rounds(Loop *l) {
   dg_session *s = l->s;
   const Lane *first = &l->plan.lane[0];
   Sym loss = s->prog.train.at[l->plan.turn[0].train].loss_name;
-  int64_t round = schedule_done(&l->plan);
-  if (round < l->plan.until) epoch_begins(l);
-  while (round < l->plan.until && !l->stop) {
+  int64_t done = schedule_done(&l->plan);
+  if (done < l->plan.until) epoch_begins(l);
+  while (done < l->plan.until && !l->stop) {
     if (!s->batch) epoch_begins(l);
-    dg_status st = round_of(l, round + 1);
+    dg_status st = at_batch(l, done + 1);
     if (st != DG_OK) return st;
-    round++;
+    done++;
     l->unsaved = true;
     l->g.batch = ++s->batch;
     l->g.seconds = now() - l->epoch_began, l->g.loss = means_of(&first->means, loss);
@@ -238,8 +251,11 @@ static dg_status prepare_in(void *arg) {
   for (uint32_t i = 0; st == DG_OK && i < l.plan.turns; i++) {
     Variant *v;
     int64_t rows;
-    st = schedule_bind(&l.plan, &l.plan.turn[i], l.plan.turn[i].every, &rows);
+    const TrainStep *t = &c->s->prog.train.at[l.plan.turn[i].train];
+    st = schedule_bind(&l.plan, &l.plan.turn[i], 1, &rows);
     if (st == DG_OK) st = session_variant(c->s, l.plan.turn[i].entry, &v);
+    if (st == DG_OK && t->accumulate > 1 && t->owned.n)
+      st = session_variant(c->s, &c->s->prog.entry.at[t->gather], &v);
   }
   return st;
 }
@@ -258,7 +274,7 @@ static dg_status train_in(void *arg) {
   if (st != DG_OK) return failed(&l, st);
   if (c->stopped) *c->stopped = l.stop && !done;
   if (l.o->save && (l.unsaved || l.g.saved_epoch < 0) && (st = save(&l)) != DG_OK) return st;
-  l.g.seconds = now() - l.began;
+  l.g.seconds = now() - l.began, l.g.unfinished = unfinished(&l);
   tell(&l, DG_AT_END);
   return DG_OK;
 }

@@ -227,6 +227,7 @@ bool frontend_program(uint32_t file, ElabOptions *o, Diags *d, Program *p, AstFi
   Elab *x = ARENA_NEW(p->arena, Elab);
   *x = (Elab){.a = p->arena,
               .initial = {UINT32_MAX},
+              .gathered = {UINT32_MAX},
               .d = d,
               .limits = p->limits,
               .src = p->sources,

@@ -240,9 +240,10 @@ struct Elab {
   uint64_t closures; /* made so far: each keeps its scope */
   uint64_t compared; /* names, for suggestions */
   uint32_t depth, calls, nparams, ncustom, prepares, walks;
-  const Binding *metric;     /* whose value is being made, or NULL */
-  VEC(NodeId) total;         /* what total(..) gives, of this entry */
-  Sym step_name;             /* of the step whose optimizer is expanded */
+  const Binding *metric; /* whose value is being made, or NULL */
+  VEC(NodeId) total;     /* what total(..) gives, of this entry */
+  LeafId gathered;       /* of the step under way: batches in its group; UINT32_MAX: there are no groups */
+  Sym step_name;         /* of the step whose optimizer is expanded */
   LeafId opt_param, initial; /* initial: whose initial value is being made; UINT32_MAX: none */
   bool nameless;       /* a declaration without its name was reported: any unknown name may be that one */
   Segment *segment;    /* the innermost checkpoint whose argument is being evaluated; NULL: none */

@@ -14,14 +14,16 @@ static NodeId mix_indices(Elab *x, Builder *b, Body *body, NodeId k) {
   return build_scalar(b, OP_RNG_KEY, k, body_see(x->body, body, body_index(body)), NO_NODE);
 }
 
-/* mix(mix(word, seed), step), stretched to the draw's shape; initial values have step 0. In the body of a
- * loop each step has a key of its own. */
+/* mix(mix(word, seed), step), and of a group of batches which one it is, stretched to the draw's shape;
+ * initial values have step 0. In the body of a loop each step has a key of its own. */
 static NodeId key_node(Elab *x, Builder *b, uint32_t word, Type shape) {
   Type i32 = type_scalar(DT_I32);
   NodeId k = build_const(b, i32, (double)(int32_t)word);
   k = build_scalar(b, OP_RNG_KEY, k, leaf_to_node(x, clock_leaf(x, LEAF_SEED)), NO_NODE);
   NodeId step = x->entry == ENTRY_INIT ? build_const(b, i32, 0) : leaf_to_node(x, clock_leaf(x, LEAF_STEP));
   k = build_scalar(b, OP_RNG_KEY, k, step, NO_NODE);
+  if (x->gathered.i != UINT32_MAX) /* several batches have one step */
+    k = build_scalar(b, OP_RNG_KEY, k, leaf_to_node(x, x->gathered), NO_NODE);
   return build_broadcast(b, mix_indices(x, b, x->body, k), shape);
 }
 

@@ -61,8 +61,8 @@ static void setting(Elab *x, Step *st, const AstStmt *t) {
     if (near.n)
       diag_meant(g, at, name, near);
     else
-      diag_help(g, "settings are data, batch, epochs, steps, shuffle, last, validate, every, clip_norm, "
-                   "clip_value; a name of your own needs 'let'");
+      diag_help(g, "settings are data, batch, epochs, steps, shuffle, last, validate, every, accumulate, "
+                   "clip_norm, clip_value; a name of your own needs 'let'");
     return;
   }
   for (uint32_t i = 0; i < st->ts.setting.n; i++)
@@ -70,6 +70,11 @@ static void setting(Elab *x, Step *st, const AstStmt *t) {
       diag_label(TELL(x, setting, at, name, "is given twice"), st->ts.setting.at[i].at, "first here");
       return;
     }
+  if (str_eq(name, STR("accumulate")) && st->accumulate != t) {
+    diag_help(TELL(x, setting, at, name, "stands in the block itself, and in no 'if'"),
+              "give it a const that is chosen: const k = if .. { 4 } else { 1 }");
+    return;
+  }
   Value v = eval(x, st->scope, t->assign.value);
   if (!val_ok(v)) return;
   bool text = str_eq(name, STR("data")) || str_eq(name, STR("validate")) || str_eq(name, STR("last")) ||
@@ -96,8 +101,8 @@ static void setting(Elab *x, Step *st, const AstStmt *t) {
     TELL(x, setting, t->assign.value->at, name, "is \"drop\" or \"pad\"");
     return;
   }
-  if (str_eq(name, STR("precision")) || (str_eq(name, STR("accumulate")) && r.number != 1)) {
-    not_built(x, at, str_eq(name, STR("precision")) ? "the setting 'precision'" : "the setting 'accumulate'");
+  if (str_eq(name, STR("precision"))) {
+    not_built(x, at, "the setting 'precision'");
     return;
   }
   bool real = str_eq(name, STR("clip_norm")) || str_eq(name, STR("clip_value"));
@@ -402,6 +407,7 @@ void elaborate_train(Elab *x, const AstStmt *t) {
   st.scope = scope_new(x, SCOPE_TRAIN, x->main->scope);
   x->step_name = st.ts.name;
   bind_clock(x, st.scope, st.ts.at);
+  groups_begin(x, &st, &t->unit.body->stmts);
   step_stmts(x, &st, &t->unit.body->stmts);
   Str name = sym_str(x, st.ts.name);
   if (!st.minimize && !st.hurt && !has_error(&t->unit.body->stmts))
@@ -418,10 +424,14 @@ void elaborate_train(Elab *x, const AstStmt *t) {
       o->grad = grad[k] = emit(x, o->item, "grad", OP_GRAD, in, 2, NULL, NULL);
     }
     f.what = st.ts.name;
+    bool groups = st.ts.accumulate > 1 && n;
+    if (groups) train_metrics(x, st.ts.loss); /* of each batch */
+    if (groups) groups_gather(x, &st, grad);
     clip(x, &st, grad);
     for (uint32_t k = 0; k < n && !x->stopped; k++) expand(x, &st, k, grad[k]);
-    train_metrics(x, st.ts.loss);
+    if (!groups) train_metrics(x, st.ts.loss);
   }
+  x->gathered.i = UINT32_MAX;
   frame_pop(x);
   pending_roots(x);
   Leaf marks = {0}; /* before the step: for all it owns */

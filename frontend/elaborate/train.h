@@ -16,6 +16,7 @@ typedef struct Step {
   const AstStmt *minimize;
   VEC(Update) update;
   double clip_norm, clip_value; /* 0: none */
+  const AstStmt *accumulate;    /* the setting, which is read before all else */
   bool hurt;                    /* a static `if` could not be decided: what seems missing may stand in it */
   bool left_in;                 /* an `except` names nothing: what it meant to leave out is not owned twice */
   Map owner;                    /* LeafId -> index into ts.owned */
@@ -28,6 +29,12 @@ void bind_clock(Elab *x, Scope *s, Span at);
 /* A metric that is made of totals: nothing else of a batch is in it, and it is noted as one of the pass.
  * False after a report. */
 bool metric_of_pass(Elab *x, const Binding *b, NodeId n);
+/* accumulate.c. Reads the setting; where it is above 1, draws of the step depend on the batch from here on.
+ */
+void groups_begin(Elab *x, Step *st, const AstStmtVec *stmts);
+/* grad: by owned parameter. The entry that gathers, of what is in the graph and pending now; then the
+ * gradients are the means of a group. */
+void groups_gather(Elab *x, Step *st, NodeId *grad);
 /* Who is in a group: the paths' parameters without the excepted ones, frozen ones skipped. */
 void own_group(Elab *x, Step *st, uint32_t group);
 

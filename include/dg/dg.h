@@ -296,8 +296,9 @@ DG_API void dg_session_free(dg_session *s);
  * declared range (`in 0:10`), a label of cross_entropy outside the classes, a bool other than 0 and 1 is
  * DG_BAD_DATA. */
 DG_API DG_MUST_USE dg_status dg_bind(dg_session *s, const char *input, const dg_array *array);
-/* One training step of `train NAME`: losses, gradients, updates, and the `after` block when it is due. A
- * failed step changes nothing, with one exception: DG_NON_FINITE comes when the update has been made. */
+/* One training step of `train NAME`: losses, gradients, updates, and the `after` block when it is due. With
+ * `accumulate = k` it takes one batch, and each k-th call updates, by the mean gradient of k. A failed step
+ * changes nothing, with one exception: DG_NON_FINITE comes when the update has been made. */
 DG_API DG_MUST_USE dg_status dg_step(dg_session *s, const char *name);
 /* All outputs (dg_predict) or all losses and metrics (dg_evaluate) for the bound inputs. */
 DG_API DG_MUST_USE dg_status dg_predict(dg_session *s);
@@ -355,6 +356,8 @@ typedef struct dg_progress {
                */
   const char *const *value_name;
   const double *train_value, *test_value;
+  int64_t unfinished; /* END: batches at the end that made no update, for `accumulate` asks for more; a
+                         checkpoint holds what they added up */
 } dg_progress;
 /* Return nonzero to stop after the current step. */
 typedef int dg_progress_fn(void *user, const dg_progress *progress);
@@ -363,7 +366,7 @@ typedef struct dg_train_options {
   const char *step; /* NULL: every train step of the file, in text order, in each round */
   int64_t epochs;   /* in total, with those of a loaded checkpoint; 0: as the train blocks say, else 1 */
   int64_t batch;    /* 0: as the train block says, else all rows */
-  int64_t steps;    /* so many rounds (batches) more; 0: as the train blocks say, in total */
+  int64_t steps;    /* so many rounds (updates) more; 0: as the train blocks say, in total */
   const char *save; /* NULL: nothing is saved; else now and then (it takes a few per cent of the time: after
                        epochs, in long ones each minute), and at the end */
   dg_progress_fn *progress;

@@ -26,7 +26,7 @@ bool program_of_pass(const Program *p, Sym metric) {
   return false;
 }
 
-static bool named(EntryKind k) { return k == ENTRY_TRAIN || k == ENTRY_AFTER; }
+static bool named(EntryKind k) { return k == ENTRY_TRAIN || k == ENTRY_GATHER || k == ENTRY_AFTER; }
 
 Graph *program_graph(const Program *p, EntryKind kind, Sym name) {
   for (uint32_t i = 0; i < p->entry.n; i++) {

@@ -99,18 +99,24 @@ typedef struct TrainStep {
   Sym loss_name;    /* name of the loss if it is one, else "loss" */
   NodeId loss;
   uint32_t entry; /* index into Program.entry */
+  /* accumulate = k above 1: k - 1 batches run the entry `gather`, which adds their gradients to states of the
+   * step; the next one runs `entry`, which updates by the mean of all k. `gathered`: how many are in, i32, a
+   * state as well. */
+  int64_t accumulate;
+  uint32_t gather;
+  LeafId gathered;
   VEC(Group) group;
   VEC(Owned) owned;
   VEC(LeftOut) left_out;
   VEC(Setting) setting;
 } TrainStep;
 
-typedef enum { ENTRY_INIT, ENTRY_TRAIN, ENTRY_AFTER, ENTRY_EVAL, ENTRY_PREDICT } EntryKind;
+typedef enum { ENTRY_INIT, ENTRY_TRAIN, ENTRY_GATHER, ENTRY_AFTER, ENTRY_EVAL, ENTRY_PREDICT } EntryKind;
 typedef struct Entry {
   EntryKind kind;
   Sym name;
   Graph *graph;
-  uint32_t train; /* TRAIN, AFTER: index into Program.train */
+  uint32_t train; /* TRAIN, GATHER, AFTER: index into Program.train */
   int64_t every;  /* AFTER: runs each `every` steps */
 } Entry;
 

@@ -85,16 +85,24 @@ typedef struct Point { /* where an update is calculated */
   double grad; /* NAN: unknown, but 0 where there is none */
 } Point;
 
+/* A sum of gradients of a group, which the next one is added to. */
+static bool sums_gradients(const Rules *r, uint32_t leaf) {
+  const Leaf *l = &r->x->p->leaf.at[leaf];
+  return r->gathered[leaf] && l->of.i != UINT32_MAX && dtype_is_float((DType)l->type.dtype);
+}
+
 /* The value a leaf has there, or NAN. Later than at the first step only what is believed to be fixed is
  * known, and the parameters in question, which no step before has changed. */
 static double leaf_at(First *f, uint32_t leaf, const bool *who, Point at) {
   const Rules *r = f->r;
-  bool fixed = !r->assigned[leaf] || r->fact[leaf].level == FACT_CONST;
+  bool fixed = !r->assigned[leaf] || r->fact[leaf].level == FACT_CONST,
+       first = at.step == 1 && !r->gathered[leaf];
+  if (!fixed && sums_gradients(r, leaf)) return at.grad;
   switch (r->x->p->leaf.at[leaf].kind) {
   case LEAF_STEP: return at.step;
   case LEAF_EPOCH: return 1;
   case LEAF_PARAM:
-  case LEAF_STATE: return at.step == 1 || who[leaf] || fixed ? samples(f, at.draw)[leaf] : NAN;
+  case LEAF_STATE: return first || who[leaf] || fixed ? samples(f, at.draw)[leaf] : NAN;
   case LEAF_INPUT:
   case LEAF_SEED:
   case LEAF_TOTAL: break;

@@ -154,7 +154,7 @@ void fixpoint_run(Diagnose *x) {
       first_facts(&f, e->graph);
       exact_values_end(x, &own);
     }
-    if (e->kind != ENTRY_TRAIN && e->kind != ENTRY_AFTER) continue;
+    if (e->kind != ENTRY_TRAIN && e->kind != ENTRY_GATHER && e->kind != ENTRY_AFTER) continue;
     ArenaScope scope;
     PassCx cx = {.arena = arena_open(&scope, x->arena->mem), .program = p};
     const Graph *g = graph_keep(pass_autodiff(e->graph, &cx), a);

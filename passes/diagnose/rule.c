@@ -218,6 +218,7 @@ static void add_entry(Rules *r, const Entry *e) {
     any = at.needed[root->node.i] = true;
     at.assign[root->leaf.i] = root->node;
     if (!at.init) r->assigned[root->leaf.i] = true;
+    if (e->kind == ENTRY_GATHER) r->gathered[root->leaf.i] = true;
   }
   for (uint32_t i = 0; i < r->x->view.n; i++)
     if (r->x->view.at[i].step && r->x->view.at[i].source == g) at.view = &r->x->view.at[i];
@@ -395,6 +396,7 @@ void diagnose_rules(Diagnose *x) {
   values.exact = values.rounds = true;
   Rules r = {.x = x, .values = &values, .fact = x->fact};
   r.assigned = ARENA_ARRAY(values.arena, bool, p->leaf.n);
+  r.gathered = ARENA_ARRAY(values.arena, bool, p->leaf.n);
   r.leaf = fixpoint_leaves(x, &values, x->fact);
   for (uint32_t e = 0; e < p->entry.n; e++)
     if (p->entry.at[e].kind != ENTRY_EVAL && p->entry.at[e].kind != ENTRY_PREDICT)

@@ -19,6 +19,7 @@ typedef struct Rules {
   Diagnose *x;
   VEC(RuleGraph) at;
   bool *assigned;       /* by LeafId: by an entry point other than init */
+  bool *gathered;       /* by LeafId: by one that runs before the first update of its step */
   const LeafFact *fact; /* by LeafId: what is believed now */
   Values *values;       /* in which it is looked at */
   ValueId *leaf;        /* by LeafId: under the facts */

@@ -149,6 +149,14 @@ int32_t dgc_model_init(const Model *m, StepFn *const *kernel, void *state, uint3
   return st;
 }
 
+/* Is this batch one of a group, and not its last? */
+static bool gathers(const ModelEntry *e, const void *state) {
+  int32_t n;
+  if (e->accumulate <= 1) return false;
+  memcpy(&n, (const char *)state + e->gathered, sizeof n); /* size-ok: within the state */
+  return n < 0 || n >= e->accumulate || n + 1 < e->accumulate;
+}
+
 int32_t dgc_model_run(const Model *m, StepFn *const *kernel, uint32_t entry, void *state, void *const *arg) {
   int32_t st = usable(m, state), done;
   if (st != MODEL_OK) return st;
@@ -157,6 +165,7 @@ int32_t dgc_model_run(const Model *m, StepFn *const *kernel, uint32_t entry, voi
   char *counter = (char *)state + e->counter; /* size-ok: within the state */
   memcpy(&done, counter, sizeof done);
   if (done == INT32_MAX) return MODEL_LIMIT;
+  if (gathers(e, state)) return run(m, kernel, entries(m) + e->gather, state, done + 1, arg);
   st = run(m, kernel, e, state, ++done, arg);
   if (st != MODEL_OK) return st;
   memcpy(counter, &done, sizeof done);

@@ -8,7 +8,7 @@
 #include "runtime/core/safetensors.h"
 #include "runtime/core/step.h"
 
-enum { MODEL_VERSION = 4 }; /* of these tables and of StepImage; an object of another one is refused */
+enum { MODEL_VERSION = 5 }; /* of these tables and of StepImage; an object of another one is refused */
 enum {
   MODEL_OK = 0,
   MODEL_NO_CPU = 1,     /* the CPU lacks the instructions the object was built for */
@@ -52,10 +52,13 @@ typedef struct ModelEntry {
   uint64_t image;                 /* offset of its StepImage, at a multiple of STEP_ALIGN */
   uint64_t counter;               /* TRAIN, AFTER: offset in the state of the steps done */
   int64_t every;                  /* AFTER: runs when the counter is a multiple */
+  int64_t accumulate;             /* TRAIN: batches of an update; all but the last run the entry `gather` */
+  uint64_t gathered;              /* above 1: offset in the state of how many are in, an int32_t */
   uint32_t kind, kernel;          /* its first kernel in the object's table */
   uint32_t source, input, output; /* offsets of tables */
   uint32_t ninput, noutput;       /* the arguments: inputs, then outputs */
   uint32_t after, nafter;         /* TRAIN: entries that follow it, without arguments */
+  uint32_t gather, unused;        /* with the arguments of the step */
 } ModelEntry;
 
 typedef struct ModelTensor { /* of a checkpoint */

@@ -98,6 +98,7 @@ after fit {
   ema := 0.9*ema + 0.1*fc1.w
 }
 E
+sed -e 's/  kept := x/&\n  accumulate = 4; clip_norm = 1/' noisy.dg >groups.dg
 cat >branch.dg <<'E'
 input x: f32[16, 6]
 input target: f32[16, 3]
@@ -142,6 +143,8 @@ for isa in $levels; do
     "predict(s, in[0], out[0])" '{"prob", 5120},' image:u8:128,784:image.u8 label:i32:128:label.i32
   agree "noise and running statistics" "$isa" noisy noisy.dg fit 25 ce float "N=16" "step_fit(s, in[0], in[1], &loss)" \
     "predict(s, in[0], out[0])" '{"prob", 192},' x:f32:16,6:noise.f32 class:i32:16:class.i32
+  agree "groups of batches, the last unfinished" "$isa" groups groups.dg fit 26 ce float "N=16" \
+    "step_fit(s, in[0], in[1], &loss)" "predict(s, in[0], out[0])" '{"prob", 192},' x:f32:16,6:noise.f32 class:i32:16:class.i32
   agree "conditions within a loop" "$isa" branch branch.dg fit 9 e float "" "step_fit(s, in[0], in[1], &loss)" \
     "predict(s, in[0], out[0])" '{"h", 1344},' x:f32:16,6:noise.f32 target:f32:16,3:target.f32
   agree "subnormal inputs" "$isa" noisy noisy.dg fit 3 ce float "N=16" "step_fit(s, in[0], in[1], &loss)" \
