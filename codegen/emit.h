@@ -97,6 +97,10 @@ Val emit_fence(Emit *e, Val v);
 void emit_program(Emit *e, const Scalar *p, const Val *in, Val *out);
 Val emit_instruction(Emit *e, const ScalarIns *n, Val a, Val b, Val c);
 
+/* ---- bounds.c ---- */
+/* Whether a value of a program is NaN or a whole number within -most .. most, whatever the operands are. */
+bool emit_whole_within(const Scalar *p, ScalarRef r, double most);
+
 /* ---- emit_access.c ---- */
 /* An access opened at the current loop variables. */
 typedef struct Opened {

@@ -56,6 +56,25 @@ static Val ldexp_by_factors(Emit *e, DType t, Val a, Val b) {
   return choose(e, finite, v, end);
 }
 
+/* The same where b is a whole number no farther out than two factors reach, or NaN. A sum with 1.5 times the
+ * power of two whose last place is 1 rounds to a whole number, which the last bits hold, here with the bias
+ * of an exponent. A NaN has no such bits, so the second factor is made one. */
+static Val ldexp_by_two(Emit *e, DType t, Val a, Val b) {
+  bool single = t == DT_F32;
+  DType bits = single ? DT_I32 : DT_I64;
+  Val last = number(e, t, single ? 0x1.8p23 + 127 : 0x1.8p52 + 1023),
+      places = number(e, bits, single ? 23 : 52);
+  Val half = emit_intrinsic(e, "llvm.fma", &e->vec[t], 1, (Val[]){b, number(e, t, 0.5), last}, 3);
+  Val rest = LLVMBuildFSub(e->b, b, LLVMBuildFSub(e->b, half, last, ""), "");
+  rest = LLVMBuildFAdd(e->b, rest, last, "");
+  Val p = LLVMBuildShl(e->b, LLVMBuildBitCast(e->b, half, e->vec[bits], ""), places, ""),
+      q = LLVMBuildShl(e->b, LLVMBuildBitCast(e->b, rest, e->vec[bits], ""), places, "");
+  q = LLVMBuildOr(e->b, q, LLVMBuildSExt(e->b, is_nan(e, b), e->vec[bits], ""), "");
+  if (LLVMIsConstant(a)) a = emit_fence(e, a);
+  a = LLVMBuildFMul(e->b, a, LLVMBuildBitCast(e->b, p, e->vec[t], ""), "");
+  return LLVMBuildFMul(e->b, a, LLVMBuildBitCast(e->b, q, e->vec[t], ""), "");
+}
+
 static Val ldexp_(Emit *e, DType t, Val a, Val b) {
   if (!e->avx512) return ldexp_by_factors(e, t, a, b);
   Val zero = LLVMConstNull(e->vec[t]);
@@ -192,7 +211,11 @@ void emit_program(Emit *e, const Scalar *p, const Val *in, Val *out) {
     Val a[3];
     for (int j = 0; j < 3; j++)
       a[j] = p->ins[i].arg[j].leaf ? leaf[p->ins[i].arg[j].i] : val[p->ins[i].arg[j].i];
-    val[i] = emit_instruction(e, &p->ins[i], a[0], a[1], a[2]);
+    const ScalarIns *n = &p->ins[i];
+    if (n->op == SC_LDEXP && !e->avx512 && emit_whole_within(p, n->arg[1], n->type == DT_F32 ? 252 : 2044))
+      val[i] = ldexp_by_two(e, (DType)n->type, a[0], a[1]);
+    else
+      val[i] = emit_instruction(e, n, a[0], a[1], a[2]);
   }
   for (uint16_t i = 0; i < p->nout; i++) out[i] = p->out[i].leaf ? leaf[p->out[i].i] : val[p->out[i].i];
 }

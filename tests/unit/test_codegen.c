@@ -246,15 +246,46 @@ START_TEST(library_functions) {
 }
 END_TEST
 
-/* ldexp over all pairs of places where its course changes: the ends of the exponents, twice the ends,
- * fractions, infinities and NaN. */
+/* ldexp whose second operand is as it is, or cut to whole numbers: as far as two factors of a power reach, or
+ * farther, and moved on from there. */
+static const struct {
+  int more; /* the cut: twice the end of the exponents and this */
+  const char *last;
+} powers[] = {{0, NULL},
+              {-2, "%5 = ldexp x0 %4; ret %5"},
+              {-1, "%5 = ldexp x0 %4; ret %5"},
+              {40, "%5 = ldexp x0 %4; ret %5"},
+              {-2, "%5 = neg %4; %6 = ldexp x0 %5; ret %6"},
+              {-4, "%5 = add %4 2#; %6 = ldexp x0 %5; ret %6"},
+              {-2, "%5 = add %4 1#; %6 = ldexp x0 %5; ret %6"},
+              {-2, "%5 = sub %4 1#; %6 = ldexp x0 %5; ret %6"},
+              {-2, "%5 = mul %4 0.5#; %6 = ldexp x0 %5; ret %6"},
+              {40, "%5 = mul %4 0.5#; %6 = rint %5; %7 = ldexp x0 %6; ret %7"}};
+enum { POWERS = sizeof powers / sizeof *powers };
+
+static const char *powers_program(int i, DType t) {
+  char z = t == DT_F32 ? 's' : 'd';
+  int k = 2 * (t == DT_F32 ? 127 : 1023) + powers[i].more;
+  if (!powers[i].last) return "%0 = ldexp x0 x1; ret %0";
+  Str p = str_fmt(&arena,
+                  "%%0 = lt %d%c x1; %%1 = sel %%0 %d%c x1; %%2 = lt %%1 -%d%c; %%3 = sel %%2 -%d%c %%1; %%4 "
+                  "= rint %%3; %s",
+                  k, z, k, z, k, z, k, z, powers[i].last);
+  char *text = arena_alloc(&arena, p.n + 1, 1);
+  for (size_t j = 0; j <= p.n; j++) text[j] = j == p.n ? 0 : p.p[j] == '#' ? z : p.p[j];
+  return text;
+}
+
+/* Over all pairs of places where its course changes: the ends of the exponents, twice the ends, fractions,
+ * infinities and NaN. */
 START_TEST(powers_of_two) {
   begin();
-  Case c[2];
+  Case c[2 * POWERS];
   Rng g = {5};
-  for (int t = DT_F32; t <= DT_F64; t++) {
+  for (int n = 0; n < 2 * POWERS; n++) {
+    DType t = n % 2 ? DT_F64 : DT_F32;
     double top = t == DT_F32 ? 127 : 1023,
-           one[] = {0, 1, 1.5, 1.9999999, INFINITY, (double)NAN, -1, -1.25, -INFINITY, -0.0};
+           one[] = {0, 1, 1.5, 3.9999998, INFINITY, (double)NAN, -1, -1.25, -INFINITY, -0.0};
     double end[] = {0,         0.5,         1,       2,       3,           top - 2,     top - 1,
                     top - 0.5, top,         top + 1, top + 2, 2 * top - 3, 2 * top - 2, 2 * top - 1,
                     2 * top,   2 * top + 1, 3 * top, 1e30,    INFINITY,    (double)NAN};
@@ -271,11 +302,11 @@ START_TEST(powers_of_two) {
         str_fmt(&arena,
                 "kernel powers\n  in X: %s[%d]\n  in Y: %s[%d]\n  out Z: %s[%d]\n  tile z: %s[1x16]\n  par "
                 "i0 < %d {\n"
-                "    z = map {x0:%s, x1:%s | %%0 = ldexp x0 x1; ret %%0} 1x16 X[16*i0+c], 1x16 Y[16*i0+c]\n"
+                "    z = map {x0:%s, x1:%s | %s} 1x16 X[16*i0+c], 1x16 Y[16*i0+c]\n"
                 "    store Z[16*i0+c] = z\n  }\n",
-                name, N, name, N, name, N, name, N / 16, name, name);
-    c[t - DT_F32] = prepare(read_kernel(text.p), &g, false);
-    Case *q = &c[t - DT_F32];
+                name, N, name, N, name, N, name, N / 16, name, name, powers_program(n / 2, t));
+    c[n] = prepare(read_kernel(text.p), &g, false);
+    Case *q = &c[n];
     for (int i = 0; i < N; i++) {
       static const double binade[] = {0, 1, -1, 0.5, -0.5};
       double x = ldexp(one[i / B % ONES], (int)(binade[i / B / ONES] * (top - 1))),
@@ -285,13 +316,13 @@ START_TEST(powers_of_two) {
       else
         ((double *)q->in[0])[i] = x, ((double *)q->in[1])[i] = y;
     }
-    fp_flush((DType)t, q->in[0], N);
+    fp_flush(t, q->in[0], N);
     for (int i = 0; i < 2; i++) memcpy(q->want[i], q->in[i], bytes_of(&q->k->buffer[i]));
     uint32_t env = fp_enter();
     kernel_eval(q->k, q->want, 0, N / 16, &arena);
     fp_leave(env);
   }
-  check_set(c, 2, levels[_i]);
+  check_set(c, 2 * POWERS, levels[_i]);
 }
 END_TEST
 
