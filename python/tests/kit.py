@@ -1,13 +1,37 @@
-"""What the tests under PyTorch and under JAX share: how programs are run and judged, how tests are, and some tests."""
+"""What the tests under each framework share: how programs are run and judged, how tests are, and some tests."""
 import argparse
+import contextlib
+import io
 import os
 import sys
+import tempfile
 import time
 import traceback
 
 import judge
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(1, os.path.dirname(HERE))
+from dgc import __main__ as command  # noqa: E402
+
+
+def forked(program, graph):
+    """In a child of this process, which has read the framework, as `python -m dgc --keep GRAPH PROGRAM` does: its exit
+    status and what it said."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
+        child = os.fork()
+        if child:
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            log.seek(0)
+            return status, log.read()
+        status = 70
+        try:
+            os.chdir(os.path.dirname(program))
+            with contextlib.redirect_stderr(log), contextlib.redirect_stdout(io.StringIO()):
+                status = command.main(["--keep", graph, os.path.basename(program)])
+            log.flush()
+        finally:
+            os._exit(status)
 
 
 def programs(framework, run, doc, needs=lambda name: True):

@@ -1,30 +1,9 @@
 """What the user calls things: parameters by the path of their module, the rest by the variables that hold them."""
 import gc
-import sys
 
 import torch
 
-
-def _items(value):
-    if isinstance(value, (list, tuple)):
-        return ((f"[{k}]", v) for k, v in enumerate(value))
-    if isinstance(value, dict):
-        return ((f"[{k}]", v) for k, v in value.items() if isinstance(k, (str, int)))
-    return ()
-
-
-def variables(frames):
-    """id of an object: the name of a variable that holds it; outer frames win."""
-    found = {}
-    spaces = [f.f_locals for f in frames] + [vars(sys.modules["__main__"])]
-    for space in spaces:
-        for name, value in list(space.items()):
-            if name.startswith("_"):
-                continue
-            found[id(value)] = name
-            for suffix, item in list(_items(value))[:256]:
-                found.setdefault(id(item), name + suffix)
-    return found
+from ..names import items, variables
 
 
 def _unregistered(module):
@@ -32,7 +11,7 @@ def _unregistered(module):
     for name, value in list(vars(module).items()):
         if name.startswith("_"):
             continue
-        for suffix, item in _items(value):
+        for suffix, item in items(value):
             if isinstance(item, torch.nn.Module):
                 yield name + suffix, item
 

@@ -9,7 +9,7 @@ from ..graph import Unsupported
 from ..session import guarded
 from . import ops
 from .tensors import begins
-from .values import Array, Number, source_of
+from ..values import Array, Number, source_of
 from .writes import Writes
 
 # Calls that make no value from a tensor's elements.

@@ -1,5 +1,5 @@
-"""What optimizers do, as nodes: the diagnosis reads an update, it knows no list of optimizers. Where a setting is not
-written out here, the direction of the update is unknown, and only the learning rate is seen."""
+"""What PyTorch's optimizers do. Where a setting is not written out here, the direction of the update is unknown."""
+from .. import rules
 
 
 def _decayed(rule, g):
@@ -34,46 +34,7 @@ def _adam(rule, coupled=True):
     return t.binary("sub", w, t.binary("mul", t.binary("div", moment["m"], size), rule.setting("lr")))
 
 
-def _any(rule):
-    t = rule.tape
-    direction = t.unknown("direction", [rule.grad, rule.leaf], rule.dtype, rule.shape)
-    if "lr" not in rule.numbers:
-        return t.binary("sub", rule.leaf, direction)
-    return t.binary("sub", rule.leaf, t.binary("mul", direction, rule.setting("lr")))
-
-
-class Rule:
-    """One parameter's update."""
-
-    def __init__(self, tape, optimizer, numbers, flags, varying, leaf, grad, name, fresh):
-        self.tape, self.numbers, self.flags, self.leaf, self.grad, self.name = tape, numbers, flags, leaf, grad, name
-        self.varying = varying
-        self.dtype, self.shape = tape.type(leaf)
-        self.optimizer, self.fresh, self.assigned = optimizer, fresh, []
-
-    def has(self, name):
-        return name in self.varying or bool(self.numbers.get(name, 0))
-
-    def setting(self, name):
-        """A number, or, where a schedule changes it, any."""
-        if name in self.varying:
-            return self.tape.stretch(self.tape.leaf("input", f"{self.optimizer}.{name}", self.dtype, ()), self.shape)
-        return self.tape.const(self.numbers[name], self.dtype, self.shape)
-
-    def rest_of(self, name):
-        if name in self.varying:
-            return self.tape.binary("sub", self.tape.const(1, self.dtype, self.shape), self.setting(name))
-        return self.tape.const(1 - self.numbers[name], self.dtype, self.shape)
-
-    def state(self, name):
-        node = self.tape.leaf("state", f"{self.optimizer}.{name}.{self.name}", self.dtype, self.shape)
-        self.tape.nodes[node].leaf.start = 0.0 if self.fresh else None
-        setattr(self, "_" + name, node)
-        return node
-
-    def assign(self, name, value):
-        self.assigned.append((self.tape.nodes[getattr(self, "_" + name)].leaf, value))
-
+class Rule(rules.Rule):
     def update(self, made):
         """The node of the new value; `assigned` holds those of the states."""
         kind = type(made).__module__.startswith("torch.optim") and type(made).__name__
@@ -83,4 +44,4 @@ class Rule:
         if kind in ("Adam", "AdamW") and plain and {"lr", "eps", "beta1", "beta2"} <= set(self.numbers):
             decoupled = kind == "AdamW" or self.flags.get("decoupled_weight_decay")
             return _adam(self, not decoupled)
-        return _any(self)
+        return self.any()

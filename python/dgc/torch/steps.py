@@ -3,31 +3,10 @@ import torch
 
 from ..graph import MOST_ROUNDS
 from ..session import Finished, guarded
+from ..steps import Optimizer, Step, came_round
 from ..witness import classify
 from . import ops
 from .tensors import Tensors, is_parameter
-
-ROUNDS = 3
-
-
-class Step:
-    """One round of an optimizer."""
-
-    __slots__ = ("losses", "seen")
-
-    def __init__(self, losses, seen):
-        self.losses, self.seen = losses, seen
-
-
-class Optimizer:
-    """One optimizer of the user's, or the updates that the user writes by hand."""
-
-    def __init__(self, made, place):
-        self.made, self.place = made, place
-        self.steps, self.since, self.groups, self.begun, self.fresh = [], 0, [], {}, False
-        self.varying = []   # by group: settings that a schedule changes
-        self.quiet = False  # is it in a step whose operations are not looked at: rules.py knows them
-        self.outer = None   # the one whose step calls this one's
 
 
 class Steps(Tensors):
@@ -184,11 +163,4 @@ class Steps(Tensors):
 
     def enough(self):
         """Has every optimizer that steps come round often enough?"""
-        if self.failed is not None or not self.order:
-            return False
-        counts = [len(o.steps) for o in self.order]
-        return min(counts) >= ROUNDS and (max(counts) > ROUNDS or self._all_seen()) or max(counts) >= MOST_ROUNDS
-
-    def _all_seen(self):
-        """All that were made have stepped; who has not may still come."""
-        return all(o.steps for o in self.optimizers.values() if o.made is not None)
+        return self.failed is None and came_round(self.order, self.optimizers.values())

@@ -7,7 +7,7 @@ from ..frames import Frames
 from ..graph import Tape, Unsupported, uniform
 from ..session import Guard
 from . import ops
-from .values import Number
+from ..values import Number
 
 
 def is_parameter(t):

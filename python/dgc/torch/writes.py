@@ -5,7 +5,7 @@ from ..graph import Unsupported
 from ..session import guarded
 from . import ops
 from .steps import Steps
-from .values import source_of
+from ..values import source_of
 
 
 class Write:
