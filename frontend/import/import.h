@@ -19,7 +19,8 @@ typedef struct Witness {
   uint8_t seen[IMPORT_ROUNDS]; /* Seen */
 } Witness;
 
-typedef enum { FRAMEWORK_TORCH, FRAMEWORK_JAX, FRAMEWORKS } Framework; /* whose words messages use */
+/* Whose words messages use. */
+typedef enum { FRAMEWORK_TORCH, FRAMEWORK_JAX, FRAMEWORK_TENSORFLOW, FRAMEWORKS } Framework;
 
 typedef struct Import {
   Framework framework;

@@ -107,6 +107,11 @@ static void note_set(const Judge *j, Diag *g, const Witness *w) {
                STRA(names_str(j->p->names, program_leaf_at(j->p, w->param)->path)));
 }
 
+/* What the recorder has to say of a parameter, at its place. */
+static void note_text(Diag *g, const Witness *w) {
+  if (w->note.file && g->label.n < 12) diag_label(g, w->note, STRF, STRA(w->note_text));
+}
+
 static void reword(Judge *j, Diag *g) {
   import_words(g, j->m->framework);
   DiagGroup group = diag_info[g->kind].group;
@@ -115,6 +120,7 @@ static void reword(Judge *j, Diag *g) {
     const Witness *w = subject(j, g, i, &leaf);
     if (telling(g->kind) == TELL_DEAD) j->dead[leaf.i] = true;
     if (w && (group == DGRP_symmetric || group == DGRP_stuck)) note_set(j, g, w);
+    if (w && group == DGRP_unowned) note_text(g, w);
   }
 }
 
@@ -199,7 +205,7 @@ static void say_seen(Judge *j, Seen what, const bool *owned) {
     const Witness *w = witness(j, who.at[i]);
     diag_subject(g, names_str(j->p->names, program_leaf_at(j->p, who.at[i])->path));
     if (what == SEEN_ZERO && w) note_set(j, g, w);
-    if (w && w->note.file && g->label.n < 12) diag_label(g, w->note, STRF, STRA(w->note_text));
+    if (w) note_text(g, w);
   }
 }
 

@@ -38,7 +38,9 @@ static bool read_head(Reader *x) {
   if (!lines_eat(&x->r, "dgg") || !lines_int(&x->r, &v)) return lines_bad(&x->r, "'dgg 1' expected");
   if (v != VERSION) return lines_bad(&x->r, "another version of the format: 1 is the one known here");
   Str by = lines_rest(&x->r);
-  x->out->framework = str_starts(by, STR("jax ")) ? FRAMEWORK_JAX : FRAMEWORK_TORCH;
+  x->out->framework = str_starts(by, STR("jax "))          ? FRAMEWORK_JAX
+                      : str_starts(by, STR("tensorflow ")) ? FRAMEWORK_TENSORFLOW
+                                                           : FRAMEWORK_TORCH;
   return true;
 }
 

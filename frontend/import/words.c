@@ -4,17 +4,21 @@
 /* By framework; NULL: as for the first. */
 static const char *const help[DGRP_COUNT][FRAMEWORKS] = {
     [DGRP_unused] = {"use it in 'forward', or take it out of the model",
-                     "let the loss use it, or leave it out of what is differentiated"},
+                     "let the loss use it, or leave it out of what is differentiated",
+                     "use it in 'call', while the tape records, or take it out of the model"},
     [DGRP_unreachable] =
         {"let the loss use what is made of it, or freeze it on purpose: requires_grad_(False)",
-         "let the loss use what is made of it, or leave it out of what is differentiated"},
+         "let the loss use what is made of it, or leave it out of what is differentiated",
+         "let the loss use what is made of it, or freeze it on purpose: trainable = False"},
     [DGRP_cut] = {"take away what ends the gradient there, or freeze it on purpose: requires_grad_(False)",
-                  "take away what ends the gradient there, or leave it out of what is differentiated"},
+                  "take away what ends the gradient there, or leave it out of what is differentiated",
+                  "take away what ends the gradient there, or freeze it on purpose: trainable = False"},
     [DGRP_zero] = {"let the loss depend on it otherwise, or take it out of the model"},
     [DGRP_stuck] = {"give it other initial values"},
     [DGRP_symmetric] = {"give it random initial values, so that its units differ"},
     [DGRP_unowned] = {"give it to the optimizer, or freeze it on purpose: requires_grad_(False)",
-                      "let the update use its gradient; steps after the recorded ones were not seen"},
+                      "let the update use its gradient; steps after the recorded ones were not seen",
+                      "give it to the tape and to the optimizer, or freeze it on purpose: trainable = False"},
     [DGRP_idle] = {"look at the settings of its optimizer, the learning rate first"},
     [DGRP_owned_twice] = {"give it to one of the optimizers"},
     [DGRP_overwritten] = {"do not write it in every step, or take it out of the optimizer"},
@@ -27,16 +31,19 @@ static const char *const help[DGRP_COUNT][FRAMEWORKS] = {
 static const struct {
   const char *dg, *to[FRAMEWORKS];
 } words[] = {
-    {"stop_gradient ends the gradient here", {"the gradient ends here", "the gradient ends here"}},
-    {"'after' gives", {"the program gives", "the program gives"}},
-    {"no train step lists", {"no optimizer lists", "no recorded step applies a gradient to"}},
-    {"by several train steps", {"by several optimizers"}},
-    {"what step '", {"what optimizer '"}},
-    {"listed in step '", {"listed in optimizer '"}},
-    {"no parameter that step '", {"no parameter that optimizer '"}},
-    {"the update of step '", {"the update of optimizer '"}},
-    {"no step lists", {"no optimizer lists", "no recorded step applies a gradient to"}},
-    {"host function '", {"'", "'"}},
+    {"stop_gradient ends the gradient here",
+     {"the gradient ends here", "the gradient ends here", "the gradient ends here"}},
+    {"'after' gives", {"the program gives", "the program gives", "the program gives"}},
+    {"no train step lists",
+     {"no optimizer lists", "no recorded step applies a gradient to", "no optimizer is given"}},
+    {"by several train steps", {"by several optimizers", NULL, "by several optimizers"}},
+    {"what step '", {"what optimizer '", NULL, "what optimizer '"}},
+    {"listed in step '", {"listed in optimizer '", NULL, "listed in optimizer '"}},
+    {"no parameter that step '", {"no parameter that optimizer '", NULL, "no parameter that optimizer '"}},
+    {"the update of step '", {"the update of optimizer '", NULL, "the update of optimizer '"}},
+    {"no step lists",
+     {"no optimizer lists", "no recorded step applies a gradient to", "no optimizer is given"}},
+    {"host function '", {"'", "'", "'"}},
 };
 
 static Str in_words(Arena *a, Framework f, Str text) {
