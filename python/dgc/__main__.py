@@ -18,8 +18,8 @@ def usage():
     return 2
 
 
-FRAMEWORKS = {"torch": "PyTorch", "jax": "JAX"}
-JAX_ONLY = {"jax", "flax", "optax", "equinox", "haiku"}
+FRAMEWORKS = {"torch": "PyTorch", "jax": "JAX", "tf": "TensorFlow"}
+IMPORTS = {"jax": {"jax", "flax", "optax", "equinox", "haiku"}, "tf": {"tensorflow", "tf_keras"}}   # without PyTorch
 
 
 def imported(path, seen):
@@ -47,10 +47,13 @@ def framework_of(script):
         raise NotJudged(f"'{script}' cannot be read: {e.strerror}") from e
     except (SyntaxError, ValueError, RecursionError, MemoryError) as e:
         raise NotJudged(f"'{script}' cannot be read: {e}") from e
-    if "torch" not in found and found & JAX_ONLY:
-        return "jax"
-    if "torch" not in found and "tensorflow" in found:
-        raise NotJudged(f"'{script}' imports TensorFlow, which cannot be recorded: PyTorch and JAX can")
+    if "torch" in found:
+        return "torch"
+    for name, own in IMPORTS.items():
+        if found & own:
+            return name
+    if "keras" in found:    # Keras 3 alone: it computes by what this variable says
+        return {"jax": "jax", "torch": "torch"}.get(os.environ.get("KERAS_BACKEND", ""), "tf")
     return "torch"
 
 

@@ -50,17 +50,24 @@ def put(space, name, value):
 def test_the_framework_is_the_one_that_the_script_imports():
     assert command.framework_of(os.path.join(HERE, "jax", "mlp.py")) == "jax"
     assert command.framework_of(os.path.join(HERE, "torch", "gan.py")) == "torch"
+    assert command.framework_of(os.path.join(HERE, "tf", "by_hand.py")) == "tf"
 
 
 def test_a_framework_that_is_not_installed():
-    for name, title in command.FRAMEWORKS.items():
+    for name, title in (("torch", "PyTorch"), ("jax", "JAX"), ("tensorflow", "TensorFlow")):
         with put(sys.modules, name, None):    # Python's word for a module that cannot be imported
             said = said_of(f"import {name}\nprint('it ran')\n")
         assert f"{title}, which would record" in said and "cannot be imported here" in said and "it ran" not in said, said
 
 
-def test_a_framework_that_cannot_be_recorded():
-    assert "imports TensorFlow, which cannot be recorded" in said_of("import tensorflow as tf\n")
+def test_keras_alone_is_recorded_by_what_computes_it():
+    with tempfile.TemporaryDirectory() as folder:
+        script = os.path.join(folder, "train.py")
+        with open(script, "w", encoding="utf-8") as f:
+            f.write("import keras\n")
+        for backend, name in (("", "tf"), ("tensorflow", "tf"), ("jax", "jax"), ("torch", "torch")):
+            with put(os.environ, "KERAS_BACKEND", backend):
+                assert command.framework_of(script) == name
 
 
 def test_a_script_that_cannot_be_read():

@@ -1,0 +1,117 @@
+"""Which node a tensor is."""
+import weakref
+
+import numpy
+import tensorflow as tf
+from tensorflow.python.framework import ops as tf_ops
+
+from ..frames import Frames
+from ..graph import Tape, Unsupported
+from ..session import Guard
+from ..values import source_of
+from .ops.call import tensor_type
+
+Eager = tf_ops.EagerTensor
+
+
+class _Aside:
+    """Operations of ours are not looked at."""
+
+    def __init__(self, recorder):
+        self.recorder = recorder
+
+    def __enter__(self):
+        self.recorder.depth += 1
+
+    def __exit__(self, *error):
+        self.recorder.depth -= 1
+        return False
+
+
+def tensors(a, found):
+    """The eager tensors and variables in nested arguments."""
+    if isinstance(a, Eager) or is_variable(a):
+        found.append(a)
+    elif isinstance(a, tf.IndexedSlices):
+        tensors((a.values, a.indices), found)
+    elif isinstance(a, (list, tuple)):
+        for b in a:
+            tensors(b, found)
+    elif isinstance(a, dict):
+        for b in a.values():
+            tensors(b, found)
+    return found
+
+
+def is_variable(a):
+    """tf.Variable, and the variable of Keras 3 that holds one."""
+    if isinstance(a, tf.Variable):
+        return True
+    return type(a).__module__.startswith("keras.") and hasattr(type(a), "handle") and hasattr(a, "_value")
+
+
+def unwrapped(v):
+    """The tf.Variable; None where it has none yet."""
+    return v if isinstance(v, tf.Variable) else v._value
+
+
+class Tensors(Guard):
+    def __init__(self, stop=False, debug=False):
+        super().__init__(stop, debug)
+        self.tape, self.frames = Tape(), Frames()
+        self.depth = 0            # of calls whose inside is not looked at
+        self.known = {}           # id of a tensor: (weak reference, node)
+        self.fed = set()          # nodes that depend on a parameter
+        self.graded = set()       # nodes that depend on a gradient of one
+        self.aside = lambda: _Aside(self)
+
+    def off(self):
+        return self.depth or self.finished or self.failed is not None
+
+    def remember(self, t, node):
+        self.known[id(t)] = (weakref.ref(t), node)
+
+    def lookup(self, t):
+        found = self.known.get(id(t))
+        return found[1] if found is not None and found[0]() is t else None
+
+    def follow(self, begin):
+        """What the nodes from there on depend on."""
+        nodes, fed, graded = self.tape.nodes, self.fed, self.graded
+        for i in range(begin, len(nodes)):
+            n = nodes[i]
+            if n.leaf is not None:
+                if n.leaf.kind == "param":
+                    fed.add(i)
+                continue
+            if n.op == "grad" or not graded.isdisjoint(n.ins):
+                graded.add(i)
+            if not fed.isdisjoint(n.ins):
+                fed.add(i)
+
+    def value(self, a):
+        """The node of an argument."""
+        if isinstance(a, Eager):
+            node = self.lookup(a)
+            if node is not None:
+                return node
+            if a.dtype == tf.resource:
+                return self.variable(a)[2]
+            node = self.tape.leaf("input", "input", *tensor_type(a))
+            self.remember(a, node)
+            return node
+        if is_variable(a):
+            return self.variable(unwrapped(a).handle)[2]
+        source = source_of([a])
+        if source is not None:
+            return source
+        if isinstance(a, (bool, int, float, numpy.generic)):
+            return self.constant(a)
+        raise Unsupported(str(type(a)))
+
+    def constant(self, a):
+        kind = numpy.asarray(a).dtype.kind
+        return self.tape.const(a, {"b": "bool", "f": "f32"}.get(kind, "i32"))
+
+    def variable(self, handle):
+        raise NotImplementedError
