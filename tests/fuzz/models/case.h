@@ -45,6 +45,8 @@ enum {
 /* Verdicts about steps. */
 typedef enum { SEEN_ZERO, SEEN_STUCK, SEEN_SYMMETRIC, SEEN_PARTIAL, SEEN_LATE, SEEN_IDLE, SEEN_KINDS } Seen;
 
+enum { BODY_PLANTS = 14 }; /* what plant.c puts into bodies */
+
 typedef struct Fault { /* shared with the process that checks */
   char stage[24];      /* of the check; "" when all is well */
   char detail[400];
@@ -52,6 +54,7 @@ typedef struct Fault { /* shared with the process that checks */
   int gradients;  /* compared with duals */
   int dead, zero; /* parameters that a verdict calls dead, held against the gradient; those of algebra */
   int seen[SEEN_KINDS], planted[SEEN_KINDS]; /* verdicts held against steps; those of what plant.c planted */
+  int body_planted[BODY_PLANTS], body_seen[BODY_PLANTS]; /* those with the verdict that belongs to them */
   int steps;
 } Fault;
 

@@ -10,6 +10,7 @@
 #include "passes/passes.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 enum { STEPS = 4 };
 static const double LARGE = 1e9;
@@ -130,6 +131,23 @@ static void count(int *seen, const Verdict *p) {
   seen[SEEN_IDLE] += p->rule == RULE_IDLE;
 }
 
+static const char *verdict_name(const Verdict *p) {
+  static const char *const name[] = {
+      [FLOW_UNUSED] = "unused", [FLOW_UNREACHABLE] = "unreachable", [FLOW_CUT] = "cut",  [FLOW_ZERO] = "zero",
+      [FLOW_STUCK] = "stuck",   [FLOW_SYMMETRIC] = "symmetric",     [FLOW_OPEN] = "open"};
+  return p->flow == FLOW_OPEN && p->part ? "partial" : name[p->flow];
+}
+
+static void count_body(Run *r, const Verdict *p, Str path) {
+  int k;
+  const char *want = gen_body_verdict(path.p, path.n, &k);
+  if (!want || p->rule == RULE_NONE) return;
+  r->f->body_planted[k]++;
+  r->f->body_seen[k] += strcmp(want, verdict_name(p)) == 0;
+  if (getenv("MODELS_SHOW") && strcmp(want, verdict_name(p)) != 0)
+    printf("# " STRF " is %s\n", STRA(path), verdict_name(p));
+}
+
 static void count_all(Run *r, const View *v) {
   for (uint32_t i = 0; i < r->l->p.leaf.n; i++) {
     const Leaf *leaf = &r->l->p.leaf.at[i];
@@ -137,6 +155,7 @@ static void count_all(Run *r, const View *v) {
     count(r->f->seen, &v->param[i]);
     Str path = names_str(&r->l->names, leaf->path);
     if (gen_planted(path.p, path.n)) count(r->f->planted, &v->param[i]);
+    if (str_eq(v->loss, STR("l"))) count_body(r, &v->param[i], path);
   }
 }
 

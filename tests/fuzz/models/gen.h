@@ -136,6 +136,9 @@ void gen_model(Gen *g, long turn, Case *c);
 /* Puts parameters that do not learn into it. */
 void gen_plant(const Gen *g, long turn, Case *c);
 bool gen_planted(const char *name, size_t n); /* is it one of them? */
+/* Those in bodies: what is planted, and of a parameter what must be said of it (NULL: it is none). */
+const char *gen_body_plant(int k);
+const char *gen_body_verdict(const char *name, size_t n, int *k);
 /* The same with one mistake in it. */
 void gen_wrong(Gen *g, long turn, Case *c);
 

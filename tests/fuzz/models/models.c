@@ -23,6 +23,7 @@
 typedef struct Campaign {
   long first, count, every, bad, gradients, dead, zero, wrong, natives, trained;
   long seen[SEEN_KINDS], planted[SEEN_KINDS], steps;
+  long body_planted[BODY_PLANTS], body_seen[BODY_PLANTS];
   double worst;
   bool complete, verdicts;
 } Campaign;
@@ -62,6 +63,8 @@ static bool one(Campaign *k, const Case *c, unsigned what, long turn, bool wrong
       k->natives += (what & (DO_NATIVE | DO_MATRIX)) != 0;
   k->trained += (what & DO_TRAIN) != 0;
   for (int i = 0; i < SEEN_KINDS; i++) k->seen[i] += f.seen[i], k->planted[i] += f.planted[i];
+  for (int i = 0; i < BODY_PLANTS; i++)
+    k->body_planted[i] += f.body_planted[i], k->body_seen[i] += f.body_seen[i];
   k->steps += f.steps;
   if (!good) report(c, what, turn, &f, wrong);
   k->bad += !good;
@@ -135,7 +138,8 @@ static bool one_seed(long turn) {
   return good;
 }
 
-/* What is planted was found and held against steps: a run that met none of a kind proves nothing of it. */
+/* What is planted was found and held against steps: a run that met none of a kind proves nothing of it. In
+ * bodies all of it must be found. */
 static bool planted(const Campaign *k) {
   enum { ENOUGH = 60 }; /* programs; fewer are a look at one again */
   static const char *const name[SEEN_KINDS] = {"zero", "stuck", "symmetric", "partial", "late", "idle"};
@@ -145,7 +149,11 @@ static bool planted(const Campaign *k) {
     printf(" %ld %s (%ld planted)%s", k->seen[i], name[i], k->planted[i], i + 1 < SEEN_KINDS ? "," : "\n");
     all &= k->planted[i] > 0;
   }
-  if (!all && k->count >= ENOUGH) puts("# of some kind nothing was planted, or no step was run");
+  for (int i = 0; i < BODY_PLANTS; i++) {
+    printf("# in bodies, %s: %ld of %ld\n", gen_body_plant(i), k->body_seen[i], k->body_planted[i]);
+    all &= k->body_seen[i] > 0 && k->body_seen[i] == k->body_planted[i];
+  }
+  if (!all && k->count >= ENOUGH) puts("# of some kind nothing was planted or not all was seen, or no step was run");
   return all || k->count < ENOUGH;
 }
 
