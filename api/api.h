@@ -51,6 +51,7 @@ struct dg_program {
   struct Code *code;    /* what its sessions run */
   struct AstFile *ast;
   bool sound;      /* no errors: entry points may be compiled */
+  bool brought;    /* its sessions load a file: what initial values come from is not read */
   bool imported;   /* a recorded model: to be diagnosed, not run */
   uint32_t beyond; /* bytes it may take above the limit, to say what was found before that was reached */
   double check_ms; /* how long reading, checking and diagnosing took */

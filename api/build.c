@@ -71,6 +71,19 @@ static dg_status no_externs(dg_program *p, const Entry *e) {
   return DG_OK;
 }
 
+static dg_status no_files(dg_program *p) {
+  const Program *q = &p->prog;
+  for (uint32_t i = 0; i < q->leaf.n; i++) {
+    const Leaf *l = &q->leaf.at[i];
+    if (!l->file) continue;
+    const InitialFile *f = &q->initial_file.at[l->file - 1];
+    Diag *d = diag_build_load(&p->diags, f->at, f->own.n ? f->own : names_str(q->names, l->path));
+    diag_help(d, "leave the 'load' out, and give the bytes of the file to the header's function '.._load'");
+    return refused(p, d);
+  }
+  return DG_OK;
+}
+
 /* ---- entries ---- */
 
 /* A function of C sees one batch: what its metrics sum over a pass is that batch's. */
@@ -283,6 +296,7 @@ static dg_status build(BuildCall *c, Arena *a) {
   dg_status st = prefix(b, c->o->name);
   for (uint32_t i = 0; i < p->prog.entry.n && st == DG_OK; i++)
     if (p->prog.entry.at[i].kind != ENTRY_EVAL) st = no_externs(p, &p->prog.entry.at[i]);
+  if (st == DG_OK) st = no_files(p);
   if (st == DG_OK) st = dims_given(p);
   if (st != DG_OK) return st;
   Status can = exec_level(a, &o, &b->level, &why);

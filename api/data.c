@@ -153,14 +153,14 @@ dg_status dg_data(dg_session *s, const char *set, const char *input, const char 
 
 /* A path written in the program: beneath its folder, else beneath a data root. What is said of a file that is
  * nowhere names the folders that were looked into; a broken rule is said as it is. */
-static dg_status find_path(dg_session *s, const DataField *f, Str *out) {
+dg_status session_find_file(dg_session *s, Str path, Str *out) {
   dg_context *cx = s->cx;
   Sb looked;
   FileError err;
   sb_init(&looked, &s->opening);
   for (uint32_t i = 0; i <= s->p->cx->root.n; i++) {
     Str root = i ? s->p->cx->root.at[i - 1] : s->p->folder;
-    if (path_beneath(&s->opening, root, f->path, out, &err)) return DG_OK;
+    if (path_beneath(&s->opening, root, path, out, &err)) return DG_OK;
     if (!err.missing) return api_fail(cx, err.status, "%s", err.what);
     sb_fmt(&looked, "%s'" STRF "'", i ? ", " : "", STRA(root));
   }
@@ -171,7 +171,7 @@ static dg_status find_path(dg_session *s, const DataField *f, Str *out) {
 dg_status set_open_field(dg_session *s, DataSet *set, const DataField *f) {
   Str path;
   (void)opening(s);
-  dg_status st = find_path(s, f, &path);
+  dg_status st = session_find_file(s, f->path, &path);
   if (st != DG_OK) return st;
   return open_feed(s, set, f->input, path,
                    (Part){data_format_named(names_str(s->prog.names, f->reader)), f->part, f->header});

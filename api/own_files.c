@@ -19,11 +19,10 @@ static bool is_text(const dg_program *p, Arena *a, uint32_t file, const char *pa
   return file == 1 || p->imported ? file_same(str_z(path), s->name) : is_beneath(a, p->folder, s->name, path);
 }
 
-/* Is it what a field of a dataset names, beneath the program's folder or a data root? */
-static bool is_data(const dg_program *p, Arena *a, const DataField *f, const char *path) {
-  bool same = is_beneath(a, p->folder, f->path, path);
-  for (uint32_t i = 0; i < p->cx->root.n && !same; i++)
-    same = is_beneath(a, p->cx->root.at[i], f->path, path);
+/* Is it what the program names, beneath its folder or a data root? */
+static bool is_named(const dg_program *p, Arena *a, Str name, const char *path) {
+  bool same = is_beneath(a, p->folder, name, path);
+  for (uint32_t i = 0; i < p->cx->root.n && !same; i++) same = is_beneath(a, p->cx->root.at[i], name, path);
   return same;
 }
 
@@ -34,10 +33,13 @@ dg_status program_may_write(dg_context *cx, const dg_program *p, Arena *a, const
   for (uint32_t d = 0; d < p->prog.dataset.n; d++)
     for (uint32_t i = 0; i < p->prog.dataset.at[d].field.n; i++) {
       const DataField *f = &p->prog.dataset.at[d].field.at[i];
-      if (is_data(p, a, f, path))
+      if (is_named(p, a, f->path, path))
         return api_fail(cx, ST_USAGE, "'%s' is not overwritten: it is the data of input '" STRF "'", path,
                         STRA(names_str(p->prog.names, f->input)));
     }
+  for (uint32_t i = 0; i < p->prog.initial_file.n; i++)
+    if (is_named(p, a, p->prog.initial_file.at[i].path, path))
+      return api_fail(cx, ST_USAGE, "'%s' is not overwritten: the program begins with what it holds", path);
   return DG_OK;
 }
 

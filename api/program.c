@@ -56,7 +56,7 @@ static bool lists_only(const Diags *d) {
 static void mark_loaded(const dg_context *cx, Program *p) {
   for (uint32_t i = 0; i < p->leaf.n; i++) {
     Leaf *l = &p->leaf.at[i];
-    l->loaded = cx->will_load && (leaf_of_model(l) || (l->kind == LEAF_STATE && cx->load_all));
+    l->loaded = l->file || (cx->will_load && (leaf_of_model(l) || (l->kind == LEAF_STATE && cx->load_all)));
   }
 }
 
@@ -79,6 +79,7 @@ static bool check_text(dg_program *p, uint32_t file) {
   bool ok = frontend_program(file, &opt, &p->diags, &p->prog, &p->ast);
   for (uint32_t i = 0; i < opt.bound.n; i++) VEC_PUSH(&p->arena, &p->bound, opt.bound.at[i]);
   mark_loaded(cx, &p->prog);
+  p->brought = cx->will_load;
   if (ok || lists_only(&p->diags)) diagnose(&p->prog, p->bound.at, p->bound.n, &p->diags);
   return ok;
 }

@@ -160,7 +160,7 @@ static dg_status make_leaves(dg_session *s) {
   return DG_OK;
 }
 
-static void set_counters(dg_session *s, const Entry *e) {
+void session_counters(dg_session *s, const Entry *e) {
   const Program *p = &s->prog;
   for (uint32_t i = 0; i < p->leaf.n; i++) {
     int32_t v = 0;
@@ -179,26 +179,6 @@ static void set_counters(dg_session *s, const Entry *e) {
     }
     memcpy(s->leaf[i], &v, sizeof v);
   }
-}
-
-static dg_status make_initial(dg_session *s) {
-  const Entry *e = program_entry(s->p, STR("init"));
-  if (!e) return DG_OK;
-  Sb why;
-  sb_init(&why, &s->arena);
-  dg_status valued =
-      dims_valued(s->cx, e->graph, &s->arena, s->p->bound.at, s->p->bound.n,
-                  "this initial value depends on a dim without a value: bind it (-D NAME=VALUE)");
-  if (valued != DG_OK) return valued; /* data come later, and do not decide what a program begins with */
-  CodeKey key = {.entry = e, .bind = s->p->bound.at, .nbind = s->p->bound.n, .interpret = true};
-  Status st = runner_new(s->p, s->cx, &key, NULL, &s->initial, &why);
-  if (st != ST_OK) return api_fail(s->cx, st, "initial values: " STRF, STRA(sb_str(&why)));
-  set_counters(s, e);
-  st = runner_run(s->initial, s->leaf, s->host, s->cx->stop, &why);
-  runner_free(s->initial);
-  s->initial = NULL;
-  if (st != ST_OK) return api_fail(s->cx, st, "initial values: " STRF, STRA(sb_str(&why)));
-  return DG_OK;
 }
 
 /* An instruction set that does not exist or that this CPU lacks is refused here, not at the first step. */
@@ -247,7 +227,7 @@ static dg_status new_in(void *arg) {
         s->host[i] = (HostEntry){call_host, &s->thunk[i]};
       }
   dg_status st = make_leaves(s);
-  if (st == DG_OK) st = make_initial(s);
+  if (st == DG_OK) st = session_initial(s);
   for (uint32_t i = 0; st == DG_OK && i < p->leaf.n; i++) session_finite_begin(s, i);
   return st;
 }
@@ -474,7 +454,7 @@ dg_status session_run(dg_session *s, const Entry *e, Variant **ran) {
   if (ok == DG_OK) gather_inputs(s, v->runner->code);
   if (ok == DG_OK) ok = session_values_fit(s, v);
   if (ok != DG_OK) return ok;
-  set_counters(s, e);
+  session_counters(s, e);
   Sb why;
   clean_inputs(s, v->runner->code);
   ArenaMark mark = arena_mark(&s->arena);

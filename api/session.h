@@ -91,6 +91,7 @@ struct dg_session {
   uint64_t shapes; /* changes whenever an input gets another shape, or a first buffer */
   Variant *last;   /* whose outputs dg_read sees */
   VEC(Scalar1) scalar;
+  VEC(const char *) note; /* what its beginning needs a word for */
   Arena missing_names;
   VEC(const char *) missing; /* states that the last file loaded did not hold */
   Arena opening;             /* a file that is being read: it becomes a view's own */
@@ -109,6 +110,11 @@ struct dg_session {
 /* api_guard for a call about s: a dead session is refused, and after DG_INTERNAL or DG_NO_MEMORY it is dead.
  */
 dg_status session_guard(dg_session *s, ApiFn *fn, void *arg);
+/* ---- initial.c ---- */
+dg_status session_initial(dg_session *s);
+void session_counters(dg_session *s, const Entry *e); /* step, epoch and seed as the entry sees them */
+/* A path written in the program: beneath its folder, else beneath a data root. In s->opening. */
+dg_status session_find_file(dg_session *s, Str path, Str *out);
 bool session_same_shape(const Tensor *a, const Tensor *b);
 dg_status session_alive(dg_session *s); /* DG_OK, or the reason is recorded */
 /* The variant of an entry that ran last; NULL when none is there. */

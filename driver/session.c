@@ -65,6 +65,8 @@ dg_status session_open(dg_context *cx, const Options *o, dg_program *p, bool tra
   so.threads = (int)threads, so.seed = (uint32_t)seed, so.level = (int)level;
   so.interpret = given(o, OPT_INTERPRET), so.isa = o->last[OPT_ISA];
   dg_status st = say(cx, dg_session_new(p, &so, out));
+  for (int i = 0; st == DG_OK && i < dg_session_note_count(*out); i++)
+    fprintf(stderr, "dgc: %s\n", dg_session_note_at(*out, i));
   if (st == DG_OK) st = load(cx, o, *out, training);
   for (int i = 0; i < o->ngiven && st == DG_OK; i++)
     if (o->given[i].key == OPT_DATA)

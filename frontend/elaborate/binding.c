@@ -47,7 +47,7 @@ static Value evaluate_let(Elab *x, Scope *s, const AstStmt *t) {
   if (v.kind != VAL_INSTANCE) return wrong_kind(x, at, v, "an instance before '~'");
   if (x->leaf.n == before) return v; /* made in an earlier entry */
   Span from = t->bind.init->at;
-  if (t->bind.init->kind == EXPR_CALL) return not_built(x, from, "starting an instance from a file");
+  if (is_load(x, s, t->bind.init)) return load_instance(x, s, t->bind.init, v);
   Value source = eval(x, s, t->bind.init);
   if (source.kind != VAL_INSTANCE) return wrong_kind(x, from, source, "an instance to start as a copy of");
   Tree *to = instance_tree(x, v.inst), *of = instance_tree(x, source.inst);

@@ -163,8 +163,10 @@ Value declare_leaf(Elab *x, Scope *s, const AstStmt *t) {
     diag_help(g, "write '= 0' or '~ normal(0, 0.1)' behind its type");
   } else if (t->bind.value && t->bind.init)
     TELL(x, declaration, t->bind.init->at, STR("an initial value is given by '=' or by '~'"));
-  return val_leaf(new_leaf(
-      x, leaf, (LeafDecl){.value = t->bind.value, .init = t->bind.init, .scope = s, .name = name.name}));
+  id = new_leaf(x, leaf,
+                (LeafDecl){.value = t->bind.value, .init = t->bind.init, .scope = s, .name = name.name});
+  if (kind != LEAF_INPUT && is_load(x, s, t->bind.init)) load_leaf(x, s, t->bind.init, id);
+  return val_leaf(id);
 }
 
 /* In the init graph a leaf read is its initial value; ids order the evaluation, `busy` finds a cycle. */
@@ -172,6 +174,7 @@ NodeId leaf_initial(Elab *x, LeafId l) {
   LeafDecl *d = &x->leaf.at[l.i];
   const Leaf *leaf = program_leaf_at(x->p, l);
   if (x->initial.i != UINT32_MAX) VEC_PUSH(x->p->arena, &x->p->initial_read, (InitialRead){l, x->initial});
+  if (leaf->file && !node_ok(d->node)) d->node = load_initial(x, l);
   if (node_ok(d->node) || x->stopped || d->cyclic) return d->node;
   if (d->busy) {
     VEC(LeafId) chain = {0};

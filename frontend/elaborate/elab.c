@@ -120,7 +120,7 @@ static void each_entry(Elab *x) {
   x->p->entry.n--;
   for (uint32_t i = 0; i < x->p->leaf.n && !x->stopped; i++) {
     const Leaf *l = &x->p->leaf.at[i];
-    if (l->kind != LEAF_PARAM && l->kind != LEAF_STATE) continue;
+    if ((l->kind != LEAF_PARAM && l->kind != LEAF_STATE) || l->file) continue;
     NodeId n = leaf_initial(x, (LeafId){i});
     l = &x->p->leaf.at[i];
     if (node_ok(n)) graph_root(x->g, ROOT_ASSIGN, l->path, (LeafId){i}, n, l->at);

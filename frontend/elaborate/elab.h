@@ -451,6 +451,10 @@ NodeId draw_uniform(Elab *x, Type t, Span at, NodeId *second);
 uint64_t frame_key(Elab *x, Sym name);
 
 /* ---- decl.c, train.c, data.c, import.c ---- */
+bool is_load(Elab *x, Scope *s, const AstExpr *e); /* load.c */
+void load_leaf(Elab *x, Scope *s, const AstExpr *e, LeafId l);
+Value load_instance(Elab *x, Scope *s, const AstExpr *e, Value v);
+NodeId load_initial(Elab *x, LeafId l);
 Value declare_leaf(Elab *x, Scope *s, const AstStmt *t);
 bool leaf_keeps(Elab *x, const AstType *t, LeafKind kind, Type type); /* false after a report */
 NodeId leaf_initial(Elab *x, LeafId l);

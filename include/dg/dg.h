@@ -135,7 +135,8 @@ typedef enum {
   DG_LOAD_TRAINED /* as DG_LOAD_MODEL, and the seed: evaluation draws as in the run that saved it */
 } dg_load_what;
 /* Sessions of the programs checked from now on will dg_load a file: what it brings takes the place of initial
- * values, and nothing is said of a parameter that rests on those. */
+ * values, and nothing is said of a parameter that rests on those. Files that the program names for initial
+ * values are not read then. */
 DG_API DG_MUST_USE dg_status dg_will_load(dg_context *cx, dg_load_what what);
 
 /* An element of DG_BOOL is an int32_t of 0 or 1, of DG_U8 a uint8_t, of DG_BF16 a uint16_t: the upper half of
@@ -316,6 +317,10 @@ DG_API DG_MUST_USE dg_status dg_save(dg_session *s, const char *path);
 /* From a file of dg_save; but for DG_LOAD_ALL also from another safetensors file with these names and shapes.
  */
 DG_API DG_MUST_USE dg_status dg_load(dg_session *s, const char *path, dg_load_what what);
+/* What the session's beginning needs a word for, one line each: of files that the program names behind `~
+ * load`, which tensors were converted, and what they hold besides. */
+DG_API int dg_session_note_count(const dg_session *s);
+DG_API const char *dg_session_note_at(const dg_session *s, int i); /* NULL outside 0..count-1 */
 /* States of the model (running statistics) that the last file loaded did not hold: they are as they were.
  * Names are valid until the next dg_load. */
 DG_API int dg_missing_count(const dg_session *s);

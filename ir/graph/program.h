@@ -31,9 +31,10 @@ typedef struct Leaf {
   Span made_at;    /* the let that made the instance it belongs to (file 0: declared at file level) */
   bool frozen;     /* PARAM: not trainable by declaration */
   bool loaded;     /* PARAM, STATE: begins with what a file holds, and its initial value counts for nothing */
-  LeafId of;       /* STATE made by an optimizer: the parameter; else .i == UINT32_MAX */
-  Range range;     /* INPUT */
-  uint32_t allow;  /* bit per DiagGroup named in #[allow(..)] */
+  uint32_t file;  /* PARAM, STATE: begins with what that one of Program.initial_file holds, from 1; 0: none */
+  LeafId of;      /* STATE made by an optimizer: the parameter; else .i == UINT32_MAX */
+  Range range;    /* INPUT */
+  uint32_t allow; /* bit per DiagGroup named in #[allow(..)] */
   uint32_t expect; /* bit per DiagGroup named in #[expect(..)] */
 } Leaf;
 
@@ -76,6 +77,12 @@ typedef struct Group {
 typedef struct InitialRead {
   LeafId of, by;
 } InitialRead;
+
+/* `~ load("f")`: where parameters and states begin. Names in it are their paths, or what is behind `own`. */
+typedef struct InitialFile {
+  Str path, own; /* own: the instance's path; empty: of single parameters */
+  Span at;
+} InitialFile;
 
 /* A `const` of the main file that is a number: for messages that say where a value came from. */
 typedef struct Constant {
@@ -164,6 +171,7 @@ typedef struct Program {
   VEC(Dataset) dataset;
   VEC(DimAssert) asserts;
   VEC(Constant) constant;
+  VEC(InitialFile) initial_file;
   VEC(InitialRead) initial_read;
   VEC(Sym) of_pass; /* metrics made of total(..): their value after a batch is that of the pass so far */
   VEC(Sym) symbol;  /* free dim symbols of the file, in order of appearance */

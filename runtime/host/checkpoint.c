@@ -243,18 +243,24 @@ static void fill(const CkTensor *t, const unsigned char *p, size_t bytes) {
 
 static void *scratch_get(void *arena, size_t n) { return arena_alloc(arena, n, 16); }
 
-bool checkpoint_load(Arena *scratch, Str path, const CkTensor *t, size_t n, CkLoad how, CkMeta *meta,
+bool checkpoint_open(Arena *scratch, Str path, int64_t max_bytes, SafeFile *out, CkMeta *meta,
                      HostError *err) {
   HostShown file = host_show(path);
   FileError fe;
   SafeError se;
-  SafeFile f;
   Str bytes;
-  if (!file_read(scratch, path, how.max_bytes, &bytes, &fe)) return host_fail_file(err, &fe, "data_bytes");
-  SafeResult r = safe_parse(bytes.p, bytes.n, (SafeMemory){scratch_get, scratch}, &f, &se);
+  if (!file_read(scratch, path, max_bytes, &bytes, &fe)) return host_fail_file(err, &fe, "data_bytes");
+  SafeResult r = safe_parse(bytes.p, bytes.n, (SafeMemory){scratch_get, scratch}, out, &se);
   if (r != SAFE_OK) return host_fail(err, ST_BAD_DATA, "%s: byte %" PRIu64 ": %s", file.z, se.at, se.what);
-  if (!check_meta(bytes, &f, file, meta, err) || !match(scratch, t, n, &f, how, file, err) ||
-      !check_values(&f, t, how, file, err))
+  return check_meta(bytes, out, file, meta, err);
+}
+
+bool checkpoint_load(Arena *scratch, Str path, const CkTensor *t, size_t n, CkLoad how, CkMeta *meta,
+                     HostError *err) {
+  HostShown file = host_show(path);
+  SafeFile f;
+  if (!checkpoint_open(scratch, path, how.max_bytes, &f, meta, err) ||
+      !match(scratch, t, n, &f, how, file, err) || !check_values(&f, t, how, file, err))
     return false;
   for (size_t i = 0; i < f.tensors; i++)
     if (f.tensor[i].tag != SIZE_MAX)

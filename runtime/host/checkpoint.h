@@ -6,6 +6,7 @@
 #define DG_RUNTIME_HOST_CHECKPOINT_H
 
 #include "runtime/core/checkpoint_meta.h"
+#include "runtime/core/safetensors.h"
 #include "runtime/host/data.h"
 
 typedef struct CkTensor {
@@ -23,6 +24,10 @@ uint64_t checkpoint_program(const CkTensor *t, size_t n);
  * and they are not allowed; a good checkpoint is not replaced by a broken one. */
 MUST_USE bool checkpoint_save(Arena *scratch, Str path, const CkTensor *t, size_t n, const CkMeta *meta,
                               bool allow_non_finite, HostError *err);
+
+/* Reads and parses a file; one of ours is whole. What it points at lives in `scratch`. */
+MUST_USE bool checkpoint_open(Arena *scratch, Str path, int64_t max_bytes, SafeFile *out, CkMeta *meta,
+                              HostError *err);
 
 typedef struct CkLoad {
   int64_t max_bytes; /* limit data_bytes */

@@ -259,6 +259,9 @@ for f in json sarif; do
   gives "$f of an error" 1 "$DGC" build spare.dg -D N=4 -Werror=unused --diagnostics-format=$f
   document $f DG0301
 done
+printf 'param w: f32[2] ~ load("w.safetensors")\noutput y = w\n' >begins.dg
+gives "initial values from a file" 1 "$DGC" build begins.dg
+says DG0560
 gives "a wrong level" 2 "$DGC" build noisy.dg -D N=16 --isa=sse2
 gives "a wrong name" 2 "$DGC" build noisy.dg -D N=16 --name=9lives
 says "9lives"
