@@ -153,7 +153,8 @@ static bool planted(const Campaign *k) {
     printf("# in bodies, %s: %ld of %ld\n", gen_body_plant(i), k->body_seen[i], k->body_planted[i]);
     all &= k->body_seen[i] > 0 && k->body_seen[i] == k->body_planted[i];
   }
-  if (!all && k->count >= ENOUGH) puts("# of some kind nothing was planted or not all was seen, or no step was run");
+  if (!all && k->count >= ENOUGH)
+    puts("# of some kind nothing was planted or not all was seen, or no step was run");
   return all || k->count < ENOUGH;
 }
 
