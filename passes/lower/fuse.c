@@ -365,7 +365,8 @@ static void closure(Closure *c, NodeId n) {
       closure(c, o);
       continue;
     }
-    if (lo->role[o.i] == ROLE_TILE && !lo->stored[o.i]) c->ok = false;
+    bool made = lo->role[o.i] == ROLE_TILE || lo->role[o.i] == ROLE_ELEM; /* by the group, for itself alone */
+    if (made && !lo->stored[o.i]) c->ok = false;
     if (node_op(lo->g, o) != OP_CONST) c->reads++;
     VEC_PUSH(lo->arena, &c->bound, o);
   }

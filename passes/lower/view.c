@@ -42,7 +42,9 @@ bool lower_view(const LowerCx *lo, NodeId n, bool own, View *out, NodeId *stuck)
   return ok;
 }
 
-/* From the last axis on, axes of both shapes that are the same run of elements. */
+/* From the last axis on, axes of both shapes that are the same run of elements. An axis of extent 1 takes the
+ * step that row-major memory has there: a store whose lanes lie along it is masked by what it moves along
+ * them. */
 static bool reshaped(AxisAffine *l, int nf, const int64_t *from, int nt, const int64_t *to) {
   AxisAffine r = {.k = l->k};
   for (int i = nf - 1, j = nt - 1; i >= 0 || j >= 0;) {
@@ -51,7 +53,7 @@ static bool reshaped(AxisAffine *l, int nf, const int64_t *from, int nt, const i
       continue;
     }
     if (j >= 0 && to[j] == 1) {
-      j--;
+      r.c[j--] = i >= 0 ? l->c[i] : nf ? l->c[0] * from[0] : 1;
       continue;
     }
     if (i < 0 || j < 0) return false;
@@ -67,7 +69,7 @@ static bool reshaped(AxisAffine *l, int nf, const int64_t *from, int nt, const i
       }
     }
     for (; at >= j; at--) {
-      r.c[at] = to[at] == 1 ? 0 : step * inner;
+      r.c[at] = step * inner;
       inner *= to[at];
     }
     i--;

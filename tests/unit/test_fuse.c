@@ -59,7 +59,7 @@ static NodeId operand(Type t) {
 /* Sums, softmax or a maximum, of a shape of its own: what a chain begins with. */
 static NodeId source(int turn) {
   NodeId x;
-  switch (turn % 5) {
+  switch (turn % 6) {
   case 0: return kit_product(&kit, DT_F32, 24, 4, 7, false, false, 0);
   case 1: return kit_product(&kit, DT_F32, 3, 16, 5, turn % 2, true, 2);
   case 2: return build_op(&kit.b, OP_SOFTMAX, (x = kit_leaf(&kit, shape(6)), &x), 1, (int64_t[]){2}, NULL);
@@ -67,6 +67,12 @@ static NodeId source(int turn) {
     int64_t window[8] = {1, 1, 1, 1, 1, 1, 1, 0};
     NodeId in[2] = {kit_leaf(&kit, KIT_TYPE(&kit, DT_F32, 2, 2, 4, 4)),
                     kit_leaf(&kit, KIT_TYPE(&kit, DT_F32, 3, 2, 3, 3))};
+    return build_op(&kit.b, OP_CONV2D, in, 2, window, NULL);
+  }
+  case 4: { /* lanes along an axis of extent 1 */
+    int64_t window[8] = {1, 1, 0, 0, 1, 1, 1, 0};
+    NodeId in[2] = {kit_leaf(&kit, KIT_TYPE(&kit, DT_F32, 4, 2, 6, 3)),
+                    kit_leaf(&kit, KIT_TYPE(&kit, DT_F32, 4, 2, 1, 3))};
     return build_op(&kit.b, OP_CONV2D, in, 2, window, NULL);
   }
   default: return kit_leaf(&kit, some_shape());
@@ -85,7 +91,10 @@ static NodeId step(NodeId x, NodeId other) {
   }
   case 4: {
     uint32_t axes = 1u << kit_random(&kit) % t.rank;
-    return two(OP_SUB, x, build_broadcast(&kit.b, build_reduce(&kit.b, OP_SUM, x, axes), t));
+    NodeId wide = build_broadcast(&kit.b, build_reduce(&kit.b, OP_SUM, x, axes), t);
+    if (kit_random(&kit) % 2) return two(OP_SUB, x, wide);
+    Type u = some_shape(); /* where it may be no view */
+    return two(OP_SUB, build_reshape(&kit.b, x, u), build_reshape(&kit.b, wide, u));
   }
   default: return two(kit_random(&kit) % 2 ? OP_MUL : OP_SUB, operand(t), x);
   }
@@ -152,6 +161,19 @@ START_TEST(reductions_absorb_reshapes) {
 }
 END_TEST
 
+/* What is stretched in the middle of rows is made apart; a reduction of what is computed of it reads it
+ * there. */
+START_TEST(reductions_of_stretched_rows) {
+  kit_begin(&kit, 7);
+  NodeId x =
+      build_reshape(&kit.b, kit_leaf(&kit, KIT_TYPE(&kit, DT_F32, 2, 3)), KIT_TYPE(&kit, DT_F32, 2, 3, 1));
+  NodeId wide = build_broadcast(&kit.b, x, KIT_TYPE(&kit, DT_F32, 2, 3, 3));
+  NodeId y = one(OP_SQUARE, build_reshape(&kit.b, wide, KIT_TYPE(&kit, DT_F32, 2, 9)));
+  kit_root(&kit, build_reduce(&kit.b, OP_SUM, y, 3));
+  kit_check(&kit);
+}
+END_TEST
+
 /* An epilogue that reads `in` arrays and writes two: 40 x 40 numbers are 6.25 KiB. Four arrays and more are a
  * pass of their own where the caches do not hold them; then there is one array more. */
 START_TEST(crowded_epilogues_stay_apart) {
@@ -178,4 +200,4 @@ START_TEST(crowded_epilogues_stay_apart) {
 END_TEST
 
 UNIT_MAIN(UNIT("groups", reshaped_chains, fuses_through_reshapes, reductions_absorb_reshapes,
-               crowded_epilogues_stay_apart))
+               reductions_of_stretched_rows, crowded_epilogues_stay_apart))
