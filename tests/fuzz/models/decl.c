@@ -55,11 +55,16 @@ void gen_layer(Gen *g) {
     CONV,
     MLP_RELU,
     EMBED,
+    HEADS,
+    BLOCK,
+    RECURRENT,
     LAYERS
   };
+  static const char *const recurrent[] = {"RNN", "GRU", "LSTM"};
   int kind = gen_turn(g, TABLE_LAYER, LAYERS);
   bool image = kind == BATCH_2D || kind == GROUP || kind == CONV;
-  Val v = gen_pick(g, SINGLE, image ? 4 : kind == BATCH_1D ? 2 : -2), w = v;
+  bool sequence = kind == HEADS || kind == BLOCK || kind == RECURRENT;
+  Val v = gen_pick(g, SINGLE, image ? 4 : sequence ? 3 : kind == BATCH_1D ? 2 : -2), w = v;
   int made = g->made++;
   Dim last = v.dim[image ? 1 : v.rank - 1];
   char name[NAME], d[48];
@@ -92,6 +97,19 @@ void gen_layer(Gen *g) {
     instance(g, name, F32);
     gen_let(g, w, "%s(mod(i32(2 * %s), 5) - 1)", name, v.name);
     return;
+  case HEADS:
+    say(g, "let %s = nn.MultiHeadAttention(%s, %d%s)\n", name, d, last.one % 2 ? 1 : 2,
+        gen_one_in(g, 2) ? ", causal = true" : "");
+    break;
+  case BLOCK:
+    say(g, "let %s = nn.TransformerBlock(%s, 1, hidden = 3, causal = true%s)\n", name, d,
+        gen_one_in(g, 2) ? ", p = 0.2, activation = tanh" : "");
+    break;
+  case RECURRENT:
+    w.dim[2] = ext_of(1 + (int)gen_next(g, 3));
+    if (gval_count(g, &w) > g->most) return;
+    say(g, "let %s = nn.%s(%s, %d)\n", name, GEN_ONE(g, recurrent), d, w.dim[2].one);
+    break;
   case GROUP: say(g, "let %s = nn.GroupNorm(%d, %s)\n", name, last.one % 2 ? 1 : 2, d); break;
   default:
     if (!ext_fixed(v.dim[2]) || !ext_fixed(v.dim[3])) return;

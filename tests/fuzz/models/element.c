@@ -11,7 +11,7 @@ typedef struct Form {
 /* clang-format off */
 static const Form forms[] = {
   {"relu($a)", REAL, SAME}, {"tanh($a)", REAL, SAME}, {"sigmoid($a)", REAL, SAME}, {"silu($a)", REAL, SAME},
-  {"gelu($a)", REAL, SAME}, {"softplus($a)", REAL, SAME}, {"sin($a)", REAL, SAME}, {"cos(3 * $a)", REAL, SAME},
+  {"gelu($a)", REAL, SAME}, {"softplus($a)", REAL, SAME}, {"log_sigmoid($a)", REAL, SAME}, {"sin($a)", REAL, SAME}, {"cos(3 * $a)", REAL, SAME},
   {"abs($a)", REAL, SAME}, {"square(tanh($a))", REAL, SAME}, {"sqrt(0.1 + abs($a))", REAL, SAME},
   {"elu($a)", REAL, SAME}, {"leaky_relu($a)", REAL, SAME}, {"hard_tanh($a)", REAL, SAME}, {"relu6($a)", REAL, SAME},
   {"softsign($a)", REAL, SAME}, {"erf($a)", REAL, SAME}, {"expm1(minimum($a, 2))", REAL, SAME},

@@ -60,6 +60,8 @@ void gen_row(Gen *g) {
     SOFT,
     LOG_SOFT,
     STANDARD,
+    NORM,
+    RMS,
     LENGTH_1,
     SOFT_AXIS,
     LSE,
@@ -96,6 +98,8 @@ void gen_row(Gen *g) {
     return;
   case LOG_SOFT: gen_let(g, v, "log_softmax(%s)", v.name); return;
   case STANDARD: gen_let(g, v, "standardize(%s)", v.name); return;
+  case NORM: gen_let(g, v, "layer_norm(%s, axis = %d, eps = 0.1)", v.name, axis); return;
+  case RMS: gen_let(g, v, "rms_norm(%s, axis = %d, eps = 0.1)", v.name, axis); return;
   case LENGTH_1: gen_let(g, v, "l2norm(%s, axis = %d, eps = 0.1)", v.name, axis); return;
   case SOFT_AXIS:
     gen_let(g, v, "%ssoftmax(%s, axis = %d)", gen_one_in(g, 3) ? "log_" : "", v.name, axis);
@@ -137,9 +141,63 @@ static void by_parameter(Gen *g, const Val *v, int k) {
   gen_let(g, r, gen_one_in(g, 3) ? "0.3 * (%s @ %s)" : "tanh(%s @ %s)", v->name, p.name);
 }
 
+/* Attention over rows or batches of them, positions, the unit matrix, diagonals. */
+static void attend(Gen *g, int kind) {
+  enum { ROWS, BATCHES, ROTARY, UNIT, DIAG, DIAG_OF };
+  static const char *const options[] = {"", ", causal = true", ", mask = (%s > 0)[.., _, :, 0]",
+                                        ", scale = 0.5, causal = true, mask = (%s > -0.5)[.., _, :, 0]"};
+  Val v = gen_pick(g, REAL, kind == BATCHES ? 3 : kind == DIAG ? 1 : kind == UNIT ? -2 : 2), r = v;
+  Val w = gen_like(g, &v);
+  Dim last = v.dim[v.rank - 1];
+  char d[48], option[96];
+  if (kind == ROWS || kind == BATCHES) {
+    r.dim[r.rank - 1] = v.dim[v.rank - 2];
+    if (gval_count(g, &r) > g->most) return;
+    snprintf(option, sizeof option, GEN_ONE(g, options), w.name);
+    gen_let(g, v, "attention(%s, %s, %s%s)", v.name, w.name, gen_one_in(g, 2) ? v.name : w.name, option);
+  } else if (kind == DIAG_OF) {
+    r.dim[1] = v.dim[0];
+    if (gval_count(g, &r) > g->most) return;
+    gen_let(g, gval_without(v, 1), "tanh(diag(%s @ %s'))", v.name, w.name);
+  } else if (kind == DIAG) {
+    r.rank = 2;
+    r.dim[1] = r.dim[0];
+    if (gval_count(g, &r) > g->most) return;
+    gen_let(g, r, "diag(%s)", v.name);
+  } else if (ext_fixed(last) && kind == UNIT) {
+    gen_let(g, v, "%s @ (0.5 * eye(%s, dtype = %s))", v.name, ext_text(g, last, d), gval_type[v.type]);
+  } else if (ext_fixed(last) && last.one % 2 == 0) {
+    gen_let(g, v, "rotary(%s%s)", v.name, gen_one_in(g, 2) ? "" : ", base = 50");
+  } else if (kind == ROTARY) {
+    r.dim[1] = ext_add(last, last);
+    gen_let(g, r, "rotary(concat([%s, %s], axis = -1))", v.name, w.name);
+  }
+}
+
 void gen_product(Gen *g) {
-  enum { PARAM, GRAM, BATCHED, DOT, VECTOR, SWAPPED, THREE, NAMED, NAMED_BATCH, PRODUCTS };
+  enum {
+    PARAM,
+    GRAM,
+    BATCHED,
+    DOT,
+    VECTOR,
+    SWAPPED,
+    THREE,
+    NAMED,
+    NAMED_BATCH,
+    ATTEND,
+    ATTEND_BATCH,
+    ROTARY,
+    UNIT,
+    DIAG,
+    DIAG_OF,
+    PRODUCTS
+  };
   int kind = gen_turn(g, TABLE_PRODUCT, PRODUCTS);
+  if (kind >= ATTEND && kind <= DIAG_OF) {
+    attend(g, kind - ATTEND);
+    return;
+  }
   int rank = kind == GRAM || kind == NAMED            ? 2
              : kind == BATCHED || kind == NAMED_BATCH ? 3
              : kind == DOT                            ? 1

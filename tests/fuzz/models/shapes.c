@@ -163,7 +163,8 @@ Val gen_param(Gen *g, Val s) {
   bool fixed = s.rank == 1 || s.rank == 2;
   for (int i = 0; i < s.rank; i++) fixed = fixed && ext_fixed(s.dim[i]) && s.dim[i].one < 6;
   if (fixed && gen_one_in(g, 4)) start_table(g, &s, table), init = table, gen_feature(g, FEAT_literal_table);
-  if (s.rank == 2 && ext_equal(s.dim[0], s.dim[1]) && gen_one_in(g, 2)) init = "~ identity()";
+  if (s.rank == 2 && ext_equal(s.dim[0], s.dim[1]) && gen_one_in(g, 2))
+    init = gen_one_in(g, 2) ? "~ orthogonal()" : "~ identity()";
   bool half = s.type == F32 && gen_one_in(g, 4);
   if (half) gen_feature(g, FEAT_half_param);
   say(g, "%sparam %s: %s%s %s\n", frozen ? "frozen " : "", name, half ? "bf16" : gval_type[s.type],
