@@ -123,6 +123,8 @@ void gen_plant(const Gen *g, long turn, Case *c) {
   if (g->large || !loss || strlen(c->text) + 2400 > sizeof text) return;
   size_t n = (size_t)(loss + 1 - c->text);
   memcpy(text, c->text, n);
+  n += put(g, "optimizer halts(w, g) {\n  w := scan (v = w) for i in 0:3 { next v = v + 0 * g }\n}\n",
+           text + n);
   n += put(g, p->params, text + n);
   n += put(g, body_plant[body].params, text + n);
   memcpy(text + n, "loss l = ", 9), n += 9;
@@ -134,8 +136,7 @@ void gen_plant(const Gen *g, long turn, Case *c) {
   size_t until = rate ? (size_t)(rate - rest) : strlen(rest);
   memcpy(text + n, rest, until), n += until;
   if (rate) { /* a step that changes nothing */
-    static const char *const none[] = {"sgd(lr = 0)", "sgd(lr = where(step < 1, 0.1, 0.0))",
-                                       "sgd(lr = scan (r = 0.0) for i in 0:3 { next r = 0.5 * r })"};
+    static const char *const none[] = {"sgd(lr = 0)", "sgd(lr = where(step < 1, 0.1, 0.0))", "halts()"};
     n += (size_t)sprintf(text + n, "%s", none[turn / 3 % 3]);
     strcpy(text + n, rate + strlen("sgd(lr = 0.05)"));
   } else
