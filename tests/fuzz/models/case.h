@@ -33,13 +33,14 @@ const char *case_program(const Case *c);
 
 /* What is done with a case: bits. */
 enum {
-  DO_PLAN = 1,   /* every entry: kernels by plan_eval against the interpreter */
-  DO_DUALS = 2,  /* gradients against duals, verdicts against gradients */
-  DO_NATIVE = 4, /* native code of one configuration against the interpreter, through the library */
-  DO_MATRIX = 8, /* of every level, instruction set and some numbers of threads */
-  DO_TRAIN = 16, /* data sets: training, saving, resuming */
-  DO_WRONG = 32, /* the expected error and no other */
-  DO_REST = 64,  /* verdicts about steps against steps from the initial values */
+  DO_PLAN = 1,    /* every entry: kernels by plan_eval against the interpreter */
+  DO_DUALS = 2,   /* gradients against duals, verdicts against gradients */
+  DO_NATIVE = 4,  /* native code of one configuration against the interpreter, through the library */
+  DO_MATRIX = 8,  /* of every level, instruction set and some numbers of threads */
+  DO_TRAIN = 16,  /* data sets: training, saving, resuming */
+  DO_WRONG = 32,  /* the expected error and no other */
+  DO_REST = 64,   /* verdicts about steps against steps from the initial values */
+  DO_FORMS = 128, /* verdicts of the same program in other words */
 };
 
 /* Verdicts about steps. */
@@ -56,6 +57,7 @@ typedef struct Fault { /* shared with the process that checks */
   int seen[SEEN_KINDS], planted[SEEN_KINDS]; /* verdicts held against steps; those of what plant.c planted */
   int body_planted[BODY_PLANTS], body_seen[BODY_PLANTS]; /* those with the verdict that belongs to them */
   int steps;
+  int forms; /* other words for it */
 } Fault;
 
 /* Checks c in a process of its own, at most `seconds`. False: a finding. */

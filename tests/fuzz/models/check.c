@@ -15,7 +15,7 @@ static bool checks(const Case *c, unsigned what, Arena *a, Fault *f) {
   if (what & DO_WRONG) return check_wrong(c, f);
   return load_case(c, c->text, a, l, f) && (!(what & DO_PLAN) || check_plans(c, l, a, f)) &&
          (!(what & DO_DUALS) || check_gradients(c, l, a, f)) &&
-         (!(what & DO_REST) || check_rest(c, l, a, f)) &&
+         (!(what & DO_REST) || check_rest(c, l, a, f)) && (!(what & DO_FORMS) || check_forms(c, l, a, f)) &&
          (!(what & (DO_NATIVE | DO_MATRIX)) || !*dg_llvm_version() || check_run(c, l, what, f)) &&
          (!(what & DO_TRAIN) || !l->p.dataset.n || check_train(c, l, f));
 }

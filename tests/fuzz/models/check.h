@@ -47,6 +47,7 @@ size_t array_count(const dg_array *a);
 bool check_plans(const Case *c, Loaded *l, Arena *a, Fault *f);
 bool check_gradients(const Case *c, Loaded *l, Arena *a, Fault *f);
 bool check_rest(const Case *c, Loaded *l, Arena *a, Fault *f);
+bool check_forms(const Case *c, Loaded *l, Arena *a, Fault *f);
 bool check_run(const Case *c, const Loaded *l, unsigned what, Fault *f);
 bool check_train(const Case *c, const Loaded *l, Fault *f);
 bool check_wrong(const Case *c, Fault *f);

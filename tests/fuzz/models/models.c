@@ -23,7 +23,7 @@
 typedef struct Campaign {
   long first, count, every, bad, gradients, dead, zero, wrong, natives, trained;
   long seen[SEEN_KINDS], planted[SEEN_KINDS], steps;
-  long body_planted[BODY_PLANTS], body_seen[BODY_PLANTS];
+  long body_planted[BODY_PLANTS], body_seen[BODY_PLANTS], forms;
   double worst;
   bool complete, verdicts;
 } Campaign;
@@ -66,6 +66,7 @@ static bool one(Campaign *k, const Case *c, unsigned what, long turn, bool wrong
   for (int i = 0; i < BODY_PLANTS; i++)
     k->body_planted[i] += f.body_planted[i], k->body_seen[i] += f.body_seen[i];
   k->steps += f.steps;
+  k->forms += f.forms;
   if (!good) report(c, what, turn, &f, wrong);
   k->bad += !good;
   return good;
@@ -80,7 +81,7 @@ static void campaign(Campaign *k) {
     gen_model(&g, turn, &c);
     cover_text(c.text);
     if (k->verdicts && turn % 2) gen_plant(&g, turn / 2, &c);
-    one(k, &c, k->verdicts ? DO_DUALS | DO_REST : work_of(k, turn, &c), turn, false);
+    one(k, &c, k->verdicts ? DO_DUALS | DO_REST | DO_FORMS : work_of(k, turn, &c), turn, false);
     if (turn % 2 || k->verdicts) continue;
     gen_wrong(&g, turn / 2, &c);
     k->wrong++;
@@ -143,12 +144,13 @@ static bool one_seed(long turn) {
 static bool planted(const Campaign *k) {
   enum { ENOUGH = 60 }; /* programs; fewer are a look at one again */
   static const char *const name[SEEN_KINDS] = {"zero", "stuck", "symmetric", "partial", "late", "idle"};
-  bool all = k->steps > 0;
+  bool all = k->steps > 0 && k->forms > 0;
   printf("# in %ld steps:", k->steps);
   for (int i = 0; i < SEEN_KINDS; i++) {
     printf(" %ld %s (%ld planted)%s", k->seen[i], name[i], k->planted[i], i + 1 < SEEN_KINDS ? "," : "\n");
     all &= k->planted[i] > 0;
   }
+  printf("# %ld times the same program in other words\n", k->forms);
   for (int i = 0; i < BODY_PLANTS; i++) {
     printf("# in bodies, %s: %ld of %ld\n", gen_body_plant(i), k->body_seen[i], k->body_planted[i]);
     all &= k->body_seen[i] > 0 && k->body_seen[i] == k->body_planted[i];
