@@ -186,6 +186,16 @@ void level_plan(Level *v) {
 
 /* ---- the augmented loop */
 
+/* What has as many axes as there may be is kept as a row: the stack of it has one more. */
+static Type kept_type(Graph *g, Type t) {
+  if (t.rank < MAX_RANK) return t;
+  DimId n = type_count(g->program->dims, &t);
+  t = type_scalar((DType)t.dtype);
+  t.rank = 1;
+  t.dim[0] = n;
+  return t;
+}
+
 static NodeId add_loop(Builder *b, NodeId *in, uint32_t nin, DimId trip, uint32_t carry, uint32_t step,
                        bool reverse, int64_t again) {
   return build_op(b, OP_LOOP, in, nin, (int64_t[]){trip.i, carry, step, reverse, 0, again}, NULL);
@@ -219,7 +229,10 @@ static void augment(Level *v, NodeId loop, LoopPlan *p) {
   for (uint32_t i = 0; i < p->primal; i++)
     if (need[i]) copy_node(&c, (NodeId){i});
   p->where = c.map;
-  for (uint32_t k = 0; k < p->nresult; k++) out[k] = c.map[out[k].i];
+  for (uint32_t k = 0; k < p->nresult; k++) {
+    out[k] = c.map[out[k].i];
+    if (k >= l.nresult) out[k] = build_reshape(&b, out[k], kept_type(to, graph_node(to, out[k])->type));
+  }
   in[0] = build_op(&b, OP_YIELD, out, p->nresult, NULL, NULL);
   graph_region_close(to);
   NodeId of = graph_node(v->from, loop)->primal; /* itself the way back through another one */
@@ -306,8 +319,10 @@ void sweep_loop(Sweep *s, NodeId loop, const NodeId *cotangent) {
   for (uint32_t k = l.carry; k < l.nresult; k++)
     if (node_ok(p->cot[k]) && p->live[p->cot[k].i])
       arg(&q, or_zero(&b, cotangent[k], type_stacked(j->node.at[p->cot[k].i].type, l.trip)), p->cot[k]);
+  uint32_t kept = q.n;
   for (uint32_t i = 0; i < p->primal; i++)
     if (p->kept[i]) arg(&q, p->stack[i], (NodeId){i});
+  uint32_t kept_end = q.n;
   for (uint32_t k = l.carry; k < inv; k++)
     if (p->live[p->map[k].i]) arg(&q, x[k], p->map[k]);
   uint32_t step = q.n - carry;
@@ -316,8 +331,14 @@ void sweep_loop(Sweep *s, NodeId loop, const NodeId *cotangent) {
 
   graph_region_open(g);
   Copy c = copy_into(j, g);
-  for (uint32_t k = 0; k < q.n; k++)
-    c.map[q.inside[k].i] = add_param(g, k, j->node.at[q.inside[k].i].type, b.location);
+  for (uint32_t k = 0; k < q.n; k++) {
+    Type t = j->node.at[q.inside[k].i].type;
+    c.map[q.inside[k].i] = add_param(g, k, k >= kept && k < kept_end ? kept_type(g, t) : t, b.location);
+  }
+  for (uint32_t k = kept; k < kept_end; k++) {
+    NodeId *in = &c.map[q.inside[k].i];
+    *in = build_reshape(&b, *in, j->node.at[q.inside[k].i].type);
+  }
   bool *begins = ARENA_ARRAY(a, bool, j->node.n);
   for (uint32_t k = inv; k < l.nparam; k++)
     if (plain[k]) begins[p->start[k].i] = true;

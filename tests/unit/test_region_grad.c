@@ -215,6 +215,22 @@ static uint32_t nodes_of(int depth, int n) {
   return nodes;
 }
 
+/* More loops around a value than a tensor has axes: what is kept of it still is one. */
+START_TEST(deeper_than_axes) {
+  fix_begin(&f);
+  seed = 7;
+  fix_leaf(&f, LEAF_PARAM, "s", type_scalar(DT_F64));
+  Graph *g = graph_new(&f.arena, &f.p, fix_sym(&f, "scale"));
+  Body top = body_outermost(g);
+  Builder b = rr_at(&top);
+  NodeId s = build_leaf(&b, (LeafId){0}), y = nest(&top, s, &top, s, MAX_RANK + 2);
+  graph_root(g, ROOT_OUTPUT, fix_sym(&f, "y"), (LeafId){0}, y, (Span){0});
+  graph_root(g, ROOT_OUTPUT, fix_sym(&f, "d"), (LeafId){0}, rr_grad(&top, y, s), (Span){0});
+  check("deeper than axes", g, false);
+  fix_end(&f);
+}
+END_TEST
+
 START_TEST(growth) {
   uint32_t one = nodes_of(1, 1);
   ck_assert_uint_le(nodes_of(4, 1), 5 * one);
@@ -230,4 +246,5 @@ START_TEST(growth) {
 END_TEST
 
 UNIT_MAIN(UNIT_TURNS("written", REGION_GRAPHS, written_graphs), UNIT_TURNS("random", 8, random_graphs),
-          UNIT("shape", steps_may_be_a_symbol, as_many_nodes_for_any_number_of_steps, growth))
+          UNIT("shape", steps_may_be_a_symbol, as_many_nodes_for_any_number_of_steps, deeper_than_axes,
+               growth))
