@@ -145,6 +145,17 @@ static bool any_dim(Value a, Value b) {
   return ints && (a.kind == VAL_DIM || b.kind == VAL_DIM);
 }
 
+/* mod(d, by) == 0: what is asserted of extents is known of them, for no binding that breaks it gets as far as
+ * them. */
+static void divides(Elab *x, Scope *s, const AstExpr *e) {
+  if (e->kind != EXPR_CALL || e->call.args.n != 2 || e->call.callee->kind != EXPR_NAME) return;
+  Value f = eval(x, s, e->call.callee), d, by;
+  if (f.kind != VAL_BUILTIN || f.builtin->op != OP_MOD) return;
+  d = eval(x, s, e->call.args.at[0].value);
+  by = eval(x, s, e->call.args.at[1].value);
+  if (d.kind == VAL_DIM && by.kind == VAL_INT) dim_multiple(x->dims, d.dim, by.i);
+}
+
 /* A comparison of dims that only a binding decides is kept for whoever binds them. */
 static bool assert_later(Elab *x, Scope *s, const AstStmt *t, const AstExpr *e) {
   if (e->kind != EXPR_BINARY || e->binary.op < BINARY_EQ || e->binary.op > BINARY_GE) return false;
@@ -167,6 +178,9 @@ static bool assert_later(Elab *x, Scope *s, const AstStmt *t, const AstExpr *e) 
       return true;
   }
   VEC_PUSH(x->p->arena, &x->p->asserts, d);
+  int64_t zero;
+  if (op == DIM_EQ && !x->probe && dim_is_const(x->dims, r, &zero) && zero == 0)
+    divides(x, s, e->binary.left);
   return true;
 }
 

@@ -22,6 +22,7 @@ DimTable *dims_copy(Arena *a, const DimTable *of) {
   t->poly.n = 0;
   for (uint32_t i = 0; i < of->poly.n; i++) VEC_PUSH(a, &t->poly, of->poly.at[i]);
   for (uint32_t i = 0; i < of->atom.n; i++) VEC_PUSH(a, &t->atom, of->atom.at[i]);
+  for (uint32_t i = 0; i < of->multiple.n; i++) VEC_PUSH(a, &t->multiple, of->multiple.at[i]);
   map_copy(&t->cons, &of->cons);
   map_copy(&t->symbol, &of->symbol);
   return t;
@@ -97,6 +98,63 @@ static bool term_div(const DimTable *t, const Term *a, const Term *b, Term *out)
   return j == b->degree;
 }
 
+/* ---- multiples ---- */
+
+static bool term_replace(const DimTable *t, Term *x, uint32_t from, uint32_t to) {
+  Term out;
+  return term_div(t, x, &(Term){.coef = 1, .degree = 1, .atom = {from}}, &out) &&
+         term_mul(t, &out, &(Term){.coef = 1, .degree = 1, .atom = {to}}, x);
+}
+
+static bool term_has(const Term *x, uint32_t atom) {
+  for (uint32_t i = 0; i < x->degree; i++)
+    if (x->atom[i] == atom) return true;
+  return false;
+}
+
+/* Parts in place of what is a multiple of them. A replaced part stands behind its symbol in the table. */
+static void sum_add_parts(const DimTable *t, Sum *s, Term x) {
+  for (uint32_t i = 0; i < t->multiple.n; i++) {
+    const Multiple *m = &t->multiple.at[i];
+    while (term_has(&x, m->of))
+      if (!i64_mul(x.coef, m->by, &x.coef) || !term_replace(t, &x, m->of, m->part)) {
+        s->bad = true;
+        return;
+      }
+  }
+  sum_add(t, s, &x);
+}
+
+static bool has_part(const DimTable *t, const Term *x) {
+  for (uint32_t i = 0; i < t->multiple.n; i++)
+    if (term_has(x, t->multiple.at[i].part)) return true;
+  return false;
+}
+
+static void parts_of(const DimTable *t, DimId d, Sum *s) {
+  s->n = 0, s->bad = false;
+  for (uint32_t i = 0; i < t->poly.at[d.i].n; i++) sum_add_parts(t, s, t->poly.at[d.i].term[i]);
+}
+
+/* The one form of all sums that are equal by what is known. */
+static void sum_normal(const DimTable *t, Sum *s) {
+  if (!t->multiple.n || s->bad) return;
+  Sum parts = {.n = 0};
+  for (uint32_t i = 0; i < s->n; i++) sum_add_parts(t, &parts, s->term[i]);
+  s->n = 0, s->bad = parts.bad;
+  for (uint32_t i = 0; i < parts.n; i++) {
+    Term x = parts.term[i];
+    for (uint32_t k = 0; k < t->multiple.n; k++) {
+      const Multiple *m = &t->multiple.at[k];
+      while (!t->atom.at[m->of].by && x.coef % m->by == 0 && term_has(&x, m->part)) {
+        x.coef /= m->by;
+        if (!term_replace(t, &x, m->part, m->of)) s->bad = true;
+      }
+    }
+    sum_add(t, s, &x);
+  }
+}
+
 static uint64_t poly_hash(const Sum *s) {
   uint64_t h = s->n;
   for (uint32_t i = 0; i < s->n; i++) {
@@ -117,7 +175,8 @@ static bool poly_is(const Poly *p, const Sum *s) {
   return true;
 }
 
-static DimId intern(DimTable *t, const Sum *s) {
+static DimId intern(DimTable *t, Sum *s) {
+  sum_normal(t, s);
   if (s->bad) return (DimId){0};
   uint64_t key = poly_hash(s);
   uint32_t id;
@@ -192,10 +251,10 @@ DimId dim_mul(DimTable *t, DimId a, DimId b) {
 bool dim_div_exact(DimTable *t, DimId a, DimId b, DimId *out) {
   *out = (DimId){0};
   if (!a.i || !b.i) return true;
-  const Poly *d = &t->poly.at[b.i];
-  if (d->n == 0) return false;
-  Sum rest = {.n = 0}, quotient = {.n = 0};
-  for (uint32_t i = 0; i < t->poly.at[a.i].n; i++) sum_add(t, &rest, &t->poly.at[a.i].term[i]);
+  Sum rest, by, *d = &by, quotient = {.n = 0};
+  parts_of(t, a, &rest);
+  parts_of(t, b, &by);
+  if (d->n == 0 || rest.bad || by.bad) return false;
   for (int steps = 0; rest.n && steps < 4 * MAX_TERMS; steps++) {
     Term q = {0};
     if (!term_div(t, &rest.term[0], &d->term[0], &q)) return false;
@@ -215,45 +274,79 @@ bool dim_div_exact(DimTable *t, DimId a, DimId b, DimId *out) {
 
 static int64_t floor_of(int64_t a, int64_t by) { return a / by - (a % by < 0); }
 
-DimId dim_floordiv(DimTable *t, DimId a, int64_t by) {
-  if (!a.i || by < 1) return (DimId){0};
-  if (by == 1) return a;
-  /* floor((by*q + r) / by) = q + floor(r / by), coefficient by coefficient, 0 <= r < by */
-  Sum quotient = {.n = 0}, rest = {.n = 0};
-  const Poly *p = &t->poly.at[a.i];
-  bool constant = true;
-  uint32_t depth = 0;
-  for (uint32_t i = 0; i < p->n; i++) {
-    Term q = p->term[i], r = p->term[i];
-    q.coef = floor_of(q.coef, by);
-    r.coef -= q.coef * by; /* in 0..by-1 */
-    constant &= r.coef == 0 || r.degree == 0;
-    for (uint32_t j = 0; j < r.degree; j++)
-      if (t->atom.at[r.atom[j]].depth > depth) depth = t->atom.at[r.atom[j]].depth;
-    sum_add(t, &quotient, &q);
-    sum_add(t, &rest, &r);
-  }
-  DimId whole = intern(t, &quotient);
-  if (constant) return whole;
-  if (depth >= MAX_DEPTH) return (DimId){0};
-  DimId inner = intern(t, &rest);
+/* The atom floor(inner / by). */
+static uint32_t quotient_atom(DimTable *t, DimId inner, int64_t by, uint32_t depth) {
   uint64_t key = hash_mix((uint64_t)inner.i << 32 ^ hash_mix((uint64_t)by)) | UINT64_C(1) << 63;
   uint32_t atom;
   while (map_get(&t->symbol, key, &atom) &&
          (t->atom.at[atom].inner.i != inner.i || t->atom.at[atom].by != by))
     key = hash_mix(key) | UINT64_C(1) << 63;
-  if (!map_get(&t->symbol, key, &atom)) {
-    Sb text;
-    sb_init(&text, t->arena);
-    bool simple = rest.n == 1 && rest.term[0].coef == 1 && rest.term[0].degree == 1 && !depth;
-    if (!simple) sb_char(&text, '(');
-    dim_print(t, inner, &text);
-    sb_fmt(&text, simple ? "/%" PRId64 : ")/%" PRId64, by);
-    atom = t->atom.n;
-    VEC_PUSH(t->arena, &t->atom, (Atom){.inner = inner, .by = by, .depth = depth + 1, .text = sb_str(&text)});
-    map_put(&t->symbol, key, atom);
+  if (map_get(&t->symbol, key, &atom)) return atom;
+  const Poly *p = &t->poly.at[inner.i];
+  Sb text;
+  sb_init(&text, t->arena);
+  bool simple = p->n == 1 && p->term[0].coef == 1 && p->term[0].degree == 1 && !depth;
+  if (!simple) sb_char(&text, '(');
+  dim_print(t, inner, &text);
+  sb_fmt(&text, simple ? "/%" PRId64 : ")/%" PRId64, by);
+  atom = t->atom.n;
+  VEC_PUSH(t->arena, &t->atom, (Atom){.inner = inner, .by = by, .depth = depth + 1, .text = sb_str(&text)});
+  map_put(&t->symbol, key, atom);
+  return atom;
+}
+
+DimId dim_floordiv(DimTable *t, DimId a, int64_t by) {
+  if (!a.i || by < 1) return (DimId){0};
+  if (by == 1) return a;
+  /* floor((by*q + r) / by) = q + floor(r / by), coefficient by coefficient, 0 <= r < by */
+  Sum p, quotient = {.n = 0}, rest = {.n = 0};
+  parts_of(t, a, &p);
+  if (p.bad) return (DimId){0};
+  bool constant = true;
+  uint32_t depth = 0;
+  for (uint32_t i = 0; i < p.n; i++) {
+    Term q = p.term[i], r = p.term[i];
+    q.coef = floor_of(q.coef, by);
+    r.coef -= q.coef * by;                                    /* in 0..by-1 */
+    if (r.coef && has_part(t, &q)) q.coef = 0, r = p.term[i]; /* L/3 stays, also of a multiple of 4 */
+    constant &= r.coef == 0 || r.degree == 0;
+    sum_add(t, &quotient, &q);
+    sum_add(t, &rest, &r);
   }
-  return dim_add(t, whole, of_atom(t, atom));
+  DimId whole = intern(t, &quotient);
+  if (constant) return whole;
+  DimId inner = intern(t, &rest);
+  const Poly *in = &t->poly.at[inner.i];
+  for (uint32_t i = 0; i < in->n; i++)
+    for (uint32_t j = 0; j < in->term[i].degree; j++)
+      if (t->atom.at[in->term[i].atom[j]].depth > depth) depth = t->atom.at[in->term[i].atom[j]].depth;
+  if (!inner.i || depth >= MAX_DEPTH) return (DimId){0};
+  return dim_add(t, whole, of_atom(t, quotient_atom(t, inner, by, depth)));
+}
+
+static int64_t gcd(int64_t a, int64_t b) { return b ? gcd(b, a % b) : a; }
+
+void dim_multiple(DimTable *t, DimId d, int64_t by) {
+  enum { GREATEST = 1 << 30, MOST = 64 };
+  const Poly *p = &t->poly.at[d.i];
+  if (p->n != 1 || p->term[0].degree != 1 || p->term[0].coef < 1 || by < 2 || by > GREATEST) return;
+  uint32_t symbol = p->term[0].atom[0];
+  if (t->atom.at[symbol].by || t->multiple.n >= MOST) return;
+  by /= gcd(by, p->term[0].coef);
+  Multiple *known = NULL;
+  for (uint32_t i = 0; i < t->multiple.n; i++)
+    if (t->multiple.at[i].of == symbol) known = &t->multiple.at[i];
+  int64_t more = known ? by / gcd(by, known->by) : by;
+  if (more == 1 || (known && more > GREATEST / known->by)) return;
+  by = known ? more * known->by : by;
+  uint32_t part = quotient_atom(t, of_atom(t, symbol), by, 0);
+  if (!known) {
+    VEC_PUSH(t->arena, &t->multiple, (Multiple){symbol, part, by});
+    return;
+  }
+  Multiple old = {known->part, part, more};
+  known->part = part, known->by = by;
+  VEC_PUSH(t->arena, &t->multiple, old);
 }
 
 /* ---- asking ---- */

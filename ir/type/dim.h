@@ -24,6 +24,9 @@ DimId dim_mul(DimTable *t, DimId a, DimId b);
 /* a / b when the division is exact as polynomials; false otherwise. */
 MUST_USE bool dim_div_exact(DimTable *t, DimId a, DimId b, DimId *out);
 DimId dim_floordiv(DimTable *t, DimId a, int64_t by);
+/* From here on d, a number times a symbol, counts as a multiple of by. What was made before keeps its id, and
+ * is equal to what is made now where it has no floor division. */
+void dim_multiple(DimTable *t, DimId d, int64_t by);
 
 static inline bool dim_eq(DimId a, DimId b) { return a.i == b.i; }
 /* Nothing says that they differ: an unknown dim agrees with any. */

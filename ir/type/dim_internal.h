@@ -25,11 +25,20 @@ typedef struct Poly {
   const Term *term;
 } Poly;
 
+/* A symbol that is known to be a multiple: atom `of` is by times atom `part`. Polynomials are compared with
+ * parts in place of all such atoms, and kept with symbols where a coefficient is a multiple. Also of a part
+ * that a later, greater multiple has replaced. */
+typedef struct Multiple {
+  uint32_t of, part;
+  int64_t by;
+} Multiple;
+
 struct DimTable {
   Arena *arena;
   const Names *names;
   VEC(Poly) poly; /* [0]: unknown */
   VEC(Atom) atom;
+  VEC(Multiple) multiple;
   Map cons, symbol;
 };
 

@@ -5,6 +5,21 @@
 #include <ctype.h>
 #include <inttypes.h>
 
+static uint64_t common(uint64_t a, uint64_t b) { return b ? common(b, a % b) : a; }
+
+/* 4 * floor(H / 8) where H is a multiple of 8: H/2. */
+static bool print_part(const DimTable *t, const Term *x, uint64_t size, Sb *b) {
+  for (uint32_t i = 0; i < t->multiple.n && x->degree == 1; i++) {
+    const Multiple *m = &t->multiple.at[i];
+    if (m->part != x->atom[0] || t->atom.at[m->of].by) continue;
+    uint64_t g = common(size, (uint64_t)m->by);
+    if (size != g) sb_fmt(b, "%" PRIu64 "*(", size / g);
+    sb_fmt(b, STRF "/%" PRIu64 "%s", STRA(t->atom.at[m->of].text), (uint64_t)m->by / g, size != g ? ")" : "");
+    return true;
+  }
+  return false;
+}
+
 void dim_print(const DimTable *t, DimId d, Sb *b) {
   const Poly *p = &t->poly.at[d.i];
   if (!d.i) {
@@ -18,6 +33,7 @@ void dim_print(const DimTable *t, DimId d, Sb *b) {
     bool number = size != 1 || !x->degree;
     if (i) sb_add(b, x->coef < 0 ? STR(" - ") : STR(" + "));
     if (!i && x->coef < 0) sb_char(b, '-');
+    if (print_part(t, x, size, b)) continue;
     if (number) sb_fmt(b, "%" PRIu64, size);
     for (uint32_t j = 0; j < x->degree; j++) {
       const Atom *a = &t->atom.at[x->atom[j]];

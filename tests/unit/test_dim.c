@@ -119,4 +119,81 @@ START_TEST(poison_and_overflow) {
 }
 END_TEST
 
-UNIT_MAIN(UNIT("dim", canonical, exact_division, floor_division, evaluation, poison_and_overflow))
+static DimId halves(DimId d, int times) {
+  for (int i = 0; i < times; i++) d = dim_floordiv(t, d, 2);
+  return d;
+}
+
+/* What is a multiple divides, in every form it is met in; what was made before is still the same. */
+START_TEST(multiples) {
+  begin();
+  DimId product = dim_mul(t, N, K), sum = dim_add(t, dim_mul(t, num(3), N), num(1)), q;
+  dim_multiple(t, N, 8);
+  dim_multiple(t, dim_mul(t, num(2), K), 8); /* K is one of 4 */
+  ck_assert(dim_eq(dim_mul(t, num(8), halves(N, 3)), N));
+  ck_assert(dim_eq(dim_mul(t, num(2), halves(N, 2)), halves(N, 1)));
+  ck_assert(!dim_eq(dim_mul(t, num(16), halves(N, 4)), N));
+  ck_assert(!dim_eq(dim_mul(t, num(8), halves(K, 3)), K));
+  ck_assert(dim_eq(dim_mul(t, num(4), halves(K, 2)), K));
+  DimId window = dim_add(t, dim_floordiv(t, dim_sub(t, N, num(2)), 2), num(1));
+  ck_assert(dim_eq(window, halves(N, 1)));
+  ck_assert(dim_eq(dim_mul(t, dim_mul(t, num(8), halves(N, 2)), halves(K, 1)), product));
+  ck_assert(dim_eq(dim_add(t, dim_mul(t, num(6), halves(N, 1)), num(1)), sum));
+  ck_assert(dim_div_exact(t, N, num(4), &q) && dim_eq(q, halves(N, 2)));
+  ck_assert(dim_div_exact(t, product, halves(N, 3), &q) && dim_eq(q, dim_mul(t, num(8), K)));
+  ck_assert(!dim_div_exact(t, N, num(3), &q));
+  is(halves(N, 1), "N/2");
+  is(halves(N, 3), "N/8");
+  is(dim_add(t, N, halves(N, 1)), "3*(N/2)");
+  is(dim_add(t, dim_mul(t, num(2), K), num(1)), "2*K + 1");
+  int64_t v;
+  DimBinding b[] = {{names_add(&names, STR("N")), 24}};
+  ck_assert(dim_eval(t, halves(N, 2), b, 1, &v) && v == 6);
+  ck_assert(dim_eq(dim_bind(t, halves(N, 2), b, 1), num(6)));
+  DimId eighth = halves(N, 3);
+  dim_multiple(t, N, 12); /* of 24, now */
+  ck_assert(dim_eq(dim_mul(t, num(3), dim_floordiv(t, N, 3)), N));
+  ck_assert(dim_eq(dim_mul(t, num(8), halves(N, 3)), N) && dim_eq(dim_mul(t, num(8), eighth), N));
+  ck_assert(dim_eq(dim_sub(t, dim_floordiv(t, N, 6), dim_floordiv(t, N, 8)), dim_floordiv(t, N, 24)));
+  DimTable *copy = dims_copy(&arena, t);
+  ck_assert(dim_eq(dim_mul(copy, num(24), dim_floordiv(copy, N, 24)), N));
+}
+END_TEST
+
+static uint64_t seed = 7;
+static uint32_t any(uint32_t n) {
+  seed = seed * 6364136223846793005u + 1442695040888963407u;
+  return (uint32_t)(seed >> 33) % n;
+}
+
+/* Random formulas at extents that keep what is said of them: the value that integers give. */
+START_TEST(multiples_in_formulas) {
+  for (int turn = 0; turn < 300; turn++) {
+    enum { MADE = 24 };
+    begin();
+    DimId d[MADE] = {N, K, num(1 + any(5))};
+    int64_t n = 24 * (1 + any(3)), k = 10 * (1 + any(4)), w[MADE] = {n, k, 0}, v;
+    DimBinding b[] = {{names_add(&names, STR("N")), n}, {names_add(&names, STR("K")), k}};
+    ck_assert(dim_is_const(t, d[2], &w[2]));
+    for (int i = 3; i < MADE; i++) {
+      if (i == 8) dim_multiple(t, N, 8);
+      if (i == 11) dim_multiple(t, dim_mul(t, num(3), K), 10);
+      if (i == 15) dim_multiple(t, N, 6);
+      uint32_t x = any((uint32_t)i), y = any((uint32_t)i), by = 2 + any(4);
+      switch (any(4)) {
+      case 0: d[i] = dim_add(t, d[x], d[y]), w[i] = w[x] + w[y]; break;
+      case 1: d[i] = dim_sub(t, d[x], d[y]), w[i] = w[x] - w[y]; break;
+      case 2: d[i] = dim_mul(t, d[x], num(by)), w[i] = w[x] * by; break;
+      default: d[i] = dim_floordiv(t, d[x], by), w[i] = w[x] / by - (w[x] % by < 0); break;
+      }
+      if (!d[i].i) d[i] = N, w[i] = n; /* too many terms */
+      if (w[i] >= 0) ck_assert(dim_eval(t, d[i], b, 2, &v) && v == w[i]);
+      if (w[i] >= 0) ck_assert(dim_is_const(t, dim_bind(t, d[i], b, 2), &v) && v == w[i]);
+      for (int j = 0; j < i; j++) ck_assert(!dim_eq(d[j], d[i]) || w[j] == w[i]);
+    }
+  }
+}
+END_TEST
+
+UNIT_MAIN(UNIT("dim", canonical, exact_division, floor_division, evaluation, poison_and_overflow, multiples,
+               multiples_in_formulas))
