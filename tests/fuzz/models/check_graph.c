@@ -27,9 +27,9 @@ static Tensor *leaves(const Case *c, const Loaded *l, Arena *a, bool wide, uint6
 }
 
 static const char *entry_name(const Loaded *l, const Entry *e, char *to, size_t n) {
-  static const char *const kind[] = {"init", "train", "after", "eval", "predict"};
+  static const char *const kind[] = {"init", "train", "gather", "after", "eval", "predict"};
   Str name = names_str(&l->names, e->name);
-  bool has = e->kind == ENTRY_TRAIN || e->kind == ENTRY_AFTER;
+  bool has = e->kind == ENTRY_TRAIN || e->kind == ENTRY_GATHER || e->kind == ENTRY_AFTER;
   snprintf(to, n, "%s%s" STRF, kind[e->kind], has ? " " : "", STRA((has ? name : STR(""))));
   return to;
 }
@@ -114,7 +114,7 @@ static char *keeping(const Case *c, Arena *a) {
   for (const char *p = c->text; *p;) {
     const char *end = strchr(p, '\n'), *cut = end;
     if (!end) end = p + strlen(p), cut = end;
-    bool drop = strncmp(p, "  clip_", 7) == 0;
+    bool drop = strncmp(p, "  clip_", 7) == 0 || strncmp(p, "  accumulate ", 13) == 0;
     const char *by = strncmp(p, "  update ", 9) == 0 ? strstr(p, " using ") : NULL;
     if (by && by < end) cut = by;
     if (!drop) {

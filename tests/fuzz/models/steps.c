@@ -104,6 +104,7 @@ static void settings(Gen *g, bool first) {
   if ((kind == NORM || kind == BOTH) && one_type)
     say(g, "  clip_norm = 0.5\n"), gen_feature(g, FEAT_clip_norm);
   if (kind == VALUE || kind == BOTH) say(g, "  clip_value = 0.1\n"), gen_feature(g, FEAT_clip_value);
+  if (g->turn % 4 == 1) say(g, "  accumulate = 2\n"), gen_feature(g, FEAT_accumulate);
   if (!first && kind == EVERY) say(g, "  every = 2\n"), gen_feature(g, FEAT_every_setting);
   if (!first && g->has_data && (g->turn % 20 == 4 || gen_one_in(g, 2))) {
     gen_feature(g, FEAT_own_data);
@@ -183,6 +184,7 @@ void gen_steps(Gen *g) {
   gen_loss(g, "l", g->large ? 14 : 5, true);
   say(g, "optimizer mine(w, g, rate) {\n  state far = 0\n  far := maximum(0.9 * far, abs(g))\n"
          "  w := w - 0.01 * rate * g / (far + 1e-3)\n}\n");
+  say(g, "metric mass = total(sum(%s)) / total(size(%s))\n", real_of(g, &t, a, sizeof a), a);
   say(g, "metric top = max(%s)\nmetric hits = mean(f32(argmax(f32(x) @ %s, axis = -1) == label))\n",
       real_of(g, &t, a, sizeof a), logits.name);
   say(g, "output o1 = %s\noutput o2 = %s\noutput o3 = argmax(f32(x) @ %s, axis = 1)\n", u.name, o.name,
