@@ -93,8 +93,15 @@ AxisAffine emit_affine(Emit *e, const Affine *a);
 Val emit_fence(Emit *e, Val v);
 
 /* ---- emit_scalar.c ---- */
-/* Runs a program over vectors: in by operand number, out by result. */
-void emit_program(Emit *e, const Scalar *p, const Val *in, Val *out);
+/* Runs a program over n vectors abreast: by vector, operands by their number and results. */
+enum { EMIT_ABREAST = 2 };
+typedef struct EmitIn {
+  Val v[KERNEL_SRC];
+} EmitIn;
+typedef struct EmitOut {
+  Val v[KERNEL_DST];
+} EmitOut;
+void emit_program(Emit *e, const Scalar *p, int n, const EmitIn *in, EmitOut *out);
 Val emit_instruction(Emit *e, const ScalarIns *n, Val a, Val b, Val c);
 
 /* ---- bounds.c ---- */

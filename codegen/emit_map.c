@@ -92,6 +92,13 @@ static bool loads_whole(const Emit *e, const KernelOperand *o) {
   return o->kind == OPERAND_MEMORY && o->rows > 1 && emit_prefers_tile(e, &o->access, o->rows, o->cols);
 }
 
+/* A long program is one chain, as long as what a core looks ahead: two vectors go through it abreast. */
+enum { ABREAST_LEAST = 20 };
+
+static void take(Emit *e, const KernelStmt *s, int at, const EmitOut *out) {
+  for (int i = 0; i < s->map.ndst; i++) e->tile[s->map.dst[i]][at] = out->v[i];
+}
+
 /* Computes `rows` rows of the map and does the `n` stores behind it. */
 static void unrolled(Emit *e, const KernelStmt *s, int n_store, int rows) {
   Opened to[KERNEL_DST];
@@ -100,7 +107,8 @@ static void unrolled(Emit *e, const KernelStmt *s, int n_store, int rows) {
   const KernelTile *d = &e->k->tile[s->map.dst[0]];
   int n = emit_vectors(e, d->cols);
   Source src[KERNEL_SRC];
-  Val in[KERNEL_SRC], out[KERNEL_DST];
+  EmitIn in[EMIT_ABREAST];
+  EmitOut out[EMIT_ABREAST];
   for (int i = 0; i < s->map.nsrc; i++) {
     src[i] = (Source){.o = &s->map.src[i], .row = ARENA_ARRAY(e->arena, Val, (size_t)n)};
     const KernelOperand *o = src[i].o;
@@ -113,14 +121,19 @@ static void unrolled(Emit *e, const KernelStmt *s, int n_store, int rows) {
     }
     if (src[i].o->kind == OPERAND_COORD) src[i].coord = emit_affine(e, &src[i].o->access.at.a);
   }
+  int most = s->map.program->nins < ABREAST_LEAST ? 1 : EMIT_ABREAST;
   for (int r = 0; r < rows; r++)
-    for (int j = 0; j < n; j++) {
-      for (int i = 0; i < s->map.nsrc; i++) in[i] = source_at(e, &src[i], r, j);
-      emit_program(e, s->map.program, in, out);
-      for (int i = 0; i < s->map.ndst; i++) e->tile[s->map.dst[i]][r * n + j] = out[i];
+    for (int j = 0, many; j < n; j += many) {
+      many = n - j < most ? n - j : most;
+      for (int v = 0; v < many; v++)
+        for (int i = 0; i < s->map.nsrc; i++) in[v].v[i] = source_at(e, &src[i], r, j + v);
+      emit_program(e, s->map.program, many, in, out);
+      for (int v = 0; v < many; v++) take(e, s, r * n + j + v, &out[v]);
       store = s->next;
       for (int i = 0; i < n_store; i++, store = store->next)
-        emit_store(e, &to[i], (Spot){r, j * e->lanes, e->lanes, false}, e->tile[store->mem.tile][r * n + j]);
+        for (int v = 0; v < many; v++)
+          emit_store(e, &to[i], (Spot){r, (j + v) * e->lanes, e->lanes, false},
+                     e->tile[store->mem.tile][r * n + j + v]);
     }
   for (int i = 0; i < s->map.ndst; i++) e->set[s->map.dst[i]] = true;
 }

@@ -201,21 +201,30 @@ Val emit_instruction(Emit *e, const ScalarIns *n, Val a, Val b, Val c) {
   BUG(e->arena->mem, "scalar instruction %u", n->op);
 }
 
-void emit_program(Emit *e, const Scalar *p, const Val *in, Val *out) {
-  Val leaf[SCALAR_LEAVES], val[SCALAR_INS];
+/* One value of a program for one vector: a leaf, or what instruction i made of it. */
+static Val value(ScalarRef r, const ScalarLeaf *leaf, const Val *constant, const Val *in, const Val *made) {
+  if (!r.leaf) return made[r.i];
+  return leaf[r.i].input ? in[leaf[r.i].index] : constant[r.i];
+}
+
+void emit_program(Emit *e, const Scalar *p, int n, const EmitIn *in, EmitOut *out) {
+  Val constant[SCALAR_LEAVES], made[EMIT_ABREAST][SCALAR_INS];
   for (uint16_t i = 0; i < p->nleaf; i++) {
     const ScalarLeaf *l = &p->leaf[i];
-    leaf[i] = l->input ? in[l->index] : emit_const(e, (DType)l->type, l->value);
+    constant[i] = l->input ? NULL : emit_const(e, (DType)l->type, l->value);
   }
   for (uint16_t i = 0; i < p->nins; i++) {
-    Val a[3];
-    for (int j = 0; j < 3; j++)
-      a[j] = p->ins[i].arg[j].leaf ? leaf[p->ins[i].arg[j].i] : val[p->ins[i].arg[j].i];
-    const ScalarIns *n = &p->ins[i];
-    if (n->op == SC_LDEXP && !e->avx512 && emit_whole_within(p, n->arg[1], n->type == DT_F32 ? 252 : 2044))
-      val[i] = ldexp_by_two(e, (DType)n->type, a[0], a[1]);
-    else
-      val[i] = emit_instruction(e, n, a[0], a[1], a[2]);
+    const ScalarIns *s = &p->ins[i];
+    bool two =
+        s->op == SC_LDEXP && !e->avx512 && emit_whole_within(p, s->arg[1], s->type == DT_F32 ? 252 : 2044);
+    for (int v = 0; v < n; v++) {
+      Val a[3];
+      for (int j = 0; j < 3; j++) a[j] = value(s->arg[j], p->leaf, constant, in[v].v, made[v]);
+      made[v][i] =
+          two ? ldexp_by_two(e, (DType)s->type, a[0], a[1]) : emit_instruction(e, s, a[0], a[1], a[2]);
+    }
   }
-  for (uint16_t i = 0; i < p->nout; i++) out[i] = p->out[i].leaf ? leaf[p->out[i].i] : val[p->out[i].i];
+  for (int v = 0; v < n; v++)
+    for (uint16_t i = 0; i < p->nout; i++)
+      out[v].v[i] = value(p->out[i], p->leaf, constant, in[v].v, made[v]);
 }
