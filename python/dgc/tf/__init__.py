@@ -1,6 +1,6 @@
 """Recording TensorFlow and Keras: hooks, and what to do when enough was seen."""
 import functools
-import importlib
+import importlib.util
 import inspect
 import sys
 import warnings
@@ -8,12 +8,13 @@ import weakref
 
 import tensorflow as tf
 from tensorflow.python import pywrap_tfe
-from tensorflow.python.eager import backprop, core
+from tensorflow.python.eager import backprop, core, forwardprop, record
 from tensorflow.python.framework import constant_op, op_callbacks
 from tensorflow.python.framework import ops as tf_ops
 from tensorflow.python.ops import custom_gradient, resource_variable_ops, script_ops
 
 from .. import session
+from ..frames import is_user_file
 from . import composites, write
 from .recorder import Recorder
 
@@ -29,7 +30,8 @@ class Session(session.Session):
     def start(self):
         self.recorder.variables_alive()
         self.patch(pywrap_tfe, "TFE_Py_FastPathExecute", self._fast_path)
-        self.patch(resource_variable_ops.ResourceVariable, "__init__", self._variable_init)
+        for owner in (resource_variable_ops.BaseResourceVariable, resource_variable_ops.ResourceVariable):
+            self.patch(owner, "__init__", self._variable_init)
         self.patch(constant_op, "convert_to_eager_tensor", self._convert)
         self.patch(custom_gradient, "_eager_mode_decorator", self._custom)
         self.patch(script_ops, "py_func_common", self._host)
@@ -58,19 +60,26 @@ class Session(session.Session):
         self.patch(backprop.GradientTape, "_pop_tape", functools.partial(self._tape, begins=False))
         for name in ("gradient", "jacobian", "batch_jacobian"):
             self.patch(backprop.GradientTape, name, functools.partial(self._gradient, name=name))
+        for name in ("record_operation", "record_operation_backprop_only"):
+            self.patch(record, name, self._recorded)
+        self.patch(forwardprop.ForwardAccumulator, "jvp", self._forward)
         for name in ("TFE_Py_TapeSetStopOnThread", "TFE_Py_TapeSetRestartOnThread"):
             self.patch(pywrap_tfe, name, functools.partial(self._stops, on="Stop" in name))
 
     def _start_keras(self):
-        """Keras 3 comes with TensorFlow; Keras 2, as tf_keras, where the program has it."""
-        for name, layer, optimizer, apply in (("keras", "keras.src.layers.layer", "keras.src.optimizers.base_optimizer", "apply"),):
-            try:
-                layers, optimizers = importlib.import_module(layer), importlib.import_module(optimizer)
-            except ImportError:
-                continue
-            self.patch(layers.Layer, "__init__", self._layer_init)
-            self.patch(optimizers.BaseOptimizer, "__init__", self._optimizer_init)
-            self.patch(optimizers.BaseOptimizer, apply, self._apply)
+        """Keras 3 comes with TensorFlow; Keras 2 is tf_keras, where it is installed."""
+        from keras.src.layers.layer import Layer
+        from keras.src.optimizers.base_optimizer import BaseOptimizer
+        self.patch(Layer, "__init__", self._layer_init)
+        self.patch(BaseOptimizer, "__init__", self._optimizer_init)
+        self.patch(BaseOptimizer, "apply", self._apply)
+        if importlib.util.find_spec("tf_keras") is not None:
+            from tf_keras.src.engine import base_layer
+            from tf_keras.src.optimizers import optimizer
+            self.patch(base_layer.Layer, "__init__", self._layer_init)
+            self.patch(optimizer._BaseOptimizer, "__init__", self._optimizer_init)
+            for owner in (optimizer._BaseOptimizer, optimizer.Optimizer):
+                self.patch(owner, "apply_gradients", self._apply_pairs)
 
     # -- what stands in place of the framework's functions while the recording runs
 
@@ -171,6 +180,25 @@ class Session(session.Session):
             return out
         return gradient
 
+    def _recorded(self, plain):
+        """What ran while nothing recorded gets a derivative afterwards: compiled functions are called so."""
+        r = self.recorder
+
+        @functools.wraps(plain)
+        def record_operation(op_type, output_tensors, input_tensors, *args, **kwargs):
+            plain(op_type, output_tensors, input_tensors, *args, **kwargs)
+            if not r.off():
+                r.derived(op_type, output_tensors, input_tensors)
+        return record_operation
+
+    def _forward(self, plain):
+        r = self.recorder
+
+        @functools.wraps(plain)
+        def jvp(made, primals, *args, **kwargs):
+            return r.opaque("jvp", lambda x: plain(made, x, *args, **kwargs), (primals,), {})
+        return jvp
+
     def _composite(self, plain, build):
         @functools.wraps(plain)
         def call(*args, **kwargs):
@@ -200,32 +228,45 @@ class Session(session.Session):
         return __init__
 
     def _apply(self, plain):
-        r = self.recorder
-
         @functools.wraps(plain)
         def apply(made, grads, trainable_variables=None):
-            if r.off():
+            if self.recorder.off():
                 return plain(made, grads, trainable_variables)
             grads = list(grads)
             variables = made._trainable_variables if trainable_variables is None else list(trainable_variables)
-            r.step_begins(made, grads, variables, is_users_call())
-            error = None
-            r.depth += 1
-            try:
-                return plain(made, grads, trainable_variables if trainable_variables is None else variables)
-            except Exception as e:
-                error = e
-                raise
-            finally:
-                r.depth -= 1
-                r.step_ends(error)
-                if r.refused:
-                    self.finish()    # the framework ends the run here, and names are still there
-                if error is None and r.enough():
-                    if r.stop:
-                        self.end_run()
-                    self.finish()
+            given = trainable_variables if trainable_variables is None else variables
+            return self._step(made, grads, variables, lambda: plain(made, grads, given))
         return apply
+
+    def _apply_pairs(self, plain):
+        """As Keras 2 has it."""
+        @functools.wraps(plain)
+        def apply_gradients(made, grads_and_vars, *args, **kwargs):
+            pairs = list(grads_and_vars)
+            if self.recorder.off():
+                return plain(made, pairs, *args, **kwargs)
+            return self._step(made, [g for g, _ in pairs], [v for _, v in pairs], lambda: plain(made, pairs, *args, **kwargs))
+        return apply_gradients
+
+    def _step(self, made, grads, variables, call):
+        r = self.recorder
+        r.step_begins(made, grads, variables, is_users_call())
+        error = None
+        r.depth += 1
+        try:
+            return call()
+        except Exception as e:
+            error = e
+            raise
+        finally:
+            r.depth -= 1
+            r.step_ends(error)
+            if r.refused:
+                self.finish()    # the framework ends the run here, and names are still there
+            if error is None and r.enough():
+                if r.stop:
+                    self.end_run()
+                self.finish()
 
     def graph_text(self):
         r = self.recorder
@@ -234,9 +275,8 @@ class Session(session.Session):
 
 
 def is_users_call():
-    """Did the user's own line call apply_gradients, or apply?"""
-    from ..frames import is_user_file
-    frame = sys._getframe(2)
-    if frame.f_code.co_name == "apply_gradients" and not is_user_file(frame.f_code.co_filename):
+    """Did the user's own line call apply_gradients, apply or minimize?"""
+    frame = sys._getframe(3)
+    while frame.f_code.co_name in ("apply_gradients", "minimize") and not is_user_file(frame.f_code.co_filename):
         frame = frame.f_back
     return is_user_file(frame.f_code.co_filename)

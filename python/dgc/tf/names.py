@@ -53,7 +53,7 @@ def parts(m):
 
 def is_aside(m):
     """Metrics, optimizers and seeds hold variables that nobody trains."""
-    return any(c.__name__ in ("Metric", "BaseOptimizer", "SeedGenerator", "_BaseOptimizer") for c in type(m).__mro__)
+    return any(c.__name__ in ("Metric", "BaseOptimizer", "SeedGenerator", "_BaseOptimizer", "OptimizerV2") for c in type(m).__mro__)
 
 
 class Names:

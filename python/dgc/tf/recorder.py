@@ -54,13 +54,13 @@ class Recorder(Steps):
     @guarded
     def read_inside(self, inputs):
         for t in inputs:
-            if self.lookup(t) is not None or t.dtype == tf.resource and self.object_of(t) is not None:
+            if self.lookup(t) is not None or self.holds(t):
                 self.inside.setdefault(id(t), t)
 
     @guarded
     def operation(self, name, ins, attrs, outs):
         outs = list(outs) if isinstance(outs, (list, tuple)) else [outs]
-        handle = ins[0] if ins and ins[0].dtype == tf.resource and self.object_of(ins[0]) is not None else None
+        handle = ins[0] if ins and self.holds(ins[0]) else None
         begin = len(self.tape.nodes)
         if handle is not None and name == "ReadVariableOp":
             self.tape.place = self.frames.here("read")
@@ -77,7 +77,7 @@ class Recorder(Steps):
         """What does not depend on a parameter is data: a leaf, once something reads it. Numbers are worth more."""
         if name in ops.CONSTANT or name in ops.TABLE and any(self.lookup(t) is not None for t in ins if t.dtype.is_floating):
             return True
-        return any(self.lookup(t) in self.fed or t.dtype == tf.resource and self.object_of(t) is not None for t in ins)
+        return any(self.lookup(t) in self.fed or self.holds(t) for t in ins)
 
     def results(self, name, ins, attrs, outs):
         named = {attrs[i]: attrs[i + 1] for i in range(0, len(attrs or ()) - 1, 2)}
@@ -94,9 +94,8 @@ class Recorder(Steps):
         dtype, shape = tensor_type(o)
         nodes = []
         for t in ins:
-            if t.dtype == tf.resource and self.object_of(t) is None or t.dtype in (tf.variant, tf.string):
-                continue
-            nodes.append(self.value(t))
+            if self.holds(t) or t.dtype not in _NO_NUMBERS:
+                nodes.append(self.value(t))
         if not nodes:
             return self.tape.leaf("input", snake(name), dtype, shape)
         ends = not (o.dtype.is_floating or o.dtype.is_complex) or ends_here(name)
@@ -139,6 +138,20 @@ class Recorder(Steps):
             if node is not None:
                 self.remember(o, node)
         self.follow(begin)
+
+    @guarded
+    def derived(self, name, outs, ins):
+        begin = len(self.tape.nodes)
+        self.tape.place = self.frames.here(snake(str(name)))
+        nodes = [self.value(t) for t in tensors(ins, []) if self.lookup(t) is not None or self.holds(t)]
+        for o in tensors(outs, []):
+            if nodes and o.dtype.is_floating:
+                self.remember(o, self.tape.unknown(snake(str(name)), nodes, *tensor_type(o)))
+        self.follow(begin)
+
+    def holds(self, t):
+        """Is it the handle of a variable?"""
+        return t.dtype == tf.resource and self.object_of(t) is not None
 
     # -- what leaves the framework, and comes back
 

@@ -3,6 +3,7 @@ import weakref
 
 import numpy
 import tensorflow as tf
+from tensorflow.python.eager import context
 from tensorflow.python.framework import ops as tf_ops
 
 from ..frames import Frames
@@ -66,7 +67,8 @@ class Tensors(Guard):
         self.aside = lambda: _Aside(self)
 
     def off(self):
-        return self.depth or self.finished or self.failed is not None
+        """Is this nothing that is looked at? Graphs that are being built run later, or not at all."""
+        return self.depth or self.finished or self.failed is not None or not context.executing_eagerly()
 
     def remember(self, t, node):
         self.known[id(t)] = (weakref.ref(t), node)

@@ -13,6 +13,11 @@ from .tensors import Tensors
 Resource = resource_variable_ops.BaseResourceVariable
 
 
+def is_whole(v):
+    """Is it a variable, and not what an assignment gives for one?"""
+    return getattr(v, "_handle", None) is not None and not isinstance(v, resource_variable_ops._UnreadVariable)
+
+
 class Write:
     """A variable was written outside of its optimizer."""
 
@@ -36,12 +41,12 @@ class Variables(Tensors):
     def variables_alive(self):
         """Those that were made before the recording began."""
         for v in [o for o in gc.get_objects() if issubclass(type(o), Resource)]:
-            if getattr(v, "_handle", None) is not None:
+            if is_whole(v):
                 self.objects[id(v.handle)] = weakref.ref(v)
 
     @guarded
     def variable_made(self, v):
-        if getattr(v, "_handle", None) is not None:
+        if is_whole(v) and self.object_of(v.handle) is None:
             self.objects[id(v.handle)] = weakref.ref(v)
             self.made[id(v.handle)] = (weakref.ref(v.handle), self.frames.here("Variable"))
 

@@ -66,6 +66,11 @@ def _reciprocal(c):
     return c.tape.binary("div", c.tape.const(1, c.tape.type(x)[0]), x)
 
 
+def _erfc(c):
+    x = c.real(0)
+    return c.tape.binary("sub", c.tape.const(1, c.tape.type(x)[0]), c.tape.unary("erf", x))
+
+
 def _where(c):
     return c.tape.where(c.node(0), c.node(1), c.node(2))
 
@@ -94,7 +99,7 @@ TABLE = {
     "BiasAdd": _binary("add"), "SquaredDifference": _squared_difference, "DivNoNan": _no_nan("div"),
     "MulNoNan": _no_nan("mul"), "StopGradient": _stop, "PreventGradient": _stop, "Identity": _same, "Snapshot": _same,
     "CheckNumerics": _same, "EnsureShape": _same, "Cast": _cast, "LeakyRelu": _leaky_relu, "Relu6": _relu6, "Elu": _elu,
-    "Inv": _reciprocal, "Reciprocal": _reciprocal, "SelectV2": _where, "LogicalNot": _not,
+    "Inv": _reciprocal, "Reciprocal": _reciprocal, "Erfc": _erfc, "SelectV2": _where, "LogicalNot": _not,
     "AddN": _add_n, "ClipByValue": _clip,
 }
 for _tf, _op in {"Neg": "neg", "Abs": "abs", "Exp": "exp", "Log": "log", "Log1p": "log1p", "Expm1": "expm1", "Tanh": "tanh",
