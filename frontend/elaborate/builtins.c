@@ -1,5 +1,5 @@
 /* The table of built-in functions, their arguments, and those that work element by element or reduce. */
-#include "frontend/elaborate/elab.h"
+#include "frontend/elaborate/window.h"
 
 #include <math.h>
 
@@ -96,6 +96,9 @@ bool builtin_args(Elab *x, const Builtin *b, ArgVec *args, Span at, Operand *out
         diag_help(g, "of two values write %s(a, b)", b->op == OP_MAX ? "maximum" : "minimum");
       else if (b->op == OP_CONCAT)
         diag_help(g, "the tensors stand in a list: %s([a, b])", b->name);
+      else if ((b->op == OP_CONV2D || b->op == OP_CONV2D_DX) && val_tensor(a->v)) /* F.conv2d(x, w, b) */
+        diag_help(g, "a bias is added to the result: + " STRF "[:%.*s]", STRA(span_text(x, a->at)),
+                  3 * window_axes(b), ", _, _, _");
       else if (k < n) {
         diag_help(g, "write " STRF " = ..", STRA(p[k].name));
         diag_edit(g, (Span){a->at.file, a->at.lo, a->at.lo}, str_fmt(x->a, STRF " = ", STRA(p[k].name)));
