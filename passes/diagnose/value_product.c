@@ -150,3 +150,11 @@ ValueId values_AVG_POOL2D_DX(const ValueNode *f) {
   g.in = &in;
   return value_scale(f->v, values_within(&g, interval_sign(value_at(f->v, in)->range)), k);
 }
+
+/* Of nothing known but a right side of 0. */
+ValueId values_TRIANGULAR_SOLVE(const ValueNode *f) {
+  Values *v = f->v;
+  if (value_is_zero(v, f->in[0])) return value_undefined(v, DT_F64, shape_of(v, values_type(f)));
+  return value_is_zero(v, f->in[1]) && usable(value_at(v, f->in[0])) ? f->in[1] : values_unknown(f);
+}
+ValueId values_CHOLESKY(const ValueNode *f) { return values_unknown(f); }

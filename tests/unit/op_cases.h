@@ -59,6 +59,24 @@ static const char *const op_case[] = {
     "cross_entropy %0 %1\n",
     "input x: f32[2, 3, 4]\ninput y: f32[2, 5, 3]\n%0: f32[2, 3, 4] = leaf x\n%1: f32[2, 5, 3] = leaf y\n"
     "%2: f32[2, 4, 5] = contract %0 %1 {ta=1 tb=1 order=0}\n",
+    "input x: f32[3, 3]\ninput y: f32[3, 2]\n%0: f32[3, 3] = leaf x\n%1: i32[3, 3] = iota {axis=0}\n%2: i32[3, 3] = iota {axis=1}\n%3: bool[3, 3] = eq %1 %2\n"
+    "%4: f32[3, 3] = const 4\n%5: f32[3, 3] = const 0\n%6: f32[3, 3] = where %3 %4 %5\n%7: f32[3, 3] = add %0 %6\n%8: f32[3, 2] = leaf y\n"
+    "%9: f32[3, 2] = triangular_solve %7 %8 {upper=0 transpose=0}\n",
+    "input x: f32[4, 4]\ninput y: f32[4, 1]\n%0: f32[4, 4] = leaf x\n%1: i32[4, 4] = iota {axis=0}\n%2: i32[4, 4] = iota {axis=1}\n%3: bool[4, 4] = eq %1 %2\n"
+    "%4: f32[4, 4] = const 4\n%5: f32[4, 4] = const 0\n%6: f32[4, 4] = where %3 %4 %5\n%7: f32[4, 4] = add %0 %6\n%8: f32[4, 1] = leaf y\n"
+    "%9: f32[4, 1] = triangular_solve %7 %8 {upper=1 transpose=0}\n",
+    "input x: f32[2, 3, 3]\ninput y: f32[2, 3, 5]\n%0: f32[2, 3, 3] = leaf x\n%1: i32[2, 3, 3] = iota {axis=1}\n%2: i32[2, 3, 3] = iota {axis=2}\n%3: bool[2, 3, 3] = eq %1 %2\n"
+    "%4: f32[2, 3, 3] = const 4\n%5: f32[2, 3, 3] = const 0\n%6: f32[2, 3, 3] = where %3 %4 %5\n%7: f32[2, 3, 3] = add %0 %6\n%8: f32[2, 3, 5] = leaf y\n"
+    "%9: f32[2, 3, 5] = triangular_solve %7 %8 {upper=0 transpose=1}\n",
+    "input x: f32[5, 5]\ninput y: f32[5, 3]\n%0: f32[5, 5] = leaf x\n%1: i32[5, 5] = iota {axis=0}\n%2: i32[5, 5] = iota {axis=1}\n%3: bool[5, 5] = eq %1 %2\n"
+    "%4: f32[5, 5] = const 4\n%5: f32[5, 5] = const 0\n%6: f32[5, 5] = where %3 %4 %5\n%7: f32[5, 5] = add %0 %6\n%8: f32[5, 3] = leaf y\n"
+    "%9: f32[5, 3] = triangular_solve %7 %8 {upper=1 transpose=1}\n",
+    "input x: f32[3, 3]\n%0: f32[3, 3] = leaf x\n%1: i32[3, 3] = iota {axis=0}\n%2: i32[3, 3] = iota {axis=1}\n%3: bool[3, 3] = eq %1 %2\n"
+    "%4: f32[3, 3] = const 3\n%5: f32[3, 3] = const 0\n%6: f32[3, 3] = where %3 %4 %5\n%7: f32[3, 3] = contract %0 %0 {ta=0 tb=1 order=0}\n"
+    "%8: f32[3, 3] = add %7 %6\n%9: f32[3, 3] = cholesky %8\n",
+    "input x: f32[2, 4, 4]\n%0: f32[2, 4, 4] = leaf x\n%1: i32[2, 4, 4] = iota {axis=1}\n%2: i32[2, 4, 4] = iota {axis=2}\n%3: bool[2, 4, 4] = eq %1 %2\n"
+    "%4: f32[2, 4, 4] = const 3\n%5: f32[2, 4, 4] = const 0\n%6: f32[2, 4, 4] = where %3 %4 %5\n%7: f32[2, 4, 4] = contract %0 %0 {ta=0 tb=1 order=0}\n"
+    "%8: f32[2, 4, 4] = add %7 %6\n%9: f32[2, 4, 4] = cholesky %8\n",
     "input x: f32[2, 4, 5, 6]\ninput w: f32[6, 2, 3, 2]\n%0: f32[2, 4, 5, 6] = leaf x\n%1: f32[6, 2, 3, 2] = "
     "leaf w\n"
     "%2: f32[2, 6, 3, 4] = conv2d %0 %1 " CONV,

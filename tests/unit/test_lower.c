@@ -151,6 +151,39 @@ START_TEST(sorted_places) {
 }
 END_TEST
 
+/* a a' + n: positive definite */
+static NodeId definite(NodeId a) {
+  Type t = graph_node(kit.b.g, a)->type, index = t;
+  index.dtype = DT_I32;
+  NodeId row = build_iota(&kit.b, index, t.rank - 2), column = build_iota(&kit.b, index, t.rank - 1);
+  NodeId eye = build_scalar(&kit.b, OP_WHERE, op2(OP_EQ, row, column, NULL, NULL), build_const(&kit.b, t, 70),
+                            build_const(&kit.b, t, 0));
+  return build_scalar(&kit.b, OP_ADD, build_contract(&kit.b, a, a, false, true), eye, NO_NODE);
+}
+
+/* Systems of each triangle and direction, factors on both sides of a block, batches, read through moves. */
+START_TEST(linear_algebra) {
+  static const int64_t extent[] = {1, 2, 5, 16, 17, 63, 64, 65, 130};
+  for (int i = 0; i < 14; i++) {
+    kit_begin(&kit, (uint64_t)i);
+    int64_t n = extent[i % 9], batch = n > 60 ? 1 : 1 + i % 3, columns = 1 + i * 7 % 40,
+            attr[2] = {i & 1, i >> 1 & 1};
+    DType t = i % 4 == 3 ? DT_F64 : DT_F32;
+    NodeId a = definite(kit_leaf(&kit, KIT_TYPE(&kit, t, batch, n, n))),
+           b = kit_leaf(&kit, KIT_TYPE(&kit, t, batch, n, columns));
+    NodeId turned = build_transpose(&kit.b, a, (uint8_t[]){0, 2, 1});
+    NodeId l = op1(OP_CHOLESKY, i % 2 ? a : turned, NULL, NULL);
+    kit_root(&kit, l);
+    kit_root(&kit, op2(OP_TRIANGULAR_SOLVE, a, b, attr, NULL));
+    kit_root(&kit, op2(OP_TRIANGULAR_SOLVE, turned, b, attr, NULL));
+    NodeId one = build_slice(&kit.b, l, 0, dim_const(kit.program.dims, 0), 1, dim_const(kit.program.dims, 1));
+    kit_root(&kit, op2(OP_TRIANGULAR_SOLVE, build_broadcast(&kit.b, one, graph_node(kit.b.g, l)->type), b,
+                       attr, NULL));
+    kit_check(&kit);
+  }
+}
+END_TEST
+
 START_TEST(rows) {
   static const Op ops[] = {OP_SOFTMAX, OP_LOG_SOFTMAX, OP_LOGSUMEXP};
   for (int i = 0; i < 33; i++) {
@@ -646,7 +679,7 @@ START_TEST(many_buffers_are_placed) {
 END_TEST
 
 UNIT_MAIN(UNIT("rows", structural_rows, scalar_rows, casts, reductions, padded_reductions, long_reductions,
-               extreme_places, sorted_places, rows, short_rows),
+               extreme_places, sorted_places, linear_algebra, rows, short_rows),
           UNIT("moves", moves, padded_sums, constants), UNIT("windows", convolutions, pools),
           UNIT("steps", assignments, deep_programs, stored, random_graphs, host_functions, checks, fuses,
                updates_come_early, updates_stay_apart, updates_come_last, empty, many_buffers_are_placed))

@@ -184,7 +184,7 @@ static bool move_places(Gen *g, const Axis *a, int kind) {
   int n = 2 + (int)gen_next(g, 5), first = (int)gen_next(g, 3);
   w.dim[a->at] = ext_of(n);
   if (!fits(g, &w)) return false;
-  if (kind == ADD_AT && gen_one_in(g, 3) && ext_fixed(v.dim[a->at])) {
+  if (kind == ADD_AT && gen_one_in(g, 2) && ext_fixed(v.dim[a->at])) {
     w.dim[a->at] = ext_of(1);
     gen_let(g, w, "dynamic_slice(%s, %d, 1, axis = %d)", v.name, first, a->at);
   } else if (kind == ADD_AT)

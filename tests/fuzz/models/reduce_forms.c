@@ -185,6 +185,7 @@ void gen_product(Gen *g) {
     THREE,
     NAMED,
     NAMED_BATCH,
+    FACTOR,
     ATTEND,
     ATTEND_BATCH,
     ROTARY,
@@ -198,11 +199,11 @@ void gen_product(Gen *g) {
     attend(g, kind - ATTEND);
     return;
   }
-  int rank = kind == GRAM || kind == NAMED            ? 2
-             : kind == BATCHED || kind == NAMED_BATCH ? 3
-             : kind == DOT                            ? 1
-             : kind == SWAPPED                        ? 2
-                                                      : -2;
+  int rank = kind == GRAM || kind == NAMED || kind == FACTOR ? 2
+             : kind == BATCHED || kind == NAMED_BATCH        ? 3
+             : kind == DOT                                   ? 1
+             : kind == SWAPPED                               ? 2
+                                                             : -2;
   Val v = gen_pick(g, REAL, rank), w = gen_like(g, &v), r = v;
   Dim last = v.dim[v.rank - 1];
   switch (kind) {
@@ -211,6 +212,21 @@ void gen_product(Gen *g) {
     r.dim[0] = r.dim[1] = v.dim[!left];
     if (gval_count(g, &r) > g->most) return;
     gen_let(g, r, left ? "tanh(%s @ %s')" : "tanh(%s' @ %s)", v.name, w.name);
+    return;
+  }
+  case FACTOR: { /* a Gram matrix made positive definite */
+    char d[48];
+    if (!ext_fixed(v.dim[0])) break;
+    r.dim[1] = v.dim[0];
+    if (gval_count(g, &r) > g->most) return;
+    char a[256];
+    snprintf(a, sizeof a, "cholesky(tanh(%s) @ tanh(%s)' + 2 * eye(%s, dtype = %s))", v.name, v.name,
+             ext_text(g, v.dim[0], d), gval_type[v.type]);
+    static const char *const how[] = {"", ", transpose = true"};
+    if (gen_one_in(g, 2))
+      gen_let(g, r, "%s", a);
+    else
+      gen_let(g, v, "tanh(triangular_solve(%s, %s%s))", a, w.name, GEN_ONE(g, how));
     return;
   }
   case NAMED: /* three tensors; the result's axes in another order than they come */
