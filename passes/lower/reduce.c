@@ -133,6 +133,13 @@ static View row_major(DType t, int rank, const int64_t *ext) {
   return s;
 }
 
+/* Columns side by side: one accumulator of eight registers. The longer the piece of each row, the better
+ * memory gives it. */
+static int wide(const LowerCx *lo, DType t) {
+  int cols = 8 * lo->opt.vector_bytes / (int)dtype_bytes(t);
+  return cols > 64 ? 64 : cols;
+}
+
 static void reduce_axis(LowerCx *lo, NodeId n, Reduce *r, int rank, const int64_t *ext, int axis) {
   bool inner = innermost(ext, rank, axis);
   bool lanes = inner && r->op != OP_PROD;
@@ -145,6 +152,9 @@ static void reduce_axis(LowerCx *lo, NodeId n, Reduce *r, int rank, const int64_
   for (int i = 0; r->expr && i < r->expr->nsrc; i++) s[ns++] = &r->expr->src[i];
   r->out.at.c[axis] = 0;
   line_begin(&r->line, lo, rank, ext, axis, lanes, s, ns);
+  Tiling *t = &r->line.t;
+  if (!r->line.lanes && !r->line.tree && t->lane >= 0)
+    t->cols = lower_cols(t->ext[t->lane], wide(lo, r->type));
   LowerKernel m;
   lower_kernel_begin(&m, lo, n, op_info[r->op].name);
   lower_tiles(&m, &r->line.t, body, r);
