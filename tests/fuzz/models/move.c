@@ -25,6 +25,7 @@ enum {
   TAKE,
   OWN_PLACES,
   ADD_AT,
+  SLICE_AT,
   MOVES
 };
 
@@ -184,7 +185,8 @@ static bool move_places(Gen *g, const Axis *a, int kind) {
   int n = 2 + (int)gen_next(g, 5), first = (int)gen_next(g, 3);
   w.dim[a->at] = ext_of(n);
   if (!fits(g, &w)) return false;
-  if (kind == ADD_AT && gen_one_in(g, 2) && ext_fixed(v.dim[a->at])) {
+  if (kind == SLICE_AT) {
+    if (!ext_fixed(v.dim[a->at])) return false;
     w.dim[a->at] = ext_of(1);
     gen_let(g, w, "dynamic_slice(%s, %d, 1, axis = %d)", v.name, first, a->at);
   } else if (kind == ADD_AT)
@@ -233,7 +235,8 @@ static bool move(Gen *g, const Axis *a, int kind) {
   case REVERSED: return move_list(g, a, kind);
   case TAKE:
   case OWN_PLACES:
-  case ADD_AT: return move_places(g, a, kind);
+  case ADD_AT:
+  case SLICE_AT: return move_places(g, a, kind);
   default: return move_other(g, a, kind);
   }
 }
