@@ -254,7 +254,7 @@ static void argsort(LowerCx *lo, const LowerGroup *gr) {
     s.at = scratch(&m, "at", DT_I32, 1);
   }
   lower_tiles(&m, &s.line.t, body, &s);
-  double each = s.radix ? 16.0 * (double)dtype_bytes(s.key) : 10 + 0.1 * (double)len;
+  double each = s.radix ? 8.0 * (double)dtype_bytes(s.key) : 4 + 0.03 * (double)len;
   m.cost_ns = (double)lo->count[n.i] * each;
   lower_kernel_end(&m);
 }

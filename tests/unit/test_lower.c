@@ -134,18 +134,19 @@ END_TEST
 
 /* Lines on both sides of the length up to which elements are counted. */
 START_TEST(sorted_places) {
-  static const int64_t length[] = {1, 2, 7, 16, 19, 255, 256, 257, 400};
-  for (int i = 0; i < 36; i++) {
+  static const int64_t length[] = {1, 2, 7, 16, 19, 256, 257};
+  for (int i = 0; i < 28; i++) {
     kit_begin(&kit, (uint64_t)i);
     kit.specials = i % 2;
     DType t = (DType)(i % 4);
-    int64_t n = length[i % 9], attr[2] = {i / 9 % 3, i % 5 < 2}, ext[3] = {i % 2 + 1, i % 3 + 1, 2};
+    int64_t n = length[i % 7], attr[2] = {i / 7 % 3, i % 5 < 2}, ext[3] = {i % 2 + 1, i % 3 + 1, 2};
+    if (n > 200) ext[0] = ext[1] = 1;
     ext[attr[0]] = n;
     NodeId x = kit_leaf(&kit, kit_type(&kit, t, 3, ext));
     kit_root(&kit, op1(OP_ARGSORT, x, attr, NULL));
     uint8_t perm[] = {2, 0, 1};
     attr[0] = attr[0] == 2 ? 0 : attr[0] + 1;
-    kit_root(&kit, op1(OP_ARGSORT, build_transpose(&kit.b, x, perm), attr, NULL));
+    if (n < 200) kit_root(&kit, op1(OP_ARGSORT, build_transpose(&kit.b, x, perm), attr, NULL));
     kit_check(&kit);
   }
 }
