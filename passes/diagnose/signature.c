@@ -44,7 +44,9 @@ static Sig any(void) { return (Sig){.kind = SIG_ANY, .k = {1, 1}}; }
 
 Sig sig_fresh(const SigNode *s, uint32_t axes) {
   axes |= sig_ones(s->v, type(s));
-  return (Sig){.kind = SIG_SHIFT, .axes = axes, .w = join(s->n.i, 77), .map = own_map(axes), .k = {1, 1}};
+  Sig r = {.kind = SIG_SHIFT, .axes = axes, .w = join(s->n.i, 77), .map = own_map(axes), .k = {1, 1}};
+  r.depth = values_depth(s->v, s->g, graph_node(s->g, s->n)->region);
+  return r;
 }
 
 Sig sig_start(const Values *v, const Type *t, SigKind kind) {
@@ -96,6 +98,7 @@ static Sig times(const SigNode *s, uint32_t k, bool inverse) {
   uint32_t axes = a.axes;
   a.axes &= value_flat_axes(s->v, f);
   sig_rebase(&a, (uint64_t)f.i * 2 + inverse);
+  if (x->depth > a.depth) a.depth = x->depth;
   if (!inverse) a.times_axes = axes, a.times = f;
   return a;
 }

@@ -22,7 +22,8 @@ typedef struct Sig {
   Ratio k;
   uint32_t times_axes; /* SHIFT, not 0: it is also k w f, this w constant along these axes; f: */
   ValueId times;
-  bool masked; /* other changes where the value is a written -infinity */
+  bool masked;   /* other changes where the value is a written -infinity */
+  uint8_t depth; /* of the innermost loop at whose steps w may be another one, as of values */
 } Sig;
 
 typedef struct SigNode { /* one node and the signatures of its operands */

@@ -32,6 +32,7 @@ static Sig of_param(const SigNode *s) {
   if (!(a.axes & steps)) { /* that of this step: one with all stacks that the loop walks */
     sig_rebase(&a, (uint64_t)owner.i << 8 | 3);
     a.axes |= steps;
+    a.depth = values_depth(s->v, s->g, l.region);
   }
   return a;
 }
@@ -43,7 +44,14 @@ static Sig of_result(const SigNode *s) {
   if ((uint32_t)graph_attr(s->g, s->n)[0] < graph_loop(s->g, owner).carry) return one_of(s, 2);
   if (a.kind == SIG_NONE) return a;
   if (a.kind == SIG_ANY || a.masked) return any();
-  Sig r = sig_fresh(s, a.axes & ~front(&graph_node(s->g, s->n)->type)); /* another one at each step */
+  uint32_t steps = front(&graph_node(s->g, s->n)->type);
+  if (a.depth < values_depth(s->v, s->g, graph_loop(s->g, owner).region)) { /* the same at each step */
+    a.axes |= steps;
+    for (uint32_t k = 0; k < MAX_RANK; k++)
+      if (steps >> k & 1) a.map |= UINT32_C(15) << (4 * k);
+    return a;
+  }
+  Sig r = sig_fresh(s, a.axes & ~steps); /* another one at each step */
   r.kind = a.kind;
   return r;
 }

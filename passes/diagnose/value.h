@@ -166,6 +166,8 @@ struct ValueWalk {
   uint32_t room;
 };
 void values_walk(ValueWalk *w);
+/* value_loop.c: of values that differ from step to step of the innermost loop around this region. */
+uint8_t values_depth(const Values *v, const Graph *g, uint32_t region);
 ValueId values_plain(ValueWalk *w, NodeId n); /* the usual word about it */
 /* For facts of families. */
 static inline ValueId values_in(const ValueNode *f, uint32_t k) { return f->in[k]; }

@@ -273,6 +273,22 @@ static ValueId last_of(const Loop *x, uint32_t k) {
                   all ? value_at(v, y)->range : f->range);
 }
 
+static bool takes_one(const Values *v, const LoopInfo *l) {
+  int64_t trip;
+  return dim_is_const(v->p->dims, l->trip, &trip) && trip == 1 && !l->ends;
+}
+
+uint8_t values_depth(const Values *v, const Graph *g, uint32_t region) {
+  uint8_t depth = 0;
+  for (; region; region = g->region.at[region].outer) {
+    NodeId owner = {g->region.at[region].owner};
+    if (node_op(g, owner) != OP_LOOP) continue;
+    LoopInfo l = graph_loop(g, owner);
+    depth += !takes_one(v, &l) && depth < UINT8_MAX;
+  }
+  return depth;
+}
+
 static void once(Loop *x) {
   x->b->once = true;
   for (uint32_t k = 0; k < x->l.nparam; k++)
@@ -296,7 +312,7 @@ static void loop(ValueWalk *w, NodeId n) {
   x.b->loop = what_goes_in(&x);
   w->of[n.i] = x.b->loop;
   if (x.l.ends && value_is_zero(v, w->of[x.in[0].i])) x.trip = 0;
-  bool one = x.trip == 1 && !x.l.ends;
+  bool one = takes_one(v, &x.l);
   if (one)
     once(&x);
   else
