@@ -141,7 +141,9 @@ static const char *verdict_name(const Verdict *p) {
 static void count_body(Run *r, const Verdict *p, Str path) {
   int k;
   const char *want = gen_body_verdict(path.p, path.n, &k);
-  if (!want || p->rule == RULE_NONE) return;
+  bool by_step = want && (strcmp(want, "stuck") == 0 || strcmp(want, "symmetric") == 0 ||
+                          strcmp(want, "partial") == 0); /* said of what a step trains */
+  if (!want || (by_step && p->rule == RULE_NONE)) return;
   r->f->body_planted[k]++;
   r->f->body_seen[k] += strcmp(want, verdict_name(p)) == 0;
   if (getenv("MODELS_SHOW") && strcmp(want, verdict_name(p)) != 0)

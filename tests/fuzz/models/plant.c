@@ -25,7 +25,7 @@ static const Plant plant[] = {
 };
 enum { PLANTS = sizeof plant / sizeof *plant };
 
-/* In bodies, one beside each of the others. lpK is what is looked for. */
+/* In bodies, two beside each of the others. lpK is what is looked for. */
 static const struct {
   const char *name, *verdict, *params, *term;
 } body_plant[BODY_PLANTS] = {
@@ -119,18 +119,22 @@ void gen_plant(const Gen *g, long turn, Case *c) {
   static char text[TEXT];
   const Plant *p = &plant[turn % PLANTS];
   const char *loss = strstr(c->text, "\nloss l = ");
-  int body = (int)(turn % BODY_PLANTS);
-  if (g->large || !loss || strlen(c->text) + 2400 > sizeof text) return;
+  int body[2] = {(int)(turn % BODY_PLANTS), (int)((turn + BODY_PLANTS / 2) % BODY_PLANTS)};
+  bool stops = false;
+  if (g->large || !loss || strlen(c->text) + 3600 > sizeof text) return;
   size_t n = (size_t)(loss + 1 - c->text);
   memcpy(text, c->text, n);
   n += put(g, "optimizer halts(w, g) {\n  w := scan (v = w) for i in 0:3 { next v = v + 0 * g }\n}\n",
            text + n);
   n += put(g, p->params, text + n);
-  n += put(g, body_plant[body].params, text + n);
+  for (int i = 0; i < 2; i++) n += put(g, body_plant[body[i]].params, text + n);
   memcpy(text + n, "loss l = ", 9), n += 9;
   n += put(g, p->term, text + n);
-  strcpy(text + n, " + "), n += 3;
-  n += put(g, body_plant[body].term, text + n);
+  for (int i = 0; i < 2; i++) {
+    strcpy(text + n, " + "), n += 3;
+    n += put(g, body_plant[body[i]].term, text + n);
+    stops |= strstr(body_plant[body[i]].params, "stop_gradient") != NULL;
+  }
   strcpy(text + n, " + "), n += 3;
   const char *rest = loss + 10, *rate = turn % 3 ? NULL : strstr(rest, "sgd(lr = 0.05)");
   size_t until = rate ? (size_t)(rate - rest) : strlen(rest);
@@ -143,7 +147,7 @@ void gen_plant(const Gen *g, long turn, Case *c) {
     text[n] = 0;
   strcpy(c->text, text);
   char *import = strstr(c->text, "import nn\n");
-  if (!import || c->no_duals || !strstr(body_plant[body].params, "stop_gradient")) return;
+  if (!import || c->no_duals || !stops) return;
   c->no_duals = true;
   memmove(import + strlen(no_duals), import, strlen(import) + 1);
   memcpy(import, no_duals, strlen(no_duals));
