@@ -1,7 +1,8 @@
 /* The update of a parameter, calculated from initial values in the program's own arithmetic, one number for
  * all elements: a rule that reads no gradient is said to change a parameter only where it is seen to. Random
  * numbers of initial values are replaced by a few of the numbers they may be; what is not known then stays
- * unknown, and nothing is said. */
+ * unknown, and nothing is said. Loops are run, as long as they are short. */
+#include "ir/graph/region.h"
 #include "ir/scalar/literal.h"
 #include "passes/diagnose/rule.h"
 
@@ -110,12 +111,89 @@ static double leaf_at(First *f, uint32_t leaf, const bool *who, Point at) {
   return NAN;
 }
 
-static double number_at(First *f, const RuleGraph *at, NodeId n, const bool *who, Point point,
-                        const double *number) {
-  Op op = node_op(at->g, n);
-  if (op == OP_LEAF) return leaf_at(f, (uint32_t)graph_attr(at->g, n)[0], who, point);
-  if (op == OP_GRAD) return rule_no_gradient(f->r, at, n) ? 0 : point.grad;
-  return apply(f, at->g, n, number);
+typedef struct Numbers { /* of one entry point, at a point */
+  First *f;
+  const RuleGraph *at;
+  const bool *who, *needed;
+  Point point;
+  double *number; /* by node; of a LOOP how many steps it took, of a COND which side: 0 is the first */
+} Numbers;
+
+/* What comes out of a body; of several steps that are stacked there is no one number. */
+static double result_of(const Numbers *x, NodeId n) {
+  const Graph *g = x->at->g;
+  NodeId owner = graph_in(g, n)[0];
+  double steps = x->number[owner.i];
+  if (isnan(steps)) return NAN;
+  if (node_op(g, owner) == OP_COND) return x->number[graph_source(g, n, steps != 0).i];
+  LoopInfo l = graph_loop(g, owner);
+  uint32_t k = (uint32_t)graph_attr(g, n)[0];
+  NodeId made = graph_source(g, n, 0);
+  if (k < l.carry) return x->number[l.first + k]; /* what the next step would read */
+  return steps == 1 && node_op(g, made) != OP_PARAM ? x->number[made.i] : NAN;
+}
+
+static double number_at(const Numbers *x, NodeId n) {
+  const Values *v = x->f->r->values;
+  const Graph *g = x->at->g;
+  Op op = node_op(g, n);
+  double r = op == OP_LEAF     ? leaf_at(x->f, (uint32_t)graph_attr(g, n)[0], x->who, x->point)
+             : op == OP_GRAD   ? (rule_no_gradient(x->f->r, x->at, n) ? 0 : x->point.grad)
+             : op == OP_RESULT ? result_of(x, n)
+                               : apply(x->f, g, n, x->number);
+  ValueId is = x->at->of[n.i];
+  DType t = (DType)graph_node(g, n)->type.dtype;
+  if (isnan(r) && value_is_const(v, is))
+    r = literal_double(t, literal_from(t, ratio_number(value_at(v, is)->c)));
+  return r;
+}
+
+static void owner_at(const Numbers *x, NodeId n);
+
+static void body_at(const Numbers *x, NodeId yield) {
+  const Graph *g = x->at->g;
+  uint32_t region = graph_node(g, yield)->region, first = g->region.at[region].first;
+  for (uint32_t i = first; i < yield.i; i++) {
+    if (g->node.at[i].region != region) i = graph_owner_in(g, i, region);
+    if (!x->needed[i] || g->node.at[i].op == OP_PARAM) continue;
+    if (op_regions((Op)g->node.at[i].op))
+      owner_at(x, (NodeId){i});
+    else
+      x->number[i] = number_at(x, (NodeId){i});
+  }
+}
+
+/* All steps of a loop, or the side that is taken. */
+static void owner_at(const Numbers *x, NodeId n) {
+  const Graph *g = x->at->g;
+  const NodeId *in = graph_in(g, n);
+  double *number = x->number;
+  number[n.i] = NAN;
+  if (node_op(g, n) == OP_COND) {
+    if (isnan(number[in[2].i])) return;
+    number[n.i] = number[in[2].i] == 0;
+    NodeId yield = in[number[n.i] != 0];
+    uint32_t first = g->region.at[graph_node(g, yield)->region].first;
+    for (uint32_t k = 3; k < graph_node(g, n)->nin; k++) number[first + k - 3] = number[in[k].i];
+    body_at(x, yield);
+    return;
+  }
+  LoopInfo l = graph_loop(g, n);
+  int64_t trip, taken = 0;
+  if (!dim_is_const(g->program->dims, l.trip, &trip) || trip > FIRST_STEPS) return;
+  for (uint32_t k = 0; k < l.nparam; k++) number[l.first + k] = number[in[1 + k].i];
+  double *next = ARENA_ARRAY(x->f->r->values->arena, double, l.carry + 1);
+  for (; taken < trip; taken++) {
+    uint32_t size = l.yield.i - l.first;
+    if (l.ends && isnan(number[l.first])) return;
+    if (l.ends && number[l.first] == 0) break;
+    if (x->f->budget < size) return;
+    x->f->budget -= size;
+    body_at(x, l.yield);
+    for (uint32_t k = 0; k < l.carry; k++) next[k] = number[graph_in(g, l.yield)[k].i];
+    for (uint32_t k = 0; k < l.carry; k++) number[l.first + k] = next[k];
+  }
+  number[n.i] = (double)taken;
 }
 
 /* New values of these parameters at a point, by LeafId; NAN: not known. What no gradient matters to is known
@@ -136,14 +214,16 @@ static const double *values_at(First *f, const RuleGraph *at, const bool *who, P
   if (f->budget < cone) return value;
   f->budget -= cone;
   double *number = ARENA_ARRAY(a, double, g->node.n), *known = ARENA_ARRAY(a, double, v->n + 1);
+  Numbers x = {f, at, who, needed, point, number};
   for (uint32_t i = 0; i < v->n; i++) known[i] = NAN;
   for (uint32_t i = 0; i < g->node.n; i++) {
-    if (!needed[i]) continue;
+    if (!needed[i] || g->node.at[i].region) continue; /* bodies are run by their owners */
+    if (op_regions((Op)g->node.at[i].op)) {
+      owner_at(&x, (NodeId){i});
+      continue;
+    }
     ValueId is = at->of[i];
-    DType t = (DType)graph_node(g, (NodeId){i})->type.dtype;
-    number[i] = number_at(f, at, (NodeId){i}, who, point, number);
-    if (isnan(number[i]) && value_is_const(v, is))
-      number[i] = literal_double(t, literal_from(t, ratio_number(value_at(v, is)->c)));
+    number[i] = number_at(&x, (NodeId){i});
     if (isnan(number[i])) number[i] = known[is.i];
     known[is.i] = number[i];
   }

@@ -46,7 +46,7 @@ void rule_trial(RuleTrial *t, Rules *r, RuleGraph *at, const LeafFact *fact);
 void rule_trial_end(RuleTrial *t);
 
 /* first.c: updates calculated from initial values. `who`, and the answers: by LeafId. */
-enum { FIRST_DRAWS = 3 };
+enum { FIRST_DRAWS = 3, FIRST_STEPS = 1000 }; /* of a loop in a rule */
 typedef struct First {
   Rules *r;
   OpPrograms programs;
