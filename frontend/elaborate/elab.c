@@ -96,11 +96,24 @@ static void check_defines(Elab *x, ElabOptions *o) {
   }
 }
 
+/* assert mod(L, 4) == 0, of a dim of the file: known wherever the file has it. */
+static bool about_dim(Elab *x, Scope *s, const AstStmt *t) {
+  const AstExpr *e = t->kind == STMT_ASSERT ? t->check.test : NULL;
+  if (!e || e->kind != EXPR_BINARY || e->binary.op != BINARY_EQ || e->binary.left->kind != EXPR_CALL)
+    return false;
+  const AstArgVec *args = &e->binary.left->call.args;
+  if (args->n != 2 || args->at[0].value->kind != EXPR_NAME) return false;
+  Binding *b = scope_find_here(x, s, args->at[0].value->name);
+  return b && b->is_symbol;
+}
+
 static void each_entry(Elab *x) {
   Scope *s = x->main->scope;
   /* init's place in the list is the first; its graph is built last */
   entry_begin(x, ENTRY_INIT, sym_of(x, "init"), 0, false, 1);
   entry_begin(x, ENTRY_EVAL, sym_of(x, "eval"), 0, false, 3);
+  for (uint32_t i = 0; i < s->active.n; i++)
+    if (about_dim(x, s, s->active.at[i])) (void)check_assert(x, s, s->active.at[i]);
   scope_force(x, s, true);
   roots_of(x, STMT_LOSS, ROOT_LOSS);
   roots_of(x, STMT_METRIC, ROOT_METRIC);
