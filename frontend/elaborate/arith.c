@@ -105,6 +105,7 @@ static bool common_shape(Elab *x, const char *name, Span at, const Operand *o, c
           diag_label(g, o[i].at, STRF, STRA(operand_text(x, o[i])));
         }
         diag_under(g, STRF " is not " STRF, STRA(dim_text(x, r.t.dim[a])), STRA(dim_text(x, d)));
+        help_whole(x, g, &(Type){.rank = 1, .dim = {r.t.dim[a]}}, &(Type){.rank = 1, .dim = {d}});
         return false;
       }
     }

@@ -274,6 +274,8 @@ bool holds_nodes(Elab *x, Value v);
 Str val_text(Elab *x, Value v); /* "f32[N, 3]", "the number 3", "an instance of 'Mlp'" */
 Str type_text(Elab *x, Type t);
 Str dim_text(Elab *x, DimId d);
+/* Said where they would fit if a dim were a multiple. */
+void help_whole(Elab *x, Diag *g, const Type *a, const Type *b);
 Type val_type(Elab *x, Value v); /* of a tensor or leaf */
 Type node_type(const Elab *x, NodeId n);
 Str sym_str(const Elab *x, Sym s);

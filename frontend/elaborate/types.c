@@ -256,9 +256,22 @@ void unify_learn(Elab *x, Scope *s, const AstType *t, Value v) {
   }
 }
 
+void help_whole(Elab *x, Diag *g, const Type *a, const Type *b) {
+  Sym name;
+  int64_t by;
+  for (int i = 0; i < a->rank && a->rank == b->rank && !x->d->unkept; i++) {
+    if (!dim_whole(x->a, x->dims, a->dim[i], b->dim[i], &name, &by)) continue;
+    Str s = sym_str(x, name);
+    diag_help(g, "they are equal where " STRF " is a multiple of %lld: assert mod(" STRF ", %lld) == 0",
+              STRA(s), (long long)by, STRA(s), (long long)by);
+    return;
+  }
+}
+
 static Value mismatch(Elab *x, Span at, const char *what, Type got, Type want, Span declared) {
   Diag *g = TELL(x, declared_type, at, what, type_text(x, got), type_text(x, want));
   diag_label(g, declared, "declared here");
+  help_whole(x, g, &got, &want);
   return val_poison();
 }
 
@@ -329,6 +342,7 @@ static Value check_tensor(Elab *x, Scope *s, const AstType *t, Value v, Span at,
                          dim_text(x, want.dim[i]));
           diag_under(g, "%s is " STRF, what, STRA(type_text(x, got)));
           diag_label(g, t->at, "declared " STRF, STRA(type_text(x, want)));
+          help_whole(x, g, &got, &want);
           return val_poison();
         }
     if (!(weak && dtype_is_float((DType)want.dtype))) return mismatch(x, at, what, got, want, t->at);

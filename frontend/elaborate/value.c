@@ -240,7 +240,12 @@ NodeId emit(Elab *x, Span at, const char *what, Op op, const NodeId *in, uint32_
   if (!op_infer(x->g, op, in, nin, attr, given, &out, &why)) {
     Str text = sb_str(&why), own = str_fmt(x->a, "%s: ", op_info[op].name);
     if (str_starts(text, own)) text = (Str){text.p + own.n, text.n - own.n};
-    TELL(x, bad_operand, at, what, text);
+    Diag *g = TELL(x, bad_operand, at, what, text);
+    Type first = nin > 1 ? node_type(x, in[0]) : out;
+    for (uint32_t i = 1; i < nin && !g->help.n; i++) {
+      Type t = node_type(x, in[i]);
+      help_whole(x, g, &first, &t);
+    }
     return NO_NODE;
   }
   if (!type_small(x, at, &out)) return NO_NODE;
@@ -435,6 +440,7 @@ NodeId val_coerce(Elab *x, Value v, Type want, Span at, const char *what) {
   if (!known && !probe_any(x)) return NO_NODE;
   Diag *g = TELL(x, declared_type, at, what, type_text(x, got), type_text(x, want));
   if (type_same_shape(&got, &want)) diag_help(g, "convert it: %s(..)", dtype_name((DType)want.dtype));
+  help_whole(x, g, &got, &want);
   return NO_NODE;
 }
 

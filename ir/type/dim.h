@@ -27,6 +27,8 @@ DimId dim_floordiv(DimTable *t, DimId a, int64_t by);
 /* From here on d, a number times a symbol, counts as a multiple of by. What was made before keeps its id, and
  * is equal to what is made now where it has no floor division. */
 void dim_multiple(DimTable *t, DimId d, int64_t by);
+/* x and y differ, and would be equal if this symbol were a multiple of by. */
+MUST_USE bool dim_whole(Arena *a, const DimTable *t, DimId x, DimId y, Sym *name, int64_t *by);
 
 static inline bool dim_eq(DimId a, DimId b) { return a.i == b.i; }
 /* Nothing says that they differ: an unknown dim agrees with any. */

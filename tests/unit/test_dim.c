@@ -160,6 +160,29 @@ START_TEST(multiples) {
 }
 END_TEST
 
+/* What would make them equal, where one symbol would. */
+START_TEST(would_be_equal) {
+  begin();
+  Sym name;
+  int64_t by;
+  DimId nested = dim_mul(t, num(6), dim_floordiv(t, dim_floordiv(t, N, 3), 2));
+  ck_assert(dim_whole(&arena, t, nested, N, &name, &by) && by == 6);
+  ck_assert_strn(names_str(&names, name), "N");
+  DimId even = dim_mul(t, num(2), dim_floordiv(t, N, 2)), thirds = dim_mul(t, num(3), dim_floordiv(t, N, 3));
+  ck_assert(dim_whole(&arena, t, dim_mul(t, K, even), dim_mul(t, K, N), &name, &by) && by == 2);
+  ck_assert(dim_whole(&arena, t, even, thirds, &name, &by) && by == 6);
+  DimId fourths = dim_mul(t, num(4), dim_floordiv(t, N, 4));
+  ck_assert(dim_whole(&arena, t, even, fourths, &name, &by) && by == 4);
+  ck_assert(!dim_whole(&arena, t, even, dim_add(t, N, num(2)), &name, &by));
+  ck_assert(!dim_whole(&arena, t, N, K, &name, &by));
+  ck_assert(!dim_whole(&arena, t, even, even, &name, &by));
+  ck_assert(!dim_whole(&arena, t, even, (DimId){0}, &name, &by));
+  ck_assert(!dim_whole(&arena, t, dim_add(t, even, dim_mul(t, num(2), dim_floordiv(t, K, 2))),
+                       dim_add(t, N, K), &name, &by)); /* two are wanted */
+  ck_assert(!dim_eq(even, N));
+}
+END_TEST
+
 static uint64_t seed = 7;
 static uint32_t any(uint32_t n) {
   seed = seed * 6364136223846793005u + 1442695040888963407u;
@@ -196,4 +219,4 @@ START_TEST(multiples_in_formulas) {
 END_TEST
 
 UNIT_MAIN(UNIT("dim", canonical, exact_division, floor_division, evaluation, poison_and_overflow, multiples,
-               multiples_in_formulas))
+               would_be_equal, multiples_in_formulas))
