@@ -139,8 +139,10 @@ Value bi_adaptive_pool(Elab *x, const Builtin *b, ArgVec *args, Span at) {
     if (known && k <= MOST) continue;
     Diag *g =
         TELL(x, bad_operand, at, b->name,
-             str_fmt(x->a, "an axis of extent " STRF " has no %lld windows%s", STRA(dim_text(x, extent)),
-                     (long long)k, known ? "" : " while its extent is open"));
+             known ? str_fmt(x->a, "windows of unequal size are at most %d along an axis, not %lld",
+                             (int)MOST, (long long)k)
+                   : str_fmt(x->a, "an axis of extent " STRF " has no %lld windows while its extent is open",
+                             STRA(dim_text(x, extent)), (long long)k));
     if (!known) diag_help(g, "the extent is a number, or a multiple of the number of windows");
     return val_poison();
   }
