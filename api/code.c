@@ -28,7 +28,6 @@ static Status bind_leaves(Code *c, Sb *why) {
   const Graph *g = c->graph;
   const DimBinding *bind = c->key.bind;
   size_t nbind = c->key.nbind;
-  if (program_dims_broken(p, bind, nbind, why) != SIZE_MAX) return ST_REJECTED;
   c->leaf = ARENA_ARRAY(&c->arena, Tensor, p->leaf.n);
   c->reads = ARENA_ARRAY(&c->arena, bool, p->leaf.n);
   bool *touched = ARENA_ARRAY(&c->arena, bool, p->leaf.n);
@@ -69,6 +68,8 @@ static Status compile(dg_program *p, Code *c, Sb *why) {
   if (!c->key.interpret) code_memory(&quiet, c->key.memory, &o);
   c->program = p->prog;
   c->program.dims = dims_copy(&c->arena, p->prog.dims);
+  if (program_dims_broken(&c->program, c->key.bind, c->key.nbind, why) != SIZE_MAX)
+    return ST_REJECTED; /* before shapes that fit because of what is asserted */
   ArenaScope scope;
   Arena *passing = arena_open(&scope, &c->mem);
   Graph *g = code_graph(passing, &c->program, c->key.entry, c->key.bind, c->key.nbind, &quiet, why);

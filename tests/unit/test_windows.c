@@ -597,6 +597,27 @@ START_TEST(library) {
 }
 END_TEST
 
+/* Shapes that fit because of what is asserted: data that break it are told so, and not that shapes differ. */
+START_TEST(asserted_multiple) {
+  static float x[42];
+  dg_context *cx = context();
+  dg_program *p = program(cx, "input x: f32[N, 2, L]\nassert mod(L, 3) == 0, \"rows come in threes\"\n"
+                              "let y: f32[N, 2, L] = upsample1d(max_pool1d(x, 3), 3)\noutput o = y\n");
+  for (int interpret = 0; interpret < 2; interpret++) {
+    dg_session *s = session(cx, p, interpret, 1);
+    dg_array a = {.dtype = DG_F32, .rank = 3, .extent = {3, 2, 7}, .data = x};
+    ok(dg_bind(s, "x", &a));
+    fails(DG_REJECTED, "'mod(L, 3) == 0' does not hold: 1 and 0 (rows come in threes)", dg_predict(s));
+    a.extent[2] = 6;
+    ok(dg_bind(s, "x", &a));
+    ok(dg_predict(s));
+    dg_session_free(s);
+  }
+  dg_program_free(p);
+  dg_context_free(cx);
+}
+END_TEST
+
 UNIT_MAIN(UNIT_TURNS("windows", FORMS, values, derivatives),
           UNIT_TURNS("windows native", 2 * FORMS, native_bits),
-          UNIT("windows of open extents", open_extents, library))
+          UNIT("windows of open extents", open_extents, library, asserted_multiple))
