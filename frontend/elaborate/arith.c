@@ -417,7 +417,7 @@ Value matmul(Elab *x, Span at, Operand a, Operand b) {
     na = build_reshape(&bu, na, ma);
     nb = build_reshape(&bu, nb, mb);
   }
-  NodeId r = build_contract(&bu, na, nb, false, false);
+  NodeId r = build_contract(&bu, product_operand(x, na), product_operand(x, nb), false, false);
   if (!type_small(x, at, &out)) return val_poison();
   return val_node(build_reshape(&bu, r, out));
 }

@@ -158,9 +158,10 @@ Value bi_attention(Elab *x, const Builtin *b, ArgVec *args, Span at) {
     if (!admitted(&a, o[4], &mask)) return val_poison();
     open = causal ? build_scalar(&a.b, OP_AND, open, mask, NO_NODE) : mask;
   }
-  NodeId score = build_scalar(&a.b, OP_MUL, build_contract(&a.b, a.q, a.k, false, true), scale, NO_NODE);
+  NodeId q = product_operand(x, a.q), k = product_operand(x, a.k), v = product_operand(x, a.v);
+  NodeId score = build_scalar(&a.b, OP_MUL, build_contract(&a.b, q, k, false, true), scale, NO_NODE);
   if (node_ok(open)) score = build_scalar(&a.b, OP_WHERE, open, score, build_const(&a.b, t, -INFINITY));
   int64_t axis = t.rank - 1;
   NodeId weight = build_op(&a.b, OP_SOFTMAX, &score, 1, &axis, NULL);
-  return val_node(build_contract(&a.b, weight, a.v, false, false));
+  return val_node(build_contract(&a.b, product_operand(x, weight), v, false, false));
 }

@@ -231,6 +231,7 @@ static NodeId forward(Conv *c) {
           c, sliced(c, x, 2, k * c->dilation[WINDOW_DEPTH], c->stride[WINDOW_DEPTH], c->out[WINDOW_DEPTH]));
     NodeId in[2] = {images(c, s, many, c->image.t.dim[1], c->n[WINDOW_HEIGHT], c->n[WINDOW_WIDTH]),
                     filter_at(c, k)};
+    for (int i = 0; i < 2; i++) in[i] = product_operand(c->x, in[i]);
     sum = added(c, sum, emit(c->x, c->at, c->b->name, OP_CONV2D, in, 2, attr, NULL));
     if (!node_ok(sum)) return sum;
   }
@@ -307,7 +308,7 @@ static NodeId backward(Conv *c, int64_t extra) {
   t.dim[2] = c->out[WINDOW_HEIGHT];
   t.dim[3] = c->out[WINDOW_WIDTH];
   for (int64_t i = 0; i < k; i++) {
-    NodeId in[2] = {x, filter_at(c, i)};
+    NodeId in[2] = {product_operand(c->x, x), product_operand(c->x, filter_at(c, i))};
     NodeId y = emit(c->x, c->at, c->b->name, OP_CONV2D_DX, in, 2, attr, &t);
     if (c->axes == 3) {
       y = volumes(c, y, c->n[WINDOW_DEPTH], channels);

@@ -192,6 +192,7 @@ static NodeId contraction(Einsum *e, NodeId a, NodeId b, const Labels group[4], 
     ta = (Type){.dtype = (uint8_t)t, .rank = 2, .dim = {m, k}};
     tb = (Type){.dtype = (uint8_t)t, .rank = 2, .dim = {k, n}};
   }
+  a = product_operand(e->x, a), b = product_operand(e->x, b);
   NodeId r = build_contract(&bu, build_reshape(&bu, a, ta), build_reshape(&bu, b, tb), false, false);
   return build_reshape(&bu, r, type_by(e, t, out));
 }

@@ -242,6 +242,7 @@ struct Elab {
   uint32_t depth, calls, nparams, ncustom, prepares, walks;
   const Binding *metric; /* whose value is being made, or NULL */
   VEC(NodeId) total;     /* what total(..) gives, of this entry */
+  bool rounds_products;  /* of f32, in the step under way: precision.c */
   LeafId gathered;       /* of the step under way: batches in its group; UINT32_MAX: there are no groups */
   Sym step_name;         /* of the step whose optimizer is expanded */
   LeafId opt_param, initial; /* initial: whose initial value is being made; UINT32_MAX: none */
@@ -284,6 +285,7 @@ Sym sym_of(Elab *x, const char *z);
  * kinds. */
 NodeId val_to_node(Elab *x, Value v, Span at, int dtype);
 NodeId leaf_to_node(Elab *x, LeafId l);
+NodeId product_operand(Elab *x, NodeId n); /* what a product reads of n */
 /* n as leaf l keeps it: a bf16 rounds it. */
 NodeId leaf_kept(Elab *x, LeafId l, NodeId n, Span at);
 /* Fits v to a declared type: equal types, a number or scalar that fills it, a list of numbers. `what` is for

@@ -70,7 +70,8 @@ static void setting(Elab *x, Step *st, const AstStmt *t) {
       diag_label(TELL(x, setting, at, name, "is given twice"), st->ts.setting.at[i].at, "first here");
       return;
     }
-  if (str_eq(name, STR("accumulate")) && st->accumulate != t) {
+  bool first = str_eq(name, STR("accumulate")) || str_eq(name, STR("precision")); /* read before all else */
+  if (first && st->accumulate != t && st->precision != t) {
     diag_help(TELL(x, setting, at, name, "stands in the block itself, and in no 'if'"),
               "give it a const that is chosen: const k = if .. { 4 } else { 1 }");
     return;
@@ -101,8 +102,8 @@ static void setting(Elab *x, Step *st, const AstStmt *t) {
     TELL(x, setting, t->assign.value->at, name, "is \"drop\" or \"pad\"");
     return;
   }
-  if (str_eq(name, STR("precision"))) {
-    not_built(x, at, "the setting 'precision'");
+  if (str_eq(name, STR("precision")) && !str_eq(r.text, STR("f32")) && !str_eq(r.text, STR("bf16"))) {
+    TELL(x, setting, t->assign.value->at, name, "is \"f32\" or \"bf16\"");
     return;
   }
   bool real = str_eq(name, STR("clip_norm")) || str_eq(name, STR("clip_value"));
@@ -408,6 +409,7 @@ void elaborate_train(Elab *x, const AstStmt *t) {
   x->step_name = st.ts.name;
   bind_clock(x, st.scope, st.ts.at);
   groups_begin(x, &st, &t->unit.body->stmts);
+  precision_begin(x, &st, &t->unit.body->stmts);
   step_stmts(x, &st, &t->unit.body->stmts);
   Str name = sym_str(x, st.ts.name);
   if (!st.minimize && !st.hurt && !has_error(&t->unit.body->stmts))
@@ -428,10 +430,14 @@ void elaborate_train(Elab *x, const AstStmt *t) {
     if (groups) train_metrics(x, st.ts.loss); /* of each batch */
     if (groups) groups_gather(x, &st, grad);
     clip(x, &st, grad);
+    bool rounds = x->rounds_products;
+    x->rounds_products = false; /* optimizers are f32 */
     for (uint32_t k = 0; k < n && !x->stopped; k++) expand(x, &st, k, grad[k]);
+    x->rounds_products = rounds;
     if (!groups) train_metrics(x, st.ts.loss);
   }
   x->gathered.i = UINT32_MAX;
+  x->rounds_products = false;
   frame_pop(x);
   pending_roots(x);
   Leaf marks = {0}; /* before the step: for all it owns */
