@@ -20,6 +20,9 @@ static Str readers_text(Arena *a) {
   return sb_str(&b);
 }
 
+/* Its part is a number. */
+static bool counts(int reader) { return !strcmp(readers[reader].part, "window"); }
+
 static bool is_called(Elab *x, const AstArg *a, const char *name) {
   return ast_ident_written(a->name) && str_eq(sym_str(x, a->name.name), str_z(name));
 }
@@ -30,7 +33,10 @@ static Str takes_text(Arena *a, int reader) {
   sb_init(&b, a);
   sb_fmt(&b, "'%s' takes a file's name as text", readers[reader].name);
   if (!*readers[reader].part) sb_add(&b, STR(" and nothing else"));
-  if (*readers[reader].part) sb_fmt(&b, ", and %s = \"..\"", readers[reader].part);
+  if (counts(reader))
+    sb_fmt(&b, ", and %s = 1025, the tokens of a row", readers[reader].part);
+  else if (*readers[reader].part)
+    sb_fmt(&b, ", and %s = \"..\"", readers[reader].part);
   if (readers[reader].header) sb_add(&b, STR(", header = true or false"));
   return sb_str(&b);
 }
@@ -40,6 +46,9 @@ static bool argument(Elab *x, const AstArg *a, bool first, int reader, DataField
   bool path = first && !ast_ident_written(a->name), part = is_called(x, a, readers[reader].part),
        header = readers[reader].header && is_called(x, a, "header");
   Value v = eval(x, x->main->scope, a->value);
+  bool number = part && !path && counts(reader);
+  if (number && v.kind == VAL_INT && v.i >= 2)
+    v = (Value){.kind = VAL_STRING, .str = str_fmt(x->a, "%lld", (long long)v.i)};
   if ((!path && !part && !header) || (val_ok(v) && v.kind != (header ? VAL_BOOL : VAL_STRING))) {
     TELL(x, dataset_field, a->at, takes_text(x->a, reader));
     return false;

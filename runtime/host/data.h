@@ -64,7 +64,8 @@ typedef struct DataOpen {
   const DataWant *want;  /* may be NULL */
   bool allow_non_finite; /* NaN and infinities in float data; empty CSV fields are NaN then */
   const Str *part; /* CSV: names, indices "3", or ranges "0:4" (end left out), in the order wanted; none:
-                      all columns. safetensors: the tensor's name; none: the only one */
+                      all columns. safetensors: the tensor's name; none: the only one. tokens: how
+                      many a row has; none: as many as the input */
   size_t parts;
   /* CSV only. */
   DataType type;    /* what numbers are read as: F32, F64, I32, I64 */

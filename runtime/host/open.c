@@ -108,6 +108,12 @@ static bool open_safetensors(Arena *a, DataStream *s, const DataOpen *how, DataS
          wanted(out, how->want, s->err);
 }
 
+static bool open_tokens(Arena *a, DataStream *s, const DataOpen *how, DataSource *out) {
+  Str bytes;
+  return stream_all(s, s->scratch, &bytes) && read_tokens(a, bytes, how, out, s->err) &&
+         wanted(out, how->want, s->err);
+}
+
 static bool open_with(Arena *a, DataStream *s, const DataOpen *how, DataSource *out) {
   Str head;
   bool cut;
@@ -122,13 +128,14 @@ static bool open_with(Arena *a, DataStream *s, const DataOpen *how, DataSource *
   if (format == DATA_BY_NAME) return fail_format(s->name, s->err);
   if (how->parts && !*reader[format].part)
     return host_fail(s->err, ST_USAGE,
-                     "%s: a part can be chosen of csv and safetensors files alone, this is %s",
+                     "%s: a part can be chosen of csv, safetensors and tokens files alone, this is %s",
                      host_show(s->name).z, reader[format].name);
   switch (format) {
   case DATA_IDX: return open_headed(a, s, idx_head, how->want, out);
   case DATA_NPY: return open_headed(a, s, npy_head, how->want, out);
   case DATA_CSV: return open_csv(a, s, how, out);
   case DATA_SAFETENSORS: return open_safetensors(a, s, how, out);
+  case DATA_TOKENS: return open_tokens(a, s, how, out);
   case DATA_BY_NAME: break;
   }
   return fail_format(s->name, s->err);

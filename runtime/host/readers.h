@@ -34,6 +34,9 @@ MUST_USE bool safetensors_head(Str name, Str head, HostError *err);
 MUST_USE bool read_safetensors(Arena *a, Arena *scratch, Str bytes, const DataOpen *how, DataSource *out,
                                HostError *err);
 
+/* `bytes` may go when it is read. */
+MUST_USE bool read_tokens(Arena *a, Str bytes, const DataOpen *how, DataSource *out, HostError *err);
+
 /* The most bytes that a .gz of `packed` bytes may unpack to; and saying that it unpacks to more. */
 uint64_t unpack_most(size_t packed, const DataLimits *l);
 bool fail_unpacked(Str name, size_t packed, const DataLimits *l, HostError *err);

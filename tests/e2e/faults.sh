@@ -135,7 +135,7 @@ says "both named 'a'"
 gives "a name without names" 3 "$DGC" train good.dg --interpret -d x=nameless.csv:a -d y=y.npy
 says "columns are 0, 1"
 gives "columns of what has none" 2 "$DGC" train good.dg --interpret -d x=x.npy:a -d y=y.npy
-says "a part can be chosen of csv and safetensors files alone, this is npy"
+says "a part can be chosen of csv, safetensors and tokens files alone, this is npy"
 cp x.npy x:1.npy
 gives "a colon in a name" 0 "$DGC" train good.dg -q --interpret -d x=x:1.npy -d y=y.npy
 

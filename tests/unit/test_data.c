@@ -692,6 +692,10 @@ static void mutate(Str good, DataFormat format) {
     case DATA_SAFETENSORS:
       ok = safetensors_head(s.name, bytes, &err) && read_safetensors(&a, &a, bytes, &how, &s, &err);
       break;
+    case DATA_TOKENS:
+      how.part = &(Str){"3", 1}, how.parts = 1;
+      ok = read_tokens(&a, bytes, &how, &s, &err);
+      break;
     case DATA_BY_NAME: ok = data_gunzip(&a, s.name, bytes, 1 << 20, &out, &err); break;
     }
     if (!ok && (err.what[0] == 0 || (err.status != ST_BAD_DATA && err.status != ST_LIMIT)))
