@@ -276,6 +276,7 @@ static inline void kit_check(Kit *k) {
     opt.reuse = o != 3;
     opt.loops = o != 3 && o != 4;
     opt.updates_last = o == 6;
+    if (o == 6) opt.cache_l1 = 512, opt.cache_l2 = 1024; /* nothing fits */
     if (o == 4 || o == 5)
       opt.block_terms = 5, opt.block_rows = o == 4 ? 11 : 40, opt.block_pack = BLOCK_PACK_ALWAYS;
     ArenaMark mark = arena_mark(&k->arena);
