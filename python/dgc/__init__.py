@@ -3,6 +3,9 @@
     python -m dgc train.py        runs the program until its optimizers came round, and prints the report
     report = dgc.check(step)      runs a training step three times, and puts everything back
 """
+import importlib
+import sys
+
 from .report import Report
 
 __all__ = ["Report", "check"]
@@ -10,17 +13,11 @@ __version__ = "0.1.0"
 
 
 def check(step, rounds=3, keep=None):
-    """Runs `step()`, one training step, at least three times and reports. Parameters, buffers, gradients, optimizers,
-    modes and random numbers are as before afterwards. The graph file is kept at `keep`."""
+    """Runs `step()`, one training step, at least three times and reports. Parameters, optimizers, random numbers and,
+    of PyTorch, buffers, gradients and modes are as before afterwards. The graph file is kept at `keep`."""
     from .graph import LEAST_ROUNDS
-    from .torch import Session
-    from .torch.restore import Snapshot
-    before = Snapshot()
-    try:
-        with Session(keep=keep) as session:
-            for _ in range(max(LEAST_ROUNDS, rounds)):
-                step()
-            session.finish()
-    finally:
-        before.restore()
+    name = "tf" if "torch" not in sys.modules and "tensorflow" in sys.modules else "torch"
+    framework = importlib.import_module(f".{name}", __name__)
+    session = framework.Session(keep=keep)
+    importlib.import_module(f".{name}.restore", __name__).check(session, step, max(LEAST_ROUNDS, rounds))
     return session.report()

@@ -14,7 +14,9 @@ import tensorflow as tf  # noqa: E402
 
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
 import contextlib  # noqa: E402
+import io  # noqa: E402
 
+import dgc  # noqa: E402
 import kit  # noqa: E402
 from dgc.tf import Session, ops  # noqa: E402
 from dgc.tf.recorder import Recorder  # noqa: E402
@@ -160,6 +162,61 @@ def test_what_was_made_before_is_seen():
                 loss = tf.reduce_mean((X @ w + b - Y) ** 2)
             opt.apply_gradients(zip(tape.gradient(loss, [w]), [w]))
     assert session.report().subjects() == ["b"], session.report().text
+
+
+def test_check_puts_everything_back():
+    keras.utils.set_random_seed(3)
+    net, opt, built = model(), keras.optimizers.Adam(0.01), keras.Sequential([keras.layers.Dense(1)])
+
+    def step():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((net(X, training=True) + built(X) - Y) ** 2)
+        variables = net.trainable_variables + built.trainable_variables
+        opt.apply_gradients(zip(tape.gradient(loss, variables), variables))
+    before = bits(net)
+    report = dgc.check(step)
+    assert report.status == 0, report.text
+    assert bits(net) == before and int(opt.iterations) == 0
+    fresh = bits(built)
+    step()
+    step()
+    moved = bits(net)
+    dgc.check(step)
+    assert bits(net) == moved and int(opt.iterations) == 2
+    step()
+    once = bits(net), bits(built)
+
+    keras.utils.set_random_seed(3)
+    net, opt, built = model(), keras.optimizers.Adam(0.01), keras.Sequential([keras.layers.Dense(1)])
+    built.build((None, 4))
+    assert bits(built) == fresh
+    for _ in range(3):
+        step()
+    assert (bits(net), bits(built)) == once
+
+
+def fitted(callbacks, cut=False):
+    """Losses and parameters of eager epochs, with a layer behind a stop where that is asked for."""
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((4,))
+    h = keras.layers.Dense(4, "relu", name="first")(inputs)
+    h = keras.layers.Lambda(tf.stop_gradient)(h) if cut else h
+    net = keras.Model(inputs, keras.layers.Dense(1)(h))
+    net.compile("adam", "mse", run_eagerly=True)
+    told = net.fit(X, Y, batch_size=4, epochs=3, shuffle=False, verbose=0, callbacks=callbacks)
+    return told.history["loss"], bits(net)
+
+
+def test_the_callback_of_fit():
+    from dgc.tf.callback import AllLearn
+    plain, seen, told = hooks(), AllLearn(), io.StringIO()
+    assert fitted([seen]) == fitted([]) and seen.report.status == 0 and hooks() == plain
+    with contextlib.redirect_stderr(told):
+        for stop, epochs in ((False, 3), (True, 1)):
+            seen = AllLearn(stop)
+            assert len(fitted([seen], True)[0]) == epochs and hooks() == plain
+            assert seen.report.subjects() == ["first.bias", "first.kernel"], seen.report.text
+    assert "every path to the loss is cut" in told.getvalue()
 
 
 def test_published_models_are_silent():

@@ -31,7 +31,8 @@ class Session(session.Session):
         self.recorder.variables_alive()
         self.patch(pywrap_tfe, "TFE_Py_FastPathExecute", self._fast_path)
         for owner in (resource_variable_ops.BaseResourceVariable, resource_variable_ops.ResourceVariable):
-            self.patch(owner, "__init__", self._variable_init)
+            complete = owner is resource_variable_ops.ResourceVariable
+            self.patch(owner, "__init__", functools.partial(self._variable_init, complete=complete))
         self.patch(constant_op, "convert_to_eager_tensor", self._convert)
         self.patch(custom_gradient, "_eager_mode_decorator", self._custom)
         self.patch(script_ops, "py_func_common", self._host)
@@ -93,7 +94,7 @@ class Session(session.Session):
             raise fall_back("recorded")
         return execute
 
-    def _variable_init(self, plain):
+    def _variable_init(self, plain, complete):
         r = self.recorder
 
         @functools.wraps(plain)
@@ -103,7 +104,7 @@ class Session(session.Session):
                 plain(made, *args, **kwargs)
             finally:
                 r.depth -= 1
-            r.variable_made(made)
+            r.variable_made(made, complete)
         return __init__
 
     def _convert(self, plain):

@@ -59,7 +59,8 @@ def is_aside(m):
 class Names:
     """What the variables of the modules that are alive are called."""
 
-    def __init__(self, frames):
+    def __init__(self, frames, seen):
+        """`seen` are ids of the variables that the recording met: other models may be alive."""
         self.of = {}        # id of a tf.Variable: its name
         self.owner = {}     # id of a tf.Variable: the module that holds it
         self.meant = set()  # ids of those that some module would train
@@ -68,7 +69,7 @@ class Names:
         self.called = variables(frames)
         modules = [m for m in gc.get_objects() if is_module(m) and not is_aside(m)]
         inner = {id(c) for m in modules for _, c in parts(m)} | {id(vars(m).get("_functional")) for m in modules}
-        roots = [m for m in modules if id(m) not in inner and self.variables_of(m)]
+        roots = [m for m in modules if id(m) not in inner and any(id(v) in seen for v in self.variables_of(m))]
         for m in roots:
             self.trees.append(self.variables_of(m))
             self.take(m, "" if len(roots) == 1 else self.called.get(id(m), getattr(m, "name", type(m).__name__.lower())) + ".")

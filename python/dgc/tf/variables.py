@@ -33,6 +33,7 @@ class Variables(Tensors):
         self.leaves = {}      # id of a handle: (weak reference to it, Leaf, node)
         self.objects = {}     # id of a handle: weak reference to the variable
         self.made = {}        # id of a handle: where its variable was made
+        self.first = None     # pairs of a variable that is made now and its first value, where somebody asks for them
         self.current = {}     # id of a handle: node of what a state was set to in this round
         self.set_at, self.writes = {}, {}   # by id of a Leaf: where its first value was set; writes
         self.losses, self.renew = [], []
@@ -45,10 +46,13 @@ class Variables(Tensors):
                 self.objects[id(v.handle)] = weakref.ref(v)
 
     @guarded
-    def variable_made(self, v):
+    def variable_made(self, v, complete=True):
+        """Its first value is there once the constructor of the whole is done."""
         if is_whole(v) and self.object_of(v.handle) is None:
             self.objects[id(v.handle)] = weakref.ref(v)
             self.made[id(v.handle)] = (weakref.ref(v.handle), self.frames.here("Variable"))
+        if complete and self.first is not None and is_whole(v):
+            self.first.append((v, v.read_value()))
 
     def object_of(self, handle):
         found = self.objects.get(id(handle))

@@ -81,4 +81,5 @@ def graph_text(recorder, frames, producer):
     """The file, or NotJudged."""
     recorder.close_rounds()
     write.enough(recorder, 1 if recorder.refused else write.LEAST_ROUNDS)
-    return _File(recorder, Names(frames), producer).text()
+    found = [recorder.object_of(ref()) for ref, _, _ in recorder.leaves.values() if ref() is not None]
+    return _File(recorder, Names(frames, {id(v) for v in found}), producer).text()

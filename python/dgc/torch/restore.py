@@ -8,6 +8,18 @@ import numpy
 import torch
 
 
+def check(session, step, rounds):
+    """Runs a step so often under the session, and puts everything back."""
+    before = Snapshot()
+    try:
+        with session:
+            for _ in range(rounds):
+                step()
+            session.finish()
+    finally:
+        before.restore()
+
+
 class Snapshot:
     def __init__(self):
         with torch.no_grad():
