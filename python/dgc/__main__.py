@@ -1,4 +1,9 @@
-"""python -m dgc [--keep FILE] script.py [arguments]: records a few training steps of the script and reports.
+"""python -m dgc [options] script.py [arguments]: records a few training steps of the script and reports.
+
+--keep FILE      keeps the graph file
+--select CODES   tells these findings only, as DG0303,DG0304
+--ignore CODES   does not tell these
+--baseline FILE  does not tell what the file lists; where there is none, writes what was found
 
 Exit status: 0 nothing was found, 1 findings, 3 not judged."""
 import ast
@@ -9,6 +14,7 @@ import sys
 import traceback
 
 from . import report
+from .choose import Choice, codes
 from .graph import NotJudged
 from .session import Finished
 
@@ -88,14 +94,18 @@ def run(script, session):
 
 
 def main(argv):
-    keep = None
-    while argv and argv[0].startswith("-"):
-        if argv[0] == "--keep" and len(argv) > 1:
-            keep, argv = os.path.abspath(argv[1]), argv[2:]
-        else:
-            return usage()
-    if not argv:
+    given = {"--keep": None, "--select": None, "--ignore": None, "--baseline": None}
+    while len(argv) > 1 and argv[0] in given:
+        given[argv[0]], argv = argv[1], argv[2:]
+    if not argv or argv[0].startswith("-"):
         return usage()
+    try:
+        select, ignore = (codes(given[x]) if given[x] is not None else None for x in ("--select", "--ignore"))
+    except ValueError as e:
+        sys.stderr.write(f"dgc: '{e}' is no list of codes, as DG0303,DG0304\n")
+        return 2
+    choice = Choice(select, ignore, given["--baseline"] and os.path.abspath(given["--baseline"]))
+    keep = given["--keep"] and os.path.abspath(given["--keep"])
     script, sys.argv = argv[0], argv
     sys.path[0] = os.path.dirname(os.path.abspath(script))
     try:
@@ -105,7 +115,7 @@ def main(argv):
         return report.NOT_JUDGED
     with framework.Session(stop=True, keep=keep, debug=bool(os.environ.get("DGC_DEBUG"))) as session:
         ended = run(script, session)
-    made = session.report()
+    made = choice.of(session.report())
     sys.stdout.flush()
     sys.stderr.write(made.text)
     if ended and made.status == report.NOT_JUDGED:

@@ -25,9 +25,10 @@ def compiler():
 class Report:
     """What is known of the recorded steps. `status` is 0: nothing was found, 1: findings, 3: not judged."""
 
-    def __init__(self, status, text, findings=(), faults=()):
+    def __init__(self, status, text, findings=(), faults=(), told=()):
         self.status, self.text = status, text
         self.findings, self.faults = list(findings), list(faults)
+        self.told = list(told)    # both, in the order of the text
 
     def __str__(self):
         return self.text
@@ -61,7 +62,7 @@ def run(path):
     status = FINDINGS if findings else NOT_JUDGED if faults else ALL_LEARN
     if not found:
         text = "dgc: nothing was found against any parameter\n"
-    return Report(status, text, findings, faults)
+    return Report(status, text, findings, faults, found)
 
 
 def write(text, path):

@@ -12,6 +12,7 @@ sys.path[:0] = [HERE, os.path.dirname(HERE)]
 import kit  # noqa: E402
 from dgc import __main__ as command  # noqa: E402
 from dgc import report, session  # noqa: E402
+from dgc.choose import Choice  # noqa: E402
 from dgc.witness import classify  # noqa: E402
 
 GRAPH = os.path.join(HERE, "torch", "never_called.dgg")
@@ -106,6 +107,54 @@ def test_a_command_that_is_set_and_is_none():
     for name in ("/nonexistent", HERE, "no-such-command"):
         with put(os.environ, "DGC", name):
             kit.not_judged(report.run(GRAPH), f"DGC is set to '{name}', which is no program that can be run")
+
+
+def two_findings():
+    """DG0301 and DG0303 of one file, by different programs."""
+    one, other = (report.run(os.path.join(HERE, "torch", n + ".dgg")) for n in ("never_called", "round_quantised"))
+    return report.Report(report.FINDINGS, one.text + other.text, one.findings + other.findings, (), one.told + other.told)
+
+
+def test_findings_are_chosen_by_code():
+    made = two_findings()
+    assert [x["code"] for x in made.told] == ["DG0301", "DG0303"]
+    for choice, code in ((Choice(select={"DG0303"}), "DG0303"), (Choice(ignore={"DG0303"}), "DG0301")):
+        kept = choice.of(made)
+        assert kept.status == report.FINDINGS and [x["code"] for x in kept.findings] == [code]
+        assert kept.text.count("[DG0") == 1 and code in kept.text and "1 finding not told" in kept.text, kept.text
+    none = Choice(ignore={"DG0301", "DG0303"}).of(made)
+    assert none.status == report.ALL_LEARN and none.text == "dgc: 2 findings not told, as asked for\n"
+    assert Choice(select={"DG0301", "DG0303"}).of(made) is made
+
+
+def test_a_baseline_lists_what_is_known():
+    one, both = report.run(GRAPH), two_findings()
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "known.json")
+        assert Choice(baseline=path).of(one).status == report.ALL_LEARN and os.path.exists(path)
+        kept = Choice(baseline=path).of(both)
+        assert [x["code"] for x in kept.findings] == ["DG0303"] and kept.status == report.FINDINGS
+        moved = [dict(x, span=dict(x["span"], line=99)) for x in one.findings]
+        assert Choice(baseline=path).of(report.Report(1, one.text, moved, (), moved)).status == report.ALL_LEARN
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("[]")
+        kit.not_judged(Choice(baseline=path).of(one), f"the baseline '{path}' is none")
+        kit.not_judged(Choice(baseline=folder).of(one), f"the baseline '{folder}' cannot be used: Is a directory")
+
+
+def test_faults_are_told_whatever_is_chosen():
+    made = two_findings()
+    mixed = report.Report(report.FINDINGS, made.text, made.findings[:1], made.findings[1:], made.told)
+    kept = Choice(ignore={"DG0301"}).of(mixed)
+    assert kept.status == report.NOT_JUDGED and kept.faults and "DG0303" in kept.text and "DG0301" not in kept.text
+
+
+def test_options_that_are_none():
+    for argv in (["--select", "cut", "train.py"], ["--ignore", "DG303", "train.py"], ["--baseline"], ["--other", "train.py"], []):
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            assert command.main(argv) == 2, argv
+        assert "codes" in said.getvalue() or "python -m dgc" in said.getvalue()
 
 
 def test_the_class_of_a_gradient_is_by_the_largest_of_its_step():
