@@ -145,12 +145,9 @@ static void let_words(Elab *x, const AstStmt *t, uint32_t leaves, Value v) {
          STR("this concerns parameters, and the 'let' makes none"));
     return;
   }
-  Leaf marks = {0};
-  leaf_marks(x, t, &marks);
-  for (uint32_t i = leaves; i < x->p->leaf.n; i++) {
-    x->p->leaf.at[i].allow |= marks.allow;
-    x->p->leaf.at[i].expect |= marks.expect;
-  }
+  LeafId *made = ARENA_ARRAY(x->a, LeafId, x->p->leaf.n - leaves + 1);
+  for (uint32_t i = leaves; i < x->p->leaf.n; i++) made[i - leaves].i = i;
+  marks_of_many(x, t, made, x->p->leaf.n - leaves);
 }
 
 /* Whether the next entry point finds the same. Not so a let: it may hold nodes, and what is a bare leaf here

@@ -53,19 +53,25 @@ void leaf_marks(Elab *x, const AstStmt *t, Leaf *leaf) {
         *(allow ? &leaf->allow : &leaf->expect) |= (uint32_t)1 << g;
       }
       if (found) continue;
-      static const char *const later[] = {"zero", "stuck", "symmetric", "partial"};
-      bool known = false;
-      for (size_t i = 0; i < sizeof later / sizeof *later; i++) known = known || str_eq(w, str_z(later[i]));
-      if (known) {
-        not_built(x, m->words.at[k].at, "this verdict about parameters");
-        continue;
-      }
       Diag *g = TELL(x, declaration, m->words.at[k].at,
                      str_fmt(x->a, "no group of warnings is named '" STRF "'", STRA(w)));
       Str near = diag_nearest(w, names, DGRP_COUNT);
       if (near.n) diag_meant(g, m->words.at[k].at, w, near);
     }
   }
+}
+
+void marks_of_many(Elab *x, const AstStmt *t, const LeafId *of, uint32_t n) {
+  Leaf marks = {0};
+  leaf_marks(x, t, &marks);
+  Expected e = {.groups = marks.expect};
+  for (uint32_t i = 0; i < n; i++) {
+    x->p->leaf.at[of[i].i].allow |= marks.allow | marks.expect;
+    if (e.groups) VEC_PUSH(x->p->arena, &e.of, of[i]);
+  }
+  if (!e.groups) return;
+  e.at = t->marks.at[0].at;
+  VEC_PUSH(x->p->arena, &x->p->expected, e);
 }
 
 static bool static_double(Elab *x, Scope *s, const AstExpr *e, double *out) {

@@ -455,16 +455,14 @@ NodeId draw_uniform(Elab *x, Type t, Span at, NodeId *second);
 uint64_t frame_key(Elab *x, Sym name);
 
 /* ---- decl.c, train.c, data.c, import.c ---- */
-bool is_load(Elab *x, Scope *s, const AstExpr *e); /* load.c */
-void load_leaf(Elab *x, Scope *s, const AstExpr *e, LeafId l);
-Value load_instance(Elab *x, Scope *s, const AstExpr *e, Value v);
-NodeId load_initial(Elab *x, LeafId l);
 Value declare_leaf(Elab *x, Scope *s, const AstStmt *t);
 bool leaf_keeps(Elab *x, const AstType *t, LeafKind kind, Type type); /* false after a report */
 NodeId leaf_initial(Elab *x, LeafId l);
 bool leaf_find(const Elab *x, Str path, LeafId *out);
 LeafId new_leaf(Elab *x, Leaf leaf, LeafDecl decl);
 void leaf_marks(Elab *x, const AstStmt *t, Leaf *leaf);
+/* Of a step or a let: silent about all, and expected of one. */
+void marks_of_many(Elab *x, const AstStmt *t, const LeafId *of, uint32_t n);
 void elaborate_dataset(Elab *x, const AstStmt *t);
 typedef struct LeafRange { /* [first, end) */
   uint32_t first, end;
@@ -495,6 +493,7 @@ void mute_block(Elab *x, Scope *s, const AstBlock *b); /* what it would have dec
 Type leaf_type(const Elab *x, LeafId l);
 
 #include "frontend/elaborate/body.h"
+#include "frontend/elaborate/load.h"
 #include "frontend/elaborate/tree.h"
 
 #endif

@@ -440,12 +440,10 @@ void elaborate_train(Elab *x, const AstStmt *t) {
   x->rounds_products = false;
   frame_pop(x);
   pending_roots(x);
-  Leaf marks = {0}; /* before the step: for all it owns */
-  leaf_marks(x, t, &marks);
-  for (uint32_t k = 0; k < st.ts.owned.n; k++) {
-    x->p->leaf.at[st.ts.owned.at[k].param.i].allow |= marks.allow;
-    x->p->leaf.at[st.ts.owned.at[k].param.i].expect |= marks.expect;
-  }
+  LeafId *owned =
+      ARENA_ARRAY(x->a, LeafId, st.ts.owned.n + 1); /* marks before the step are for all it owns */
+  for (uint32_t k = 0; k < st.ts.owned.n; k++) owned[k] = st.ts.owned.at[k].param;
+  marks_of_many(x, t, owned, st.ts.owned.n);
   VEC_PUSH(x->p->arena, &x->p->train, st.ts);
 }
 

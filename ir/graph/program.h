@@ -158,6 +158,14 @@ typedef struct DimAssert {
   Str text, why; /* as written; why may be empty */
 } DimAssert;
 
+/* `#[expect(cut)]` before a step or a let: one of its parameters at least, where before a parameter it is
+ * that one. */
+typedef struct Expected {
+  Span at;         /* the mark */
+  uint32_t groups; /* bit per DiagGroup */
+  VEC(LeafId) of;
+} Expected;
+
 typedef struct Program {
   Arena *arena;
   Names *names;
@@ -170,6 +178,7 @@ typedef struct Program {
   VEC(Extern) externs;
   VEC(Dataset) dataset;
   VEC(DimAssert) asserts;
+  VEC(Expected) expected;
   VEC(Constant) constant;
   VEC(InitialFile) initial_file;
   VEC(InitialRead) initial_read;

@@ -13,7 +13,7 @@ Span say_place(const Program *p, const Leaf *leaf) {
   return in_library(p, leaf->at) && leaf->made_at.file ? leaf->made_at : leaf->at;
 }
 
-static DiagGroup group_of(Headline h) {
+DiagGroup finding_group(Headline h) {
   switch (h) {
   case HEAD_HEALTHY:
   case HEAD_SILENT: return DGRP_none;
@@ -35,7 +35,7 @@ static DiagGroup group_of(Headline h) {
   return DGRP_none;
 }
 
-static bool marked(uint32_t marks, DiagGroup g) {
+bool finding_marked(uint32_t marks, DiagGroup g) {
   return g != DGRP_none &&
          (marks >> g & 1 || (diag_groups[g].parent != DGRP_none && marks >> diag_groups[g].parent & 1));
 }
@@ -429,8 +429,8 @@ static void say(const Say *s) {
 static bool told(const Diagnose *x, uint32_t from, uint32_t i) {
   const Finding *f = &x->found.at[i];
   const Leaf *leaf = program_leaf_at(x->p, f->param);
-  DiagGroup g = group_of(f->head);
-  if (g == DGRP_none || marked(leaf->allow, g) || marked(leaf->expect, g)) return false;
+  DiagGroup g = finding_group(f->head);
+  if (g == DGRP_none || finding_marked(leaf->allow, g) || finding_marked(leaf->expect, g)) return false;
   for (uint32_t k = from; k < i && f->covered; k++)
     if (!x->found.at[k].covered && told(x, from, k)) return false;
   return true;
@@ -439,24 +439,7 @@ static bool told(const Diagnose *x, uint32_t from, uint32_t i) {
 static bool known(const Diagnose *x, const Finding *f) {
   Sym path = program_leaf_at(x->p, f->param)->path;
   uint32_t any;
-  return x->known && map_get(x->known, known_key(group_of(f->head), path), &any);
-}
-
-/* Verdicts that may rest on initial values. */
-static const uint32_t by_start = UINT32_C(1) << DGRP_stuck | UINT32_C(1) << DGRP_symmetric |
-                                 UINT32_C(1) << DGRP_idle | UINT32_C(1) << DGRP_moves;
-
-/* Marks `#[expect(..)]` that no finding from..to meets; but not where the finding may have gone with the
- * initial values that it rests on. */
-static void say_unmet(const Diagnose *x, uint32_t from, uint32_t to, bool loaded) {
-  const Leaf *leaf = program_leaf_at(x->p, x->found.at[from].param);
-  for (int k = 0; k < DGRP_COUNT; k++) {
-    bool met = !(leaf->expect >> k & 1) || (loaded && by_start >> k & 1);
-    for (uint32_t i = from; i < to; i++)
-      met |= marked(leaf->expect & UINT32_C(1) << k, group_of(x->found.at[i].head));
-    if (!met)
-      diag_unmet_expect(x->d, say_place(x->p, leaf), names_str(x->p->names, leaf->path), diag_groups[k].name);
-  }
+  return x->known && map_get(x->known, known_key(finding_group(f->head), path), &any);
 }
 
 void diagnose_say(Diagnose *x) {
@@ -485,6 +468,7 @@ void diagnose_say(Diagnose *x) {
       last[i] = i;
     }
   }
+  say_unmet_of_many(x, loaded);
   for (uint32_t i = 0; i < n; i++) {
     if (!head[i]) continue;
     Say s = {.x = x, .first = &x->found.at[i]};

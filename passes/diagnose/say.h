@@ -23,6 +23,14 @@ void say_note_unlisted(const Say *s, Diag *g);        /* where that holds for so
 void say_drift(const Say *s, const View *v, Diag *g); /* dead, and moved by the optimizer all the same */
 const Group *say_group(const View *v, LeafId param);  /* that owns it in this view, or NULL */
 
+DiagGroup finding_group(Headline h);
+bool finding_marked(uint32_t marks, DiagGroup g); /* by itself, or by the group above it */
+
+/* intent.c: marks `#[expect(..)]` that no finding meets; of the findings from..to, which are one parameter's,
+ * and of steps and lets. loaded: not where the finding may have gone with the initial values that it rests
+ * on. */
+void say_unmet(const Diagnose *x, uint32_t from, uint32_t to, bool loaded);
+void say_unmet_of_many(const Diagnose *x, bool loaded);
 /* cut.c */
 void say_cuts(const Say *s, const View *v, Diag *g); /* each with its reason */
 Edge cut_of_path(const View *v, LeafId param);       /* the cut on the path that is shown */

@@ -219,7 +219,8 @@ START_TEST(safetensors_faults) {
   how.part = (Str[]){{"a", 1}, {"b", 1}}, how.parts = 2;
   refused("x.safetensors", good, how, ST_USAGE, "one tensor feeds an input, not 2");
   how.parts = 1;
-  refused("x.idx", STR(IDX1 "abcd"), how, ST_USAGE, "of csv, safetensors and tokens files alone, this is idx");
+  refused("x.idx", STR(IDX1 "abcd"), how, ST_USAGE,
+          "of csv, safetensors and tokens files alone, this is idx");
   end();
 }
 END_TEST
