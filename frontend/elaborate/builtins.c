@@ -35,8 +35,7 @@ const Builtin *builtin_find(Str name) {
 }
 
 void builtin_names(void (*see)(void *cx, Str name), void *cx) {
-  for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-    if (table[i].call != bi_not_built) see(cx, str_z(table[i].name));
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++) see(cx, str_z(table[i].name));
   for (int op = 0; op < OP_COUNT; op++)
     if (is_function((Op)op)) see(cx, str_z(of_op[op].name));
 }
@@ -396,9 +395,4 @@ Value bi_cross_entropy(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   if (!builtin_args(x, b, args, at, o)) return val_poison();
   NodeId in[2] = {val_to_node(x, o[0].v, o[0].at, -1), val_to_node(x, o[1].v, o[1].at, DT_I32)};
   return val_node(emit(x, at, b->name, b->op, in, 2, NULL, NULL));
-}
-
-Value bi_not_built(Elab *x, const Builtin *b, ArgVec *args, Span at) {
-  (void)args;
-  return not_built(x, at, str_copy(x->a, str_fmt(x->a, "'%s'", b->name)).p);
 }

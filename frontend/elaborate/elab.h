@@ -383,6 +383,7 @@ void exec_let(Elab *x, Scope *s, const AstStmt *t);
 Value eval_init(Elab *x, Scope *s, const AstExpr *call, Type want); /* `~ f(args)` */
 void assign_state(Elab *x, Scope *s, const AstStmt *t);
 bool check_assert(Elab *x, Scope *s, const AstStmt *t);
+bool live_claim(Elab *x, Scope *s, const AstStmt *t); /* live.c; false: another assertion */
 
 /* ---- arith.c ---- */
 typedef struct Operand {

@@ -277,9 +277,7 @@ bool check_assert(Elab *x, Scope *s, const AstStmt *t) {
     diag_help(TELL(x, stands_not, t->word, STR("requires"), place), "nobody calls this: write 'assert'");
     return true;
   }
-  if (e->kind == EXPR_CALL && e->call.callee->kind == EXPR_NAME &&
-      str_eq(sym_str(x, e->call.callee->name), STR("live")))
-    return not_built(x, e->at, "'assert live(..)'"), true;
+  if (live_claim(x, s, t)) return true;
   return check_fact(x, s, t, e);
 }
 

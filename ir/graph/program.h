@@ -166,6 +166,13 @@ typedef struct Expected {
   VEC(LeafId) of;
 } Expected;
 
+/* `assert live(net, ce)`: that no parameter of these is shown to get no gradient from the loss. */
+typedef struct LiveClaim {
+  Span at; /* the call */
+  Sym loss;
+  VEC(LeafId) param;
+} LiveClaim;
+
 typedef struct Program {
   Arena *arena;
   Names *names;
@@ -178,6 +185,7 @@ typedef struct Program {
   VEC(Extern) externs;
   VEC(Dataset) dataset;
   VEC(DimAssert) asserts;
+  VEC(LiveClaim) live;
   VEC(Expected) expected;
   VEC(Constant) constant;
   VEC(InitialFile) initial_file;

@@ -77,6 +77,7 @@ void diagnose_one(const Program *p, const Map *known, Diags *d) {
   Diagnose x = {.arena = arena_open(&scope, p->arena->mem), .p = p, .d = d, .known = known};
   if (diagnose_run(&x)) {
     diagnose_say(&x);
+    diagnose_live(&x);
     diagnose_losses(&x);
   }
   arena_close(&scope);

@@ -202,6 +202,7 @@ void diagnose_say(Diagnose *x);
 /* hygiene.c: numbers that break. */
 void diagnose_hygiene(Diagnose *x, const View *v);
 /* loss.c: dead terms, hints. */
+void diagnose_live(Diagnose *x);
 void diagnose_losses(Diagnose *x);
 /* edit.c: what can be put into the text by a machine. */
 typedef VEC(LeafId) LeafIds;

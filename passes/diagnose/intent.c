@@ -1,4 +1,4 @@
-/* What the text says is meant: marks that expect a finding. */
+/* What the text says is meant: marks that expect a finding, and `assert live(net, ce)`. */
 #include "passes/diagnose/say.h"
 
 /* Verdicts that may rest on initial values. */
@@ -32,5 +32,66 @@ void say_unmet_of_many(const Diagnose *x, bool loaded) {
     for (int g = 0; g < DGRP_COUNT; g++)
       if (unmet >> g & 1)
         diag_unmet_expect(x->d, e->at, STR("one of the parameters here"), diag_groups[g].name, "none is");
+  }
+}
+
+/* ---- assert live(net, ce): what is shown dead breaks it. Where a step minimizes the loss itself, all that
+ * is known of the step counts, else the paths of the loss. */
+
+static const char *reason(Flow f) {
+  switch (f) {
+  case FLOW_UNUSED:
+  case FLOW_UNREACHABLE: return "no path leads there";
+  case FLOW_CUT: return "every path is cut";
+  case FLOW_ZERO: return "it is zero for every input";
+  case FLOW_STUCK: return "it is zero at the initial values, and stays so";
+  case FLOW_SYMMETRIC:
+  case FLOW_OPEN: break;
+  }
+  return NULL;
+}
+
+static void broken(Diagnose *x, const LiveClaim *c, const Flow *flow, Flow of) {
+  Say s = {.x = x};
+  for (uint32_t i = 0; i < c->param.n; i++)
+    if (flow[c->param.at[i].i] == of) VEC_PUSH(x->arena, &s.who, c->param.at[i]);
+  if (!s.who.n) return;
+  Str loss = str_fmt(x->arena, "loss '" STRF "'", STRA(names_str(x->p->names, c->loss)));
+  Diag *g = diag_not_live(x->d, c->at, say_who(&s), s.who.n == 1 ? "gets" : "get", loss, reason(of));
+  diag_label(g, say_place(x->p, program_leaf_at(x->p, s.who.at[0])), "declared here");
+}
+
+/* What the eval graph says of a loss that no step minimizes by itself. */
+static void flows_of_paths(Diagnose *x, const LiveClaim *c, Flow *flow) {
+  const Graph *eval = program_graph(x->p, ENTRY_EVAL, (Sym){0});
+  for (uint32_t k = 0; eval && k < eval->root.n; k++) {
+    const Root *r = &eval->root.at[k];
+    if (r->kind != ROOT_LOSS || !sym_eq(r->name, c->loss)) continue;
+    NodeId loss = r->node;
+    const Graph *g = reach_graph(eval, loss, x->arena, &loss);
+    Reach reach = reach_from(g, loss, &x->sets, x->arena);
+    for (uint32_t i = 0; i < g->node.n; i++) {
+      if (g->node.at[i].op != OP_LEAF) continue;
+      Flow own = !reach.reads[i] ? FLOW_UNREACHABLE : reach.open[i] ? FLOW_OPEN : FLOW_CUT;
+      Flow *f = &flow[graph_attr(g, (NodeId){i})[0]];
+      if (own > *f) *f = own;
+    }
+  }
+}
+
+void diagnose_live(Diagnose *x) {
+  for (uint32_t i = 0; i < x->p->live.n; i++) {
+    const LiveClaim *c = &x->p->live.at[i];
+    Flow *flow = ARENA_ARRAY(x->arena, Flow, x->p->leaf.n); /* by LeafId; UNUSED is the weakest */
+    bool minimized = false;
+    for (uint32_t k = 0; k < x->view.n; k++) {
+      const View *v = &x->view.at[k];
+      if (!str_eq(v->loss, names_str(x->p->names, c->loss))) continue;
+      minimized = true;
+      for (uint32_t j = 0; j < x->p->leaf.n; j++)
+        if (v->param[j].flow > flow[j]) flow[j] = v->param[j].flow;
+    }
+    if (!minimized) flows_of_paths(x, c, flow);
+    for (Flow of = FLOW_UNUSED; of < FLOW_SYMMETRIC; of++) broken(x, c, flow, of);
   }
 }

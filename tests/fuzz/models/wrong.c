@@ -21,7 +21,7 @@ static const Mistake mistakes[] = {
   {"DG0209", "let bad = not $v"}, {"DG0209", "let bad = softmax(label)"}, {"DG0209", "let bad = $v and $v"},
   {"DG0210", "let bad = tanh()"}, {"DG0210", "let bad = softmax($v, axes = 0)"}, {"DG0210", "let bad = twice($v, 2, 3)"},
   {"DG0211", "param bad: f32[lower] = 0"}, {"DG0208", "let bad = scaled(ones([2]), ones([3]))"}, {"DG0213", "minimize 1.0"},
-  {"DG0214", "let bad = live($v)"}, {"DG0206", "let bad = sort(ones([2])) + ones([3])"},
+  {"DG0214", "const bad = [1, 2, 3][0:3:2]"}, {"DG0206", "let bad = sort(ones([2])) + ones([3])"},
   {"DG0215", "let bad = rec(1.0)\nfn rec(a: f32) -> f32 = rec(a) + 1"}, {"DG0216", "let bad = ones([3])[5]"}, {"DG0216", "let bad = ones([3])[1:9]"},
   {"DG0217", "let bad = zeros([max(label)])"}, {"DG0218", "const bad = 7 / 2"}, {"DG0218", "let bad = 9223372036854775807 + 1"},
   {"DG0219", "assert 1 > 2, \"no\""}, {"DG0219", "assert rank($v) == 7"}, {"DG0220", "let bad = nn.Nothing(3)"}, {"DG0221", "import nosuchlib"},

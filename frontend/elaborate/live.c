@@ -1,0 +1,75 @@
+/* `assert live(net, ce)`: an instance, a parameter or a list of them, and the name of a loss. Whether it
+ * holds is for the diagnosis to say. */
+#include "frontend/elaborate/elab.h"
+
+/* The parameters that a value is, or has; false where it is something else. */
+static bool params_of(Elab *x, Value v, LiveClaim *out) {
+  if (v.kind == VAL_LEAF) {
+    if (program_leaf_at(x->p, v.leaf)->kind != LEAF_PARAM) return false;
+    VEC_PUSH(x->p->arena, &out->param, v.leaf);
+    return true;
+  }
+  if (v.kind == VAL_LIST) {
+    for (uint32_t i = 0; i < v.list.n; i++)
+      if (!params_of(x, v.list.at[i], out)) return false;
+    return v.list.n > 0;
+  }
+  if (v.kind != VAL_INSTANCE) return false;
+  Str path = sym_str(x, v.inst->path);
+  for (uint32_t i = 0; i < x->p->leaf.n; i++) {
+    const Leaf *l = program_leaf_at(x->p, (LeafId){i});
+    Str own = sym_str(x, l->path);
+    bool beneath = str_starts(own, path) && own.n > path.n && (own.p[path.n] == '.' || own.p[path.n] == '[');
+    if (l->kind == LEAF_PARAM && !l->frozen && l->of.i == UINT32_MAX && beneath)
+      VEC_PUSH(x->p->arena, &out->param, (LeafId){i});
+  }
+  return true;
+}
+
+Value bi_live(Elab *x, const Builtin *b, ArgVec *args, Span at) {
+  (void)args;
+  diag_help(TELL(x, stands_not, at, str_z(b->name), "in a value"),
+            "write assert live(net, loss) at file level");
+  return val_poison();
+}
+
+static void claim(Elab *x, Scope *s, const AstStmt *t) {
+  const AstExpr *e = t->check.test;
+  if (s != x->main->scope || t->check.contract) {
+    diag_help(TELL(x, stands_not, e->at, STR("live"), "here"), "write assert live(net, loss) at file level");
+    return;
+  }
+  const AstArgVec *args = &e->call.args;
+  bool named = false;
+  for (uint32_t i = 0; i < args->n; i++) named |= ast_ident_written(args->at[i].name);
+  if (args->n != 2 || named) {
+    TELL(x, arguments, e->at, STR("live"), STR("it takes two: what must learn, and the name of a loss"));
+    return;
+  }
+  LiveClaim c = {.at = e->at};
+  Value v = eval(x, s, args->at[0].value);
+  if (!val_ok(v)) return;
+  if (!params_of(x, v, &c)) {
+    wrong_kind(x, args->at[0].at, v, "a parameter, an instance or a list of them");
+    return;
+  }
+  const AstExpr *loss = args->at[1].value;
+  Scope *in;
+  Binding *b = loss->kind == EXPR_NAME ? scope_find(x, s, loss->name, &in) : NULL;
+  if (!b || !b->decl || b->decl->kind != STMT_LOSS) {
+    Value l = eval(x, s, loss);
+    if (val_ok(l)) wrong_kind(x, args->at[1].at, l, "the name of a loss");
+    return;
+  }
+  c.loss = b->name;
+  VEC_PUSH(x->p->arena, &x->p->live, c);
+}
+
+bool live_claim(Elab *x, Scope *s, const AstStmt *t) {
+  const AstExpr *e = t->check.test;
+  if (e->kind != EXPR_CALL || e->call.callee->kind != EXPR_NAME ||
+      !str_eq(sym_str(x, e->call.callee->name), STR("live")))
+    return false;
+  claim(x, s, t);
+  return true;
+}
