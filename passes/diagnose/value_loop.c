@@ -170,8 +170,10 @@ static bool weaken(const Loop *x, CarryFact *f, uint32_t k, ValueId to, bool sta
     f->range = range; /* calculated in one more way */
     if (f->grown++ < GROWS) return true;
   } else if (f->level == CARRY_SAME && value_eq(value_noisy(v, to), value_noisy(v, f->is))) {
-    f->is = value_noisy(v, f->is); /* cancelled to it */
-    return true;
+    ValueId nearly = value_noisy(v, f->is); /* cancelled to it */
+    bool known = value_eq(nearly, f->is);
+    f->is = nearly;
+    return !known;
   }
   if (f->level == CARRY_SAME) {
     f->level = CARRY_KEPT;
