@@ -1,28 +1,12 @@
-#include "passes/diagnose/slab.h"
-
 #include "base/hash.h"
-#include "ir/graph/region.h"
+#include "passes/diagnose/slab_loop.h"
 #include "passes/diagnose/zero.h"
-
-typedef struct Made {
-  SlabAxis axis[MAX_RANK];
-} Made;
-
-/* By node: an index into `axes`, MAX_RANK entries each, axes from the first; 0: no sets. */
-typedef struct Slabs {
-  Diagnose *x;
-  View *v;
-  const Graph *g;
-  uint32_t *of;
-  VEC(SlabAxis) axes;
-  Made **carry; /* by region: what is believed of what its loop carries */
-} Slabs;
 
 static int64_t extent(const Slabs *s, NodeId n, uint32_t axis) {
   int64_t e;
   return dim_is_const(s->x->p->dims, graph_node(s->g, n)->type.dim[axis], &e) ? e : -1;
 }
-static bool zero(const Slabs *s, NodeId n) { return value_is_zero(&s->x->values, s->v->value[n.i]); }
+bool slab_zero(const Slabs *s, NodeId n) { return value_is_zero(&s->x->values, s->v->value[n.i]); }
 
 static void put(Slab *s, int64_t lo, int64_t hi) {
   if (lo >= hi) return;
@@ -34,7 +18,7 @@ static void put(Slab *s, int64_t lo, int64_t hi) {
   }
 }
 
-static Slab both(const Slab *a, const Slab *b) {
+Slab slab_both(const Slab *a, const Slab *b) {
   Slab r = {0};
   for (uint8_t i = 0, k = 0; i < a->n && k < b->n;) {
     int64_t lo = a->at[i].lo > b->at[k].lo ? a->at[i].lo : b->at[k].lo;
@@ -68,21 +52,14 @@ static Slab moved(const Slab *a, int64_t by, int64_t lo, int64_t hi) {
   return r;
 }
 
-static bool same(const Slab *a, const Slab *b) {
-  if (a->n != b->n) return false;
-  for (uint8_t i = 0; i < a->n; i++)
-    if (a->at[i].lo != b->at[i].lo || a->at[i].hi != b->at[i].hi) return false;
-  return true;
-}
-
 static bool covers(const Slab *a, int64_t n) {
   return n > 0 && a->n == 1 && a->at[0].lo <= 0 && a->at[0].hi >= n;
 }
 
 /* The sets of operand k along an axis; of an operand that is zero all of it. */
-static SlabAxis get(const Slabs *s, NodeId n, uint32_t axis) {
+SlabAxis slab_get(const Slabs *s, NodeId n, uint32_t axis) {
   SlabAxis r = {.from = NO_NODE};
-  if (zero(s, n)) {
+  if (slab_zero(s, n)) {
     put(&r.set, 0, extent(s, n, axis));
     r.from = n;
   } else if (s->of[n.i]) {
@@ -155,7 +132,7 @@ static void reshape(const Slabs *s, Made *m, NodeId n) {
   while (stretches(s, &from, &to)) {
     uint32_t i, k;
     int64_t each = outermost(s, &from, &i), step = outermost(s, &to, &k);
-    SlabAxis a = get(s, from.n, i);
+    SlabAxis a = slab_get(s, from.n, i);
     Slab r = {0};
     for (uint8_t j = 0; j < a.set.n && each && step; j++)
       put(&r, (a.set.at[j].lo * each + step - 1) / step, a.set.at[j].hi * each / step);
@@ -172,13 +149,13 @@ static void contract(const Slabs *s, Made *m, NodeId n) {
     NodeId in = graph_in(s->g, n)[i];
     bool t = graph_attr(s->g, n)[i] != 0;
     uint32_t kept = rank - ((i == 0) == !t ? 2 : 1), summed = rank - ((i == 0) == !t ? 1 : 2);
-    SlabAxis a = get(s, in, kept), b = get(s, in, summed);
+    SlabAxis a = slab_get(s, in, kept), b = slab_get(s, in, summed);
     set(m, i == 0 ? rank - 2 : rank - 1, a.set, a.from);
     inner = either(&inner, &b.set);
     if (b.set.n) from = b.from;
     k = extent(s, in, summed);
     for (uint32_t j = 0; j + 2 < rank; j++) {
-      a = get(s, in, j);
+      a = slab_get(s, in, j);
       set(m, j, a.set, a.from);
     }
   }
@@ -194,7 +171,7 @@ static void convolution(const Slabs *s, Made *m, NodeId n) {
   int which = op == OP_CONV2D ? 0 : op == OP_CONV2D_DX ? 1 : 2;
   if (graph_attr(s->g, n)[6] != 1) return;
   for (uint32_t i = 0; i < 2; i++) {
-    SlabAxis a = get(s, graph_in(s->g, n)[i], channel[which][i].from);
+    SlabAxis a = slab_get(s, graph_in(s->g, n)[i], channel[which][i].from);
     set(m, channel[which][i].to, a.set, a.from);
   }
 }
@@ -204,17 +181,17 @@ static void concat(const Slabs *s, Made *m, NodeId n) {
   uint32_t axis = (uint32_t)graph_attr(s->g, n)[0];
   int64_t at = 0, all = extent(s, n, axis);
   for (uint32_t j = 0; j < node->type.rank; j++) {
-    SlabAxis r = get(s, graph_in(s->g, n)[0], j);
+    SlabAxis r = slab_get(s, graph_in(s->g, n)[0], j);
     for (uint32_t i = 1; i < node->nin && j != axis; i++) {
-      SlabAxis a = get(s, graph_in(s->g, n)[i], j);
-      r.set = both(&r.set, &a.set);
+      SlabAxis a = slab_get(s, graph_in(s->g, n)[i], j);
+      r.set = slab_both(&r.set, &a.set);
     }
     if (j != axis) set(m, j, r.set, r.from);
   }
   for (uint32_t i = 0; i < node->nin && all > 0; i++) {
     NodeId in = graph_in(s->g, n)[i];
-    SlabAxis a = get(s, in, axis);
-    set(m, axis, moved(&a.set, at, 0, all), zero(s, in) ? n : a.from);
+    SlabAxis a = slab_get(s, in, axis);
+    set(m, axis, moved(&a.set, at, 0, all), slab_zero(s, in) ? n : a.from);
     at += extent(s, in, axis);
   }
 }
@@ -225,7 +202,7 @@ static void move(const Slabs *s, Made *m, NodeId n) {
   uint32_t rank = graph_node(s->g, n)->type.rank;
   Op op = node_op(s->g, n);
   for (uint32_t i = 0; i < rank; i++) {
-    SlabAxis a = get(s, in, op == OP_TRANSPOSE ? (uint32_t)(attr[0] >> (4 * i) & 15) : i);
+    SlabAxis a = slab_get(s, in, op == OP_TRANSPOSE ? (uint32_t)(attr[0] >> (4 * i) & 15) : i);
     int64_t e = extent(s, n, i), lo, hi, step = op == OP_PAD ? attr[3] : op == OP_SLICE ? attr[2] : 1;
     if (op == OP_REVERSE && (attr[0] >> i & 1)) {
       Slab r = {0};
@@ -256,7 +233,7 @@ static void stretch(const Slabs *s, Made *m, NodeId n) {
   NodeId in = graph_in(s->g, n)[0];
   uint32_t rank = graph_node(s->g, n)->type.rank, less = rank - graph_node(s->g, in)->type.rank;
   for (uint32_t i = less; i < rank; i++) {
-    SlabAxis a = get(s, in, i - less);
+    SlabAxis a = slab_get(s, in, i - less);
     if (extent(s, in, i - less) == extent(s, n, i)) set(m, i, a.set, a.from);
   }
 }
@@ -264,23 +241,23 @@ static void stretch(const Slabs *s, Made *m, NodeId n) {
 static void elementwise(const Slabs *s, Made *m, NodeId n) {
   const NodeId *in = graph_in(s->g, n);
   for (uint32_t i = 0; i < graph_node(s->g, n)->type.rank; i++) {
-    SlabAxis a = get(s, in[0], i), b;
+    SlabAxis a = slab_get(s, in[0], i), b;
     switch (node_op(s->g, n)) {
     case OP_MUL:
-      b = get(s, in[1], i);
+      b = slab_get(s, in[1], i);
       set(m, i, b.set, b.from);
       break;
     case OP_ADD:
     case OP_SUB:
-      b = get(s, in[1], i);
-      if (zero(s, in[0]) || !node_ok(a.from)) a.from = b.from;
-      a.set = both(&a.set, &b.set);
+      b = slab_get(s, in[1], i);
+      if (slab_zero(s, in[0]) || !node_ok(a.from)) a.from = b.from;
+      a.set = slab_both(&a.set, &b.set);
       break;
     case OP_WHERE:
-      a = get(s, in[1], i);
-      b = get(s, in[2], i);
-      if (zero(s, in[1]) || !node_ok(a.from)) a.from = b.from;
-      a.set = both(&a.set, &b.set);
+      a = slab_get(s, in[1], i);
+      b = slab_get(s, in[2], i);
+      if (slab_zero(s, in[1]) || !node_ok(a.from)) a.from = b.from;
+      a.set = slab_both(&a.set, &b.set);
       break;
     case OP_DIV:
     case OP_NEG:
@@ -301,7 +278,7 @@ static void elementwise(const Slabs *s, Made *m, NodeId n) {
 static void reduce(const Slabs *s, Made *m, NodeId n) {
   NodeId in = graph_in(s->g, n)[0];
   for (uint32_t i = 0; i < graph_node(s->g, n)->type.rank; i++) {
-    SlabAxis a = get(s, in, i);
+    SlabAxis a = slab_get(s, in, i);
     bool reduced = graph_attr(s->g, n)[0] >> i & 1;
     if (!reduced)
       set(m, i, a.set, a.from);
@@ -310,7 +287,7 @@ static void reduce(const Slabs *s, Made *m, NodeId n) {
   }
 }
 
-static void keep(Slabs *s, NodeId n, const Made *m) {
+void slab_keep(Slabs *s, NodeId n, const Made *m) {
   bool any = false;
   s->of[n.i] = 0;
   const Value *v = value_at(&s->x->values, s->v->value[n.i]);
@@ -320,10 +297,10 @@ static void keep(Slabs *s, NodeId n, const Made *m) {
   for (uint32_t i = 0; i < MAX_RANK; i++) VEC_PUSH(s->x->arena, &s->axes, m->axis[i]);
 }
 
-static void visit(Slabs *s, NodeId n) {
+void slab_visit(Slabs *s, NodeId n) {
   Made m = {0};
   s->of[n.i] = 0;
-  if (zero(s, n) || !graph_node(s->g, n)->nin) return;
+  if (slab_zero(s, n) || !graph_node(s->g, n)->nin) return;
   const Value *v = value_at(&s->x->values, s->v->value[n.i]);
   if (v->undefined || v->infinite) return; /* 0 times it is not 0 */
   switch (node_op(s->g, n)) {
@@ -348,115 +325,7 @@ static void visit(Slabs *s, NodeId n) {
     if (op_info[node_op(s->g, n)].scalar) elementwise(s, &m, n);
     break;
   }
-  keep(s, n, &m);
-}
-
-/* ---- bodies */
-
-static void run(Slabs *s, uint32_t first, uint32_t end, uint32_t region);
-
-static void body(Slabs *s, uint32_t region) {
-  const Region *r = &s->g->region.at[region];
-  run(s, r->first, r->end - 1, region);
-}
-
-/* The sets of a node, its axes moved by `by`: of a stack as of a row, and back. */
-static Made sets_of(const Slabs *s, NodeId n, int by) {
-  Made m = {0};
-  for (int i = 0; i < graph_node(s->g, n)->type.rank; i++)
-    if (i + by >= 0 && i + by < MAX_RANK) m.axis[i + by] = get(s, n, (uint32_t)i);
-  return m;
-}
-
-/* What holds of both. True: that is less than of `a`. */
-static bool meet(Made *a, const Made *b) {
-  bool less = false;
-  for (uint32_t i = 0; i < MAX_RANK; i++) {
-    Slab r = both(&a->axis[i].set, &b->axis[i].set);
-    if (r.n && node_ok(b->axis[i].from)) a->axis[i].from = b->axis[i].from;
-    less |= !same(&r, &a->axis[i].set);
-    a->axis[i].set = r;
-  }
-  return less;
-}
-
-static void cond(Slabs *s, NodeId n) {
-  const NodeId *in = graph_in(s->g, n);
-  for (uint32_t r = 0; r < 2; r++) {
-    const Region *region = &s->g->region.at[graph_node(s->g, in[r])->region];
-    for (uint32_t k = 3; k < graph_node(s->g, n)->nin; k++) {
-      Made m = sets_of(s, in[k], 0);
-      keep(s, (NodeId){region->first + k - 3}, &m);
-    }
-    body(s, graph_node(s->g, in[r])->region);
-  }
-}
-
-enum { SLAB_ROUNDS = 8 }; /* then nothing is believed */
-
-/* What a step keeps of what is believed of carried values; from what their starts have, or what is left of it
- * since the loop was looked at last. */
-static void loop(Slabs *s, NodeId n) {
-  LoopInfo l = graph_loop(s->g, n);
-  const NodeId *in = graph_in(s->g, n) + 1, *y = graph_in(s->g, l.yield);
-  Made *carry = s->carry[l.region];
-  if (!carry) carry = ARENA_ARRAY(s->x->arena, Made, l.carry + 1);
-  for (uint32_t k = 0; k < l.nparam; k++) {
-    Made m = sets_of(s, in[k], loop_is_step(&l, k) ? -1 : 0);
-    if (k < l.carry && zero(s, in[k])) /* where a sum starts is no reason */
-      for (uint32_t i = 0; i < MAX_RANK; i++) m.axis[i].from = NO_NODE;
-    if (k >= l.carry)
-      keep(s, (NodeId){l.first + k}, &m);
-    else if (s->carry[l.region])
-      meet(&carry[k], &m);
-    else
-      carry[k] = m;
-  }
-  s->carry[l.region] = carry;
-  bool again = true;
-  for (int round = 0; again && round <= SLAB_ROUNDS; round++) {
-    again = false;
-    for (uint32_t k = 0; k < l.carry; k++) {
-      if (round == SLAB_ROUNDS) carry[k] = (Made){0};
-      keep(s, (NodeId){l.first + k}, &carry[k]);
-    }
-    body(s, l.region);
-    for (uint32_t k = 0; k < l.carry; k++) {
-      Made m = sets_of(s, y[k], 0);
-      again |= meet(&carry[k], &m);
-    }
-  }
-}
-
-static void result(Slabs *s, NodeId n) {
-  NodeId owner = graph_in(s->g, n)[0], made = graph_source(s->g, n, 0);
-  uint32_t k = (uint32_t)graph_attr(s->g, n)[0];
-  Made m = sets_of(s, made, 0);
-  if (node_op(s->g, owner) == OP_COND) {
-    Made other = sets_of(s, graph_source(s->g, n, 1), 0);
-    meet(&m, &other);
-  } else {
-    LoopInfo l = graph_loop(s->g, owner);
-    m = k < l.carry ? s->carry[l.region][k] : sets_of(s, made, 1);
-  }
-  keep(s, n, &m);
-}
-
-static void run(Slabs *s, uint32_t first, uint32_t end, uint32_t region) {
-  const Graph *g = s->g;
-  for (uint32_t i = first; i < end; i++) {
-    if (g->node.at[i].region != region) { /* the first node of a body in this one */
-      i = graph_owner_in(g, i, region);
-      if (node_op(g, (NodeId){i}) == OP_LOOP)
-        loop(s, (NodeId){i});
-      else
-        cond(s, (NodeId){i});
-    } else if (node_op(g, (NodeId){i}) == OP_RESULT) {
-      result(s, (NodeId){i});
-    } else if (node_op(g, (NodeId){i}) != OP_PARAM) {
-      visit(s, (NodeId){i});
-    }
-  }
+  slab_keep(s, n, &m);
 }
 
 static void partial_view(Diagnose *x, uint32_t view) {
@@ -465,7 +334,7 @@ static void partial_view(Diagnose *x, uint32_t view) {
   s.of = ARENA_ARRAY(x->arena, uint32_t, s.g->node.n);
   VEC_PUSH(x->arena, &s.axes, (SlabAxis){.from = NO_NODE});
   s.carry = ARENA_ARRAY(x->arena, Made *, s.g->region.n);
-  run(&s, 0, s.g->node.n, 0);
+  slab_run(&s, 0, s.g->node.n, 0);
   for (uint32_t i = 0; i < x->p->leaf.n; i++) {
     Verdict *p = &s.v->param[i];
     NodeId g = s.v->grad_of[i];
