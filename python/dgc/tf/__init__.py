@@ -74,6 +74,7 @@ class Session(session.Session):
         self.patch(Layer, "__init__", self._layer_init)
         self.patch(BaseOptimizer, "__init__", self._optimizer_init)
         self.patch(BaseOptimizer, "apply", self._apply)
+        self.patch(importlib.import_module("keras.src.backend"), "convert_to_numpy", functools.partial(self._takes, what="numpy"))
         if importlib.util.find_spec("tf_keras") is not None:
             from tf_keras.src.engine import base_layer
             from tf_keras.src.optimizers import optimizer
@@ -105,6 +106,8 @@ class Session(session.Session):
             finally:
                 r.depth -= 1
             r.variable_made(made, complete)
+            if complete and not r.off():
+                r.made_of(made, args[0] if args else kwargs.get("initial_value"))
         return __init__
 
     def _convert(self, plain):

@@ -67,6 +67,7 @@ class Names:
         self.held = set()   # ids of those in any module
         self.trees = []     # the variables of each whole model
         self.called = variables(frames)
+        self.wrapped = {id(o._value): o for o in gc.get_objects() if is_variable(o) and not isinstance(o, tf.Variable)}
         modules = [m for m in gc.get_objects() if is_module(m) and not is_aside(m)]
         inner = {id(c) for m in modules for _, c in parts(m)} | {id(vars(m).get("_functional")) for m in modules}
         roots = [m for m in modules if id(m) not in inner and any(id(v) in seen for v in self.variables_of(m))]
@@ -101,6 +102,10 @@ class Names:
                     self.of[id(v)], self.owner[id(v)] = prefix + name, m
             elif depth < 32 and not is_aside(c):
                 self.take(c, f"{prefix}{name}.", depth + 1)
+
+    def name_of(self, v):
+        """None where nobody calls it anything."""
+        return self.of.get(id(v)) or self.called.get(id(self.wrapped.get(id(v), v)))
 
     def judge(self, m):
         """Which of its variables it would train: `layer.trainable = False` takes them away."""

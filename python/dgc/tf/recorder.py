@@ -188,9 +188,28 @@ class Recorder(Steps):
             self.remember(t, node)
 
     def buffer_of(self, value):
-        """The tensor whose memory an array shows, as numpy.asarray does."""
+        """The node of the tensor whose memory an array shows, as numpy.asarray does."""
         while isinstance(value, numpy.ndarray):
             value = value.base
-        t = value.obj if isinstance(value, memoryview) else None
-        node = self.lookup(t) if isinstance(t, Eager) else None
-        return node if node in self.fed else None
+        shown = value.obj if isinstance(value, memoryview) else None
+        if not isinstance(shown, numpy.ndarray):
+            return None
+        for ref, node in list(self.known.values()):
+            t = ref()
+            if t is not None and node in self.fed and t.shape == shown.shape and address(t._numpy_internal()) == address(shown):
+                return node
+        return None
+
+    @guarded
+    def made_of(self, v, value):
+        """A variable that begins with what a tape saw: no gradient comes back from it."""
+        node = self.lookup(value) if isinstance(value, Eager) and self.active else None
+        if node not in self.fed:
+            return
+        self.tape.place = self.frames.here("Variable")
+        self.current[id(v.handle)] = self.tape.host("variable", [node], *tensor_type(value))
+        self.fed.add(self.current[id(v.handle)])
+
+
+def address(array):
+    return array.__array_interface__["data"][0] if isinstance(array, numpy.ndarray) else None

@@ -46,9 +46,9 @@ def tensors(a, found):
 
 def is_variable(a):
     """tf.Variable, and the variable of Keras 3 that holds one."""
-    if isinstance(a, tf.Variable):
-        return True
-    return type(a).__module__.startswith("keras.") and hasattr(type(a), "handle") and hasattr(a, "_value")
+    kind = type(a)
+    return issubclass(kind, tf.Variable) or str(kind.__module__).startswith("keras.") and hasattr(kind, "handle") \
+        and hasattr(a, "_value")
 
 
 def unwrapped(v):

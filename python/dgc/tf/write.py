@@ -15,7 +15,7 @@ class _File(write.File):
         for key, (ref, leaf, node) in self.r.leaves.items():
             handle = ref()
             v = objects[leaf] = self.r.object_of(handle) if handle is not None else None
-            leaf.name = self.names.of.get(id(v)) or self.names.called.get(id(v)) or leaf.name
+            leaf.name = self.names.name_of(v) or leaf.name
             owner = self.names.owner.get(id(v))
             made = self.r.layers.get(id(owner))
             if owner is not None and not is_users(owner) and made is not None and made[0]() is owner:
@@ -39,7 +39,7 @@ class _File(write.File):
 
     def is_meant(self, v):
         """Would somebody train it? What Keras 3 does not track is in no list of its layer."""
-        return v is not None and bool(v.trainable) and (id(v) in self.names.meant or id(v) not in self.names.held)
+        return v is not None and bool(self.names.wrapped.get(id(v), v).trainable) and (id(v) in self.names.meant or id(v) not in self.names.held)
 
     def is_untracked(self, v):
         return any(c.__module__ == "keras.src.layers.layer" for c in type(self.names.owner.get(id(v))).__mro__)
