@@ -51,9 +51,12 @@ def parts(m):
     return found
 
 
+_ASIDE = frozenset(("Metric", "BaseOptimizer", "SeedGenerator", "_BaseOptimizer", "OptimizerV2"))
+
+
 def is_aside(m):
     """Metrics, optimizers and seeds hold variables that nobody trains."""
-    return any(c.__name__ in ("Metric", "BaseOptimizer", "SeedGenerator", "_BaseOptimizer", "OptimizerV2") for c in type(m).__mro__)
+    return any(c.__name__ in _ASIDE for c in type(m).__mro__)
 
 
 class Names:

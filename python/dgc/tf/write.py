@@ -39,7 +39,8 @@ class _File(write.File):
 
     def is_meant(self, v):
         """Would somebody train it? What Keras 3 does not track is in no list of its layer."""
-        return v is not None and bool(self.names.wrapped.get(id(v), v).trainable) and (id(v) in self.names.meant or id(v) not in self.names.held)
+        names = self.names
+        return v is not None and bool(names.wrapped.get(id(v), v).trainable) and (id(v) in names.meant or id(v) not in names.held)
 
     def is_untracked(self, v):
         return any(c.__module__ == "keras.src.layers.layer" for c in type(self.names.owner.get(id(v))).__mro__)
