@@ -53,6 +53,13 @@ typedef struct KernelKey {
   uint32_t before; /* with the same first half, PLAN_NONE */
 } KernelKey;
 
+/* The last operands that were packed for products. */
+enum { LOWER_PACKS = 8 };
+typedef struct LowerPack {
+  uint32_t from, to; /* plan buffers; from + 1: 0 is none */
+  KernelId id;
+} LowerPack;
+
 typedef struct LowerCx {
   Arena *arena; /* of the lowering; while a group becomes kernels, of that group */
   const Graph *g;
@@ -77,6 +84,8 @@ typedef struct LowerCx {
   VEC(uint32_t) order; /* groups in the order of lowering */
   Map kernels;         /* half of a kernel's id -> its number, the last with that half */
   VEC(KernelKey) key;  /* by kernel of the plan */
+  LowerPack pack[LOWER_PACKS];
+  uint32_t npack;
   OpPrograms programs;
   Arena *whole; /* of the lowering, always */
 } LowerCx;

@@ -38,6 +38,23 @@ static int64_t packed_elements(const Product *p, const View *v, int64_t extent) 
   return n;
 }
 
+/* Ends a kernel that packs `from`; returns where to. Products of one operand have it packed once, where
+ * nothing writes it anew and little is between them. */
+static uint32_t pack_end(LowerKernel *m, uint32_t from, uint32_t to) {
+  LowerCx *lo = m->lo;
+  KernelId id = kernel_id(m->b.kernel);
+  bool fixed = lo->plan->buffer.at[from].place == PLACE_ARENA;
+  for (int i = 0; fixed && i < LOWER_PACKS; i++) {
+    const LowerPack *p = &lo->pack[i];
+    if (p->from != from + 1 || !kernel_id_eq(p->id, id) || to + 1 != lo->plan->buffer.n) continue;
+    lo->plan->buffer.n--; /* nobody's */
+    return p->to;
+  }
+  lower_kernel_end(m);
+  if (fixed) lo->pack[lo->npack++ % LOWER_PACKS] = (LowerPack){from + 1, to, id};
+  return to;
+}
+
 typedef struct RowPack {
   const Product *p;
   const View *rs;
@@ -107,8 +124,7 @@ uint32_t product_pack_rows(const Product *p, NodeId node, const Shape *s) {
     pack_rows_run(&m, &w, s->row, s->rows, taken, (r - taken) / s->rows, rest);
   }
   m.cost_ns = (double)n / s->rows * 1.5;
-  lower_kernel_end(&m);
-  return w.to;
+  return pack_end(&m, w.from, w.to);
 }
 
 /* ---- the lane operand ---- */
@@ -208,6 +224,5 @@ uint32_t product_pack_lanes(const Product *p, NodeId node, const Shape *s) {
     pack_lanes_run(&m, &w, cols, start, count, whole * deep, p->k % deep != 0, p->k % deep);
   }
   m.cost_ns = (double)n / 16 * (deep == DEEP ? 2 : 4);
-  lower_kernel_end(&m);
-  return w.to;
+  return pack_end(&m, plan_buffer_source(p->lo, v), w.to);
 }

@@ -375,6 +375,42 @@ START_TEST(panels_that_evict_themselves) {
 }
 END_TEST
 
+static uint32_t packs_in(const Plan *p) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < p->launch.n; i++)
+    n += p->launch.at[i].kind == LAUNCH_KERNEL &&
+         str_eq(p->kernel.at[p->launch.at[i].kernel]->name, STR("pack"));
+  return n;
+}
+
+/* An operand of several products is packed once for all that want it the same way, but not where its memory
+ * has another value by then: the second product of w is of what was assigned in place. */
+START_TEST(packs_are_shared) {
+  for (int assigned = 0; assigned < 2; assigned++) {
+    kit_begin(&kit, 10);
+    Type t = KIT_TYPE(&kit, DT_F32, 96, 96);
+    LeafId leaf = kit_leaf_id(&kit, t);
+    NodeId w = build_leaf(&kit.b, leaf), a = kit_leaf(&kit, t), b = kit_leaf(&kit, t);
+    NodeId x = assigned ? w : build_scalar(&kit.b, OP_TANH, w, NO_NODE, NO_NODE);
+    NodeId first = build_contract(&kit.b, x, a, true, false);
+    if (assigned) {
+      x = build_scalar(&kit.b, OP_TANH, x, NO_NODE, NO_NODE);
+      kit_assign(&kit, leaf, x);
+    }
+    kit_root(&kit, first);
+    kit_root(&kit, build_contract(&kit.b, x, b, true, false));
+    LowerOptions o;
+    lower_options_init(&o, 32);
+    uint32_t n = packs_in(kit_lower(&kit, &o));
+    ck_assert_msg(n == (assigned ? 2 : 1), "%u", n);
+    kit_check(&kit);
+    kit_root(&kit, build_contract(&kit.b, a, x, false, true)); /* lanes of it, too */
+    kit_root(&kit, build_contract(&kit.b, x, x, true, true));
+    kit_check(&kit);
+  }
+}
+END_TEST
+
 UNIT_MAIN(UNIT("forms", products, epilogues, long_products, pieces_are_units, packed_once, update_in_lanes),
           UNIT("blocks", narrow_panels, few_rows, blocked_products, shared_right, blocked_pieces,
-               panels_that_evict_themselves))
+               panels_that_evict_themselves, packs_are_shared))
