@@ -1,4 +1,4 @@
-/* `assert live(net, ce)`: an instance, a parameter or a list of them, and the name of a loss. Whether it
+/* `assert live(net, ce)`: instances, parameters or lists of them, and the name of a loss. Whether it
  * holds is for the diagnosis to say. */
 #include "frontend/elaborate/elab.h"
 
@@ -42,23 +42,26 @@ static void claim(Elab *x, Scope *s, const AstStmt *t) {
   const AstArgVec *args = &e->call.args;
   bool named = false;
   for (uint32_t i = 0; i < args->n; i++) named |= ast_ident_written(args->at[i].name);
-  if (args->n != 2 || named) {
-    TELL(x, arguments, e->at, STR("live"), STR("it takes two: what must learn, and the name of a loss"));
+  if (args->n < 2 || named) {
+    TELL(x, arguments, e->at, STR("live"), STR("it takes what must learn, and then the name of a loss"));
     return;
   }
   LiveClaim c = {.at = e->at};
-  Value v = eval(x, s, args->at[0].value);
-  if (!val_ok(v)) return;
-  if (!params_of(x, v, &c)) {
-    wrong_kind(x, args->at[0].at, v, "a parameter, an instance or a list of them");
-    return;
+  for (uint32_t i = 0; i + 1 < args->n; i++) {
+    Value v = eval(x, s, args->at[i].value);
+    if (!val_ok(v)) return;
+    if (!params_of(x, v, &c)) {
+      wrong_kind(x, args->at[i].at, v, "a parameter, an instance or a list of them");
+      return;
+    }
   }
-  const AstExpr *loss = args->at[1].value;
+  const AstArg *last = &args->at[args->n - 1];
+  const AstExpr *loss = last->value;
   Scope *in;
   Binding *b = loss->kind == EXPR_NAME ? scope_find(x, s, loss->name, &in) : NULL;
   if (!b || !b->decl || b->decl->kind != STMT_LOSS) {
     Value l = eval(x, s, loss);
-    if (val_ok(l)) wrong_kind(x, args->at[1].at, l, "the name of a loss");
+    if (val_ok(l)) wrong_kind(x, last->at, l, "the name of a loss");
     return;
   }
   c.loss = b->name;
