@@ -24,8 +24,19 @@ static Str written_comparison(const Program *p, const Graph *g, NodeId n, Str ot
   return otherwise;
 }
 
+/* Whether the parenthesis at `open` is closed by the last character of the span. */
+static bool closes_at_end(Str text, size_t open, Span at) {
+  int depth = 0;
+  for (size_t i = open; i < at.hi && i < text.n; i++) {
+    depth += text.p[i] == '(';
+    depth -= text.p[i] == ')';
+    if (!depth) return i + 1 == at.hi;
+  }
+  return false;
+}
+
 /* Functions of windows over one axis and three are made of the ops for two, of moves and sums: what is
- * written there as "conv1d(..". */
+ * written there as a call "conv1d(..)", and no more. */
 static Str written_window(const Program *p, const Graph *g, NodeId n) {
   Span at = g->location.at[graph_node(g, n)->location.i].at;
   if (!at.file) return (Str){0};
@@ -35,7 +46,7 @@ static Str written_window(const Program *p, const Graph *g, NodeId n) {
   Str word = {text.p + at.lo, end - at.lo};
   bool ends =
       word.n > 2 && word.p[word.n - 1] == 'd' && word.p[word.n - 2] >= '1' && word.p[word.n - 2] <= '3';
-  return ends && end < text.n && text.p[end] == '(' ? word : (Str){0};
+  return ends && end < text.n && text.p[end] == '(' && closes_at_end(text, end, at) ? word : (Str){0};
 }
 
 Str flow_op_text(const Program *p, const Graph *g, NodeId n) {
