@@ -40,6 +40,13 @@ void builtin_names(void (*see)(void *cx, Str name), void *cx) {
     if (is_function((Op)op)) see(cx, str_z(of_op[op].name));
 }
 
+bool calls_builtin(Elab *x, Scope *s, const AstExpr *e, const char *name) {
+  if (e->kind != EXPR_CALL || e->call.callee->kind != EXPR_NAME) return false;
+  if (!str_eq(sym_str(x, e->call.callee->name), str_z(name))) return false;
+  Value v = eval(x, s, e->call.callee);
+  return v.kind == VAL_BUILTIN && !strcmp(v.builtin->name, name);
+}
+
 bool arg_given(Operand o) { return o.at.file != 0; }
 
 typedef struct Param {

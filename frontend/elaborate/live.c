@@ -2,26 +2,30 @@
  * holds is for the diagnosis to say. */
 #include "frontend/elaborate/elab.h"
 
-/* The parameters that a value is, or has; false where it is something else. */
-static bool params_of(Elab *x, Value v, LiveClaim *out) {
+static void add(Elab *x, LiveClaim *c, Map *have, LeafId l) {
+  uint32_t any;
+  if (map_get(have, l.i, &any)) return;
+  map_put(have, l.i, 1);
+  VEC_PUSH(x->p->arena, &c->param, l);
+}
+
+/* The parameters that a value is, or has, each once; false where it is something else. */
+static bool params_of(Elab *x, Value v, LiveClaim *c, Map *have) {
   if (v.kind == VAL_LEAF) {
     if (program_leaf_at(x->p, v.leaf)->kind != LEAF_PARAM) return false;
-    VEC_PUSH(x->p->arena, &out->param, v.leaf);
+    add(x, c, have, v.leaf);
     return true;
   }
   if (v.kind == VAL_LIST) {
     for (uint32_t i = 0; i < v.list.n; i++)
-      if (!params_of(x, v.list.at[i], out)) return false;
+      if (!params_of(x, v.list.at[i], c, have)) return false;
     return v.list.n > 0;
   }
   if (v.kind != VAL_INSTANCE) return false;
-  Str path = sym_str(x, v.inst->path);
-  for (uint32_t i = 0; i < x->p->leaf.n; i++) {
-    const Leaf *l = program_leaf_at(x->p, (LeafId){i});
-    Str own = sym_str(x, l->path);
-    bool beneath = str_starts(own, path) && own.n > path.n && (own.p[path.n] == '.' || own.p[path.n] == '[');
-    if (l->kind == LEAF_PARAM && !l->frozen && l->of.i == UINT32_MAX && beneath)
-      VEC_PUSH(x->p->arena, &out->param, (LeafId){i});
+  const Tree *t = instance_tree(x, v.inst);
+  for (uint32_t i = 0; i < t->n; i++) {
+    const Leaf *l = program_leaf_at(x->p, t->leaf[i]);
+    if (l->kind == LEAF_PARAM && !l->frozen) add(x, c, have, t->leaf[i]);
   }
   return true;
 }
@@ -47,10 +51,12 @@ static void claim(Elab *x, Scope *s, const AstStmt *t) {
     return;
   }
   LiveClaim c = {.at = e->at};
+  Map have;
+  map_init(&have, x->a);
   for (uint32_t i = 0; i + 1 < args->n; i++) {
     Value v = eval(x, s, args->at[i].value);
     if (!val_ok(v)) return;
-    if (!params_of(x, v, &c)) {
+    if (!params_of(x, v, &c, &have)) {
       wrong_kind(x, args->at[i].at, v, "a parameter, an instance or a list of them");
       return;
     }
@@ -70,9 +76,7 @@ static void claim(Elab *x, Scope *s, const AstStmt *t) {
 
 bool live_claim(Elab *x, Scope *s, const AstStmt *t) {
   const AstExpr *e = t->check.test;
-  if (e->kind != EXPR_CALL || e->call.callee->kind != EXPR_NAME ||
-      !str_eq(sym_str(x, e->call.callee->name), STR("live")))
-    return false;
+  if (!calls_builtin(x, s, e, "live")) return false;
   claim(x, s, t);
   return true;
 }

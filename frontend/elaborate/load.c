@@ -2,12 +2,7 @@
  * holds. It is read when a session begins, not here. */
 #include "frontend/elaborate/elab.h"
 
-bool is_load(Elab *x, Scope *s, const AstExpr *e) {
-  if (!e || e->kind != EXPR_CALL || e->call.callee->kind != EXPR_NAME) return false;
-  if (!str_eq(sym_str(x, e->call.callee->name), STR("load"))) return false;
-  Value v = eval(x, s, e->call.callee);
-  return v.kind == VAL_BUILTIN && !strcmp(v.builtin->name, "load");
-}
+bool is_load(Elab *x, Scope *s, const AstExpr *e) { return e && calls_builtin(x, s, e, "load"); }
 
 /* Its number from 1; 0 after a report. */
 static uint32_t file_of(Elab *x, Scope *s, const AstExpr *e, Str own) {

@@ -5,6 +5,8 @@
 #include "frontend/elaborate/elab.h"
 
 bool is_load(Elab *x, Scope *s, const AstExpr *e);
+bool calls_builtin(Elab *x, Scope *s, const AstExpr *e,
+                   const char *name); /* whose name nothing hides; builtins.c */
 void load_leaf(Elab *x, Scope *s, const AstExpr *e, LeafId l);
 Value load_instance(Elab *x, Scope *s, const AstExpr *e, Value v);
 NodeId load_initial(Elab *x, LeafId l);

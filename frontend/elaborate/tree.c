@@ -7,6 +7,9 @@ Tree *instance_tree(Elab *x, Instance *i) {
   Tree *t = ARENA_NEW(x->a, Tree);
   VEC(Str) suffix = {0};
   VEC(LeafId) leaf = {0};
+  x->expanded += x->p->leaf.n / 4; /* many instances and many leaves: a product that needs a limit */
+  if (x->expanded > x->limits->expansion && !x->stopped)
+    (void)limit_passed(x, i->made, "the leaves of instances as values", "expansion", x->limits->expansion);
   for (uint32_t k = 0; k < x->p->leaf.n; k++) {
     const Leaf *f = &x->p->leaf.at[k];
     Str path = sym_str(x, f->path);

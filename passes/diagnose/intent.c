@@ -19,16 +19,16 @@ void say_unmet(const Diagnose *x, uint32_t from, uint32_t to, bool loaded) {
 }
 
 void say_unmet_of_many(const Diagnose *x, bool loaded) {
-  bool *of = ARENA_ARRAY(x->arena, bool, x->p->leaf.n);
+  if (!x->p->expected.n) return;
+  uint32_t *has = ARENA_ARRAY(x->arena, uint32_t, x->p->leaf.n); /* by LeafId: groups of its findings */
+  for (uint32_t k = 0; k < x->found.n; k++)
+    for (int g = 0; g < DGRP_COUNT; g++)
+      if (finding_marked(UINT32_C(1) << g, finding_group(x->found.at[k].head)))
+        has[x->found.at[k].param.i] |= UINT32_C(1) << g;
   for (uint32_t i = 0; i < x->p->expected.n; i++) {
     const Expected *e = &x->p->expected.at[i];
     uint32_t unmet = loaded ? e->groups & ~by_start : e->groups;
-    for (uint32_t k = 0; k < e->of.n; k++) of[e->of.at[k].i] = true;
-    for (uint32_t k = 0; k < x->found.n; k++)
-      for (int g = 0; g < DGRP_COUNT && of[x->found.at[k].param.i]; g++)
-        if (finding_marked(unmet & UINT32_C(1) << g, finding_group(x->found.at[k].head)))
-          unmet &= ~(UINT32_C(1) << g);
-    for (uint32_t k = 0; k < e->of.n; k++) of[e->of.at[k].i] = false;
+    for (uint32_t k = 0; k < e->of.n; k++) unmet &= ~has[e->of.at[k].i];
     for (int g = 0; g < DGRP_COUNT; g++)
       if (unmet >> g & 1)
         diag_unmet_expect(x->d, e->at, STR("one of the parameters here"), diag_groups[g].name, "none is");
@@ -62,11 +62,11 @@ static void broken(Diagnose *x, const LiveClaim *c, const Flow *flow, Flow of) {
 }
 
 /* What the eval graph says of a loss that no step minimizes by itself. */
-static void flows_of_paths(Diagnose *x, const LiveClaim *c, Flow *flow) {
+static void flows_of_paths(Diagnose *x, Sym loss_name, Flow *flow) {
   const Graph *eval = program_graph(x->p, ENTRY_EVAL, (Sym){0});
   for (uint32_t k = 0; eval && k < eval->root.n; k++) {
     const Root *r = &eval->root.at[k];
-    if (r->kind != ROOT_LOSS || !sym_eq(r->name, c->loss)) continue;
+    if (r->kind != ROOT_LOSS || !sym_eq(r->name, loss_name)) continue;
     NodeId loss = r->node;
     const Graph *g = reach_graph(eval, loss, x->arena, &loss);
     Reach reach = reach_from(g, loss, &x->sets, x->arena);
@@ -79,19 +79,32 @@ static void flows_of_paths(Diagnose *x, const LiveClaim *c, Flow *flow) {
   }
 }
 
+/* By LeafId, for the loss: where least is shown against each. UNUSED is the weakest. */
+static const Flow *flows(Diagnose *x, Sym loss) {
+  Flow *flow = ARENA_ARRAY(x->arena, Flow, x->p->leaf.n);
+  bool minimized = false;
+  for (uint32_t k = 0; k < x->view.n; k++) {
+    const View *v = &x->view.at[k];
+    if (!str_eq(v->loss, names_str(x->p->names, loss))) continue;
+    minimized = true;
+    for (uint32_t j = 0; j < x->p->leaf.n; j++)
+      if (v->param[j].flow > flow[j]) flow[j] = v->param[j].flow;
+  }
+  if (!minimized) flows_of_paths(x, loss, flow);
+  return flow;
+}
+
 void diagnose_live(Diagnose *x) {
+  Map known; /* losses: indices into `of` */
+  VEC(const Flow *) of = {0};
+  map_init(&known, x->arena);
   for (uint32_t i = 0; i < x->p->live.n; i++) {
     const LiveClaim *c = &x->p->live.at[i];
-    Flow *flow = ARENA_ARRAY(x->arena, Flow, x->p->leaf.n); /* by LeafId; UNUSED is the weakest */
-    bool minimized = false;
-    for (uint32_t k = 0; k < x->view.n; k++) {
-      const View *v = &x->view.at[k];
-      if (!str_eq(v->loss, names_str(x->p->names, c->loss))) continue;
-      minimized = true;
-      for (uint32_t j = 0; j < x->p->leaf.n; j++)
-        if (v->param[j].flow > flow[j]) flow[j] = v->param[j].flow;
+    uint32_t k;
+    if (!map_get(&known, c->loss.i, &k)) {
+      map_put(&known, c->loss.i, k = of.n);
+      VEC_PUSH(x->arena, &of, flows(x, c->loss));
     }
-    if (!minimized) flows_of_paths(x, c, flow);
-    for (Flow of = FLOW_UNUSED; of < FLOW_SYMMETRIC; of++) broken(x, c, flow, of);
+    for (Flow f = FLOW_UNUSED; f < FLOW_SYMMETRIC; f++) broken(x, c, of.at[k], f);
   }
 }
