@@ -9,6 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Tokens of a row of a text file. */
+enum { WINDOW_MOST = 999999999 };
+
 static inline MUST_USE bool size_mul(size_t a, size_t b, size_t *out) {
   return !__builtin_mul_overflow(a, b, out);
 }

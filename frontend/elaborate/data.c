@@ -1,4 +1,5 @@
 /* Data sets: which file feeds which input. Files are opened by who trains, not here. */
+#include "base/size.h"
 #include "frontend/elaborate/elab.h"
 
 static const struct {
@@ -34,7 +35,7 @@ static Str takes_text(Arena *a, int reader) {
   sb_fmt(&b, "'%s' takes a file's name as text", readers[reader].name);
   if (!*readers[reader].part) sb_add(&b, STR(" and nothing else"));
   if (counts(reader))
-    sb_fmt(&b, ", and %s = 1025, the tokens of a row", readers[reader].part);
+    sb_fmt(&b, ", and %s = 1025, the tokens of a row, 2 to %d", readers[reader].part, WINDOW_MOST);
   else if (*readers[reader].part)
     sb_fmt(&b, ", and %s = \"..\"", readers[reader].part);
   if (readers[reader].header) sb_add(&b, STR(", header = true or false"));
@@ -47,7 +48,7 @@ static bool argument(Elab *x, const AstArg *a, bool first, int reader, DataField
        header = readers[reader].header && is_called(x, a, "header");
   Value v = eval(x, x->main->scope, a->value);
   bool number = part && !path && counts(reader);
-  if (number && v.kind == VAL_INT && v.i >= 2)
+  if (number && v.kind == VAL_INT && v.i >= 2 && v.i <= WINDOW_MOST)
     v = (Value){.kind = VAL_STRING, .str = str_fmt(x->a, "%lld", (long long)v.i)};
   if ((!path && !part && !header) || (val_ok(v) && v.kind != (header ? VAL_BOOL : VAL_STRING))) {
     TELL(x, dataset_field, a->at, takes_text(x->a, reader));

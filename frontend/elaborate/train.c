@@ -111,6 +111,10 @@ static void setting(Elab *x, Step *st, const AstStmt *t) {
     TELL(x, setting, t->assign.value->at, name, real ? "is above 0" : "is an integer of at least 1");
     return;
   }
+  if (str_eq(name, STR("accumulate")) && v.i > INT32_MAX) {
+    TELL(x, setting, t->assign.value->at, name, "is an integer below 2^31");
+    return;
+  }
   if (str_eq(name, STR("clip_norm"))) st->clip_norm = r.number;
   if (str_eq(name, STR("clip_value"))) st->clip_value = r.number;
   VEC_PUSH(x->p->arena, &st->ts.setting, r);

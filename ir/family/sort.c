@@ -6,6 +6,9 @@ bool infer_sort(const Infer *f) {
   const Type *x = f->in[0];
   if (!infer_attr(f, 0, 0, x->rank - 1) || !infer_attr(f, 1, 0, 1)) return false;
   if (x->dtype == DT_BOOL) return infer_types(f, "is not defined for", x, NULL);
+  int64_t n;
+  if (dim_is_const(f->dims, x->dim[f->attr[0]], &n) && n > INT32_MAX)
+    return infer_fail(f, "axis %d has %lld places, and an i32 counts them", (int)f->attr[0], (long long)n);
   *f->out = *x;
   f->out->dtype = DT_I32;
   return true;

@@ -4,7 +4,7 @@
 #include "base/size.h"
 #include "runtime/host/readers.h"
 
-enum { TOKEN = 2, MOST_DIGITS = 9 };
+enum { TOKEN = 2 };
 
 /* The number of tokens of a window: as it is asked for, else what a row of the input has; 0 after a refusal.
  */
@@ -15,15 +15,13 @@ static int64_t window_of(const DataOpen *how, HostShown file, HostError *err) {
   if (how->parts == 1) {
     Str t = how->part[0];
     n = 0;
-    for (size_t i = 0; i < t.n && i < MOST_DIGITS && t.p[i] >= '0' && t.p[i] <= '9'; i++)
-      n = 10 * n + (t.p[i] - '0');
-    for (size_t i = 0; i < t.n; i++)
-      if (t.p[i] < '0' || t.p[i] > '9' || i >= MOST_DIGITS) n = 0;
+    for (size_t i = 0; i < t.n && n <= WINDOW_MOST; i++)
+      n = t.p[i] < '0' || t.p[i] > '9' ? INT64_MAX : 10 * n + (t.p[i] - '0');
   }
-  if (n < 2 || how->parts > 1) {
+  if (n < 2 || n > WINDOW_MOST || how->parts > 1) {
     (void)host_fail(err, ST_USAGE,
-                    "%s: how many tokens a row has, at least 2: window = 1025 in the program, or FILE:1025",
-                    file.z);
+                    "%s: how many tokens a row has, 2 to %d: window = 1025 in the program, or FILE:1025",
+                    file.z, WINDOW_MOST);
     return 0;
   }
   return n;
