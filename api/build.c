@@ -86,16 +86,22 @@ static dg_status no_files(dg_program *p) {
 
 /* ---- entries ---- */
 
+static bool of_pass(const Build *b, const Root *r) {
+  return r->kind == ROOT_ASSIGN && b->prog.leaf.at[r->leaf.i].kind == LEAF_TOTAL;
+}
+
 /* A function of C sees one batch: what its metrics sum over a pass is that batch's. */
 static const Entry *of_one_batch(Build *b, const Entry *e) {
+  bool any = false;
+  for (uint32_t i = 0; i < e->graph->root.n; i++) any |= of_pass(b, &e->graph->root.at[i]);
+  if (!any) return e;
   Graph *g = graph_keep(e->graph, b->arena);
   Entry *own = ARENA_NEW(b->arena, Entry);
   uint32_t kept = 0;
   *own = *e;
   own->graph = g;
   for (uint32_t i = 0; i < g->root.n; i++)
-    if (g->root.at[i].kind != ROOT_ASSIGN || b->prog.leaf.at[g->root.at[i].leaf.i].kind != LEAF_TOTAL)
-      g->root.at[kept++] = g->root.at[i];
+    if (!of_pass(b, &g->root.at[i])) g->root.at[kept++] = g->root.at[i];
   g->root.n = kept;
   for (uint32_t i = 0; i < g->node.n; i++) {
     Node *n = &g->node.at[i];

@@ -53,12 +53,6 @@ Value bi_total(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   return val_node(sum);
 }
 
-static bool is_total(const Elab *x, NodeId n) {
-  for (uint32_t i = 0; i < x->total.n; i++)
-    if (node_eq(x->total.at[i], n)) return true;
-  return false;
-}
-
 /* What differs from batch to batch: an input, a draw, the count of rows. */
 static bool of_batch(const Elab *x, NodeId n) {
   if (!dims_known(x, &graph_node(x->g, n)->type)) return true;
@@ -69,12 +63,14 @@ static bool of_batch(const Elab *x, NodeId n) {
 
 bool metric_of_pass(Elab *x, const Binding *b, NodeId n) {
   if (!x->total.n) return true;
-  bool *seen = ARENA_ARRAY(x->a, bool, n.i + 1), any = false;
+  bool *seen = ARENA_ARRAY(x->a, bool, n.i + 1), *total = ARENA_ARRAY(x->a, bool, n.i + 1), any = false;
   NodeId other = NO_NODE;
+  for (uint32_t i = 0; i < x->total.n; i++)
+    if (x->total.at[i].i <= n.i) total[x->total.at[i].i] = true;
   seen[n.i] = true;
   for (uint32_t i = n.i + 1; i-- > 0;) {
     if (!seen[i]) continue;
-    if (is_total(x, (NodeId){i})) {
+    if (total[i]) {
       any = true;
       continue;
     }
