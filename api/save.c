@@ -105,6 +105,18 @@ static bool *counters(dg_session *s, const CkVec *v) {
   return is;
 }
 
+/* By tensor of a whole checkpoint: batches of a group that are in are fewer than the group has. */
+static int64_t *groups(dg_session *s, const CkVec *v) {
+  int64_t *group = ARENA_ARRAY(&s->arena, int64_t, v->n);
+  for (uint32_t k = 0; k < s->prog.train.n; k++) {
+    const TrainStep *t = &s->prog.train.at[k];
+    if (t->accumulate < 2 || t->gathered.i == UINT32_MAX) continue;
+    for (uint32_t i = 0; i < v->n; i++)
+      if (v->at[i].data == s->leaf_tensor[t->gathered.i].data) group[i] = t->accumulate;
+  }
+  return group;
+}
+
 /* Names of the states that the file lacks: they outlive the call. */
 static void keep_missing(dg_session *s, const CkVec *v, const bool *lacks) {
   arena_release(&s->missing_names);
@@ -127,7 +139,8 @@ static dg_status load_in(void *arg) {
                 .allow_extra = !all,
                 .lacks = ARENA_ARRAY(&s->arena, bool, v.n),
                 .may_lack = all ? NULL : states(s, &v),
-                .counts = all ? counters(s, &v) : NULL};
+                .counts = all ? counters(s, &v) : NULL,
+                .group = all ? groups(s, &v) : NULL};
   bool ok = checkpoint_load(&s->arena, str_z(c->path), v.at, v.n, how, &meta, &err);
   if (ok && c->what != DG_LOAD_MODEL && meta.ours) s->opt.seed = meta.seed;
   if (ok) keep_missing(s, &v, how.lacks);

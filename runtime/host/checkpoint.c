@@ -209,6 +209,14 @@ static bool check_values(const SafeFile *f, const CkTensor *t, CkLoad how, HostS
     }
     if (how.counts && how.counts[s->tag] && !safe_counts(s, p))
       return host_fail(err, ST_BAD_DATA, "%s: damaged: the count '%s' is below 0", file.z, name.z);
+    int64_t group = how.group ? how.group[s->tag] : 0;
+    int32_t in = 0;
+    if (group) memcpy(&in, p, sizeof in); /* size-ok: compared types, one i32 */
+    if (group && (in < 0 || in >= group))
+      return host_fail(
+          err, ST_MISMATCH,
+          "%s does not belong to this program: %d batches of a group are in ('%s'), and a group has %lld",
+          file.z, in, name.z, (long long)group);
     for (size_t k = 0; s->dtype == SAFE_BOOL && k < n; k++)
       if (p[k] > 1)
         return host_fail(err, ST_BAD_DATA, "%s: element %zu of '%s': 0 or 1 expected, found %d", file.z, k,

@@ -35,11 +35,12 @@ typedef struct CkLoad {
   bool allow_extra; /* tensors of the file that are not asked for: eval and predict need no optimizer state */
   bool *may_lack;   /* by tensor: the file may lack it, and nothing is written then; NULL: it has all */
   bool *lacks;      /* by tensor: set where it does */
-  const bool *counts; /* by tensor: it counts, and is not below 0; NULL: none does */
+  const bool *counts;   /* by tensor: it counts, and is not below 0; NULL: none does */
+  const int64_t *group; /* by tensor: an i32, the batches that are in of a group of so many; 0: it is none */
 } CkLoad;
 /* Fills the tensors' data. ST_BAD_DATA: the file is damaged or holds non-finite values. ST_MISMATCH: it is
- * whole, but names, types or shapes differ; the message lists which. Nothing is written then. Subnormals
- * become zeros. */
+ * whole, but names, types or shapes differ, or a group has fewer batches than are in; the message lists
+ * which. Nothing is written then. Subnormals become zeros. */
 MUST_USE bool checkpoint_load(Arena *scratch, Str path, const CkTensor *t, size_t n, CkLoad how, CkMeta *meta,
                               HostError *err);
 

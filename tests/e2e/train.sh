@@ -25,6 +25,17 @@ gives "100 steps" 0 "$DGC" train $b.dg $data --steps 100 -o half.safetensors --i
 gives "resumed" 0 "$DGC" train $b.dg $data --resume half.safetensors -o whole.safetensors --interpret -q
 same "resumed" whole.safetensors b-update-list-mended.safetensors
 gives "another program's checkpoint" 9 "$DGC" train $seed/c-stop-gradient-mended.dg $data --resume half.safetensors --interpret
+cat >group.dg <<'END'
+input x: f32[N]
+param w: f32 = 0
+loss l = mean(x) * w
+train fit { minimize l; update w using sgd(); batch = 1; epochs = 1; accumulate = 3 }
+END
+printf '1\n2\n3\n4\n5\n' >five.csv
+gives "a group of three" 0 "$DGC" train group.dg -d x=five.csv -o two-in.safetensors --interpret -q
+sed 's/accumulate = 3/accumulate = 2/' group.dg >pair.dg
+gives "two are in, and a group has two" 9 "$DGC" train pair.dg -d x=five.csv --resume two-in.safetensors --interpret -q
+says "2 batches of a group are in ('fit.gathered'), and a group has 2"
 head -c 100 half.safetensors >cut.safetensors
 gives "a truncated checkpoint" 3 "$DGC" train $b.dg $data --resume cut.safetensors --interpret
 gives "seed 1" 0 "$DGC" train $b.dg $data --seed 1 -o one.safetensors --interpret -q
