@@ -70,7 +70,8 @@ void marks_of_many(Elab *x, const AstStmt *t, const LeafId *of, uint32_t n) {
     if (e.groups) VEC_PUSH(x->p->arena, &e.of, of[i]);
   }
   if (!e.groups) return;
-  e.at = t->marks.at[0].at;
+  for (uint32_t i = t->marks.n; i-- > 0;)
+    if (str_eq(sym_str(x, t->marks.at[i].verb.name), STR("expect"))) e.at = t->marks.at[i].at;
   VEC_PUSH(x->p->arena, &x->p->expected, e);
 }
 
