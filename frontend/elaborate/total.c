@@ -26,6 +26,17 @@ static LeafId total_leaf(Elab *x, Type t, Span at) {
   return new_leaf(x, leaf, (LeafDecl){0});
 }
 
+/* By node up to n: it is made of totals. */
+static bool *made_of_totals(Elab *x, NodeId n) {
+  bool *made = ARENA_ARRAY(x->a, bool, n.i + 1);
+  for (uint32_t i = 0; i < x->total.n; i++)
+    if (x->total.at[i].i <= n.i) made[x->total.at[i].i] = true;
+  for (uint32_t i = 0; i <= n.i; i++)
+    for (uint32_t k = 0; k < graph_node(x->g, (NodeId){i})->nin; k++)
+      made[i] |= made[graph_in(x->g, (NodeId){i})[k].i];
+  return made;
+}
+
 Value bi_total(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   Operand o[MAX_BUILTIN_ARGS];
   if (!builtin_args(x, b, args, at, o)) return val_poison();
@@ -37,6 +48,10 @@ Value bi_total(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   if (t.dtype != DT_F64) n = build_cast(&bu, n, DT_F64);
   t.dtype = DT_F64;
   if (x->probe) return val_node(n);
+  if (x->total.n && made_of_totals(x, n)[n.i]) {
+    TELL(x, bad_operand, o[0].at, b->name, STR("of a total, which is of the whole pass already"));
+    return val_poison();
+  }
   if (!dims_known(x, &t)) {
     diag_help(TELL(x, bad_operand, o[0].at, b->name,
                    str_fmt(x->a,
@@ -64,6 +79,7 @@ static bool of_batch(const Elab *x, NodeId n) {
 bool metric_of_pass(Elab *x, const Binding *b, NodeId n) {
   if (!x->total.n) return true;
   bool *seen = ARENA_ARRAY(x->a, bool, n.i + 1), *total = ARENA_ARRAY(x->a, bool, n.i + 1), any = false;
+  const bool *made = made_of_totals(x, n);
   NodeId other = NO_NODE;
   for (uint32_t i = 0; i < x->total.n; i++)
     if (x->total.at[i].i <= n.i) total[x->total.at[i].i] = true;
@@ -74,9 +90,11 @@ bool metric_of_pass(Elab *x, const Binding *b, NodeId n) {
       any = true;
       continue;
     }
-    if (of_batch(x, (NodeId){i})) other = (NodeId){i};
-    for (uint32_t k = 0; k < graph_node(x->g, (NodeId){i})->nin; k++)
-      seen[graph_in(x->g, (NodeId){i})[k].i] = true;
+    const NodeId *in = graph_in(x->g, (NodeId){i});
+    /* the slope of a total is that of what the last batch added */
+    bool slope = node_op(x->g, (NodeId){i}) == OP_GRAD && made[in[0].i];
+    if (slope || of_batch(x, (NodeId){i})) other = (NodeId){i};
+    for (uint32_t k = 0; k < graph_node(x->g, (NodeId){i})->nin; k++) seen[in[k].i] = true;
   }
   if (!any) return true;
   if (node_ok(other)) {
