@@ -111,8 +111,10 @@ static void setting(Elab *x, Step *st, const AstStmt *t) {
     TELL(x, setting, t->assign.value->at, name, real ? "is above 0" : "is an integer of at least 1");
     return;
   }
-  if (str_eq(name, STR("accumulate")) && v.i > INT32_MAX) {
-    TELL(x, setting, t->assign.value->at, name, "is an integer below 2^31");
+  bool group = str_eq(name, STR("accumulate"));
+  if (v.kind == VAL_INT && v.i > (group ? INT32_MAX : INT64_C(1) << 53)) { /* settings are kept as doubles */
+    TELL(x, setting, t->assign.value->at, name,
+         group ? "is an integer below 2^31" : "is an integer up to 2^53");
     return;
   }
   if (str_eq(name, STR("clip_norm"))) st->clip_norm = r.number;
