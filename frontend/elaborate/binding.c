@@ -92,8 +92,13 @@ static Value evaluate_decl(Elab *x, Scope *s, Binding *b) {
       return val_poison();
     }
     const AstType *type = t->bind.type;
-    if (type && type->kind == ATYPE_DTYPE && dtype_is_stored(dtype_of_word(type->dtype)))
-      return unify_check(x, s, type, v, t->bind.value->at, "the value"); /* no value has such a type */
+    if (type && type->has_dims) {
+      diag_help(TELL(x, wrong_kind, type->at, STR("a tensor's type"), "that of a number or a list"),
+                "a tensor is declared by let: let " STRF ": ..", STRA(sym_str(x, b->name)));
+      return val_poison();
+    }
+    if (type) v = unify_check(x, s, type, v, t->bind.value->at, "the value");
+    if (!val_ok(v)) return v;
     return main ? keep_constant(x, b, v, false) : v;
   }
   case STMT_LET:
