@@ -175,7 +175,7 @@ static dg_status compile(Build *b, ExecOptions *o, BuildEntry *e) {
 
 static const TrainStep *groups_of(const Build *b, const Entry *e) {
   const TrainStep *t = e->kind == ENTRY_TRAIN ? &b->prog.train.at[e->train] : NULL;
-  return t && t->accumulate > 1 && t->owned.n ? t : NULL;
+  return t && train_gathers(t) ? t : NULL;
 }
 
 /* The entry of the first batches of a group: with the arguments of its step. */

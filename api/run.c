@@ -44,7 +44,7 @@ int64_t session_gathered(const dg_session *s, uint32_t train) {
 /* NULL: this batch is the last of its group. */
 static const Entry *gathers(const dg_session *s, const Entry *e) {
   const TrainStep *t = &s->prog.train.at[e->train];
-  bool more = t->accumulate > 1 && t->owned.n && session_gathered(s, e->train) + 1 < t->accumulate;
+  bool more = train_gathers(t) && session_gathered(s, e->train) + 1 < t->accumulate;
   return more ? &s->prog.entry.at[t->gather] : NULL;
 }
 

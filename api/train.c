@@ -254,8 +254,7 @@ static dg_status prepare_in(void *arg) {
     const TrainStep *t = &c->s->prog.train.at[l.plan.turn[i].train];
     st = schedule_bind(&l.plan, &l.plan.turn[i], 1, &rows);
     if (st == DG_OK) st = session_variant(c->s, l.plan.turn[i].entry, &v);
-    if (st == DG_OK && t->accumulate > 1 && t->owned.n)
-      st = session_variant(c->s, &c->s->prog.entry.at[t->gather], &v);
+    if (st == DG_OK && train_gathers(t)) st = session_variant(c->s, &c->s->prog.entry.at[t->gather], &v);
   }
   return st;
 }

@@ -432,7 +432,7 @@ void elaborate_train(Elab *x, const AstStmt *t) {
       o->grad = grad[k] = emit(x, o->item, "grad", OP_GRAD, in, 2, NULL, NULL);
     }
     f.what = st.ts.name;
-    bool groups = st.ts.accumulate > 1 && n;
+    bool groups = train_gathers(&st.ts);
     if (groups) train_metrics(x, st.ts.loss); /* of each batch */
     if (groups) groups_gather(x, &st, grad);
     clip(x, &st, grad);

@@ -117,6 +117,8 @@ typedef struct TrainStep {
   VEC(LeftOut) left_out;
   VEC(Setting) setting;
 } TrainStep;
+/* Whether several batches make an update: only then is there an entry `gather`. */
+static inline bool train_gathers(const TrainStep *t) { return t->accumulate > 1 && t->owned.n; }
 
 typedef enum { ENTRY_INIT, ENTRY_TRAIN, ENTRY_GATHER, ENTRY_AFTER, ENTRY_EVAL, ENTRY_PREDICT } EntryKind;
 typedef struct Entry {
