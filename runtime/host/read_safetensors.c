@@ -2,7 +2,6 @@
  * or the one named as the input is. */
 #include "base/diag.h"
 #include "base/size.h"
-#include "runtime/core/safetensors.h"
 #include "runtime/host/readers.h"
 
 #include <stdio.h>
@@ -30,7 +29,7 @@ bool safetensors_head(Str name, Str head, HostError *err) {
 static void *get(void *arena, size_t n) { return arena_alloc(arena, n, 16); }
 static Str text_str(SafeText t) { return (Str){t.p, t.n}; }
 
-static bool data_type_of(SafeDtype t, DataType *out) {
+bool safetensors_type(SafeDtype t, DataType *out) {
   switch (t) {
   case SAFE_BOOL: return *out = DATA_BOOL, true;
   case SAFE_U8: return *out = DATA_U8, true;
@@ -101,7 +100,7 @@ bool read_safetensors(Arena *a, Arena *scratch, Str bytes, const DataOpen *how, 
   const SafeTensor *t = choose(scratch, &f, how, out->name, err);
   if (!t) return false;
   HostShown name = host_show(text_str(t->name));
-  if (!data_type_of(t->dtype, &out->type))
+  if (!safetensors_type(t->dtype, &out->type))
     return host_fail(err, ST_BAD_DATA,
                      "%s: tensor '%s': F32, F64, I32, I64, U8, I8 or BOOL expected, found %s", file.z, name.z,
                      safe_dtype_name(t->dtype));

@@ -3,6 +3,7 @@
 #ifndef DG_RUNTIME_HOST_READERS_H
 #define DG_RUNTIME_HOST_READERS_H
 
+#include "runtime/core/safetensors.h"
 #include "runtime/host/data.h"
 
 /* What the head of a file says. */
@@ -30,6 +31,8 @@ MUST_USE bool read_csv(Arena *a, Arena *scratch, Str text, const DataOpen *how, 
                        HostError *err);
 /* A safetensors file begins with the length of its header: enough to tell another kind of file. */
 enum { SAFETENSORS_LENGTH = 16 };
+/* The type that elements of a file are read as; false: none. */
+MUST_USE bool safetensors_type(SafeDtype t, DataType *out);
 MUST_USE bool safetensors_head(Str name, Str head, HostError *err);
 MUST_USE bool read_safetensors(Arena *a, Arena *scratch, Str bytes, const DataOpen *how, DataSource *out,
                                HostError *err);

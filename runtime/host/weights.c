@@ -1,6 +1,7 @@
 #include "runtime/host/weights.h"
 
 #include "base/size.h"
+#include "runtime/host/readers.h"
 
 #include <stdlib.h>
 
@@ -43,16 +44,9 @@ static SafeTensor *find(const SafeFile *f, Str name) {
 
 static bool real(SafeDtype t) { return t == SAFE_F16 || t == SAFE_BF16 || t == SAFE_F32 || t == SAFE_F64; }
 
-/* The type its elements are read as; F16 once it is widened. */
+/* The type its elements are read as: F16 as what it is widened to. */
 static bool read_as(SafeDtype t, DataType *out) {
-  static const struct {
-    SafeDtype from;
-    DataType to;
-  } of[] = {{SAFE_BOOL, DATA_BOOL}, {SAFE_I32, DATA_I32}, {SAFE_I64, DATA_I64},  {SAFE_F16, DATA_F32},
-            {SAFE_F32, DATA_F32},   {SAFE_F64, DATA_F64}, {SAFE_BF16, DATA_BF16}};
-  for (size_t i = 0; i < sizeof of / sizeof *of; i++)
-    if (of[i].from == t) return *out = of[i].to, true;
-  return false;
+  return safetensors_type(t == SAFE_F16 ? SAFE_F32 : t, out);
 }
 
 static void shape_text(Sb *b, const char *type, const int64_t *dim, const uint64_t *udim, uint32_t rank) {
