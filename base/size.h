@@ -30,6 +30,15 @@ static inline MUST_USE bool i64_add(int64_t a, int64_t b, int64_t *out) {
 static inline MUST_USE bool i64_sub(int64_t a, int64_t b, int64_t *out) {
   return !__builtin_sub_overflow(a, b, out);
 }
+/* The greatest common divisor of what is >= 0. */
+static inline int64_t i64_gcd(int64_t a, int64_t b) {
+  while (b) {
+    int64_t rest = a % b;
+    a = b;
+    b = rest;
+  }
+  return a;
+}
 /* Rounds up to a multiple of a power of two. */
 static inline MUST_USE bool size_align(size_t a, size_t align, size_t *out) {
   if (!size_add(a, align - 1, out)) return false;

@@ -324,19 +324,17 @@ DimId dim_floordiv(DimTable *t, DimId a, int64_t by) {
   return dim_add(t, whole, of_atom(t, quotient_atom(t, inner, by, depth)));
 }
 
-static int64_t gcd(int64_t a, int64_t b) { return b ? gcd(b, a % b) : a; }
-
 void dim_multiple(DimTable *t, DimId d, int64_t by) {
   enum { GREATEST = 1 << 30, MOST = 64 };
   const Poly *p = &t->poly.at[d.i];
   if (p->n != 1 || p->term[0].degree != 1 || p->term[0].coef < 1 || by < 2 || by > GREATEST) return;
   uint32_t symbol = p->term[0].atom[0];
   if (t->atom.at[symbol].by || t->multiple.n >= MOST) return;
-  by /= gcd(by, p->term[0].coef);
+  by /= i64_gcd(by, p->term[0].coef);
   Multiple *known = NULL;
   for (uint32_t i = 0; i < t->multiple.n; i++)
     if (t->multiple.at[i].of == symbol) known = &t->multiple.at[i];
-  int64_t more = known ? by / gcd(by, known->by) : by;
+  int64_t more = known ? by / i64_gcd(by, known->by) : by;
   if (more == 1 || (known && more > GREATEST / known->by)) return;
   by = known ? more * known->by : by;
   uint32_t part = quotient_atom(t, of_atom(t, symbol), by, 0);

@@ -5,16 +5,14 @@
 #include <ctype.h>
 #include <inttypes.h>
 
-static uint64_t common(uint64_t a, uint64_t b) { return b ? common(b, a % b) : a; }
-
 /* 4 * floor(H / 8) where H is a multiple of 8: H/2. */
 static bool print_part(const DimTable *t, const Term *x, uint64_t size, Sb *b) {
   for (uint32_t i = 0; i < t->multiple.n && x->degree == 1; i++) {
     const Multiple *m = &t->multiple.at[i];
     if (m->part != x->atom[0] || t->atom.at[m->of].by) continue;
-    uint64_t g = common(size, (uint64_t)m->by);
+    uint64_t by = (uint64_t)m->by, g = (uint64_t)i64_gcd(m->by, (int64_t)(size % by));
     if (size != g) sb_fmt(b, "%" PRIu64 "*(", size / g);
-    sb_fmt(b, STRF "/%" PRIu64 "%s", STRA(t->atom.at[m->of].text), (uint64_t)m->by / g, size != g ? ")" : "");
+    sb_fmt(b, STRF "/%" PRIu64 "%s", STRA(t->atom.at[m->of].text), by / g, size != g ? ")" : "");
     return true;
   }
   return false;

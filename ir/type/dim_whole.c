@@ -8,8 +8,6 @@ typedef struct Wanted { /* one symbol, and the least number it would have to be 
   bool several;
 } Wanted;
 
-static int64_t gcd(int64_t a, int64_t b) { return b ? gcd(b, a % b) : a; }
-
 static void want(const DimTable *t, DimId d, int64_t by, Wanted *w) { /* depth: MAX_DEPTH */
   const Poly *p = &t->poly.at[d.i];
   for (uint32_t i = 0; i < p->n; i++)
@@ -21,7 +19,7 @@ static void want(const DimTable *t, DimId d, int64_t by, Wanted *w) { /* depth: 
         want(t, a->inner, more, w);
       } else if (by > 1) {
         if (w->by && !sym_eq(w->name, a->name)) w->several = true;
-        more = w->by ? by / gcd(by, w->by) : by;
+        more = w->by ? by / i64_gcd(by, w->by) : by;
         w->name = a->name;
         if (!w->by) w->by = 1;
         if (!i64_mul(w->by, more, &w->by)) w->several = true;

@@ -1,6 +1,7 @@
 /* Convolution and its gradients as products over (kh, kw, channel), straight from the activations: no im2col.
  * Orders: docs/numbers.md. Forward and data gradient are one body: rows are channels, lanes a row of the
  * image; a strided data gradient splits into phases, in each of which the image positions step by one. */
+#include "base/size.h"
 #include "ir/interpret/order.h"
 #include "passes/lower/internal.h"
 
@@ -178,13 +179,11 @@ static void lower_conv2d(LowerCx *lo, const LowerGroup *gr) {
 }
 const LowerOp lower_CONV2D = {.role = ROLE_TILE, .kernels = lower_conv2d};
 
-static int64_t gcd(int64_t a, int64_t b) { return b ? gcd(b, a % b) : a; }
-
 /* Outputs i, i + s, ... below `extent`; the filter positions whose distance divides by the stride. */
 static ConvAxis phase_axis(int64_t i, int64_t s, int64_t pad, int64_t d, int64_t k, int64_t extent,
                            int64_t image) {
   ConvAxis x = {.n = ceil_div(extent - i, s), .extent = image, .out_base = i, .out_per = s, .per_out = 1};
-  int64_t step = s / gcd(s, d), first = 0;
+  int64_t step = s / i64_gcd(s, d), first = 0;
   while (first < k && (i + pad - first * d) % s != 0) first++;
   if (first >= k) return x;
   x.count = (k - 1 - first) / step + 1;
