@@ -137,9 +137,10 @@ typedef struct LowerKernel {
   double cost_ns, flops;
 } LowerKernel;
 void lower_kernel_begin(LowerKernel *m, LowerCx *lo, NodeId node, const char *name);
-int lower_kernel_in(LowerKernel *m, uint32_t plan_buffer);  /* kernel buffer for reading */
-int lower_kernel_out(LowerKernel *m, uint32_t plan_buffer); /* for writing (and reading) */
-void lower_kernel_end(LowerKernel *m);                      /* verifies, shares, appends the launch */
+int lower_kernel_in(LowerKernel *m, uint32_t plan_buffer);              /* kernel buffer for reading */
+int lower_kernel_out(LowerKernel *m, uint32_t plan_buffer);             /* for writing (and reading) */
+int lower_kernel_scratch(LowerKernel *m, Str name, DType t, int64_t n); /* of the kernel's own */
+void lower_kernel_end(LowerKernel *m); /* verifies, shares, appends the launch */
 
 /* A tile's position in a space: the index along each axis over loop variables, one axis in rows, one in
  * lanes. */

@@ -28,6 +28,11 @@ int lower_kernel_in(LowerKernel *m, uint32_t plan_buffer) {
 int lower_kernel_out(LowerKernel *m, uint32_t plan_buffer) {
   return lower_kernel_buffer(m, plan_buffer, true);
 }
+int lower_kernel_scratch(LowerKernel *m, Str name, DType t, int64_t n) {
+  int i = kernel_buffer(&m->b, name, t, n, BUFFER_SCRATCH);
+  m->bind[i] = PLAN_NONE;
+  return i;
+}
 
 /* The number of this kernel in the plan: an equal one's, or a new one, verified and copied out of the group's
  * memory. */

@@ -2,12 +2,6 @@
  * down; rows of a factor's column do, and a factor is a unit. Orders: docs/numbers.md. */
 #include "passes/lower/internal.h"
 
-static int scratch(LowerKernel *m, const char *name, DType t, int64_t n) {
-  int i = kernel_buffer(&m->b, str_z(name), t, n, BUFFER_SCRATCH);
-  m->bind[i] = PLAN_NONE;
-  return i;
-}
-
 static void subtract_product(LowerKernel *m, DType t, int acc, KernelOperand x, KernelOperand y) {
   KernelOperand src[3] = {x, y, operand_tile(&m->b, acc)};
   kernel_map1(&m->b, program_of(m->b.arena, "fma(-x, y, z)", t, t), acc, 3, src);
@@ -245,8 +239,8 @@ static void cholesky(LowerCx *lo, const LowerGroup *gr) {
   t.rank = lower_collapse(rank - 2, t.ext, all, 2);
   LowerKernel m;
   lower_kernel_begin(&m, lo, n, "cholesky");
-  f.columns = scratch(&m, "columns", f.type, f.n * f.n);
-  scratch(&m, "pivot", f.type, 1);
+  f.columns = lower_kernel_scratch(&m, STR("columns"), f.type, f.n * f.n);
+  lower_kernel_scratch(&m, STR("pivot"), f.type, 1);
   lower_tiles(&m, &t, factor_matrix, &f);
   m.flops = (double)lo->count[n.i] * (double)f.n / 3;
   m.cost_ns = m.flops * 0.2;

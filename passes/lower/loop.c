@@ -64,9 +64,7 @@ bool loop_fuses(const PlanBody *b) {
 /* ---- homes ---- */
 
 static int scratch(Fused *f, DType t, int64_t n) {
-  int i = kernel_buffer(&f->m.b, str_fmt(f->m.b.arena, "s%d", f->m.b.kernel->nbuffer), t, n, BUFFER_SCRATCH);
-  f->m.bind[i] = PLAN_NONE;
-  return i;
+  return lower_kernel_scratch(&f->m, str_fmt(f->m.b.arena, "s%d", f->m.b.kernel->nbuffer), t, n);
 }
 
 /* The row of a stack that belongs to a step. */

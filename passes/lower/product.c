@@ -238,12 +238,6 @@ static void add_cols(Nest *n, int64_t extent, int cols) {
   if (rest) n->cols[n->cols_n++] = (Cols){(int)lower_padded(rest), extent - rest, 1, 1, rest % 16 != 0};
 }
 
-static int scratch(LowerKernel *m, const char *name, DType t, int64_t n) {
-  int i = kernel_buffer(&m->b, str_copy(m->b.arena, str_z(name)), t, n, BUFFER_SCRATCH);
-  m->bind[i] = PLAN_NONE;
-  return i;
-}
-
 void product_emit(LowerKernel *m, const Product *p, const Shape *s, const Blocks *b, Packed packed) {
   Nest n = {.m = m, .p = p, .s = s, .b = b, .pack = -1, .sums = -1, .packed = packed};
   n.rs = product_row_view(p, s), n.ls = product_lane_view(p, s);
@@ -266,8 +260,8 @@ void product_emit(LowerKernel *m, const Product *p, const Shape *s, const Blocks
     if (n.cols[i].cols * n.cols[i].panels > wide) wide = n.cols[i].cols * n.cols[i].panels;
     if (n.cols[i].cols > widest) widest = n.cols[i].cols;
   }
-  if (b->pack) n.pack = scratch(m, "panel", p->type, b->kc * widest);
-  if (b->nkb > 1) n.sums = scratch(m, "sums", p->type, (one ? all : high) * wide);
+  if (b->pack) n.pack = lower_kernel_scratch(m, STR("panel"), p->type, b->kc * widest);
+  if (b->nkb > 1) n.sums = lower_kernel_scratch(m, STR("sums"), p->type, (one ? all : high) * wide);
   for (int j = 0; j < n.cols_n; j++) {
     if (one) {
       unit_emit(&n, n.rows, n.rows_n, &n.cols[j]);

@@ -17,12 +17,6 @@ typedef struct Sorting {
   int pass;
 } Sorting;
 
-static int scratch(LowerKernel *m, const char *name, DType t, int64_t n) {
-  int i = kernel_buffer(&m->b, str_z(name), t, n, BUFFER_SCRATCH);
-  m->bind[i] = PLAN_NONE;
-  return i;
-}
-
 /* ---- programs ---- */
 
 /* An integer that is less where the element comes before: the bits of a float, all but the sign flipped where
@@ -245,13 +239,13 @@ static void argsort(LowerCx *lo, const LowerGroup *gr) {
   LowerKernel m;
   lower_kernel_begin(&m, lo, n, "argsort");
   for (int i = 0; i < 1 + s.radix; i++) {
-    s.keys[i] = scratch(&m, i ? "keys_b" : "keys_a", s.key, len);
-    s.places[i] = scratch(&m, i ? "places_b" : "places_a", DT_I32, len);
+    s.keys[i] = lower_kernel_scratch(&m, i ? STR("keys_b") : STR("keys_a"), s.key, len);
+    s.places[i] = lower_kernel_scratch(&m, i ? STR("places_b") : STR("places_a"), DT_I32, len);
   }
-  s.digits = scratch(&m, "digits", DT_I32, len);
+  s.digits = lower_kernel_scratch(&m, STR("digits"), DT_I32, len);
   if (s.radix) {
-    s.counts = scratch(&m, "counts", DT_I32, DIGITS);
-    s.at = scratch(&m, "at", DT_I32, 1);
+    s.counts = lower_kernel_scratch(&m, STR("counts"), DT_I32, DIGITS);
+    s.at = lower_kernel_scratch(&m, STR("at"), DT_I32, 1);
   }
   lower_tiles(&m, &s.line.t, body, &s);
   double each = s.radix ? 8.0 * (double)dtype_bytes(s.key) : 4 + 0.03 * (double)len;
