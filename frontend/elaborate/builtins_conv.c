@@ -38,12 +38,11 @@ static bool tensors(Conv *c, const Operand *o, bool transposed) {
   c->image = (Image){in[0], node_type(x, in[0])};
   c->filter = (Image){in[1], node_type(x, in[1])};
   const Type *t = &c->image.t, *w = &c->filter.t;
-  if (t->rank == c->axes + 2 && w->rank == t->rank && t->dtype == w->dtype && dtype_is_float((DType)t->dtype))
-    return true;
+  if (window_fits(t, c->axes) && w->rank == t->rank && w->dtype == t->dtype) return true;
   Diag *g = TELL(x, bad_operand, c->at, c->b->name,
                  str_fmt(x->a, "takes x %s and %s, not " STRF " and " STRF, window_layout(c->axes),
                          filter[transposed][c->axes - 1], STRA(type_text(x, *t)), STRA(type_text(x, *w))));
-  if (t->rank == c->axes + 1 && w->rank == c->axes + 2) diag_help(g, "one alone gets an axis in front: x[_]");
+  if (w->rank == c->axes + 2) window_help(g, t, c->axes);
   return false;
 }
 

@@ -12,14 +12,20 @@ const char *window_layout(int axes) {
   return axes == 1 ? "[N, C, L]" : axes == 2 ? "[N, C, H, W]" : "[N, C, D, H, W]";
 }
 
+bool window_fits(const Type *t, int axes) { return t->rank == axes + 2 && dtype_is_float((DType)t->dtype); }
+
+void window_help(Diag *g, const Type *t, int axes) {
+  if (t->rank == axes + 1) diag_help(g, "one alone gets an axis in front: x[_]");
+}
+
 bool window_image(Elab *x, const Builtin *b, Span at, int axes, NodeId n, Image *image) {
   if (!node_ok(n)) return false;
   *image = (Image){n, node_type(x, n)};
   const Type *t = &image->t;
-  if (t->rank == axes + 2 && dtype_is_float((DType)t->dtype)) return true;
+  if (window_fits(t, axes)) return true;
   Diag *g = TELL(x, bad_operand, at, b->name,
                  str_fmt(x->a, "takes x %s, not " STRF, window_layout(axes), STRA(type_text(x, *t))));
-  if (t->rank == axes + 1) diag_help(g, "one alone gets an axis in front: x[_]");
+  window_help(g, t, axes);
   return false;
 }
 

@@ -17,7 +17,10 @@ int window_axes(const Builtin *b); /* "conv1d": 1 */
 /* "[N, C, H, W]", for messages. */
 const char *window_layout(int axes);
 NodeId tensor_arg(Elab *x, Operand o);
-/* A float tensor with this many axes behind [N, C]; `with` is a second one of the message, or NULL. */
+/* A float tensor with this many axes behind [N, C]. */
+bool window_fits(const Type *t, int axes);
+void window_help(Diag *g, const Type *t, int axes); /* where one image alone was given */
+/* The node as such a tensor; false after a report. */
 bool window_image(Elab *x, const Builtin *b, Span at, int axes, NodeId n, Image *image);
 /* One whole number for all axes, or a list with one for each; axes that the function does not have keep what
  * is there.
