@@ -68,14 +68,13 @@ Value bi_dynamic_slice(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   NodeId n, start;
   DimId size;
   int axis;
-  int64_t count, extent;
+  int64_t count;
   if (!begin(x, b, args, at, 3, o, &n, &start, &axis) ||
       !val_static_dim(x, o[2].v, o[2].at, "the size", &size))
     return val_poison();
   if (node_type(x, start).rank) return wrong_kind(x, o[1].at, o[1].v, "one number of i32");
   DimId all = node_type(x, n).dim[axis];
-  if (dim_is_const(x->dims, size, &count) &&
-      (count < 1 || (dim_is_const(x->dims, all, &extent) && count > extent))) {
+  if (dim_no_part(x->dims, size, all, &count)) {
     TELL(x, bad_operand, o[2].at, b->name,
          str_fmt(x->a, "of an axis of extent " STRF " it can give 1 to " STRF " places, not %lld",
                  STRA(dim_text(x, all)), STRA(dim_text(x, all)), (long long)count));

@@ -38,13 +38,12 @@ Value bi_top_k(Elab *x, const Builtin *b, ArgVec *args, Span at) {
   NodeId n;
   int axis;
   DimId k;
-  int64_t count, extent;
+  int64_t count;
   if (!builtin_args(x, b, args, at, o) || !sorted_axis(x, o[0], o[2], &n, &axis) ||
       !val_static_dim(x, o[1].v, o[1].at, "how many", &k))
     return val_poison();
   DimId all = node_type(x, n).dim[axis];
-  bool known = dim_is_const(x->dims, k, &count);
-  if (known && (count < 1 || (dim_is_const(x->dims, all, &extent) && count > extent))) {
+  if (dim_no_part(x->dims, k, all, &count)) {
     TELL(x, bad_operand, o[1].at, b->name,
          str_fmt(x->a, "of " STRF " elements it can give 1 to " STRF ", not %lld", STRA(dim_text(x, all)),
                  STRA(dim_text(x, all)), (long long)count));

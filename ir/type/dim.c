@@ -356,6 +356,11 @@ bool dim_is_const(const DimTable *t, DimId d, int64_t *v) {
   return true;
 }
 
+bool dim_no_part(const DimTable *t, DimId d, DimId whole, int64_t *v) {
+  int64_t all;
+  return dim_is_const(t, d, v) && (*v < 1 || (dim_is_const(t, whole, &all) && *v > all));
+}
+
 bool dim_is_symbol(const DimTable *t, DimId d, Sym *name) {
   const Poly *p = &t->poly.at[d.i];
   if (p->n != 1 || p->term[0].coef != 1 || p->term[0].degree != 1) return false;

@@ -34,6 +34,8 @@ static inline bool dim_eq(DimId a, DimId b) { return a.i == b.i; }
 /* Nothing says that they differ: an unknown dim agrees with any. */
 static inline bool dim_agree(DimId a, DimId b) { return dim_eq(a, b) || !a.i || !b.i; }
 MUST_USE bool dim_is_const(const DimTable *t, DimId d, int64_t *v);
+/* Known not to be 1 to `whole`; then *v is what it is. */
+MUST_USE bool dim_no_part(const DimTable *t, DimId d, DimId whole, int64_t *v);
 /* True when d is exactly one symbol. */
 MUST_USE bool dim_is_symbol(const DimTable *t, DimId d, Sym *name);
 /* Calls see for every symbol in d. */
