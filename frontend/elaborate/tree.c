@@ -51,12 +51,10 @@ Tree *tree_of(Elab *x, Value v) {
   return t;
 }
 
-static bool same_shape(Elab *x, Value v, Type t) {
+static bool has_shape(Elab *x, Value v, const Type *t) {
   if (!val_tensor(v)) return true;
   Type own = val_type(x, v);
-  bool same = own.rank == t.rank;
-  for (int i = 0; same && i < t.rank; i++) same = dim_eq(own.dim[i], t.dim[i]);
-  return same;
+  return type_same_shape(&own, t);
 }
 
 /* Arithmetic of instances, leaf by leaf: both with the same leaves, or one of them a number. */
@@ -78,8 +76,8 @@ Value tree_binary(Elab *x, AstBinary op, Span at, Operand a, Operand b) {
     if (!val_ok(r->value[i])) return val_poison();
     const Operand *wrong = NULL;
     Type t = leaf_type(x, of->leaf[i]);
-    if (!same_shape(x, r->value[i], t)) wrong = ta ? &b : &a;
-    if (tb && !same_shape(x, tb->value[i], t)) wrong = &b;
+    if (!has_shape(x, r->value[i], &t)) wrong = ta ? &b : &a;
+    if (tb && !has_shape(x, tb->value[i], &t)) wrong = &b;
     if (wrong)
       return wrong_kind(
           x, wrong->at, wrong->v,
