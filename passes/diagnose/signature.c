@@ -39,8 +39,6 @@ static bool same_w(const Sig *a, const Sig *b) {
     if (!(a->axes >> k & 1)) free |= UINT32_C(15) << (4 * k);
   return a->w == b->w && a->axes == b->axes && ((a->map ^ b->map) & free) == 0;
 }
-static Sig none(void) { return (Sig){.kind = SIG_NONE, .k = {1, 1}}; }
-static Sig any(void) { return (Sig){.kind = SIG_ANY, .k = {1, 1}}; }
 
 Sig sig_fresh(const SigNode *s, uint32_t axes) {
   axes |= sig_ones(s->v, type(s));
@@ -58,7 +56,7 @@ Sig sig_start(const Values *v, const Type *t, SigKind kind) {
 static Sig elementwise(const SigNode *s) {
   uint32_t axes = 0xff;
   for (uint32_t i = 0; i < graph_node(s->g, s->n)->nin; i++) {
-    if (s->in[i].kind == SIG_ANY || s->in[i].masked) return any();
+    if (s->in[i].kind == SIG_ANY || s->in[i].masked) return sig_any();
     if (s->in[i].kind != SIG_NONE) axes &= s->in[i].axes;
     axes &= value_flat_axes(s->v, value_in(s, i));
   }
@@ -74,27 +72,27 @@ static Sig add(const SigNode *s, double sign) {
   b.k = ratio_mul(b.k, ratio(sign));
   if (b.kind == SIG_NONE) return a.kind == SIG_SHIFT ? a : elementwise(s);
   if (a.kind == SIG_NONE) return b.kind == SIG_SHIFT ? b : elementwise(s);
-  if (a.masked || b.masked) return any();
+  if (a.masked || b.masked) return sig_any();
   if (a.kind == SIG_SCALE && sig_same(&a, &s->in[1])) return a; /* (x + y) times the same */
   if (a.kind != SIG_SHIFT || b.kind != SIG_SHIFT) return elementwise(s);
   if (!same_w(&a, &b)) return sig_fresh(s, a.axes & b.axes);
   a.k = ratio_add(a.k, b.k);
   a.axes |= b.axes;
-  return a.k.p == 0 ? none() : a;
+  return a.k.p == 0 ? sig_none() : a;
 }
 
 static Sig times(const SigNode *s, uint32_t k, bool inverse) {
   Sig a = s->in[k];
   ValueId f = value_in(s, 1 - k);
   const Value *x = value_at(s->v, f);
-  if (value_is_zero(s->v, f)) return inverse ? any() : none();
+  if (value_is_zero(s->v, f)) return inverse ? sig_any() : sig_none();
   if (a.kind == SIG_SCALE) return a;
-  if (a.kind != SIG_SHIFT) return any();
+  if (a.kind != SIG_SHIFT) return sig_any();
   if (value_is_const(s->v, f)) {
     a.k = ratio_mul(a.k, inverse ? ratio_inverse(x->c) : x->c);
     return a;
   }
-  if (a.masked) return any();
+  if (a.masked) return sig_any();
   uint32_t axes = a.axes;
   a.axes &= value_flat_axes(s->v, f);
   sig_rebase(&a, (uint64_t)f.i * 2 + inverse);
@@ -113,7 +111,7 @@ static Sig product(const SigNode *s, bool quotient) {
   if (same_w(&a, &b)) {
     a.axes |= b.axes;
     a.k = ratio_add(a.k, b.k);
-    return a.k.p == 0 ? none() : a;
+    return a.k.p == 0 ? sig_none() : a;
   }
   Sig r = sig_fresh(s, a.axes & b.axes);
   r.kind = SIG_SCALE;
@@ -150,7 +148,7 @@ static Sig where(const SigNode *s) {
     a.axes |= b.axes;
     return a;
   }
-  if (a.masked || b.masked || a.kind == SIG_ANY || b.kind == SIG_ANY) return any();
+  if (a.masked || b.masked || a.kind == SIG_ANY || b.kind == SIG_ANY) return sig_any();
   if (a.kind == SIG_SCALE || b.kind == SIG_SCALE) return elementwise(s);
   uint32_t axes = value_flat_axes(s->v, value_in(s, 0));
   for (uint32_t k = 1; k < 3; k++)
@@ -220,12 +218,12 @@ static Sig sum(const SigNode *s, bool mean) {
   Sig a = s->in[0];
   uint32_t m = reduced(s);
   const Type *t = type_in(s, 0);
-  if (a.kind == SIG_ANY || a.masked) return any();
+  if (a.kind == SIG_ANY || a.masked) return sig_any();
   if (a.kind == SIG_SCALE) {
     if (within(m, a.axes)) return a;
     return sig_fresh(s, a.axes & value_flat_axes(s->v, value_in(s, 0)));
   }
-  if (a.times_axes && within(m, a.times_axes) && sums_to_zero(s, a.times, m)) return none();
+  if (a.times_axes && within(m, a.times_axes) && sums_to_zero(s, a.times, m)) return sig_none();
   a.times_axes = 0;
   if (!within(m, a.axes)) {
     sig_rebase(&a, (uint64_t)m << 1 | mean);
@@ -248,8 +246,8 @@ static Sig sum(const SigNode *s, bool mean) {
 static Sig extreme(const SigNode *s) {
   Sig a = s->in[0];
   uint32_t m = reduced(s);
-  if (a.kind == SIG_ANY) return any();
-  if (!within(m, a.axes)) return a.masked ? any() : sig_fresh(s, m);
+  if (a.kind == SIG_ANY) return sig_any();
+  if (!within(m, a.axes)) return a.masked ? sig_any() : sig_fresh(s, m);
   a.axes |= m;
   a.masked = false; /* a row of only -infinity apart, which is no number */
   return a;
@@ -258,16 +256,16 @@ static Sig extreme(const SigNode *s) {
 static Sig row(const SigNode *s, uint32_t axis) {
   Sig a = s->in[0];
   Op op = node_op(s->g, s->n);
-  if (a.kind == SIG_ANY) return any();
+  if (a.kind == SIG_ANY) return sig_any();
   if (a.kind == SIG_SHIFT && (a.axes & bit(axis))) {
-    if (op == OP_SOFTMAX) return none();
-    if (op == OP_LOG_SOFTMAX && !a.masked) return none();
+    if (op == OP_SOFTMAX) return sig_none();
+    if (op == OP_LOG_SOFTMAX && !a.masked) return sig_none();
     if (op == OP_LOGSUMEXP) {
       a.masked = false;
       return a;
     }
   }
-  if (a.masked) return any();
+  if (a.masked) return sig_any();
   return sig_fresh(s, a.axes & value_flat_axes(s->v, value_in(s, 0)));
 }
 
@@ -277,7 +275,7 @@ static Sig cross_entropy(const SigNode *s) {
   Interval label = value_at(s->v, value_in(s, 1))->range;
   bool in =
       label.lo >= 0 && dim_is_const(s->v->p->dims, t->dim[t->rank - 1], &n) && label.hi <= (double)n - 1;
-  if (s->in[0].kind == SIG_SHIFT && (s->in[0].axes & 1) && in && !s->in[0].masked) return none();
+  if (s->in[0].kind == SIG_SHIFT && (s->in[0].axes & 1) && in && !s->in[0].masked) return sig_none();
   return sig_fresh(s, 0);
 }
 
@@ -288,7 +286,7 @@ static Sig contract(const SigNode *s) {
     Sig a = s->in[k];
     bool t = attr(s, k) != 0;
     if (a.kind == SIG_NONE) continue;
-    if (a.kind == SIG_ANY || a.masked) return any();
+    if (a.kind == SIG_ANY || a.masked) return sig_any();
     uint32_t other = value_flat_axes(s->v, value_in(s, 1 - k)), to = value_flat_axes(s->v, value_in(s, k));
     bool to_swapped = attr(s, 1 - k) != 0;
     uint32_t mine = k == 0 ? (t ? 0 : 1) : (t ? 1 : 0); /* the axis that stays, of this operand */
@@ -335,7 +333,7 @@ static Sig moved(const SigNode *s) {
   Op op = node_op(s->g, s->n);
   uint32_t axes = a.axes, axis = op == OP_SLICE || op == OP_PAD ? (uint32_t)(t->rank - 1 - attr(s, 0)) : 0;
   int64_t map = 0;
-  if (a.kind == SIG_ANY) return any();
+  if (a.kind == SIG_ANY) return sig_any();
   switch (op) {
   case OP_RESHAPE:
     if (value_reshape_axes(s->v, type_in(s, 0), t, &a.axes, &map)) {
@@ -360,7 +358,7 @@ static Sig moved(const SigNode *s) {
     break;
   case OP_REVERSE: sig_rebase(&a, (uint64_t)attr(s, 0) << 9); break;
   default: /* default: PAD; zeros change by no term, and by any factor */
-    if (a.masked) return any();
+    if (a.masked) return sig_any();
     if (a.kind == SIG_SHIFT) a.axes &= ~bit(axis);
     sig_rebase(&a, (uint64_t)attr(s, 1) << 20 | axis | UINT64_C(1) << 50);
     break;
@@ -373,7 +371,7 @@ static Sig concat(const SigNode *s) {
   uint32_t axes = 0xff;
   bool equal = true;
   for (uint32_t i = 0; i < graph_node(s->g, s->n)->nin; i++) {
-    if (s->in[i].kind == SIG_ANY || s->in[i].kind == SIG_SCALE || s->in[i].masked) return any();
+    if (s->in[i].kind == SIG_ANY || s->in[i].kind == SIG_SCALE || s->in[i].masked) return sig_any();
     equal &= sig_same(&s->in[i], &s->in[0]);
     if (s->in[i].kind == SIG_SHIFT) axes &= s->in[i].axes;
   }
@@ -388,7 +386,7 @@ static Sig concat(const SigNode *s) {
 
 static Sig pool(const SigNode *s, bool mean) {
   Sig a = s->in[0];
-  if (a.kind == SIG_ANY || a.masked) return any();
+  if (a.kind == SIG_ANY || a.masked) return sig_any();
   bool padded = attr(s, 4) || attr(s, 5);
   if (within(3, a.axes) && !(mean && padded)) return a;
   if (a.kind == SIG_SHIFT && mean) return sig_fresh(s, a.axes & ~3u);
@@ -398,7 +396,7 @@ static Sig pool(const SigNode *s, bool mean) {
 /* Along the batch what neither operand varies along; of the image nothing. */
 static Sig convolution(const SigNode *s) {
   Sig x = s->in[0], w = s->in[1];
-  if (x.kind == SIG_ANY || w.kind == SIG_ANY || x.masked || w.masked) return any();
+  if (x.kind == SIG_ANY || w.kind == SIG_ANY || x.masked || w.masked) return sig_any();
   uint32_t axes = bit(3);
   if (x.kind == SIG_SHIFT) axes &= x.axes;
   if (x.kind == SIG_SCALE) axes &= x.axes & value_flat_axes(s->v, value_in(s, 0));
@@ -432,7 +430,7 @@ static Sig of_node(const SigNode *s) {
   case OP_CONV2D_DX: return convolution(s);
   case OP_MAX_POOL2D: return pool(s, false);
   case OP_AVG_POOL2D: return pool(s, true);
-  default: return any(); /* default: nothing is known of how it changes */
+  default: return sig_any(); /* default: nothing is known of how it changes */
   }
 }
 

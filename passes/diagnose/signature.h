@@ -34,6 +34,8 @@ typedef struct SigNode { /* one node and the signatures of its operands */
   const Sig *in;
 } SigNode;
 
+static inline Sig sig_none(void) { return (Sig){.kind = SIG_NONE, .k = {1, 1}}; }
+static inline Sig sig_any(void) { return (Sig){.kind = SIG_ANY, .k = {1, 1}}; }
 Sig sig_node(const SigNode *s);
 /* signature_loop.c: of a PARAM or RESULT; `in` is of its sources (ir/graph/region.h). */
 Sig sig_body(const SigNode *s);

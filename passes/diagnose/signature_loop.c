@@ -3,8 +3,6 @@
 #include "ir/graph/region.h"
 #include "passes/diagnose/signature.h"
 
-static Sig none(void) { return (Sig){.kind = SIG_NONE, .k = {1, 1}}; }
-static Sig any(void) { return (Sig){.kind = SIG_ANY, .k = {1, 1}}; }
 static uint32_t front(const Type *t) { return UINT32_C(1) << (t->rank - 1); } /* as an axis from the last */
 
 /* One of these, whichever it is. */
@@ -13,11 +11,11 @@ static Sig one_of(const SigNode *s, uint32_t n) {
   bool depends = false;
   for (uint32_t k = 0; k < n; k++) {
     if (s->in[k].kind == SIG_NONE) continue;
-    if (s->in[k].kind != SIG_SHIFT || s->in[k].masked) return any();
+    if (s->in[k].kind != SIG_SHIFT || s->in[k].masked) return sig_any();
     depends = true;
     axes &= s->in[k].axes;
   }
-  return depends ? sig_fresh(s, axes) : none();
+  return depends ? sig_fresh(s, axes) : sig_none();
 }
 
 static Sig of_param(const SigNode *s) {
@@ -43,7 +41,7 @@ static Sig of_result(const SigNode *s) {
   if (node_op(s->g, owner) == OP_COND) return sig_same(&a, &s->in[1]) ? a : one_of(s, 2);
   if ((uint32_t)graph_attr(s->g, s->n)[0] < graph_loop(s->g, owner).carry) return one_of(s, 2);
   if (a.kind == SIG_NONE) return a;
-  if (a.kind == SIG_ANY || a.masked) return any();
+  if (a.kind == SIG_ANY || a.masked) return sig_any();
   uint32_t steps = front(&graph_node(s->g, s->n)->type);
   if (a.depth < values_depth(s->v, s->g, graph_loop(s->g, owner).region)) { /* the same at each step */
     a.axes |= steps;
