@@ -54,7 +54,7 @@ static Bounds bounds(const Scalar *p, ScalarRef r, int depth) {
   if (!dtype_is_float((DType)n->type) || !dtype_is_float((DType)n->result)) return any;
   if (n->op == SC_SEL) return choice(p, n, depth - 1);
   Bounds a = bounds(p, n->arg[0], depth - 1);
-  switch ((int)n->op) {
+  switch (n->op) {
   case SC_FLOOR:
   case SC_CEIL:
   case SC_RINT:
@@ -69,8 +69,8 @@ static Bounds bounds(const Scalar *p, ScalarRef r, int depth) {
     if (n->op == SC_SUB) b = (Bounds){-b.hi, -b.lo, b.whole};
     return wider(a.lo + b.lo, a.hi + b.hi, a.whole && b.whole);
   }
+  default: return any; /* default: not followed */
   }
-  return any;
 }
 
 bool emit_whole_within(const Scalar *p, ScalarRef r, double most) {
