@@ -131,8 +131,8 @@ void session_pass_begins(dg_session *s, const Entry *e);
 void session_unfeed(dg_session *s);
 dg_status session_no_step(dg_session *s, const char *name);
 dg_status session_no_input(dg_session *s, const char *name); /* the failure, with the names there are */
-/* A train step: runs it, counts it, checks its loss, then its `after` block. */
-/* One batch: an update, or where several make one, what is added up for it. */
+/* One batch of a train step, with a look at its loss: an update, which is counted and has its `after` blocks
+ * run; or where several batches make one, what is added up for it. */
 dg_status session_step(dg_session *s, const Entry *e, Variant **ran);
 /* Batches of the step's group that have been added up. */
 int64_t session_gathered(const dg_session *s, uint32_t train);
