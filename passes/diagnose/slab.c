@@ -56,7 +56,6 @@ static bool covers(const Slab *a, int64_t n) {
   return n > 0 && a->n == 1 && a->at[0].lo <= 0 && a->at[0].hi >= n;
 }
 
-/* The sets of operand k along an axis; of an operand that is zero all of it. */
 SlabAxis slab_get(const Slabs *s, NodeId n, uint32_t axis) {
   SlabAxis r = {.from = NO_NODE};
   if (slab_zero(s, n)) {
