@@ -4,9 +4,9 @@
 
 static const struct {
   const char *name, *part;
-  bool header;
+  bool counts, header;
 } readers[] = {
-#define READER(id, name, endings, magic, part, header) {#name, part, header},
+#define READER(id, name, endings, magic, part, counts, header) {#name, part, counts, header},
 #include "base/readers.def"
 #undef READER
 };
@@ -21,9 +21,6 @@ static Str readers_text(Arena *a) {
   return sb_str(&b);
 }
 
-/* Its part is a number. */
-static bool counts(int reader) { return !strcmp(readers[reader].part, "window"); }
-
 static bool is_called(Elab *x, const AstArg *a, const char *name) {
   return ast_ident_written(a->name) && str_eq(sym_str(x, a->name.name), str_z(name));
 }
@@ -34,7 +31,7 @@ static Str takes_text(Arena *a, int reader) {
   sb_init(&b, a);
   sb_fmt(&b, "'%s' takes a file's name as text", readers[reader].name);
   if (!*readers[reader].part) sb_add(&b, STR(" and nothing else"));
-  if (counts(reader))
+  if (readers[reader].counts)
     sb_fmt(&b, ", and %s = 1025, the tokens of a row, 2 to %d", readers[reader].part, WINDOW_MOST);
   else if (*readers[reader].part)
     sb_fmt(&b, ", and %s = \"..\"", readers[reader].part);
@@ -47,7 +44,7 @@ static bool argument(Elab *x, const AstArg *a, bool first, int reader, DataField
   bool path = first && !ast_ident_written(a->name), part = is_called(x, a, readers[reader].part),
        header = readers[reader].header && is_called(x, a, "header");
   Value v = eval(x, x->main->scope, a->value);
-  bool number = part && !path && counts(reader);
+  bool number = part && !path && readers[reader].counts;
   if (number && v.kind == VAL_INT && v.i >= 2 && v.i <= WINDOW_MOST)
     v = (Value){.kind = VAL_STRING, .str = str_fmt(x->a, "%lld", (long long)v.i)};
   if ((!path && !part && !header) || (val_ok(v) && v.kind != (header ? VAL_BOOL : VAL_STRING))) {

@@ -33,7 +33,7 @@ size_t data_memory_bytes(DataType t); /* in memory of a compiled program; 0 for 
 
 typedef enum {
   DATA_BY_NAME,
-#define READER(id, name, endings, magic, part, header) DATA_##id,
+#define READER(id, name, endings, magic, part, counts, header) DATA_##id,
 #include "base/readers.def"
 #undef READER
 } DataFormat;

@@ -24,7 +24,7 @@ static const struct Reader {
   const char *name, *endings, *part;
   Str magic;
 } reader[] = {
-#define READER(id, name, endings, magic, part, header)                                                       \
+#define READER(id, name, endings, magic, part, counts, header)                                               \
   [DATA_##id] = {#name, endings, part, {magic, sizeof(magic) - 1}},
 #include "base/readers.def"
 #undef READER
@@ -114,6 +114,17 @@ static bool open_tokens(Arena *a, DataStream *s, const DataOpen *how, DataSource
          wanted(out, how->want, s->err);
 }
 
+/* "csv, safetensors and tokens": of which a part can be chosen. */
+static Str with_parts(Arena *a) {
+  int last = READERS - 1;
+  Sb b;
+  sb_init(&b, a);
+  while (!*reader[last].part) last--;
+  for (int i = DATA_BY_NAME + 1; i <= last; i++)
+    if (*reader[i].part) sb_fmt(&b, "%s%s", !b.n ? "" : i == last ? " and " : ", ", reader[i].name);
+  return sb_str(&b);
+}
+
 static bool open_with(Arena *a, DataStream *s, const DataOpen *how, DataSource *out) {
   Str head;
   bool cut;
@@ -127,9 +138,8 @@ static bool open_with(Arena *a, DataStream *s, const DataOpen *how, DataSource *
   }
   if (format == DATA_BY_NAME) return fail_format(s->name, s->err);
   if (how->parts && !*reader[format].part)
-    return host_fail(s->err, ST_USAGE,
-                     "%s: a part can be chosen of csv, safetensors and tokens files alone, this is %s",
-                     host_show(s->name).z, reader[format].name);
+    return host_fail(s->err, ST_USAGE, "%s: a part can be chosen of " STRF " files alone, this is %s",
+                     host_show(s->name).z, STRA(with_parts(s->scratch)), reader[format].name);
   switch (format) {
   case DATA_IDX: return open_headed(a, s, idx_head, how->want, out);
   case DATA_NPY: return open_headed(a, s, npy_head, how->want, out);
