@@ -41,87 +41,6 @@ static void minimize(Elab *x, Step *st, const AstStmt *t) {
   st->ts.loss = n;
 }
 
-static const char *const settings[] = {"data",       "batch",     "epochs",     "steps",
-                                       "shuffle",    "last",      "validate",   "every",
-                                       "accumulate", "clip_norm", "clip_value", "precision"};
-
-static void setting(Elab *x, Step *st, const AstStmt *t) {
-  Str name = path_text(x, &t->assign.target);
-  Str names[sizeof settings / sizeof *settings];
-  bool known = false;
-  for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
-    names[i] = str_z(settings[i]);
-    known = known || str_eq(name, names[i]);
-  }
-  Span at = t->assign.target.at;
-  if (!known) {
-    Diag *g = TELL(x, setting, at, name, "is not one that a train step has");
-    if (t->assign.target.parts.n == 1) name_mute(x, st->scope, t->assign.target.parts.at[0].name.name);
-    Str near = diag_nearest(name, names, sizeof settings / sizeof *settings);
-    if (near.n)
-      diag_meant(g, at, name, near);
-    else
-      diag_help(g, "settings are data, batch, epochs, steps, shuffle, last, validate, every, accumulate, "
-                   "clip_norm, clip_value; a name of your own needs 'let'");
-    return;
-  }
-  for (uint32_t i = 0; i < st->ts.setting.n; i++)
-    if (str_eq(sym_str(x, st->ts.setting.at[i].name), name)) {
-      diag_label(TELL(x, setting, at, name, "is given twice"), st->ts.setting.at[i].at, "first here");
-      return;
-    }
-  bool first = str_eq(name, STR("accumulate")) || str_eq(name, STR("precision")); /* read before all else */
-  if (first && st->accumulate != t && st->precision != t) {
-    diag_help(TELL(x, setting, at, name, "stands in the block itself, and in no 'if'"),
-              "give it a const that is chosen: const k = if .. { 4 } else { 1 }");
-    return;
-  }
-  Value v = eval(x, st->scope, t->assign.value);
-  if (!val_ok(v)) return;
-  bool text = str_eq(name, STR("data")) || str_eq(name, STR("validate")) || str_eq(name, STR("last")) ||
-              str_eq(name, STR("precision"));
-  Setting r = {.name = names_add(x->n, name), .at = at, .number = __builtin_nan("")};
-  if (v.kind == VAL_STRING)
-    r.text = v.str;
-  else if (v.kind == VAL_DATASET)
-    r.text = sym_str(x, v.name);
-  else if (v.kind == VAL_INT || v.kind == VAL_REAL)
-    r.number = static_real(v);
-  else if (v.kind == VAL_BOOL)
-    r.number = v.boolean;
-  if (text != (v.kind == VAL_STRING || v.kind == VAL_DATASET) || (!text && r.number != r.number)) {
-    TELL(x, setting, t->assign.value->at, name, text ? "is a name or a text" : "is a number");
-    return;
-  }
-  bool flag = str_eq(name, STR("shuffle"));
-  if (flag != (v.kind == VAL_BOOL)) {
-    TELL(x, setting, t->assign.value->at, name, flag ? "is true or false" : "is a number");
-    return;
-  }
-  if (str_eq(name, STR("last")) && !str_eq(r.text, STR("drop")) && !str_eq(r.text, STR("pad"))) {
-    TELL(x, setting, t->assign.value->at, name, "is \"drop\" or \"pad\"");
-    return;
-  }
-  if (str_eq(name, STR("precision")) && !str_eq(r.text, STR("f32")) && !str_eq(r.text, STR("bf16"))) {
-    TELL(x, setting, t->assign.value->at, name, "is \"f32\" or \"bf16\"");
-    return;
-  }
-  bool real = str_eq(name, STR("clip_norm")) || str_eq(name, STR("clip_value"));
-  if (!text && !flag && !(real ? r.number > 0 : v.kind == VAL_INT && v.i >= 1)) {
-    TELL(x, setting, t->assign.value->at, name, real ? "is above 0" : "is an integer of at least 1");
-    return;
-  }
-  bool group = str_eq(name, STR("accumulate"));
-  if (v.kind == VAL_INT && v.i > (group ? INT32_MAX : INT64_C(1) << 53)) { /* settings are kept as doubles */
-    TELL(x, setting, t->assign.value->at, name,
-         group ? "is an integer below 2^31" : "is an integer up to 2^53");
-    return;
-  }
-  if (str_eq(name, STR("clip_norm"))) st->clip_norm = r.number;
-  if (str_eq(name, STR("clip_value"))) st->clip_value = r.number;
-  VEC_PUSH(x->p->arena, &st->ts.setting, r);
-}
-
 /* `rate = e` changes a var of the step; any other name before '=' is a setting. */
 static bool names_var(Elab *x, Scope *s, const AstPath *p) {
   Binding *b = p->parts.n == 1 ? scope_find_here(x, s, p->parts.at[0].name.name) : NULL;
@@ -137,7 +56,7 @@ static void step_stmts(Elab *x, Step *st, const AstStmtVec *stmts) {
     else if (t->kind == STMT_UPDATE)
       VEC_PUSH(x->a, &st->update, (Update){.stmt = t});
     else if (t->kind == STMT_SET && !names_var(x, st->scope, &t->assign.target))
-      setting(x, st, t);
+      train_setting(x, st, t);
     else if (t->kind == STMT_IF) {
       if (!val_static_bool(x, eval(x, st->scope, t->choice.test), t->choice.test->at, "the test of an 'if'",
                            &yes)) {

@@ -15,12 +15,11 @@ typedef struct Step {
   Scope *scope;
   const AstStmt *minimize;
   VEC(Update) update;
-  double clip_norm, clip_value; /* 0: none */
-  const AstStmt *precision;     /* settings that are read before all else */
-  const AstStmt *accumulate;    /* the setting, which is read before all else */
-  bool hurt;                    /* a static `if` could not be decided: what seems missing may stand in it */
-  bool left_in;                 /* an `except` names nothing: what it meant to leave out is not owned twice */
-  Map owner;                    /* LeafId -> index into ts.owned */
+  double clip_norm, clip_value;          /* 0: none */
+  const AstStmt *precision, *accumulate; /* settings that are read before all else */
+  bool hurt;    /* a static `if` could not be decided: what seems missing may stand in it */
+  bool left_in; /* an `except` names nothing: what it meant to leave out is not owned twice */
+  Map owner;    /* LeafId -> index into ts.owned */
 } Step;
 
 void elaborate_train(Elab *x, const AstStmt *t);
@@ -30,6 +29,8 @@ void bind_clock(Elab *x, Scope *s, Span at);
 /* A metric that is made of totals: nothing else of a batch is in it, and it is noted as one of the pass.
  * False after a report. */
 bool metric_of_pass(Elab *x, const Binding *b, NodeId n);
+/* setting.c. */
+void train_setting(Elab *x, Step *st, const AstStmt *t);
 /* precision.c. Reads the setting. */
 void precision_begin(Elab *x, Step *st, const AstStmtVec *stmts);
 /* accumulate.c. Reads the setting; where it is above 1, draws of the step depend on the batch from here on.
