@@ -3,10 +3,6 @@
  * that is done for each batch: the loss, metrics, assignments of the model. */
 #include "frontend/elaborate/train.h"
 
-static bool is_setting(Elab *x, const AstStmt *t) {
-  return t->kind == STMT_SET && str_eq(path_text(x, &t->assign.target), STR("accumulate"));
-}
-
 static LeafId state_of_step(Elab *x, Str path, Type t, LeafId of, Span at) {
   Leaf leaf = {.kind = LEAF_STATE, .path = names_add(x->n, path), .type = t, .at = at, .of = of};
   return new_leaf(x, leaf, (LeafDecl){.scope = x->main->scope, .copied = true, .copy = val_int(0)});
@@ -15,16 +11,8 @@ static LeafId state_of_step(Elab *x, Str path, Type t, LeafId of, Span at) {
 void groups_begin(Elab *x, Step *st, const AstStmtVec *stmts) {
   st->ts.accumulate = 1;
   st->ts.gathered.i = UINT32_MAX;
-  for (uint32_t i = 0; i < stmts->n && !st->accumulate; i++)
-    if (is_setting(x, stmts->at[i])) st->accumulate = stmts->at[i];
-  if (!st->accumulate) return;
-  const AstExpr *e = st->accumulate->assign.value;
-  Scope *in;
-  if (e->kind == EXPR_NAME && !scope_find(x, x->main->scope, e->name, &in)) {
-    TELL(x, setting, e->at, STR("accumulate"), "is a number or a const of the file");
-    return;
-  }
-  Value v = eval(x, x->main->scope, e);
+  Value v;
+  if (!setting_first(x, stmts, "accumulate", &st->accumulate, &v)) return;
   if (v.kind != VAL_INT || v.i < 2 || v.i > INT32_MAX) return; /* 1, or reported with the setting */
   st->ts.accumulate = v.i;
   Str path = str_fmt(x->a, STRF ".gathered", STRA(sym_str(x, st->ts.name)));

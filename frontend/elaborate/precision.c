@@ -10,11 +10,7 @@ NodeId product_operand(Elab *x, NodeId n) {
 }
 
 void precision_begin(Elab *x, Step *st, const AstStmtVec *stmts) {
-  for (uint32_t i = 0; i < stmts->n && !st->precision; i++) {
-    const AstStmt *t = stmts->at[i];
-    if (t->kind == STMT_SET && str_eq(path_text(x, &t->assign.target), STR("precision"))) st->precision = t;
-  }
-  if (!st->precision) return;
-  Value v = eval(x, x->main->scope, st->precision->assign.value);
+  Value v;
+  if (!setting_first(x, stmts, "precision", &st->precision, &v)) return;
   x->rounds_products = v.kind == VAL_STRING && str_eq(v.str, STR("bf16"));
 }

@@ -49,6 +49,26 @@ static void unknown(Elab *x, const Step *st, const AstPath *target, Str name) {
     diag_help(g, "settings are " STRF "; a name of your own needs 'let'", STRA(sb_str(&all)));
 }
 
+bool setting_first(Elab *x, const AstStmtVec *stmts, const char *name, const AstStmt **at, Value *v) {
+  const struct Known *k = find(str_z(name));
+  *at = NULL;
+  for (uint32_t i = 0; i < stmts->n && !*at; i++) {
+    const AstStmt *t = stmts->at[i];
+    if (t->kind == STMT_SET && str_eq(path_text(x, &t->assign.target), str_z(name))) *at = t;
+  }
+  if (!*at) return false;
+  const AstExpr *e = (*at)->assign.value;
+  Scope *in;
+  if (e->kind == EXPR_NAME && !scope_find(x, x->main->scope, e->name, &in)) {
+    TELL(x, setting, e->at, str_z(name),
+         k->kind == SETTING_CHOICE ? "is a text or a const of the file"
+                                   : "is a number or a const of the file");
+    return false;
+  }
+  *v = eval(x, x->main->scope, e);
+  return true;
+}
+
 /* What the setting is and this value is not; NULL: it is. */
 static const char *refused(const struct Known *k, Value v, const Setting *s) {
   bool text = v.kind == VAL_STRING || v.kind == VAL_DATASET;

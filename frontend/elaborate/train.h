@@ -31,6 +31,9 @@ void bind_clock(Elab *x, Scope *s, Span at);
 bool metric_of_pass(Elab *x, const Binding *b, NodeId n);
 /* setting.c. */
 void train_setting(Elab *x, Step *st, const AstStmt *t);
+/* A setting that is read before all else: where it stands, NULL if nowhere, and its value. False: there is
+ * none, or a report. */
+bool setting_first(Elab *x, const AstStmtVec *stmts, const char *name, const AstStmt **at, Value *v);
 /* precision.c. Reads the setting. */
 void precision_begin(Elab *x, Step *st, const AstStmtVec *stmts);
 /* accumulate.c. Reads the setting; where it is above 1, draws of the step depend on the batch from here on.
