@@ -5,27 +5,16 @@ usage: stored.py DGC TOP      TAP on stdout"""
 import json
 import os
 import struct
-import subprocess
 import sys
 import tempfile
 
+import tap
+
 DGC = os.path.abspath(sys.argv[1])
-cases = failed = 0
-
-
-def case(good, name, note=""):
-    global cases, failed
-    cases += 1
-    failed += not good
-    print(f"{'ok' if good else 'not ok'} {cases} - {name}")
-    for line in note.splitlines() if not good else []:
-        print("#", line)
 
 
 def run(*args, status=0):
-    r = subprocess.run([DGC, *args], capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    case(r.returncode == status, f"{' '.join(args)[:70]}: exit status {status}", r.stdout + r.stderr)
-    return r.stdout + r.stderr
+    return tap.run([DGC, *args], " ".join(args)[:70], status)
 
 
 def npy(path, descr, shape, data):
@@ -98,20 +87,20 @@ train fit {{ minimize ce; update net using adam(lr = 0.01); batch = 16; epochs =
                                       ("image.npy", ["--threads", "1"])]):
         run("train", "byte.dg", "-q", "-d", f"image={file}", "-d", "label=label.npy", "-o", f"b{k}.safetensors", *more)
         got = [tensor(f"b{k}.safetensors", f"net.layers.{i}.{n}") for i in range(2) for n in "wb"]
-        case(got == want, f"{file} {' '.join(more)}: bytes give the weights that numbers give")
+        tap.case(got == want, f"{file} {' '.join(more)}: bytes give the weights that numbers give")
     a = run("predict", "byte.dg", "--load", "b0.safetensors", "--input", "image=image.npy")
     b = run("predict", "number.dg", "--load", "number.safetensors", "--input", "image=image.npy")
-    case(a.split("prob:")[-1] == b.split("prob:")[-1] and len(a.splitlines()) > n, "predictions are the same", a)
+    tap.case(a.split("prob:")[-1] == b.split("prob:")[-1] and len(a.splitlines()) > n, "predictions are the same", a)
     open("large.csv", "w").write("1,2\n3,256\n")
     open("two.dg", "w").write("input x: u8[N, 2]\nparam w: f32[2] = 1\nloss l = mean((f32(x) @ w)^2)\n"
                               "train fit { minimize l; update w using sgd(lr = 1e-6) }\n")
     said = run("train", "two.dg", "-d", "x=large.csv", "-q", status=3)
-    case("large.csv:2: column 2: 256 is no value of type u8" in said, "what is no byte is refused with its place", said)
+    tap.case("large.csv:2: column 2: 256 is no value of type u8" in said, "what is no byte is refused with its place", said)
     open("range.dg", "w").write("input x: u8[N, 2] in 0:200\nparam w: f32[2] = 1\nloss l = mean((f32(x) @ w)^2)\n"
                                 "train fit { minimize l; update w using sgd(lr = 1e-6) }\n")
     npy("range.npy", "|u1", (2, 2), bytes([1, 2, 3, 200]))
     said = run("train", "range.dg", "-d", "x=range.npy", "-q", status=3)
-    case("200 is outside the declared range 0:200" in said, "declared ranges hold of bytes", said)
+    tap.case("200 is outside the declared range 0:200" in said, "declared ranges hold of bytes", said)
 
 
 def halves_of_parameters():
@@ -132,16 +121,16 @@ optimizer own(w, g) {{ w := w - {rate} * g }}
         w = [bf16(f32(wide(h) - f32(rate * f32(v)))) for h, v in zip(w, x)]
         seen = bf16(f32(wide(seen) * f32(1.01)))
     want = struct.pack(f"<{len(w)}H", *w)
-    case(w[0] == bf16(1.0), "an update below half of the last place is lost")
+    tap.case(w[0] == bf16(1.0), "an update below half of the last place is lost")
     for more in [], ["--interpret"], ["--threads", "1"]:
         run("train", "half.dg", "-q", "-d", "x=x.npy", "-o", "half.safetensors", *more)
         got = tensor("half.safetensors", "w")
-        case(got == ("BF16", want), f"{' '.join(more)} parameters are Python's", f"{got}\n{want}")
+        tap.case(got == ("BF16", want), f"{' '.join(more)} parameters are Python's", f"{got}\n{want}")
         got = tensor("half.safetensors", "seen")
-        case(got == ("BF16", struct.pack("<H", seen)), f"{' '.join(more)} the state is Python's", f"{got} {seen:04x}")
+        tap.case(got == ("BF16", struct.pack("<H", seen)), f"{' '.join(more)} the state is Python's", f"{got} {seen:04x}")
     run("train", "half.dg", "-q", "-d", "x=x.npy", "--steps", "2", "-o", "two.safetensors")
     run("train", "half.dg", "-q", "-d", "x=x.npy", "--resume", "two.safetensors", "-o", "six.safetensors")
-    case(tensor("six.safetensors", "w") == ("BF16", want), "resumed: the same bits")
+    tap.case(tensor("six.safetensors", "w") == ("BF16", want), "resumed: the same bits")
     safetensors("x.safetensors", "BF16", [1, len(x)], struct.pack(f"<{len(x)}H", *map(bf16, x)))
     text = open("half.dg").read()
     open("input.dg", "w").write(text.replace("input x: f32", "input x: bf16"))
@@ -152,15 +141,15 @@ optimizer own(w, g) {{ w := w - {rate} * g }}
     w = [bf16(v) for v in start]
     for _ in range(steps):
         w = [bf16(f32(wide(h) - f32(rate * wide(bf16(v))))) for h, v in zip(w, x)]
-    case(got == [struct.pack(f"<{len(w)}H", *w)] * 3, "data become bf16 by one rounding, and f32 without any")
+    tap.case(got == [struct.pack(f"<{len(w)}H", *w)] * 3, "data become bf16 by one rounding, and f32 without any")
     npy("u2.npy", "<u2", (1, len(x)), struct.pack(f"<{len(x)}H", *map(bf16, x)))
     said = run("train", "input.dg", "-q", "-d", "x=u2.npy", status=3)
-    case("dtype f4, f8" in said and "'<u2'" in said, "an array of u2 is not taken for bf16", said)
+    tap.case("dtype f4, f8" in said and "'<u2'" in said, "an array of u2 is not taken for bf16", said)
     open("big.dg", "w").write("input x: f32[N]\nparam w: bf16 = 3.38e38\nloss l = -mean(x) * w\n"
                               "train fit { minimize l; update w using sgd(lr = 1e37); batch = 1; epochs = 4 }\n")
     npy("ones.npy", "<f4", (1,), struct.pack("<f", 1))
     said = run("train", "big.dg", "-q", "-d", "x=ones.npy", status=7)
-    case("'w' becomes infinite" in said, "overflow is told at its step", said)
+    tap.case("'w' becomes infinite" in said, "overflow is told at its step", said)
 
 
 with tempfile.TemporaryDirectory() as folder:
@@ -168,5 +157,4 @@ with tempfile.TemporaryDirectory() as folder:
     bytes_of_data()
     halves_of_parameters()
     os.chdir("/")
-print(f"1..{cases}")
-sys.exit(failed > 0)
+tap.end()

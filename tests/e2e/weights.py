@@ -5,31 +5,20 @@ usage: weights.py DGC TOP      TAP on stdout"""
 import json
 import os
 import struct
-import subprocess
 import sys
 import tempfile
 
+import tap
+
 DGC = os.path.abspath(sys.argv[1])
-cases = failed = 0
-
-
-def case(good, name, note=""):
-    global cases, failed
-    cases += 1
-    failed += not good
-    print(f"{'ok' if good else 'not ok'} {cases} - {name}")
-    for line in note.splitlines() if not good else []:
-        print("#", line)
 
 
 def run(name, status, *args):
-    r = subprocess.run([DGC, *args], capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    case(r.returncode == status, f"{name}: exit status {status}", f"{r.returncode}\n{r.stdout}{r.stderr}")
-    return r.stdout + r.stderr
+    return tap.run([DGC, *args], name, status)
 
 
 def says(name, text, *parts):
-    case(all(p in text for p in parts), f"{name}: says {' '.join(parts)[:60]}", text)
+    tap.case(all(p in text for p in parts), f"{name}: says {' '.join(parts)[:60]}", text)
 
 
 def bf16(x):
@@ -111,24 +100,24 @@ def begins():
         for how in ([], ["--interpret"]):
             safetensors("net.safetensors", names(prefix))
             out, w = trained(f"names with '{prefix}' {how}", *how)
-            case("dgc:" not in out, "no word is needed", out)
+            tap.case("dgc:" not in out, "no word is needed", out)
             want = {"net.fc.0.w": W0, "net.fc.0.b": B0, "net.fc.1.w": W1, "net.fc.1.b": B1, "net.seen": SEEN,
                     "copy.fc.0.w": W0, "copy.seen": SEEN, "scale": [4.0], "start": [2 * v for v in W0]}
-            case(all(w[n] == f32s(v) for n, v in want.items()), f"what the file holds, and copies of it, with '{prefix}'")
+            tap.case(all(w[n] == f32s(v) for n, v in want.items()), f"what the file holds, and copies of it, with '{prefix}'")
     for dtype in ("F16", "BF16", "F64"):
         safetensors("net.safetensors", names("", dtype))
         out, w = trained(f"from {dtype}")
-        case(w["net.fc.0.w"] == f32s(W0) and w["net.fc.1.b"] == f32s(B1), f"the numbers of {dtype}")
+        tap.case(w["net.fc.0.w"] == f32s(W0) and w["net.fc.1.b"] == f32s(B1), f"the numbers of {dtype}")
         says(f"from {dtype}", out, "net.safetensors: converted", f"'net.fc.0.w' from {dtype}")
     small = [2.0 ** -24, -(2.0 ** -15), 65504.0, 1.0 / 3, 0.0, -1.0]
     safetensors("net.safetensors", {**names(""), "fc.0.w": ("F16", [3, 2], small)})
     _, w = trained("the ends of F16")
     halves = [struct.unpack("<e", struct.pack("<e", v))[0] for v in small]
-    case(w["net.fc.0.w"] == f32s(halves), "subnormal, greatest and rounded halves")
+    tap.case(w["net.fc.0.w"] == f32s(halves), "subnormal, greatest and rounded halves")
     safetensors("net.safetensors", {**names("net."), "net.extra": ("F32", [1], [1.0]), "fit.m": ("F32", [1], [1.0])})
     out, _ = trained("names besides")
     says("names besides", out, "also holds 'net.extra':")
-    case("fit.m" not in out, "what is of no instance is not told", out)
+    tap.case("fit.m" not in out, "what is of no instance is not told", out)
 
 
 def refusals():
@@ -176,7 +165,7 @@ def checkpoints():
     run("resumed without it", 0, "train", "p.dg", "--resume", "p.safetensors", "-d", "x=x.csv", "--steps", "1", "-q",
         "-o", "q.safetensors")
     one, two = read("p.safetensors"), read("q.safetensors")
-    case(one["net.fc.0.w"] == two["net.fc.0.w"] == f32s(W0), "the same weights")
+    tap.case(one["net.fc.0.w"] == two["net.fc.0.w"] == f32s(W0), "the same weights")
 
 
 def verdicts():
@@ -191,7 +180,7 @@ train fit {{ minimize l; update a, b using sgd() }}
     says("both begin as 0", run("both begin as 0", 0, "check", "v.dg"), "DG0314")
     text("v.dg", body.format(a='~ load("a.safetensors")', b="= 0"))
     out = run("one is read", 0, "check", "v.dg")
-    case("DG0314" not in out, "one is read: not stuck for ever", out)
+    tap.case("DG0314" not in out, "one is read: not stuck for ever", out)
 
 
 with tempfile.TemporaryDirectory() as folder:
@@ -200,5 +189,4 @@ with tempfile.TemporaryDirectory() as folder:
     refusals()
     checkpoints()
     verdicts()
-print(f"1..{cases}")
-sys.exit(failed > 0)
+tap.end()

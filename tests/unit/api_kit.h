@@ -45,6 +45,12 @@ static inline dg_session *session(dg_context *cx, dg_program *p, int interpret, 
   return s;
 }
 
+static inline void free_all(dg_context *cx, dg_program *p, dg_session *s) {
+  dg_session_free(s);
+  dg_program_free(p);
+  dg_context_free(cx);
+}
+
 static inline char *slurp(const char *path, size_t *n) {
   FILE *f = fopen(path, "rb");
   ck_assert_msg(f != NULL, "%s", path);

@@ -44,9 +44,7 @@ START_TEST(mean_then_clip) {
   ck_assert_double_eq(loss, -4);
   step(cx, s, 8);
   ck_assert_float_eq(one(cx, s, "w"), -5);
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 
@@ -65,9 +63,7 @@ START_TEST(norm_of_the_mean) {
   for (int i = 0; i < 4; i++) step(cx, s, (float)(16 - 8 * i)); /* mean 4: norm 20 */
   ck_assert_float_eq_tol(one(cx, s, "w"), -3, 1e-6f);
   ck_assert_float_eq_tol(one(cx, s, "v"), -4, 1e-6f);
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 
@@ -98,9 +94,7 @@ START_TEST(what_counts_what) { /* the model's states and draws are of each batch
     ck_assert_float_eq(one(cx, s, "updates"), (float)((i + 1) / 3));
     ck_assert_float_eq(one(cx, s, "w"), (float)(-(i + 1) / 3));
   }
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 
@@ -255,9 +249,7 @@ START_TEST(
   ck_assert_float_eq(one(cx, s, "b"), 15);
   unlink(file("x"));
   unlink(file("y"));
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 

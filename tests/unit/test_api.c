@@ -284,9 +284,7 @@ START_TEST(sessions) {
   fails(DG_USAGE, "nothing", dg_session_facts(s, "nothing", &f));
   ok(dg_session_facts(s, NULL, &f));
   ck_assert_int_eq(f.parameters, 2);
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 
@@ -336,9 +334,7 @@ START_TEST(extents_add_warnings) {
     ok(dg_session_report(s, NULL, &said));
     ck_assert_msg((strstr(said, "zero     ") != NULL) == (n == 1), "%s", said);
   }
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 
@@ -668,9 +664,7 @@ static void *train_alone(void *out) {
   for (int i = 0; good && i < 50; i++) good = dg_step(s, "fit") == DG_OK;
   good = good && dg_value(s, "mse", &a->loss) == DG_OK;
   snprintf(a->why, sizeof a->why, "%s", good ? "" : dg_error(cx));
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
   return NULL;
 }
 

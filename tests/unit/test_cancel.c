@@ -125,9 +125,7 @@ START_TEST(compile_ends) {
     static const double after[] = {2, 60, 400}; /* lowering, LLVM, LLVM */
     for (int i = 0; i < 3; i++) soon(cancelled_after(cx, after[i], step_it, &r));
   }
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
   end();
 }
 END_TEST
@@ -347,9 +345,7 @@ START_TEST(training_keeps_what_was_trained) {
   ck_assert(*(float *)a.data == w);
   o.progress = NULL;
   ok(dg_train(s, &o, NULL)); /* and goes on */
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
   end();
 }
 END_TEST

@@ -57,9 +57,7 @@ START_TEST(as_often_as_softmax_says) {
   dg_array none;
   ok(dg_read(s, "none", &none)); /* without any chance: the first */
   for (int i = 0; i < ROWS; i++) ck_assert_int_eq(((const int32_t *)none.data)[i], 0);
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 

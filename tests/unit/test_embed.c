@@ -63,9 +63,7 @@ static void values_bound_by(int interpret) {
   ck_assert_int_eq(memcmp(before, w.data, sizeof before), 0);
   c.level[2] = 1, c.level[0] = -1e-40f; /* a zero to dgc */
   ok(dg_step(s, "fit"));
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 
 START_TEST(values_bound) {
@@ -98,9 +96,7 @@ START_TEST(arrays) {
   ck_assert_ptr_null(none);
   fails(DG_USAGE, "'fitt': it has fit", dg_step(s, "fitt"));
   fails(DG_USAGE, "it has x, label, keep, level", dg_bind(s, "X", &a));
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 
@@ -191,9 +187,7 @@ static void calls_from_within_by(int interpret) {
   o.steps = 0, o.batch = -1;
   fails(DG_USAGE, "batch", dg_train_prepare(s, &o));
   fails(DG_USAGE, "batch", dg_evaluate_set(s, NULL, -1));
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 
 START_TEST(calls_from_within) {
@@ -252,9 +246,7 @@ START_TEST(handlers_and_locale) {
   dg_session *s = session(cx, p, 0, 2);
   bind_line(cx, s, LINE_ROWS);
   ok(dg_step(s, "fit"));
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
   for (int i = 1; i < 32; i++) {
     sigaction(i, NULL, &after);
     ck_assert_msg(after.sa_handler == before[i].sa_handler, "signal %d has another handler", i);
@@ -310,9 +302,7 @@ START_TEST(own_buffers_come_back) {
   ok(dg_predict(s));
   ok(dg_read(s, "line", &a));
   ck_assert_int_eq(a.extent[0], 5);
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 
@@ -365,9 +355,7 @@ START_TEST(own_files_are_kept) {
   ok(dg_train(s, &o, NULL));
   ok(dg_load(s, "w.safetensors", 0));
   ok(dg_save(s, "w.safetensors")); /* what was loaded may be replaced */
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
   for (size_t i = 0; i < sizeof own / sizeof *own; i++) unlink(own[i]);
   unlink("w.safetensors");
   ck_assert(chdir(home) == 0 && rmdir(temp) == 0);

@@ -38,9 +38,7 @@ static void feeds(const char *inputs, const char *want) {
   for (uint32_t i = 0, n = 0; i < p->prog.leaf.n; i++)
     if (p->prog.leaf.at[i].kind == LEAF_INPUT) got[n++] = session_has_rows(s, (LeafId){i}) ? 'r' : 'w';
   ck_assert_msg(strcmp(got, want) == 0, "%s: %s, expected %s", inputs, got, want);
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 
 START_TEST(rows_or_whole) {
@@ -114,9 +112,7 @@ START_TEST(refused) {
         dg_data(s, "train", "x", put("x.csv", "?\n1\n"), NULL));
   ok(dg_limit(cx, "line_bytes", 4));
   fails(DG_LIMIT, "the limit 'line_bytes' allows", dg_data(s, "train", "x", put("x.csv", "1.0001\n"), NULL));
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
   clean();
 }
 END_TEST

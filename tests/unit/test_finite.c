@@ -83,9 +83,7 @@ START_TEST(what_the_host_writes_is_its_own) {
   inf = 1e38f;
   ok(dg_write(s, "big", &(dg_array){.dtype = DG_F32, .rank = 0, .extent = {0}, .data = &inf}));
   fails(DG_NON_FINITE, "step 2 of 'fit'", dg_step(s, "fit"));
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 
@@ -113,9 +111,7 @@ START_TEST(large_states_are_looked_at_now_and_then) {
   dg_train_options_init(&t, sizeof t);
   t.steps = 13;
   fails(DG_NON_FINITE, "to 13 of 'fit': the state 'big'", dg_train(s, &t, NULL));
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 

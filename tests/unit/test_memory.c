@@ -48,9 +48,7 @@ START_TEST(trained_again) {
     one_round(cx, &a, i);
     ck_assert_msg(cx->mem.used == held, "%zu bytes after %d rounds, %zu after 2", cx->mem.used, i, held);
   }
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 
@@ -64,9 +62,7 @@ START_TEST(epochs_hold_nothing) {
   size_t peak = cx->mem.peak;
   one_round(cx, &a, 60); /* in one call */
   ck_assert_msg(cx->mem.peak == peak, "%zu bytes, %zu before", cx->mem.peak, peak);
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 
@@ -94,9 +90,7 @@ START_TEST(files_take_the_place_of_files) {
     if (turn == 1) held = cx->mem.used;
     ck_assert_msg(turn < 2 || cx->mem.used == held, "%zu bytes, %zu before", cx->mem.used, held);
   }
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
   end();
 }
 END_TEST
@@ -115,9 +109,7 @@ START_TEST(shapes_come_and_go) {
     if (turn == 1) held = cx->mem.used;
     ck_assert_msg(turn < 2 || cx->mem.used == held, "%zu bytes, %zu before", cx->mem.used, held);
   }
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 
@@ -137,9 +129,7 @@ START_TEST(loaded_again) {
     ck_assert(i < 2 || cx->mem.used == held);
   }
   unlink(path);
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 
@@ -181,9 +171,7 @@ START_TEST(small_stacks_are_refused) {
   Small step = {cx, s, DG_OK};
   ck_assert_int_eq(with_stack(&step, 64 << 10), DG_LIMIT);
   ck_assert_ptr_nonnull(strstr(dg_error(cx), "KiB of stack left"));
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 

@@ -52,9 +52,7 @@ START_TEST(refused_with_a_place) {
   ck_assert_int_eq(d->place.line, 1);
   ck_assert_ptr_nonnull(strstr(d->help, "-D N="));
   dg_session *s = session(cx, p, 1, 1);
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 

@@ -40,9 +40,7 @@ static void step(const char *product, const char *precision, int interpret, floa
   ok(dg_value(s, "l", &v));
   ok(dg_read(s, "w", &a));
   *loss = (float)v, *w = *(float *)a.data;
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 
 static const char *const products[] = {"x @ w", "einsum(\"nk,km->nm\", x, w)",
@@ -81,9 +79,7 @@ START_TEST(other_types_stay) {
   ok(dg_step(s, "fit"));
   ok(dg_value(s, "l", &v));
   ck_assert(v == x * 0.7);
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 

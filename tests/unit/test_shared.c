@@ -169,9 +169,7 @@ START_TEST(shapes_are_followed) {
   ck_assert_int_eq(dg_step(s, "fit"), DG_REJECTED);
   ok(dg_bind(s, "y", &(dg_array){.dtype = DG_I32, .rank = 1, .extent = {ROWS}, .data = labels}));
   ok(dg_step(s, "fit"));
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 

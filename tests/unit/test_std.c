@@ -123,9 +123,7 @@ static void check_rule(int k) {
                     r.w[i]);
     }
   }
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 START_TEST(optimizers) {
   for (size_t k = 0; k < sizeof rules / sizeof *rules; k++) check_rule((int)k);
@@ -149,9 +147,7 @@ START_TEST(numbers_of_the_text) {
   ck_assert(x.dtype == DG_F64 && ((const double *)x.data)[0] == 1.0 / 3);
   ok(dg_read(s, "b", &x));
   ck_assert(x.dtype == DG_F32 && ((const float *)x.data)[0] == 1.0f / 3);
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 
@@ -204,9 +200,7 @@ static void check_slope(int k) {
   double got = ((const double *)x.data)[0];
   ck_assert_msg(got == slopes[k].slope || fabs(got - slopes[k].slope) < 1e-14, "%s at %g: %.17g",
                 slopes[k].text, slopes[k].x, got);
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 START_TEST(slopes_at_kinks) {
   for (size_t k = 0; k < sizeof slopes / sizeof *slopes; k++) check_slope((int)k);
@@ -293,9 +287,7 @@ START_TEST(embedding) {
     ck_assert(got[k] == row[2 + k] && got[2 + k] == row[4 + k] && got[4 + k] == row[k] && got[6 + k] == 0);
     ck_assert(row[k] != 0 && fabsf(row[k]) < 0.2f);
   }
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 

@@ -97,9 +97,7 @@ START_TEST(bound_and_written) {
         dg_write(s, "w",
                  &(dg_array){.dtype = DG_F32, .rank = 2, .extent = {3, 2}, .data = w, .reserved = {1}}));
   gives(cx, s, (float[]){14, 3, 194, 60}, 4); /* what was bound stays */
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 

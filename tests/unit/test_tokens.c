@@ -69,9 +69,7 @@ START_TEST(refused) {
   unlink(path("odd"));
   unlink(path("short"));
   unlink(path("large"));
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 

@@ -50,9 +50,7 @@ START_TEST(of_what_is_bound) { /* a step or an evaluation of the host is a pass 
     ck_assert_double_eq(value(cx, s, "batches"), 1);
   }
   ck_assert_int_eq(dg_name_count(p, DG_STATE), 0); /* what is summed is no state of the model */
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 
@@ -112,9 +110,7 @@ START_TEST(of_a_pass) { /* 7 rows in batches of 3: the last has one row; trainin
   }
   unlink(fx);
   unlink(fk);
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 

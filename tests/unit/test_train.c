@@ -269,9 +269,7 @@ START_TEST(many_sizes) {
     ck_assert_int_eq(y.extent[0], n);
     for (int64_t i = 0; i < n; i++) ck_assert_float_eq(((float *)y.data)[i], 3 * x[i]);
   }
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 
@@ -319,9 +317,7 @@ START_TEST(
     }
   ck_assert(compiled_for(s, 1) && !compiled_for(s, 2));
   for (int64_t n = 3; n <= SESSION_VARIANTS + 1; n++) ck_assert(compiled_for(s, n));
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 
@@ -383,9 +379,7 @@ static dg_status run(const char *text, const dg_train_options *with, Log *log, f
   *n = *(float *)a.data;
   ok(dg_read(s, "total", &a));
   *sum = *(float *)a.data;
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
   return st;
 }
 
@@ -460,9 +454,7 @@ START_TEST(rounds_of_steps) {
   ok(dg_read(s, "n", &n));
   ck_assert_float_eq(*(float *)k.data, 2);
   ck_assert_float_eq(*(float *)n.data, 3);
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 
@@ -528,9 +520,7 @@ START_TEST(files_fed) {
   ok(dg_read(s, "line", &y));
   ck_assert_int_gt(y.extent[0], 3);
   fails(DG_BAD_DATA, "", dg_data(s, "train", "x", "examples/linear.dg", NULL));
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 
@@ -545,9 +535,7 @@ START_TEST(loops_are_fitted) {
   ok(dg_read(s, "friction", &friction));
   ck_assert_double_eq_tol(*(double *)stiffness.data, 4, 0.02);
   ck_assert_double_eq_tol(*(double *)friction.data, 0.1, 0.01);
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 
@@ -564,9 +552,7 @@ START_TEST(a_velocity_is_fitted) {
   ok(dg_evaluate(s));
   ok(dg_value(s, "error", &after));
   ck_assert_msg(after < before * (native() ? 0.1 : 0.8), "error %g, then %g", before, after);
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 

@@ -78,9 +78,7 @@ START_TEST(halves) { /* subnormal, smallest normal, greatest, and what they are 
   for (int i = 0; i < 8; i++) ck_assert_msg(h[i] == want[i], "%d: %g", i, (double)h[i]);
   ck_assert(dg_session_note_count(s) == 1 && strstr(dg_session_note_at(s, 0), "'h' from F16"));
   unlink(path("half"));
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 
@@ -111,9 +109,7 @@ START_TEST(a_checkpoint_takes_its_place) {
   dg_program *p = program(cx, all);
   dg_session *s = session(cx, p, 1, 1);
   ck_assert_int_eq(dg_session_note_count(s), 0);
-  dg_session_free(s);
-  dg_program_free(p);
-  dg_context_free(cx);
+  free_all(cx, p, s);
 }
 END_TEST
 
