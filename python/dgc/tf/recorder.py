@@ -37,7 +37,6 @@ def ends_here(name):
 class Recorder(Steps):
     def __init__(self, stop=False, debug=False):
         super().__init__(stop, debug)
-        self.inside = None    # tensors and handles read inside of an opaque call
         self.layers = {}      # id of a layer: (weak reference, where it was made)
 
     # -- operations
@@ -108,13 +107,7 @@ class Recorder(Steps):
         if self.off():
             return call(*args, **kwargs)
         before = self.operands(name, args, kwargs)
-        self.inside = {}
-        self.depth += 1
-        try:
-            out = call(*args, **kwargs)
-        finally:
-            self.depth -= 1
-            inside, self.inside = self.inside, None
+        out, inside = self.unseen(call, args, kwargs)
         self.opaque_results(name, before, inside, (args, kwargs), out, build)
         return out
 

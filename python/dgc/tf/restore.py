@@ -2,19 +2,17 @@
 Keras, Python and numpy. Layers and optimizers that the step built stay built, with their first values."""
 import gc
 import random
-import sys
 
-import numpy
 from tensorflow.python.eager import context
 
+from .. import restore
 from .variables import Resource, is_whole
 
 
 class Snapshot:
     def __init__(self):
         self.values = [(v, v.read_value()) for v in gc.get_objects() if issubclass(type(v), Resource) and is_whole(v)]
-        self.python_rng = random.getstate()
-        self.numpy_rng = numpy.random.get_state() if "numpy.random" in sys.modules else None
+        self.random_numbers = restore.RandomNumbers()
         rng = getattr(context.context(), "_rng", None)    # seeds of operations, after tf.random.set_seed
         self.seeds = (rng, rng.getstate()) if isinstance(rng, random.Random) else None
 
@@ -24,19 +22,11 @@ class Snapshot:
             v.assign(value)
         if self.seeds is not None:
             self.seeds[0].setstate(self.seeds[1])
-        random.setstate(self.python_rng)
-        if self.numpy_rng is not None:
-            numpy.random.set_state(self.numpy_rng)
+        self.random_numbers.restore()
 
 
 def check(session, step, rounds):
     """Runs a step so often under the session, and puts everything back."""
     before = Snapshot()
     session.recorder.first = made = []
-    try:
-        with session:
-            for _ in range(rounds):
-                step()
-            session.finish()
-    finally:
-        before.restore(made)
+    restore.check(session, step, rounds, lambda: before.restore(made))

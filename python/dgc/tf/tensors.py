@@ -1,14 +1,11 @@
 """Which node a tensor is."""
-import weakref
-
 import numpy
 import tensorflow as tf
 from tensorflow.python.eager import context
 from tensorflow.python.framework import ops as tf_ops
 
-from ..frames import Frames
-from ..graph import Tape, Unsupported
-from ..session import Guard
+from .. import tensors as any_framework
+from ..graph import Unsupported
 from ..values import source_of
 from .ops.call import tensor_type
 
@@ -56,12 +53,9 @@ def unwrapped(v):
     return v if isinstance(v, tf.Variable) else v._value
 
 
-class Tensors(Guard):
+class Tensors(any_framework.Tensors):
     def __init__(self, stop=False, debug=False):
         super().__init__(stop, debug)
-        self.tape, self.frames = Tape(), Frames()
-        self.depth = 0            # of calls whose inside is not looked at
-        self.known = {}           # id of a tensor: (weak reference, node)
         self.fed = set()          # nodes that depend on a parameter
         self.graded = set()       # nodes that depend on a gradient of one
         self.aside = lambda: _Aside(self)
@@ -69,13 +63,6 @@ class Tensors(Guard):
     def off(self):
         """Is this nothing that is looked at? Graphs that are being built run later, or not at all."""
         return self.depth or self.finished or self.failed is not None or not context.executing_eagerly()
-
-    def remember(self, t, node):
-        self.known[id(t)] = (weakref.ref(t), node)
-
-    def lookup(self, t):
-        found = self.known.get(id(t))
-        return found[1] if found is not None and found[0]() is t else None
 
     def follow(self, begin):
         """What the nodes from there on depend on."""

@@ -29,7 +29,6 @@ new_full""".split())
 class Recorder(Writes, TorchFunctionMode):
     def __init__(self, stop=False, debug=False):
         super().__init__(stop, debug)
-        self.inside = None     # tensors read inside of an opaque call
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -72,7 +71,7 @@ class Recorder(Writes, TorchFunctionMode):
     @guarded
     def _read_inside(self, args, kwargs):
         for t in self._tensors([args, kwargs], []):
-            if self._is_leaf(t) or self._lookup(t) is not None:
+            if self._is_leaf(t) or self.lookup(t) is not None:
                 self.inside.setdefault(id(t), t)
 
     @guarded
@@ -94,7 +93,7 @@ class Recorder(Writes, TorchFunctionMode):
         tensors, nodes = before
         if name == "get_grad":
             if isinstance(out, torch.Tensor):
-                self._remember(out, self.tape.unknown("grad", nodes[:1], *ops.tensor_type(out)))
+                self.remember(out, self.tape.unknown("grad", nodes[:1], *ops.tensor_type(out)))
             return None
         in_place = name == "__setitem__" or name.startswith("__i") and name not in ("__invert__", "__index__", "__int__") \
             or name.endswith("_") and not name.endswith("__") or kwargs.get("out") is not None
@@ -142,7 +141,7 @@ class Recorder(Writes, TorchFunctionMode):
             if not grad and nodes and dtype in ("f32", "f64"):
                 node = self.tape.node("stop_gradient", [node], dtype, shape, place=self.no_grad[-1] if self.no_grad else None)
             if not begins(o):    # else a leaf of its own
-                self._remember(o, node)
+                self.remember(o, node)
 
     def _unmapped(self, name, args, nodes, o, ends):
         """`ends`: the framework itself gives the result no gradient."""
@@ -162,13 +161,8 @@ class Recorder(Writes, TorchFunctionMode):
         if self.failed is not None or self.finished or self.depth:
             return call(*args, **kwargs)
         before = self._before(name, args, kwargs)
-        place, self.inside = self.tape.place, {}
-        self.depth += 1
-        try:
-            out = call(*args, **kwargs)
-        finally:
-            self.depth -= 1
-            inside, self.inside = self.inside, None
+        place = self.tape.place
+        out, inside = self.unseen(call, args, kwargs)
         self._opaque_result(name, out, before, inside, place)
         return out
 
@@ -177,7 +171,7 @@ class Recorder(Writes, TorchFunctionMode):
         self.tape.place = place
         nodes = list(before[1]) if before is not None else []
         for t in inside.values():
-            if self._is_leaf(t) or self._lookup(t) is not None:
+            if self._is_leaf(t) or self.lookup(t) is not None:
                 nodes.append(self.value(t))
         for o in self._tensors(out, []):
             if self._is_leaf(o):

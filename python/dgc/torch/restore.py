@@ -1,23 +1,15 @@
 """Everything a training step changes, put back: parameters, buffers, gradients, modes, optimizers, random numbers."""
 import copy
 import gc
-import random
-import sys
 
-import numpy
 import torch
+
+from .. import restore
 
 
 def check(session, step, rounds):
     """Runs a step so often under the session, and puts everything back."""
-    before = Snapshot()
-    try:
-        with session:
-            for _ in range(rounds):
-                step()
-            session.finish()
-    finally:
-        before.restore()
+    restore.check(session, step, rounds, Snapshot().restore)
 
 
 class Snapshot:
@@ -32,8 +24,7 @@ class Snapshot:
                             for t in tensors.values()]
             self.states = [(o, copy.deepcopy(o.state_dict())) for o in self.optimizers]
             self.buffers = [(m, dict(m._buffers)) for m, _ in self.modules]
-        self.torch_rng, self.python_rng = torch.get_rng_state(), random.getstate()
-        self.numpy_rng = numpy.random.get_state() if "numpy.random" in sys.modules else None
+        self.torch_rng, self.random_numbers = torch.get_rng_state(), restore.RandomNumbers()
 
     def restore(self):
         for m, buffers in self.buffers:
@@ -51,6 +42,4 @@ class Snapshot:
         for m, training in self.modules:
             m.training = training
         torch.set_rng_state(self.torch_rng)
-        random.setstate(self.python_rng)
-        if self.numpy_rng is not None:
-            numpy.random.set_state(self.numpy_rng)
+        self.random_numbers.restore()

@@ -57,7 +57,7 @@ class Steps(Tensors):
             for t in outputs:
                 self._loss(t)
         for o in self._tensors(out, []):
-            self._remember(o, self.tape.unknown("grad", before[1], *ops.tensor_type(o)))
+            self.remember(o, self.tape.unknown("grad", before[1], *ops.tensor_type(o)))
 
     def _manual_round(self):
         """No optimizer at all, and the user's loop goes on: steps are counted by backward passes."""

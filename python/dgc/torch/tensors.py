@@ -3,9 +3,8 @@ import weakref
 
 import torch
 
-from ..frames import Frames
-from ..graph import Tape, Unsupported, uniform
-from ..session import Guard
+from .. import tensors as any_framework
+from ..graph import Unsupported, uniform
 from . import ops
 from ..values import Number
 
@@ -21,18 +20,15 @@ def begins(t):
     return t.requires_grad and t.grad_fn is None and not (t._base is not None and t._base.requires_grad)
 
 
-class Tensors(Guard):
+class Tensors(any_framework.Tensors):
     def __init__(self, stop=False, debug=False):
         super().__init__(stop, debug)
-        self.tape, self.frames = Tape(), Frames()
-        self.depth = 0         # of calls whose inside is not looked at
-        self.known = {}        # id of a tensor: (weak reference, node)
         self.shared = {}       # address of a storage: ids of the tensors in it
         self.leaves = {}       # id of a leaf tensor: (weak reference, Leaf, node)
         self.made = {}         # id of a parameter: (weak reference, place)
 
-    def _remember(self, t, node):
-        self.known[id(t)] = (weakref.ref(t), node)
+    def remember(self, t, node):
+        super().remember(t, node)
         at = self._address(t)
         if at:
             self.shared.setdefault(at, {})[id(t)] = None
@@ -46,10 +42,6 @@ class Tensors(Guard):
             return t.untyped_storage().data_ptr()
         except (RuntimeError, NotImplementedError):
             return 0
-
-    def _lookup(self, t):
-        found = self.known.get(id(t))
-        return found[1] if found is not None and found[0]() is t else None
 
     def _is_leaf(self, t):
         return is_parameter(t) or begins(t)
@@ -65,7 +57,7 @@ class Tensors(Guard):
         leaf = self.tape.nodes[node].leaf
         leaf.start = self._first_value(t)
         made = self.leaves[id(t)] = (weakref.ref(t), leaf, node)
-        self._remember(t, node)
+        self.remember(t, node)
         return made
 
     def _first_value(self, t):
@@ -81,12 +73,12 @@ class Tensors(Guard):
             found = self.leaves.get(id(a))
             if is_parameter(a) or found is not None and found[0]() is a:
                 return self._used(a)
-            node = self._lookup(a)    # also of what was made a leaf later, by requires_grad_
+            node = self.lookup(a)    # also of what was made a leaf later, by requires_grad_
             if node is None and self._is_leaf(a):
                 return self._used(a)
             if node is None:
                 node = self.tape.leaf("input", "input", *ops.tensor_type(a))
-                self._remember(a, node)
+                self.remember(a, node)
             return node
         if isinstance(a, Number):
             return a.source

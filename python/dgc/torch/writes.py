@@ -49,7 +49,7 @@ class Writes(Steps):
             node = self.tape.node("stop_gradient", [node], dtype, shape, place=self.no_grad[-1] if self.no_grad else None)
         self._overwrite(target, name, node)
         if isinstance(out, torch.Tensor) and out is not target:
-            self._remember(out, node)
+            self.remember(out, node)
         return None
 
     def _overwrite(self, target, name, node):
@@ -62,8 +62,8 @@ class Writes(Steps):
             if t is None or self._address(t) != at:    # numbers and addresses come again
                 del others[key]
             elif t is not target and not self._is_leaf(t):
-                self._remember(t, self.tape.unknown("alias_of_" + name.strip("_"), [found[1], node], *ops.tensor_type(t)))
-        self._remember(target, node)
+                self.remember(t, self.tape.unknown("alias_of_" + name.strip("_"), [found[1], node], *ops.tensor_type(t)))
+        self.remember(target, node)
 
     def _parameter_at(self, t):
         """The leaf whose memory this is."""
@@ -102,4 +102,4 @@ class Writes(Steps):
             owner = self._leaf(t)
             self._written(owner, "copy_", args, {}, t, [owner[2], self.value(source)])
         elif isinstance(source, torch.Tensor):
-            self._remember(t, self.tape.unknown("data", [self.value(source)], *ops.tensor_type(t)))
+            self.remember(t, self.tape.unknown("data", [self.value(source)], *ops.tensor_type(t)))
