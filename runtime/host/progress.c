@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -158,8 +159,9 @@ ProgressText progress_epoch(const ProgressEpoch *e, const ProgressValue *value, 
     add(&t, ", batches %lld to %lld of %lld", (long long)e->from + 1, (long long)e->batch,
         (long long)e->batches);
   for (int i = 0; i < values; i++) {
-    if (isnan(value[i].train) && isnan(value[i].test)) continue;
+    bool neither = isnan(value[i].train) && isnan(value[i].test); /* one was measured, and is no number */
     add(&t, "  %.40s", value[i].name);
+    if (neither) add(&t, " nan");
     if (!isnan(value[i].train)) add(&t, " %s", human_value(value[i].train).z);
     if (!isnan(value[i].test))
       add(&t, "%s test %s", isnan(value[i].train) ? "" : ",", human_value(value[i].test).z);

@@ -63,9 +63,10 @@ END_TEST
 
 START_TEST(lines) {
   ProgressValue value[] = {
-      {"loss", 0.41234, 0.435}, {"accuracy", NAN, 0.8464}, {"none", NAN, NAN}, {"norm", 1.5, NAN}};
-  ck_assert_str_eq(progress_epoch(&(ProgressEpoch){3, 10, 0, 8, 8}, value, 4, 3.14).z,
-                   "epoch  3/10  loss 0.4123, test 0.4350  accuracy test 0.8464  norm 1.5000  3.1 s");
+      {"loss", 0.41234, 0.435}, {"accuracy", NAN, 0.8464}, {"broken", NAN, NAN}, {"norm", 1.5, NAN}};
+  ck_assert_str_eq(
+      progress_epoch(&(ProgressEpoch){3, 10, 0, 8, 8}, value, 4, 3.14).z,
+      "epoch  3/10  loss 0.4123, test 0.4350  accuracy test 0.8464  broken nan  norm 1.5000  3.1 s");
   ck_assert_str_eq(progress_epoch(&(ProgressEpoch){3, 10, 4, 8, 8}, value, 1, 3.14).z,
                    "epoch  3/10, batches 5 to 8 of 8  loss 0.4123, test 0.4350  3.1 s");
   ck_assert_str_eq(progress_epoch(&(ProgressEpoch){1, 1, 0, 3, 8}, value, 1, 3.14).z,
